@@ -1,0 +1,280 @@
+"""The document store in one append-only file (a Bitcask), shared by any number of processes on one machine."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from engines.changes import Changes, Lists, change_of
+from engines.disk import Disk
+from engines.errors import Unavailable, UnknownFormat
+from engines.line import FORMAT, encode_header, encode_line
+from engines.lock import ProcessLock, Turn
+from engines.recovery import recover
+from engines.replica import Replica
+from engines.rewrite import Report, Upgrade, rewrite, upgrade
+from engines.table import Table
+
+_MOST_MEMBERS = 64
+_WORTH_COMPACTING_BYTES = 16 << 20
+
+
+class Commit:
+    """One line in the making: the changes of all transactions that share a sync."""
+
+    def __init__(self) -> None:
+        self.changes = Changes()
+        self.members = 0
+        self.failure: Exception | None = None
+        self._done = threading.Event()
+
+    def finish(self) -> None:
+        self._done.set()
+
+    def wait(self) -> None:
+        """Return when the line is on disk; else raise what went wrong."""
+        self._done.wait()
+        if isinstance(self.failure, OSError):
+            raise _unavailable(self.failure) from self.failure
+        if self.failure is not None:
+            raise self.failure
+
+
+class Journal:
+    """TinyDB tables on `folder/journal.jsonl`.
+
+    A transaction runs with the writers' lock held and sees everything committed. Those that queue up meanwhile
+    in this process join the same commit; the last of them writes one line, syncs it, and then writes the newline
+    that makes it count. Readers take no lock and only ever see synced lines, so a commit that fails
+    is cut off again before anyone has seen it.
+    `lists` has, for each table that is listed in order, the function that places a document.
+    Raises OSError, Damaged, UnknownFormat at opening; Unavailable from `transaction()`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lists: Mapping[str, Lists] | None = None,
+        disk: Disk | None = None,
+        version: int = FORMAT,
+        upgrades: Mapping[int, Upgrade] | None = None,
+    ) -> None:
+        self.path = folder / "journal.jsonl"
+        self._lists = lists or {}
+        self._disk = disk or Disk()
+        self._version = version
+        self._upgrades = upgrades or {}
+        folder.mkdir(parents=True, exist_ok=True)
+        self._writers = ProcessLock(folder / "journal.lock")
+        self._turn = Turn()
+        self._commit: Commit | None = None
+        self._refusal: OSError | None = None
+        self._thread = threading.local()
+        self._replacing = threading.Lock()
+        self._replica = self._open()
+
+    def table(self, name: str, partition: str = "") -> Table:
+        """Return the TinyDB table of that name; each partition has one of its own."""
+        return Table(self, name, partition)
+
+    def tables(self) -> list[tuple[str, str]]:
+        """Return every (table, partition) that holds a document."""
+        return self._fresh().directory.spaces()
+
+    # What a Table needs: documents as JSON, in the calling thread's transaction if it has one.
+
+    def read(self, table: str, partition: str, doc_id: str) -> bytes | None:
+        """Return a document's JSON, or None."""
+        changes = self._changes
+        if changes is None:
+            return self._fresh().document(table, partition, doc_id)
+        key = (table, partition, doc_id)
+        return changes[key] if key in changes else self._replica.document(*key)
+
+    def ids(self, table: str, partition: str) -> list[str]:
+        """Return the ids of a table in the order they came in."""
+        changes = self._changes
+        if changes is None:
+            return self._fresh().directory.ids(table, partition)
+        return changes.ids(table, partition, self._replica.directory.ids(table, partition))
+
+    def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None:
+        """Put or, with None, remove a document; only inside a transaction."""
+        changes = self._changes
+        if changes is None:
+            raise RuntimeError("a document is written inside a transaction")
+        changes.put((table, partition, doc_id), document)
+
+    def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
+        """Return up to `most` places of an ordered list from the greatest down, below `before`.
+
+        Sees what is committed, not the calling transaction's own changes.
+        """
+        replica = self._replica if self._changes is not None else self._fresh()
+        return replica.walk(table, partition, group, before, most)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
+
+        Inside another transaction the block is a part of it that can fail alone.
+        """
+        outer = self._changes
+        with self._outermost() if outer is None else self._layer(outer):
+            yield
+
+    # Looking after the file.
+
+    def compact(self) -> Report:
+        """Write the live documents to a new file and put it in the old one's place; other processes go on meanwhile."""
+        return rewrite(self.path, self._writers, self._disk, self._lists)
+
+    def is_wasteful(self) -> bool:
+        """Whether more than half of a large file is history."""
+        replica = self._fresh()
+        return replica.position > max(_WORTH_COMPACTING_BYTES, 2 * replica.directory.live_bytes)
+
+    def close(self) -> None:
+        self._replica.file.close()
+        self._writers.close()
+
+    # Opening and following.
+
+    def _open(self) -> Replica:
+        with self._writers.held():
+            if not self.path.exists():
+                self._create()
+            replica = Replica(self.path)
+            found = replica.header["format"]
+            if found > self._version:
+                raise UnknownFormat(
+                    f"The store {self.path} has format {found}, and this program knows formats up to {self._version}. "
+                    "Run the newer program, or set STANDIN_DATA to another folder."
+                )
+            recover(replica, self._disk)
+            replica.directory.loaded()
+        if found == self._version:
+            return replica
+        upgrade(self.path, self._writers, self._disk, self._lists, self._version, self._upgrades)
+        return Replica.load(self.path)
+
+    def _create(self) -> None:
+        new = self.path.with_suffix(".new")
+        with new.open("wb", buffering=0) as file:
+            self._disk.append(file.fileno(), encode_header(format=self._version))
+            self._disk.sync(file.fileno())
+        self._disk.replace(new, self.path)
+        self._disk.sync_folder(self.path.parent)
+
+    def _fresh(self) -> Replica:
+        """Return a replica that knows every line acknowledged before this call."""
+        replica = self._replica
+        if replica.refresh():
+            return replica
+        with self._replacing:
+            if self._replica is replica:
+                self._replica = Replica.load(self.path)
+        return self._fresh()
+
+    # The way of a transaction.
+
+    @property
+    def _changes(self) -> Changes | None:
+        return getattr(self._thread, "changes", None)
+
+    @contextmanager
+    def _layer(self, below: Changes) -> Iterator[None]:
+        self._thread.changes = own = Changes(below)
+        try:
+            yield
+        finally:
+            self._thread.changes = below
+        below.take(own)
+
+    @contextmanager
+    def _outermost(self) -> Iterator[None]:
+        commit = self._join()
+        try:
+            with self._layer(commit.changes):
+                yield
+        finally:
+            self._thread.changes = None
+            self._leave(commit)
+            # Whatever the block raised was decided on what it saw: that must be on disk too before it is told.
+            commit.wait()
+
+    def _join(self) -> Commit:
+        self._turn.acquire()
+        try:
+            self._commit = self._commit or self._begin()
+            self._commit.members += 1
+            return self._commit
+        except BaseException:
+            self._turn.release()
+            raise
+
+    def _begin(self) -> Commit:
+        if self._refusal is not None:
+            raise _unavailable(self._refusal)
+        with _as_unavailable():
+            self._writers.acquire()
+            try:
+                self._fresh()
+                recover(self._replica, self._disk)
+            except BaseException:
+                self._writers.release()
+                raise
+        return Commit()
+
+    def _leave(self, commit: Commit) -> None:
+        """Pass the turn on; whoever finds nobody waiting for it closes the commit."""
+        try:
+            if not self._turn.wanted or commit.members >= _MOST_MEMBERS:
+                self._commit = None
+                self._close(commit)
+        finally:
+            self._turn.release()
+
+    def _close(self, commit: Commit) -> None:
+        try:
+            self._append(commit)
+        except OSError as error:
+            commit.failure = self._refusal = error
+        except Exception as error:  # before anything was written: a document that cannot be placed or encoded
+            commit.failure = error
+        finally:
+            self._writers.release()
+            commit.finish()
+
+    def _append(self, commit: Commit) -> None:
+        replica, descriptor = self._replica, self._replica.file.fileno()
+        changes = [
+            change_of(key, replica.document(*key), document, self._lists) for key, document in commit.changes.own()
+        ]
+        if not changes:
+            return
+        try:
+            self._disk.append(descriptor, encode_line(replica.seq + 1, changes))
+            self._disk.sync(descriptor)
+            self._disk.append(descriptor, b"\n")
+        except OSError:
+            with contextlib.suppress(OSError):  # what cannot be cut off now, the next opening finishes or cuts
+                self._disk.truncate(descriptor, replica.position)
+            raise
+        replica.catch_up()
+
+
+@contextmanager
+def _as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: OSError) -> Unavailable:
+    return Unavailable(f"The store takes no writes since this happened: {error.strerror or error}.")
+
+

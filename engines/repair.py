@@ -1,0 +1,92 @@
+"""Looking at a damaged journal, and cutting the damage out when told to."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from engines.changes import Lists
+from engines.disk import Disk
+from engines.errors import Damaged
+from engines.line import decode_line, find_whole_line
+from engines.lock import ProcessLock
+from engines.replica import Replica
+from engines.rewrite import replace_with_documents_of
+
+
+class Fault(NamedTuple):
+    """Bytes [start, end) of the file that are no line; start == end where lines are missing."""
+
+    line: int
+    start: int
+    end: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, bytes {self.start} to {self.end}: {self.what}"
+
+
+class Salvage(Replica):
+    """A replica that steps over what is no line, and remembers it."""
+
+    def __init__(self, path: Path) -> None:
+        self.faults: list[Fault] = []
+        super().__init__(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Salvage":
+        """Read what can be read. Raises OSError; Damaged only when not even the header can be read."""
+        salvage = cls(path)
+        salvage.catch_up()
+        if rest := salvage.rest():
+            salvage._fault(len(rest), "an unfinished line at the end")
+        salvage.directory.loaded()
+        return salvage
+
+    def _take(self, line: bytes) -> None:
+        inner = find_whole_line(line)
+        if inner < 0:
+            self._fault(len(line) + 1, "its checksum does not match")
+            self.position += len(line) + 1
+            self.line += 1
+            return
+        if inner > 0:
+            self._fault(inner, "its checksum does not match")
+            self.position += inner
+        self._take_whole(line[inner:])
+
+    def _take_whole(self, line: bytes) -> None:
+        try:
+            super()._take(line)
+        except Damaged as gap:
+            self._fault(0, gap.what)
+            self.seq = decode_line(line)[0] - 1
+            super()._take(line)
+
+    def _fault(self, size: int, what: str) -> None:
+        self.faults.append(Fault(self.line, self.position, self.position + size, what))
+
+
+def faults(path: Path) -> list[Fault]:
+    """Return what is wrong with a journal, in the order of the file. Raises OSError, Damaged."""
+    return Salvage.load(path).faults
+
+
+def repair(path: Path, side: Path, writers: ProcessLock, disk: Disk, lists: Mapping[str, Lists]) -> list[Fault]:
+    """Put every whole transaction into a new journal, and the bytes cut out into `side`; return what was cut.
+
+    Nothing is touched when nothing is wrong. Raises OSError, Damaged.
+    """
+    with writers.held():
+        salvage = Salvage.load(path)
+        if salvage.faults:
+            _keep_cut_bytes(path, side, salvage.faults, disk)
+            replace_with_documents_of(salvage, disk, lists)
+        return salvage.faults
+
+
+def _keep_cut_bytes(path: Path, side: Path, cut: list[Fault], disk: Disk) -> None:
+    damaged = path.read_bytes()
+    with side.open("wb", buffering=0) as file:
+        for fault in cut:
+            disk.append(file.fileno(), f"# {fault}\n".encode() + damaged[fault.start : fault.end] + b"\n")
+        disk.sync(file.fileno())

@@ -1,0 +1,122 @@
+"""What one process knows of a journal file: all its lines up to a position, as a directory."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from engines.directory import Directory
+from engines.errors import Damaged
+from engines.line import NotALine, decode_header, decode_line, places
+
+_CHUNK_BYTES = 1 << 20
+
+
+class Replica:
+    """Follows one file by reading it, its own process's lines included: memory never knows more than the file.
+
+    A line counts once its newline is there, and a writer puts the newline only after it has synced the line.
+    So what is read here is on disk. Raises Damaged on anything else than a half-written end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file: IO[bytes] = open(path, "rb", buffering=0, opener=_open_for_append)
+        self.directory = Directory()
+        self.position = 0
+        self.line = 1  # the number of the next line; the header is line 1
+        self.seq = 0
+        self._looked_at_bytes = -1
+        self._reading = threading.Lock()
+        self.header = self._read_header()
+
+    @classmethod
+    def load(cls, path: Path) -> "Replica":
+        """Read a whole file. Raises OSError, Damaged."""
+        replica = cls(path)
+        replica.catch_up()
+        replica.directory.loaded()
+        return replica
+
+    def refresh(self) -> bool:
+        """Catch up if the file has grown; False when it is no longer the one in its place."""
+        status = os.fstat(self.file.fileno())
+        if status.st_size != self._looked_at_bytes:
+            self.catch_up()
+        return status.st_nlink > 0
+
+    def catch_up(self) -> None:
+        """Take in every whole line that is new."""
+        with self._reading:
+            size = self.size()
+            if size < self.position:
+                raise self.damage("the file is shorter than it was")
+            for line in read_lines(self.file.fileno(), self.position, size):
+                self._take(line)
+            self._looked_at_bytes = size
+
+    def document(self, table: str, partition: str, doc_id: str) -> bytes | None:
+        """Return a document's JSON, or None."""
+        place = self.directory.find(table, partition, doc_id)
+        return None if place is None else os.pread(self.file.fileno(), place[1], place[0])
+
+    def walk(self, table: str, partition: str, group: str, before: str | None, most: int) -> list[str]:
+        with self._reading:
+            return self.directory.walk(table, partition, group, before, most)
+
+    def size(self) -> int:
+        return os.fstat(self.file.fileno()).st_size
+
+    def rest(self) -> bytes:
+        """Return the bytes after the last whole line."""
+        return os.pread(self.file.fileno(), self.size() - self.position, self.position)
+
+    def damage(self, what: str) -> Damaged:
+        return Damaged(self.path, self.line, self.position, what)
+
+    def _read_header(self) -> dict[str, object]:
+        for line in read_lines(self.file.fileno(), 0, self.size()):
+            try:
+                header = decode_header(line)
+            except NotALine as error:
+                raise Damaged(self.path, 1, 0, str(error)) from error
+            self.position, self.line = len(line) + 1, 2
+            return header
+        raise Damaged(self.path, 1, 0, "it has no header")
+
+    def _take(self, line: bytes) -> None:
+        try:
+            seq, changes, start = decode_line(line)
+        except NotALine as error:
+            raise self.damage(str(error)) from error
+        if seq != self.seq + 1:
+            raise self.damage(f"transaction {seq} follows transaction {self.seq}")
+        for change, offset in places(changes, self.position + start):
+            self.directory.apply(change, offset)
+        self.position += len(line) + 1
+        self.line += 1
+        self.seq = seq
+
+
+def _open_for_append(path: str, flags: int) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def read_lines(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    """Yield the lines between two offsets without their newlines; an unfinished last one is left out."""
+    pieces: list[bytes] = []
+    while start < end:
+        chunk = os.pread(descriptor, min(_CHUNK_BYTES, end - start), start)
+        if not chunk:
+            return
+        start += len(chunk)
+        first, *more = chunk.split(b"\n")
+        pieces.append(first)
+        if more:
+            yield b"".join(pieces)
+            yield from more[:-1]
+            pieces = [more[-1]]

@@ -1,0 +1,106 @@
+"""A TinyDB table whose documents live in an engine, one by one, instead of in one dict of everything."""
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
+
+import orjson
+import tinydb.table
+from tinydb.storages import Storage
+from ulid import ULID
+
+Record = dict[str, Any]
+
+
+class Engine(Protocol):
+    """Where documents live: JSON by table, partition and id. A partition never meets another."""
+
+    def table(self, name: str, partition: str = "") -> "Table": ...
+    def tables(self) -> list[tuple[str, str]]: ...
+    def read(self, table: str, partition: str, doc_id: str) -> bytes | None: ...
+    def ids(self, table: str, partition: str) -> list[str]: ...
+    def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None: ...
+    def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]: ...
+    def transaction(self) -> AbstractContextManager[None]: ...
+
+
+class Table(tinydb.table.Table):
+    """TinyDB's Table with string ids; all its methods work, each change a transaction or part of one."""
+
+    document_id_class = str  # type: ignore[assignment]
+
+    def __init__(self, engine: Engine, name: str, partition: str) -> None:
+        # No query cache: another process may change the table at any moment.
+        super().__init__(cast(Storage, engine), name, cache_size=0)
+        self._engine = engine
+        self._partition = partition
+
+    def _read_table(self) -> Mapping[str, Record]:  # type: ignore[override]
+        return Rows(self._engine, self.name, self._partition)
+
+    def _update_table(self, updater: Callable[[Any], None]) -> None:
+        with self._engine.transaction():
+            rows = EditableRows(self._engine, self.name, self._partition)
+            updater(rows)
+            rows.save()
+
+    def _get_next_id(self) -> str:  # type: ignore[override]
+        return str(ULID())
+
+
+class Rows(Mapping[str, Record]):
+    """A table as TinyDB reads it: id → document, decoded anew each time it is asked for."""
+
+    def __init__(self, engine: Engine, name: str, partition: str) -> None:
+        self._engine, self._name, self._partition = engine, name, partition
+
+    def __getitem__(self, doc_id: str) -> Record:
+        document = self._engine.read(self._name, self._partition, doc_id)
+        if document is None:
+            raise KeyError(doc_id)
+        return cast(Record, orjson.loads(document))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._engine.ids(self._name, self._partition))
+
+    def __len__(self) -> int:
+        return len(self._engine.ids(self._name, self._partition))
+
+
+class EditableRows(MutableMapping[str, Record]):
+    """A table as TinyDB changes it: documents are edited in place and put back by `save()`."""
+
+    def __init__(self, engine: Engine, name: str, partition: str) -> None:
+        self._engine, self._space = engine, (name, partition)
+        self._rows = Rows(engine, name, partition)
+        self._edited: dict[str, Record | None] = {}
+
+    def __getitem__(self, doc_id: str) -> Record:
+        if doc_id not in self._edited:
+            self._edited[doc_id] = self._rows[doc_id]
+        document = self._edited[doc_id]
+        if document is None:
+            raise KeyError(doc_id)
+        return document
+
+    def __setitem__(self, doc_id: str, document: Record) -> None:
+        self._edited[doc_id] = document
+
+    def __delitem__(self, doc_id: str) -> None:
+        self[doc_id]
+        self._edited[doc_id] = None
+
+    def __iter__(self) -> Iterator[str]:
+        gone = {doc_id for doc_id, document in self._edited.items() if document is None}
+        ids = dict.fromkeys(self._rows) | dict.fromkeys(self._edited)
+        return (doc_id for doc_id in ids if doc_id not in gone)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def save(self) -> None:
+        """Write what is not as it was. Raises TypeError when a document is not JSON."""
+        for doc_id, document in self._edited.items():
+            after = None if document is None else orjson.dumps(document)
+            if after != self._engine.read(*self._space, doc_id):
+                self._engine.write(*self._space, doc_id, after)
