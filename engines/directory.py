@@ -70,8 +70,10 @@ class Directory:
         for group, key in left:
             self._list(table, partition, group).discard(key)
         for group, key in joined:
-            # A key that equals the id is the id: one string in memory instead of two, for each of a million.
-            self._list(table, partition, group).add(doc_id if key == doc_id else key)
+            keys = self._list(table, partition, group)
+            if key not in keys:  # a sorted list would hold it twice, a set would not
+                # A key that equals the id is the id: one string in memory instead of two, for each of a million.
+                keys.add(doc_id if key == doc_id else key)
 
     def _list(self, table: str, partition: str, group: str) -> set[str] | SortedList[str]:
         name = (table, partition, group)

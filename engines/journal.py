@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from engines.changes import Changes, Lists, change_of
@@ -26,19 +26,17 @@ class Commit:
     def __init__(self) -> None:
         self.changes = Changes()
         self.members = 0
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._done = threading.Event()
 
     def finish(self) -> None:
         self._done.set()
 
     def wait(self) -> None:
-        """Return when the line is on disk; else raise what went wrong."""
+        """Return when the line is on disk; else raise Unavailable."""
         self._done.wait()
-        if isinstance(self.failure, OSError):
-            raise _unavailable(self.failure) from self.failure
         if self.failure is not None:
-            raise self.failure
+            raise _unavailable(self.failure) from self.failure
 
 
 class Journal:
@@ -61,6 +59,7 @@ class Journal:
         version: int = FORMAT,
         upgrades: Mapping[int, Upgrade] | None = None,
     ) -> None:
+        folder = folder.absolute()
         self.path = folder / "journal.jsonl"
         self._lists = lists or {}
         self._disk = disk or Disk()
@@ -73,7 +72,11 @@ class Journal:
         self._refusal: OSError | None = None
         self._thread = threading.local()
         self._replacing = threading.Lock()
-        self._replica = self._open()
+        try:
+            self._replica = self._open()
+        except BaseException:
+            self._writers.close()
+            raise
 
     def table(self, name: str, partition: str = "") -> Table:
         """Return the TinyDB table of that name; each partition has one of its own."""
@@ -129,7 +132,11 @@ class Journal:
 
     def compact(self) -> Report:
         """Write the live documents to a new file and put it in the old one's place; other processes go on meanwhile."""
-        return rewrite(self.path, self._writers, self._disk, self._lists)
+        if self._changes is not None:
+            raise RuntimeError("a journal is not compacted inside a transaction")
+        # With a lock of its own: the one of the commits lets in every thread of this process.
+        with closing(ProcessLock(self._writers.path)) as writers:
+            return rewrite(self.path, writers, self._disk, self._lists)
 
     def is_wasteful(self) -> bool:
         """Whether more than half of a large file is history."""
@@ -147,18 +154,25 @@ class Journal:
             if not self.path.exists():
                 self._create()
             replica = Replica(self.path)
-            found = replica.header["format"]
-            if found > self._version:
-                raise UnknownFormat(
-                    f"The store {self.path} has format {found}, and this program knows formats up to {self._version}. "
-                    "Run the newer program, or set STANDIN_DATA to another folder."
-                )
+            self._refuse_newer(replica)
             recover(replica, self._disk)
             replica.directory.loaded()
-        if found == self._version:
+        if replica.format == self._version:
             return replica
         upgrade(self.path, self._writers, self._disk, self._lists, self._version, self._upgrades)
-        return Replica.load(self.path)
+        return self._load()
+
+    def _load(self) -> Replica:
+        replica = Replica.load(self.path)
+        self._refuse_newer(replica)
+        return replica
+
+    def _refuse_newer(self, replica: Replica) -> None:
+        if replica.format > self._version:
+            raise UnknownFormat(
+                f"The store {self.path} has format {replica.format}, and this program knows formats up to "
+                f"{self._version}. Run the newer program, or set STANDIN_DATA to another folder."
+            )
 
     def _create(self) -> None:
         new = self.path.with_suffix(".new")
@@ -175,7 +189,7 @@ class Journal:
             return replica
         with self._replacing:
             if self._replica is replica:
-                self._replica = Replica.load(self.path)
+                self._replica = self._load()
         return self._fresh()
 
     # The way of a transaction.
@@ -242,8 +256,9 @@ class Journal:
             self._append(commit)
         except OSError as error:
             commit.failure = self._refusal = error
-        except Exception as error:  # before anything was written: a document that cannot be placed or encoded
+        except BaseException as error:  # a document that cannot be placed, or an interrupt: no member may think it done
             commit.failure = error
+            raise
         finally:
             self._writers.release()
             commit.finish()
@@ -274,7 +289,8 @@ def _as_unavailable() -> Iterator[None]:
         raise _unavailable(error) from error
 
 
-def _unavailable(error: OSError) -> Unavailable:
-    return Unavailable(f"The store takes no writes since this happened: {error.strerror or error}.")
+def _unavailable(error: BaseException) -> Unavailable:
+    reason = getattr(error, "strerror", None) or str(error) or repr(error)
+    return Unavailable(f"The store takes no writes since this happened: {reason}.")
 
 

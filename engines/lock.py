@@ -17,7 +17,7 @@ class ProcessLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._file: IO[bytes] | None = None
         self._owner = 0
 
@@ -44,7 +44,8 @@ class ProcessLock:
 
     def _opened(self) -> IO[bytes]:
         if self._file is None or self._owner != os.getpid():
-            self._file = self._path.open("ab")
+            self.close()  # of a parent: its lock stays its own
+            self._file = self.path.open("ab")
             self._owner = os.getpid()
         return self._file
 

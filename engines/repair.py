@@ -37,8 +37,7 @@ class Salvage(Replica):
         """Read what can be read. Raises OSError; Damaged only when not even the header can be read."""
         salvage = cls(path)
         salvage.catch_up()
-        if rest := salvage.rest():
-            salvage._fault(len(rest), "an unfinished line at the end")
+        salvage._take_rest(salvage.rest())
         salvage.directory.loaded()
         return salvage
 
@@ -53,6 +52,13 @@ class Salvage(Replica):
             self._fault(inner, "its checksum does not match")
             self.position += inner
         self._take_whole(line[inner:])
+
+    def _take_rest(self, rest: bytes) -> None:
+        line = rest.rstrip(b"\0")
+        if find_whole_line(line) >= 0:  # only its newline is missing: it counts, as when a store is opened
+            self._take(line)
+        elif rest:
+            self._fault(len(rest), "an unfinished line at the end")
 
     def _take_whole(self, line: bytes) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -23,11 +24,13 @@ class Replica:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file: IO[bytes] = open(path, "rb", buffering=0, opener=_open_for_append)
+        # Readers may still be using a replaced file: it is closed when the last of them lets go of it.
+        weakref.finalize(self, self.file.close)
+        self._opened = os.fstat(self.file.fileno())
         self.directory = Directory()
         self.position = 0
         self.line = 1  # the number of the next line; the header is line 1
         self.seq = 0
-        self._looked_at_bytes = -1
         self._reading = threading.Lock()
         self.header = self._read_header()
 
@@ -41,10 +44,13 @@ class Replica:
 
     def refresh(self) -> bool:
         """Catch up if the file has grown; False when it is no longer the one in its place."""
-        status = os.fstat(self.file.fileno())
-        if status.st_size != self._looked_at_bytes:
+        status = os.stat(self.path)
+        if not os.path.samestat(status, self._opened):
+            return False
+        # Not the size last seen: a failed line that was cut off may be followed by one that ends at the same byte.
+        if status.st_size != self.position:
             self.catch_up()
-        return status.st_nlink > 0
+        return True
 
     def catch_up(self) -> None:
         """Take in every whole line that is new."""
@@ -54,7 +60,6 @@ class Replica:
                 raise self.damage("the file is shorter than it was")
             for line in read_lines(self.file.fileno(), self.position, size):
                 self._take(line)
-            self._looked_at_bytes = size
 
     def document(self, table: str, partition: str, doc_id: str) -> bytes | None:
         """Return a document's JSON, or None."""
@@ -64,6 +69,10 @@ class Replica:
     def walk(self, table: str, partition: str, group: str, before: str | None, most: int) -> list[str]:
         with self._reading:
             return self.directory.walk(table, partition, group, before, most)
+
+    @property
+    def format(self) -> int:
+        return int(str(self.header["format"]))
 
     def size(self) -> int:
         return os.fstat(self.file.fileno()).st_size

@@ -52,7 +52,7 @@ def rewrite(path: Path, writers: ProcessLock, disk: Disk, lists: Mapping[str, Li
     with _only_rewriter(path):
         old = Replica.load(path)
         with _new_file(path) as (new, descriptor):
-            writer = _Writer(descriptor, disk, _format_of(old))
+            writer = _Writer(descriptor, disk, old.format)
             copied = old.position
             count = _copy_documents(old, writer, lists, _unchanged)
             old.catch_up()
@@ -73,9 +73,9 @@ def upgrade(
     upgrades: Mapping[int, Upgrade],
 ) -> None:
     """Bring an older journal to `version` on a copy; the old file stays as `journal.format-<n>.jsonl`."""
-    with _only_rewriter(path), writers.held():
+    with _only_rewriter(path, wait=True), writers.held():
         old = Replica.load(path)
-        found = _format_of(old)
+        found = old.format
         if found >= version:
             return  # another process was quicker
         shutil.copyfile(path, path.with_suffix(f".format-{found}.jsonl"))
@@ -88,16 +88,16 @@ def upgrade(
 def replace_with_documents_of(old: Replica, disk: Disk, lists: Mapping[str, Lists]) -> Report:
     """Write what `old` knows to a new journal in its file's place; the writers' lock must be held."""
     with _only_rewriter(old.path), _new_file(old.path) as (new, descriptor):
-        writer = _Writer(descriptor, disk, _format_of(old))
+        writer = _Writer(descriptor, disk, old.format)
         count = _copy_documents(old, writer, lists, _unchanged)
         return _take_place(new, old, writer, disk, count)
 
 
 @contextmanager
-def _only_rewriter(path: Path) -> Iterator[None]:
+def _only_rewriter(path: Path, wait: bool = False) -> Iterator[None]:
     lock = ProcessLock(path.with_suffix(".rewrite.lock"))
     try:
-        with lock.held(wait=False):
+        with lock.held(wait):
             yield
     finally:
         lock.close()
@@ -152,10 +152,6 @@ def _take_place(new: Path, old: Replica, writer: _Writer, disk: Disk, count: int
     disk.replace(new, old.path)
     disk.sync_folder(old.path.parent)
     return Report(count, old.size(), old.path.stat().st_size)
-
-
-def _format_of(replica: Replica) -> int:
-    return int(str(replica.header["format"]))
 
 
 def _unchanged(table: str, document: bytes) -> bytes:

@@ -1,11 +1,13 @@
 """A TinyDB table whose documents live in an engine, one by one, instead of in one dict of everything."""
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+import json
+from collections.abc import Callable, ItemsView, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
 import orjson
 import tinydb.table
+from tinydb.queries import QueryLike
 from tinydb.storages import Storage
 from ulid import ULID
 
@@ -47,6 +49,11 @@ class Table(tinydb.table.Table):
     def _get_next_id(self) -> str:  # type: ignore[override]
         return str(ULID())
 
+    def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[str]:  # type: ignore[override]
+        """Update, or else insert, as one step: TinyDB's are two, and another process may insert between them."""
+        with self._engine.transaction():
+            return cast(list[str], super().upsert(document, cond))
+
 
 class Rows(Mapping[str, Record]):
     """A table as TinyDB reads it: id → document, decoded anew each time it is asked for."""
@@ -65,6 +72,19 @@ class Rows(Mapping[str, Record]):
 
     def __len__(self) -> int:
         return len(self._engine.ids(self._name, self._partition))
+
+    def items(self) -> ItemsView[str, Record]:
+        return Items(self)
+
+
+class Items(ItemsView[str, Record]):
+    """Pairs of id and document, without those that another process removes meanwhile."""
+
+    def __iter__(self) -> Iterator[tuple[str, Record]]:
+        for doc_id in self._mapping:
+            document = self._mapping.get(doc_id)
+            if document is not None:
+                yield doc_id, document
 
 
 class EditableRows(MutableMapping[str, Record]):
@@ -98,9 +118,26 @@ class EditableRows(MutableMapping[str, Record]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def clear(self) -> None:
+        self._edited = dict.fromkeys(self)  # not one by one: the inherited way lists all the rest for each
+
     def save(self) -> None:
         """Write what is not as it was. Raises TypeError when a document is not JSON."""
         for doc_id, document in self._edited.items():
-            after = None if document is None else orjson.dumps(document)
+            after = None if document is None else _encode(document)
             if after != self._engine.read(*self._space, doc_id):
                 self._engine.write(*self._space, doc_id, after)
+
+
+def _encode(document: Record) -> bytes:
+    encoded = orjson.dumps(document)
+    if b"null" in encoded:  # what orjson also makes of NaN and infinity, which json refuses
+        _refuse_not_a_number(document)
+    return encoded
+
+
+def _refuse_not_a_number(document: Record) -> None:
+    try:
+        json.dumps(document, allow_nan=False)
+    except ValueError as error:
+        raise TypeError(f"NaN and infinity are not JSON: {error}") from error

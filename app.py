@@ -1,0 +1,247 @@
+"""HTTP: the operations of the API, and the one Flask app that serves them.
+
+An operation is a few lines: its rules are in `store.py`, what it accepts in `schemas.py`, and what happens before it
+runs (key, scope, body, idempotency, in the contract's order) in `web/operations.py`.
+"""
+
+import hmac
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import click
+from flask import Flask, Response, g, request, send_file
+from ulid import ULID
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+import schemas
+from engines.errors import EngineError
+from media.files import MediaFolder, NoSuchFile
+from media.serving import HEADERS, is_inert
+from settings import Settings, StartError, read_settings
+from start import open_rooms, refuse_public_demo_key
+from store import NotFound, Outcome, Record, Store, StoreError, influencer_view, references_view, whoami_view
+from web.access_log import Line, access_log
+from web.errors import MAX_BODY_BYTES, Refusal, http_refusal, refusal
+from web.operations import Call, Operation, Operations, Request, check_key, class_of_method, perform
+
+logger = logging.getLogger("standin")
+operations = Operations()
+
+EXPOSED_HEADERS = "X-Request-Id, X-RateLimit-Endpoint-Class, Idempotent-Replayed, Retry-After, ETag"
+INFLUENCERS_WRITE = "influencers:write"
+
+
+@operations.add("GET", "/v1/whoami", scope=None)
+def whoami(call: Call) -> Record:
+    """Say who the key is."""
+    return whoami_view(call.key, call.store.organization(call.organization))
+
+
+@operations.add("GET", "/v1/influencers/<influencer_id>", scope=INFLUENCERS_WRITE)
+def get_influencer(call: Call, influencer_id: str) -> Record:
+    """Return the full record."""
+    return influencer_view(call.store.influencer(call.organization, influencer_id), call.base_url())
+
+
+@operations.add("PATCH", "/v1/influencers/<influencer_id>", scope=INFLUENCERS_WRITE, body=schemas.InfluencerPatch())
+def patch_influencer(call: Call, influencer_id: str) -> Record:
+    """Change the given fields; the rest stays."""
+    document = call.store.patch_influencer(call.organization, influencer_id, call.body)
+    return influencer_view(document, call.base_url())
+
+
+@operations.add(
+    "DELETE",
+    "/v1/influencers/<influencer_id>",
+    scope=INFLUENCERS_WRITE,
+    body=schemas.InfluencerDeletion(),
+    body_optional=True,
+)
+def delete_influencer(call: Call, influencer_id: str) -> Record:
+    """Archive the influencer, and keep who did it, when and why."""
+    reason = call.body.get("reason")
+    document = call.store.delete_influencer(call.organization, influencer_id, reason, call.api_key_id)
+    deleted_at = document["attributes"]["deletion"]["deletedAt"]
+    return {"influencerId": document["influencerId"], "status": "deleted", "deletedAt": deleted_at}
+
+
+@operations.add(
+    "POST",
+    "/v1/influencers/<influencer_id>/reference-images",
+    scope=INFLUENCERS_WRITE,
+    body=schemas.ReferenceImages(),
+)
+def attach_reference_images(call: Call, influencer_id: str) -> Record:
+    """Attach assets of the influencer's project; return the whole merged list."""
+    document = call.store.attach_reference_images(call.organization, influencer_id, call.body["assetIds"])
+    references = references_view(document["referenceImages"], call.base_url())
+    return {"influencerId": document["influencerId"], "referenceImages": references}
+
+
+def create_app(store: Store, media: MediaFolder, settings: Settings) -> Flask:
+    """Return the app; all it needs is handed in."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect with a page
+    for operation in operations:
+        _route(app, operation.method, operation.path, operation.name, partial(_serve, operation, store, settings))
+    file_path = "/media/<organization>/<asset_id>/<token>/<any(original, thumbnail):variant>/<name>"
+    _route(app, "GET", file_path, "media", partial(_serve_file, store, media))
+    _add_hooks(app, access_log(settings.log))
+    return app
+
+
+def _route(app: Flask, method: str, path: str, name: str, view: Callable[..., Response]) -> None:
+    # Not Flask's own OPTIONS: preflights are answered for /v1 only, where a method is not allowed.
+    app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
+
+
+def _serve(operation: Operation, store: Store, settings: Settings, **ids: str) -> Response:
+    g.endpoint_class = operation.endpoint_class
+    asked = Request(g.request_id, request.method, request.path, request.headers, request.get_data, _base_url(settings))
+    key = check_key(asked, store)
+    g.key_id = key["publicId"]
+    return _answer(perform(operation, asked, store, key, ids))
+
+
+def _base_url(settings: Settings) -> Callable[[], str]:
+    return lambda: settings.public_url or request.host_url.rstrip("/")
+
+
+def _answer(outcome: Outcome) -> Response:
+    response = Response(outcome.body, outcome.status, mimetype="application/json")
+    if outcome.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _serve_file(
+    store: Store, media: MediaFolder, organization: str, asset_id: str, token: str, variant: str, name: str
+) -> Response:
+    """Serve an asset or its thumbnail to whoever knows its token; the name at the end is only for saving it."""
+    asset = store.asset(organization, asset_id)
+    if not hmac.compare_digest(asset["token"].encode(), token.encode()):
+        raise NotFound("Not found.")
+    try:
+        if variant == "thumbnail":
+            return _file(media.thumbnail(organization, asset_id), "image/webp", name)
+        return _file(media.original(organization, asset_id), asset["contentType"], name)
+    except NoSuchFile as error:
+        raise NotFound("Not found.") from error
+
+
+def _file(path: Path, content_type: str, name: str) -> Response:
+    attach = not is_inert(content_type)
+    response = send_file(path.resolve(), content_type, as_attachment=attach, download_name=name if attach else None)
+    response.headers.update(HEADERS)
+    return response
+
+
+def _add_hooks(app: Flask, log: Callable[[Line], None]) -> None:
+    app.before_request(_begin)
+    app.after_request(_complete)
+    app.after_request(partial(_write_line, log))
+    for kind in (StoreError, Refusal, EngineError):
+        app.register_error_handler(kind, _refused)
+    app.register_error_handler(HTTPException, _refused_by_http)
+    app.register_error_handler(Exception, _crashed)
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    g.request_id = f"req_{ULID()}"
+    g.endpoint_class = class_of_method(request.method)
+    g.key_id = None
+
+
+def _complete(response: Response) -> Response:
+    """Give every response the headers of the contract."""
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-RateLimit-Endpoint-Class"] = g.endpoint_class
+    if _is_api(request.path):
+        # Any origin may ask: what protects the API is the key, and browsers never send that by themselves.
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+    return response
+
+
+def _write_line(log: Callable[[Line], None], response: Response) -> Response:
+    took_ms = (time.perf_counter() - g.started) * 1000
+    now = datetime.now(UTC)
+    log(Line(now, g.request_id, g.key_id, request.method, request.path, response.status_code, took_ms))
+    return response
+
+
+def _refused(error: StoreError | Refusal | EngineError) -> Response:
+    if isinstance(error, EngineError):
+        logger.error("%s: %s", g.request_id, error)
+    return _answer(Outcome(*refusal(error, g.request_id)))
+
+
+def _refused_by_http(error: HTTPException) -> Response:
+    """Answer what Flask itself refuses; starts from its own response, or a 405 would lose `Allow`."""
+    if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and _is_api(request.path):
+        return _preflight(error.valid_methods or ())
+    response = cast(Response, error.get_response())
+    response.status_code, body = http_refusal(error.code or 500, g.request_id)
+    response.set_data(body)
+    response.mimetype = "application/json"
+    return response
+
+
+def _preflight(methods: Iterable[str]) -> Response:
+    allowed = ", ".join(sorted(methods))
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    headers = {
+        "Allow": allowed,
+        "Access-Control-Allow-Methods": allowed,
+        "Access-Control-Allow-Headers": asked or "X-Api-Key, Authorization, Content-Type, Idempotency-Key",
+        "Access-Control-Max-Age": "600",
+        "Vary": "Access-Control-Request-Headers",
+    }
+    response = Response(status=204, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
+def _crashed(error: Exception) -> Response:
+    logger.error("%s crashed", g.request_id, exc_info=error)
+    return _answer(Outcome(*http_refusal(500, g.request_id)))
+
+
+def _is_api(path: str) -> bool:
+    return path == "/v1" or path.startswith("/v1/")
+
+
+def serve() -> Flask:
+    """Return the app as the environment sets it up; one sentence and an exit if that cannot be."""
+    try:
+        settings = read_settings(os.environ)
+        rooms = open_rooms(settings)
+        host = _host_of_flask_run()
+        if host is not None:
+            refuse_public_demo_key(rooms.store, settings, host)
+        return create_app(rooms.store, rooms.media, settings)
+    except StartError as error:
+        sys.exit(str(error))
+
+
+def _host_of_flask_run() -> str | None:
+    """Return where `flask run` is about to listen; gunicorn's own host is looked at in gunicorn.conf.py."""
+    context = click.get_current_context(silent=True)
+    return context.params.get("host") if context is not None and context.info_name == "run" else None
+
+
+def __getattr__(name: str) -> Flask:
+    """Make `app:app` when a server asks for it, so that importing this module opens no store."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = made = serve()
+    return made

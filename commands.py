@@ -1,0 +1,204 @@
+"""The command line, through Flask's own: `flask keys …` and `flask store …`. They need no running service.
+
+Registered as entry points rather than on the app, so that a store too damaged to be served can still be repaired.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import IO, NoReturn, TypeVar
+
+import click
+import orjson
+
+from engines.disk import Disk
+from engines.errors import EngineError
+from engines.journal import JOURNAL, LOCK, Journal
+from engines.lock import ProcessLock
+from engines.repair import faults, repair
+from engines.replica import Replica
+from schemas import is_uuid
+from seed import NotTables, documents_of, read_tables
+from settings import Settings, StartError, read_settings
+from start import open_journal
+from store import IDENTITIES, LISTS, NotFound, Record, Store
+
+_IMPORTED_PER_COMMIT = 1000
+
+
+@click.group()
+def keys() -> None:
+    """Create and delete API keys."""
+
+
+@keys.command("create")
+@click.option("--org", required=True, help="Id of an organization, or a name: one that is not there yet is created.")
+@click.option("--scopes", required=True, help="Separated by commas; '*' for all.")
+@click.option("--name", default="Created on the command line", show_default=True)
+def create_key(org: str, scopes: str, name: str) -> None:
+    """Print a new key. This is the only time its secret is shown."""
+    store = _store()
+    try:
+        organization = _organization(store, org)
+        click.echo(store.create_key(organization, [scope.strip() for scope in scopes.split(",") if scope.strip()], name))
+    except NotFound as error:
+        _fail(str(error))
+
+
+@keys.command("delete")
+@click.argument("key_id")
+def delete_key(key_id: str) -> None:
+    """Retire the key with this id, the third part of it, for good."""
+    try:
+        _store().delete_key(key_id)
+    except NotFound as error:
+        _fail(str(error))
+    click.echo(f"Deleted the key {key_id}.", err=True)
+
+
+@click.group()
+def store() -> None:
+    """Look after the store."""
+
+
+@store.command()
+def verify() -> None:
+    """Read every line of the store and say whether all is well; change nothing."""
+    path = _journal_path()
+    found = _guarded(lambda: faults(path))
+    for fault in found:
+        click.echo(f"{path}: {fault}", err=True)
+    if found:
+        _fail("The store is damaged. `flask store repair` cuts the damage out into a side file.")
+    replica = _guarded(lambda: Replica.load(path))
+    documents = sum(len(replica.directory.ids(*space)) for space in replica.directory.spaces())
+    click.echo(f"{path}: {replica.seq} transactions, {documents} documents, {replica.position} bytes, no fault.")
+
+
+@store.command()
+def compact() -> None:
+    """Write the store anew without its history; a running service goes on meanwhile."""
+    report = _guarded(_journal().compact)
+    click.echo(f"{report.documents} documents: {report.bytes_before} bytes before, {report.bytes_after} after.")
+
+
+@store.command("repair")
+def repair_store() -> None:
+    """Cut damage out of the store into a side file, keep every whole transaction, and say what was lost."""
+    path = _journal_path()
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    side = path.with_name(f"journal.cut-{stamp}.txt")
+    found = _guarded(lambda: repair(path, side, ProcessLock(path.with_name(LOCK)), Disk(), LISTS))
+    if not found:
+        click.echo(f"{path}: nothing to repair.")
+        return
+    for fault in found:
+        click.echo(f"Lost: {fault}")
+    click.echo(f"What was cut out is in {side}; everything else is kept.")
+
+
+@store.command()
+def export() -> None:
+    """Print every document as one JSON object, `{table: {number: document}}`, as TinyDB itself would store it."""
+    journal = _journal()
+    out = click.get_binary_stream("stdout")
+    out.write(b"{")
+    for number, name in enumerate(IDENTITIES):
+        out.write(b"," if number else b"")
+        out.write(orjson.dumps(name) + b":{")
+        _write_rows(journal, name, out)
+        out.write(b"}")
+    out.write(b"}\n")
+
+
+@store.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--merge", is_flag=True, help="Import into a store that is not empty; documents with the same id are replaced.")
+def import_tables(file: Path, merge: bool) -> None:
+    """Fill the store from a file that `flask store export` has written."""
+    target = _store()
+    if not merge and not target.is_empty():
+        _fail("The store is not empty: set STANDIN_DATA to a new folder, or say --merge to replace what has the same id.")
+    try:
+        documents = list(documents_of(read_tables(file)))
+    except (OSError, NotTables) as error:
+        _fail(f"{file} cannot be imported: {error}.")
+    starts = range(0, len(documents), _IMPORTED_PER_COMMIT)
+    with click.progressbar(starts, label="Importing", file=sys.stderr) as progress:
+        for start in progress:
+            _guarded(partial(_put_all, target, documents[start : start + _IMPORTED_PER_COMMIT]))
+    click.echo(f"{len(documents)} documents imported.", err=True)
+
+
+def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
+    with target.db.transaction():
+        for table, document in documents:
+            target.put(table, document)
+
+
+def _write_rows(journal: Journal, table: str, out: IO[bytes]) -> None:
+    """Write `"1":{…},"2":{…}`: numbers, because TinyDB takes a row's name for a number."""
+    spaces = [space for space in journal.tables() if space[0] == table]
+    with click.progressbar(spaces, label=f"Exporting {table}", file=sys.stderr) as progress:
+        number = 0
+        for _, partition in progress:
+            for doc_id in journal.ids(table, partition):
+                document = journal.read(table, partition, doc_id)
+                if document is not None:
+                    number += 1
+                    out.write(b'%b"%d":%b' % (b"," if number > 1 else b"", number, document))
+
+
+def _organization(store: Store, named: str) -> str:
+    """Return the id of the organization with this id or name, made if it is a name nobody has."""
+    if is_uuid(named):
+        return str(store.organization(named)["id"])
+    for found in store.organizations():
+        if found["name"] == named:
+            return str(found["id"])
+    made = store.create_organization(named)
+    click.echo(f"Created the organization {named} ({made['id']}).", err=True)
+    return str(made["id"])
+
+
+def _settings() -> Settings:
+    try:
+        return read_settings(os.environ)
+    except StartError as error:
+        _fail(str(error))
+
+
+def _journal() -> Journal:
+    try:
+        return open_journal(_settings())
+    except StartError as error:
+        _fail(str(error))
+
+
+def _store() -> Store:
+    return Store(_journal())
+
+
+def _journal_path() -> Path:
+    path = _settings().data / JOURNAL
+    if not path.is_file():
+        _fail(f"There is no store in {path.parent}.")
+    return path
+
+
+T = TypeVar("T")
+
+
+def _guarded(act: Callable[[], T]) -> T:
+    try:
+        return act()
+    except (EngineError, OSError) as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str) -> NoReturn:
+    click.echo(sentence, err=True)
+    sys.exit(1)

@@ -1,0 +1,43 @@
+"""So that plain `gunicorn app:app` is right: where it listens, how many serve, and what it says at start."""
+
+import os
+import sys
+
+from gunicorn.arbiter import Arbiter
+
+from settings import StartError, read_settings
+from start import greeting, open_rooms, refuse_public_demo_key, tidy
+from web.worker import Worker
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdigit():
+        sys.exit(f"{name} must be a number, not {text!r}.")
+    return int(text)
+
+
+bind = f"127.0.0.1:{_number('PORT', 8000)}"
+workers = _number("WEB_CONCURRENCY", 2)
+threads = 4
+worker_class = Worker
+loglevel = "warning"  # the lines that matter at start are our own
+limit_request_line = 8190
+
+
+def on_starting(server: Arbiter) -> None:
+    """Open the store once before any worker does, so that what is wrong with it is said once and clearly."""
+    try:
+        settings = read_settings(os.environ)
+        rooms = open_rooms(settings)
+        for host, *_ in (address for address in server.cfg.address if isinstance(address, tuple)):
+            refuse_public_demo_key(rooms.store, settings, host)
+        tidy(rooms)
+        rooms.store.db.close()
+    except StartError as error:
+        sys.exit(str(error))
+
+
+def when_ready(server: Arbiter) -> None:
+    sys.stdout.write(greeting(read_settings(os.environ), [str(listener) for listener in server.LISTENERS]))
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""The bytes: files, thumbnails, portraits."""

@@ -1,0 +1,96 @@
+"""What can be set from outside: `STANDIN_*` in the environment, read here and nowhere else."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "STANDIN_"
+SEED = Path(__file__).parent / "data" / "seed.json"
+
+
+class StartError(Exception):
+    """Why the service cannot start, as one sentence a person can act on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field a setting; the README's table says what each is for."""
+
+    data: Path = Path("data/store")
+    seed: Path | None = SEED
+    public_url: str | None = None
+    sync: bool = True
+    log: str = "plain"
+    allow_demo_key: bool = False
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings of an environment. Raises StartError that names the setting at fault."""
+    given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+    values: dict[str, Any] = {_field(name): _parse(name, text) for name, text in given.items()}
+    return Settings(**values)
+
+
+def _field(name: str) -> str:
+    if name not in _PARSERS:
+        close = difflib.get_close_matches(name, _PARSERS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else f"; the settings are {', '.join(_PARSERS)}."
+        raise StartError(f"There is no setting {name}{hint}")
+    return name.removeprefix(PREFIX).lower()
+
+
+def _parse(name: str, text: str) -> object:
+    try:
+        return _PARSERS[name](text)
+    except ValueError as error:
+        raise StartError(f"{name} must be {error}, not {text!r}.") from None
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise ValueError("a folder")
+    return Path(text)
+
+
+def _seed(text: str) -> Path | None:
+    if text == "none":
+        return None
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("'none' or the path of a file")
+    return path
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise ValueError("a URL like https://stand-in.example")
+    return text.rstrip("/")
+
+
+def _one_of(**meanings: object) -> Callable[[str], object]:
+    def parse(text: str) -> object:
+        if text not in meanings:
+            raise ValueError(" or ".join(repr(word) for word in meanings))
+        return meanings[text]
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("'0' or '1'")
+    return text == "1"
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "STANDIN_DATA": _folder,
+    "STANDIN_SEED": _seed,
+    "STANDIN_PUBLIC_URL": _url,
+    "STANDIN_SYNC": _one_of(always=True, never=False),
+    "STANDIN_LOG": _one_of(plain="plain", json="json"),
+    "STANDIN_ALLOW_DEMO_KEY": _flag,
+}

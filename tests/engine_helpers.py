@@ -1,0 +1,214 @@
+"""What the tests of the engine share: journals in a folder, disks that fail, wait or kill, and child processes."""
+
+import errno
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from engines.disk import Disk
+from engines.journal import Journal
+from engines.line import Entry
+
+Call = Callable[[], Any]
+Contents = dict[tuple[str, str], dict[str, dict[str, Any]]]
+
+
+def by_rank(document: bytes) -> Iterator[Entry]:
+    """Place a document in one list for each of its groups, by its rank."""
+    record = orjson.loads(document)
+    for group in record.get("groups", ()):
+        yield Entry(group, record["rank"])
+
+
+@contextmanager
+def opened(folder: Path, disk: Disk | None = None, **options: Any) -> Iterator[Journal]:
+    journal = Journal(folder, disk=disk or Disk(syncing=False), **options)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def put(journal: Journal, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = "") -> None:
+    """Set one document in a transaction, or a part of one, of its own."""
+    with journal.transaction():
+        journal.write(table, partition, doc_id, orjson.dumps(document))
+
+
+def contents(journal: Journal) -> Contents:
+    """Return every document of a journal by (table, partition) and id."""
+    return {
+        space: {document.doc_id: dict(document) for document in journal.table(*space)} for space in journal.tables()
+    }
+
+
+def stored(folder: Path, **options: Any) -> Contents:
+    """Return what a process that opens the folder now finds."""
+    with opened(folder, **options) as journal:
+        return contents(journal)
+
+
+class WatchedDisk(Disk):
+    """Passes each call to `around(name, call)`, which may count it, fail it, wait, or kill the process."""
+
+    def __init__(self, around: Callable[[str, Call], Any]) -> None:
+        super().__init__(syncing=False)
+        self._around = around
+
+    def write(self, descriptor, data):
+        return self._around("write", partial(super().write, descriptor, data))
+
+    def sync(self, descriptor):
+        return self._around("sync", partial(super().sync, descriptor))
+
+    def truncate(self, descriptor, length):
+        return self._around("truncate", partial(super().truncate, descriptor, length))
+
+    def replace(self, source, target):
+        return self._around("replace", partial(super().replace, source, target))
+
+    def sync_folder(self, folder):
+        return self._around("sync_folder", partial(super().sync_folder, folder))
+
+
+class CallCounter:
+    """Lets every call through and remembers their names."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __call__(self, name: str, call: Call) -> Any:
+        self.names.append(name)
+        return call()
+
+
+class NthCall:
+    """Does `act` in place of the call number `nth`, counted from 1; `lasting` goes on so with all that follow."""
+
+    def __init__(self, nth: int, act: Callable[[Call], Any], lasting: bool = False) -> None:
+        self._until, self._act, self._lasting = nth, act, lasting
+
+    def __call__(self, name: str, call: Call) -> Any:
+        self._until -= 1
+        hit = self._until == 0 or (self._until < 0 and self._lasting)
+        return self._act(call) if hit else call()
+
+
+def no_space(call: Call) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def input_output_error(call: Call) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def half_then_no_space(call: Call) -> None:
+    """Write the first half of what was to be written, and fail; any other call just fails."""
+    if isinstance(call.args[-1], memoryview):
+        call.func(call.args[0], call.args[1][: len(call.args[1]) // 2])
+    no_space(call)
+
+
+def kill_before(call: Call) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_after(call: Call) -> None:
+    call()
+    kill_before(call)
+
+
+def kill_halfway(call: Call) -> None:
+    """Be killed with half of the bytes written; any other call is not begun."""
+    if isinstance(call.args[-1], memoryview):
+        call.func(call.args[0], call.args[1][: len(call.args[1]) // 2])
+    kill_before(call)
+
+
+class Gate:
+    """Stops the first call of one name until it is let go; others pass."""
+
+    def __init__(self, name: str, nth: int = 1) -> None:
+        self._name, self._until = name, nth
+        self.reached = threading.Event()
+        self.open = threading.Event()
+        self.failure: OSError | None = None
+
+    def __call__(self, name: str, call: Call) -> Any:
+        if name == self._name:
+            self._until -= 1
+            if self._until == 0:
+                self.reached.set()
+                self.open.wait()
+                if self.failure is not None:
+                    raise self.failure
+        return call()
+
+
+class Worker(threading.Thread):
+    """A thread that keeps what its work returned or raised."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__()
+        self._work = work
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.result = self._work()
+        except BaseException as error:
+            self.error = error
+
+    def finish(self) -> "Worker":
+        self.join()
+        return self
+
+
+def wait_until_queued(journal: Journal, number: int) -> None:
+    """Return when that many threads wait for their turn; nothing but the threads' own progress ends the wait."""
+    while journal._turn._waiting < number:
+        os.sched_yield()
+
+
+class Child:
+    """A forked process; what it acknowledges arrives here line by line, whatever becomes of it."""
+
+    def __init__(self, work: Callable[[Callable[[str], None]], None]) -> None:
+        reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(reading)
+            self._run(work, writing)
+        os.close(writing)
+        self._lines = os.fdopen(reading)
+        self.status: int | None = None
+
+    @staticmethod
+    def _run(work: Callable[[Callable[[str], None]], None], writing: int) -> None:
+        status = 1
+        try:
+            work(lambda text: os.write(writing, f"{text}\n".encode()))
+            status = 0
+        except BaseException as error:
+            os.write(writing, f"failed: {error!r}\n".encode())
+        finally:
+            os._exit(status)
+
+    def next_line(self) -> str:
+        return self._lines.readline().removesuffix("\n")
+
+    def finish(self) -> list[str]:
+        """Wait for the process to end; return what it still had to say."""
+        lines = self._lines.read().splitlines()
+        self._lines.close()
+        self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return lines

@@ -1,0 +1,293 @@
+"""TinyDB's table on the journal: what its documentation promises, on a real file."""
+
+from contextlib import contextmanager
+
+import pytest
+from tinydb import where
+from tinydb.operations import add, delete, increment
+from tinydb.operations import set as set_field
+from tinydb.table import Document
+
+from engine_helpers import contents, opened, stored
+from engines.table import Table
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with opened(tmp_path) as journal:
+        yield journal
+
+
+@pytest.fixture
+def elsewhere(tmp_path, journal):
+    """The same folder as another process sees it."""
+    with opened(tmp_path) as other:
+        yield other
+
+
+@pytest.fixture
+def people(journal):
+    table = journal.table("people", "org")
+    for doc_id, name, age in [("a", "Ada", 36), ("b", "Bob", 20), ("c", "Cyd", 20)]:
+        table.insert(Document({"name": name, "age": age}, doc_id=doc_id))
+    return table
+
+
+def rows(table):
+    return {document.doc_id: dict(document) for document in table}
+
+
+def test_an_inserted_document_gets_a_string_id_and_is_found_by_it(journal):
+    table = journal.table("people")
+    doc_id = table.insert({"name": "Ada"})
+    assert isinstance(doc_id, str)
+    assert table.get(doc_id=doc_id) == {"name": "Ada"}
+    assert table.get(doc_id=doc_id).doc_id == doc_id
+
+
+def test_ids_sort_in_the_order_they_were_given_out_to_the_millisecond(journal):
+    table = journal.table("people")
+    first, second = table.insert({}), table.insert({})
+    assert first != second
+    assert first[:10] <= second[:10]
+
+
+def test_an_id_that_is_there_is_not_inserted_again(people):
+    before = rows(people)
+    with pytest.raises(ValueError, match="already exists"):
+        people.insert(Document({"name": "Eve"}, doc_id="a"))
+    assert rows(people) == before
+
+
+def test_many_are_inserted_at_once_or_none(people):
+    ids = people.insert_multiple([{"name": "Dan"}, Document({"name": "Eve"}, doc_id="e")])
+    assert ids[1] == "e"
+    assert people.get(doc_id=ids[0]) == {"name": "Dan"}
+    before = rows(people)
+    with pytest.raises(ValueError, match="already exists"):
+        people.insert_multiple([{"name": "Fay"}, Document({"name": "Eve"}, doc_id="e")])
+    assert rows(people) == before
+
+
+def test_documents_are_found_by_condition_and_by_id(people):
+    assert people.get(where("name") == "Bob").doc_id == "b"
+    assert people.get(where("name") == "Nob") is None
+    assert people.get(doc_id="nobody") is None
+    assert [found.doc_id for found in people.get(doc_ids=["c", "a", "x"])] == ["a", "c"]
+    assert [found.doc_id for found in people.search(where("age") == 20)] == ["b", "c"]
+    assert people.search(where("age") == 21) == []
+
+
+def test_counting_and_containing(people):
+    assert len(people) == 3
+    assert people.count(where("age") == 20) == 2
+    assert people.contains(where("name") == "Ada")
+    assert not people.contains(where("name") == "Nob")
+    assert people.contains(doc_id="a")
+    assert not people.contains(doc_id="x")
+    assert [document["name"] for document in people.all()] == ["Ada", "Bob", "Cyd"]
+
+
+@pytest.mark.parametrize(
+    ("change", "choice", "changed"),
+    [
+        pytest.param({"age": 1}, {"doc_ids": ["b"]}, {"b": 1}, id="fields, by id"),
+        pytest.param({"age": 1}, {"cond": where("age") == 20}, {"b": 1, "c": 1}, id="fields, by condition"),
+        pytest.param({"age": 1}, {}, {"a": 1, "b": 1, "c": 1}, id="fields, all"),
+        pytest.param(increment("age"), {"doc_ids": ["b", "x"]}, {"b": 21}, id="function, by id"),
+        pytest.param(add("age", 2), {"cond": where("age") > 30}, {"a": 38}, id="function, by condition"),
+        pytest.param(set_field("age", 0), {"cond": where("age") > 99}, {}, id="no match"),
+    ],
+)
+def test_an_update_changes_what_it_names_and_nothing_else(people, elsewhere, change, choice, changed):
+    expected = rows(people)
+    for doc_id, age in changed.items():
+        expected[doc_id]["age"] = age
+    assert people.update(change, **choice) == list(changed)
+    assert rows(people) == expected
+    assert rows(elsewhere.table("people", "org")) == expected
+
+
+def test_an_update_can_take_a_field_away(people):
+    people.update(delete("age"), doc_ids=["a"])
+    assert people.get(doc_id="a") == {"name": "Ada"}
+
+
+def test_several_updates_at_once(people):
+    changes = [({"age": 1}, where("name") == "Ada"), (increment("age"), where("age") == 20)]
+    assert people.update_multiple(changes) == ["a", "b", "c"]
+    assert [document["age"] for document in people] == [1, 21, 21]
+
+
+def test_upsert_updates_what_is_there_and_inserts_what_is_not(people):
+    assert people.upsert({"age": 37}, where("name") == "Ada") == ["a"]
+    assert people.get(doc_id="a") == {"name": "Ada", "age": 37}
+    (new,) = people.upsert({"name": "Dan"}, where("name") == "Dan")
+    assert people.get(doc_id=new) == {"name": "Dan"}
+    assert people.upsert(Document({"name": "Eve"}, doc_id="e")) == ["e"]
+    assert people.upsert(Document({"age": 9}, doc_id="e")) == ["e"]
+    assert people.get(doc_id="e") == {"name": "Eve", "age": 9}
+
+
+def test_upsert_is_one_step_that_nothing_of_another_process_comes_into(journal, people):
+    watched = Observed(journal)
+    table = Table(watched, "people", "org")
+    table.upsert({"name": "Dan"}, where("name") == "Dan")
+    assert table.contains(where("name") == "Dan")
+    assert watched.outermost_transactions == 1
+
+
+def test_removing_by_id_and_by_condition(people, elsewhere):
+    assert people.remove(doc_ids=["a", "x"]) == ["a"]
+    assert people.remove(where("name") == "Bob") == ["b"]
+    assert list(rows(people)) == ["c"]
+    assert list(rows(elsewhere.table("people", "org"))) == ["c"]
+
+
+def test_a_truncated_table_is_empty_and_can_be_filled_again(people, journal, elsewhere):
+    people.truncate()
+    assert len(people) == 0
+    assert people.all() == []
+    assert elsewhere.tables() == []
+    people.insert(Document({"name": "New"}, doc_id="a"))
+    assert rows(people) == {"a": {"name": "New"}}
+
+
+def test_truncating_lists_the_table_once_and_not_once_for_each_document(journal, people):
+    people.insert_multiple({} for _ in range(10))
+    watched = Observed(journal)
+    Table(watched, "people", "org").truncate()
+    assert len(people) == 0
+    assert watched.lists_of_ids <= 2
+
+
+class Observed:
+    """A journal that counts what a table asks of it."""
+
+    def __init__(self, journal):
+        self._journal = journal
+        self.lists_of_ids = 0
+        self.outermost_transactions = 0
+        self._depth = 0
+
+    def ids(self, *space):
+        self.lists_of_ids += 1
+        return self._journal.ids(*space)
+
+    @contextmanager
+    def transaction(self):
+        self.outermost_transactions += self._depth == 0
+        self._depth += 1
+        with self._journal.transaction():
+            yield
+        self._depth -= 1
+
+    def __getattr__(self, name):
+        return getattr(self._journal, name)
+
+
+def test_partitions_and_tables_never_meet(journal):
+    spaces = [("people", "one"), ("people", "two"), ("places", "one")]
+    for number, space in enumerate(spaces):
+        journal.table(*space).insert(Document({"n": number}, doc_id="same"))
+    assert contents(journal) == {space: {"same": {"n": number}} for number, space in enumerate(spaces)}
+    journal.table("people", "one").truncate()
+    assert journal.tables() == spaces[1:]
+
+
+def test_nothing_handed_out_is_live(people):
+    people.insert(Document({"tags": ["x"], "deep": {"y": 1}}, doc_id="d"))
+    by_id, by_condition, among_all = people.get(doc_id="d"), people.get(where("deep").y == 1), people.all()[3]
+    for handed_out in (by_id, by_condition, among_all, people.search(where("tags").exists())[0]):
+        handed_out["tags"].append("changed")
+        handed_out["deep"]["y"] = 2
+    assert people.get(doc_id="d") == {"tags": ["x"], "deep": {"y": 1}}
+
+
+def test_what_was_put_in_is_not_live_either(people):
+    given = {"tags": ["x"]}
+    doc_id = people.insert(given)
+    given["tags"].append("changed")
+    assert people.get(doc_id=doc_id) == {"tags": ["x"]}
+
+
+def test_each_change_is_seen_at_once_through_another_journal(journal, elsewhere):
+    here, there = journal.table("t"), elsewhere.table("t")
+    doc_id = here.insert({"n": 1})
+    assert there.get(doc_id=doc_id) == {"n": 1}
+    there.update({"n": 2}, doc_ids=[doc_id])
+    assert here.get(doc_id=doc_id) == {"n": 2}
+    here.remove(doc_ids=[doc_id])
+    assert there.get(doc_id=doc_id) is None
+    assert len(there) == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(float("nan"), id="NaN"),
+        pytest.param(float("inf"), id="infinity"),
+        pytest.param([{"deep": -float("inf")}], id="infinity deep inside"),
+        pytest.param([None, float("nan")], id="NaN beside null"),
+        pytest.param("\ud800", id="half a surrogate pair"),
+        pytest.param({1: 2}, id="a key that is no string"),
+        pytest.param({1, 2}, id="a set"),
+        pytest.param(b"bytes", id="bytes"),
+        pytest.param(object(), id="an object"),
+        pytest.param(2**64, id="a number too large"),
+    ],
+)
+def test_what_is_not_json_is_refused_and_nothing_changed(tmp_path, people, journal, value):
+    before, file_before = rows(people), journal.path.read_bytes()
+    with pytest.raises(TypeError):
+        people.insert({"value": value})
+    with pytest.raises(TypeError):
+        people.insert_multiple([{"name": "Dan"}, {"value": value}])
+    with pytest.raises(TypeError):
+        people.update({"value": value}, doc_ids=["a"])
+    assert rows(people) == before
+    assert journal.path.read_bytes() == file_before
+    people.insert(Document({"name": "Dan"}, doc_id="d"))
+    assert stored(tmp_path)["people", "org"] == before | {"d": {"name": "Dan"}}
+
+
+@pytest.mark.parametrize("value", [None, [None, 1.5], "null", {"null": None}, "\0", "🦊", -0.0, 2**63, True])
+def test_what_is_json_comes_back_as_it_was(people, value):
+    assert people.get(doc_id=people.insert({"value": value})) == {"value": value}
+
+
+def test_an_update_that_changes_nothing_writes_nothing(people, journal):
+    before = journal.path.read_bytes()
+    people.update({"age": 20}, doc_ids=["b"])
+    people.remove(doc_ids=["x"])
+    assert journal.path.read_bytes() == before
+
+
+def test_an_update_that_fails_halfway_changes_nothing(people):
+    def fail_on_bob(person):
+        person["age"] = 1 // (person["name"] != "Bob")
+
+    before = rows(people)
+    with pytest.raises(ZeroDivisionError):
+        people.update(fail_on_bob)
+    assert rows(people) == before
+
+
+def test_what_another_process_removes_during_a_search_is_left_out(people, elsewhere):
+    def remove_bob(person):
+        elsewhere.table("people", "org").remove(doc_ids=["b"])
+        return True
+
+    assert [found.doc_id for found in people.search(remove_bob)] == ["a", "c"]
+
+
+def test_a_transaction_sees_its_own_changes_through_the_table(people, journal, elsewhere):
+    with journal.transaction():
+        people.remove(doc_ids=["a"])
+        people.insert(Document({"name": "New"}, doc_id="n"))
+        people.update({"age": 1}, doc_ids=["b"])
+        assert list(rows(people)) == ["b", "c", "n"]
+        assert people.get(doc_id="b")["age"] == 1
+        assert len(people) == 3
+        assert list(rows(elsewhere.table("people", "org"))) == ["a", "b", "c"]
+    assert list(rows(people)) == ["b", "c", "n"]

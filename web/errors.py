@@ -1,0 +1,91 @@
+"""Every way a request can be refused, its HTTP status, and the one envelope they all come in."""
+
+from typing import Any
+
+import orjson
+
+from engines.errors import EngineError
+from store import IdempotencyConflict, NotFound, StoreError
+
+MAX_BODY_BYTES = 1 << 20
+
+
+class Refusal(Exception):
+    """Base of the refusals that HTTP itself gives rise to; `details` is their evidence."""
+
+    code = "INTERNAL"
+    message = "Internal error."
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        super().__init__(message or self.message)
+        self.details = details
+
+
+class Unauthenticated(Refusal):
+    code = "UNAUTHENTICATED"
+    message = "Missing or invalid API key."
+
+
+class KeyKilled(Refusal):
+    code = "KILL_SWITCH"
+    message = "This API key has been disabled."
+
+
+class ForbiddenScope(Refusal):
+    code = "FORBIDDEN_SCOPE"
+    message = "This API key lacks the required scope."
+
+
+class Invalid(Refusal):
+    code = "VALIDATION"
+    message = "Invalid body."
+
+
+STATUS_OF_CODE = {
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN_SCOPE": 403,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "CONFLICT": 409,
+    "IDEMPOTENCY_CONFLICT": 409,
+    "PAYLOAD_TOO_LARGE": 413,
+    "VALIDATION": 422,
+    "RATE_LIMITED": 429,
+    "INTERNAL": 500,
+    "KILL_SWITCH": 503,
+    "UNAVAILABLE": 503,
+}
+STATUS: dict[type[Exception], int] = {
+    error: STATUS_OF_CODE[error.code]
+    for error in (Unauthenticated, KeyKilled, ForbiddenScope, Invalid, NotFound, IdempotencyConflict)
+} | {EngineError: 503}
+
+
+def envelope(code: str, message: str, request_id: str, details: dict[str, Any] | None = None) -> bytes:
+    """Return the body of an error reply."""
+    error: dict[str, Any] = {"code": code, "message": message, "requestId": request_id}
+    return orjson.dumps({"error": error | ({"details": details} if details else {})})
+
+
+_OF_HTTP: dict[int, tuple[str, str]] = {
+    404: ("NOT_FOUND", "Not found."),
+    405: ("METHOD_NOT_ALLOWED", "Method not allowed."),
+    413: ("PAYLOAD_TOO_LARGE", "Request body is too large."),
+    500: ("INTERNAL", "Internal error."),
+}
+
+
+def http_refusal(status: int, request_id: str) -> tuple[int, bytes]:
+    """Return (status, body) for what the HTTP layer itself refuses; what the contract does not know is a 422."""
+    code, message = _OF_HTTP.get(status, ("VALIDATION", "Invalid request."))
+    details: dict[str, Any] = {"maxBytes": MAX_BODY_BYTES} if code == "PAYLOAD_TOO_LARGE" else {}
+    if code == "VALIDATION":
+        details = {"fieldErrors": {}, "formErrors": ["The request is not valid HTTP"]}
+    return STATUS_OF_CODE[code], envelope(code, message, request_id, details)
+
+
+def refusal(error: StoreError | Refusal | EngineError, request_id: str) -> tuple[int, bytes]:
+    """Return (status, body) for an error raised on purpose."""
+    if isinstance(error, EngineError):
+        return 503, envelope("UNAVAILABLE", "The store is unavailable; nothing was changed.", request_id)
+    return STATUS[type(error)], envelope(error.code, str(error), request_id, error.details)

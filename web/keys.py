@@ -1,0 +1,41 @@
+"""Who is asking: the API key of a request, and what it may do."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from store import Record, opens
+from web.errors import ForbiddenScope, KeyKilled, Unauthenticated
+
+_KEY = re.compile(r"lp_(?:live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
+
+
+class PresentedKey(NamedTuple):
+    public_id: str
+    secret: str
+
+
+def presented_key(headers: Mapping[str, str]) -> PresentedKey | None:
+    """Return the key a request carries, or None; `X-Api-Key` wins over `Authorization` even when it is wrong."""
+    text = headers.get("X-Api-Key")
+    if text is None:
+        scheme, _, text = headers.get("Authorization", "").partition(" ")
+        text = text.strip() if scheme.lower() == "bearer" else ""
+    match = _KEY.fullmatch(text)
+    return PresentedKey(*match.groups()) if match else None
+
+
+def authenticate(presented: PresentedKey | None, find_key: Callable[[str], Record | None]) -> Record:
+    """Return the document of the key. Raises Unauthenticated, KeyKilled."""
+    key = find_key(presented.public_id) if presented else None
+    if presented is None or key is None or not opens(key, presented.secret):
+        raise Unauthenticated
+    if key["killSwitch"]:
+        raise KeyKilled(scope="key")
+    return key
+
+
+def require_scope(key: Mapping[str, Any], scope: str | None) -> None:
+    """Raises ForbiddenScope unless the key has the scope or `*`."""
+    if scope is not None and scope not in key["scopes"] and "*" not in key["scopes"]:
+        raise ForbiddenScope(required=scope)
