@@ -8,33 +8,33 @@ import hmac
 import logging
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 import click
-from flask import Flask, Response, g, request, send_file
-from ulid import ULID
+from flask import Flask, Response, request, send_file
+from flask import Request as FlaskRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.local import LocalProxy
 
 import schemas
 from engines.errors import EngineError
+from engines.table import Record
 from media.files import MediaFolder, NoSuchFile
 from media.serving import HEADERS, is_inert
 from settings import Settings, StartError, read_settings
 from start import open_rooms, refuse_public_demo_key
-from store import NotFound, Outcome, Record, Store, StoreError, influencer_view, references_view, whoami_view
-from web.access_log import Line, access_log
+from store import NotFound, Outcome, Store, StoreError, influencer_view, references_view, whoami_view
+from web.access_log import access_log
 from web.errors import MAX_BODY_BYTES, Refusal, http_refusal, refusal
-from web.operations import Call, Operation, Operations, Request, check_key, class_of_method, perform
+from web.front import Front, exchange_of, is_api
+from web.operations import Call, Operation, Operations, Request, check_key, perform
 
 logger = logging.getLogger("standin")
 operations = Operations()
 
-EXPOSED_HEADERS = "X-Request-Id, X-RateLimit-Endpoint-Class, Idempotent-Replayed, Retry-After, ETag"
 INFLUENCERS_WRITE = "influencers:write"
 
 
@@ -47,14 +47,14 @@ def whoami(call: Call) -> Record:
 @operations.add("GET", "/v1/influencers/<influencer_id>", scope=INFLUENCERS_WRITE)
 def get_influencer(call: Call, influencer_id: str) -> Record:
     """Return the full record."""
-    return influencer_view(call.store.influencer(call.organization, influencer_id), call.base_url())
+    return influencer_view(call.store.influencer(call.organization, influencer_id), call.base_url)
 
 
 @operations.add("PATCH", "/v1/influencers/<influencer_id>", scope=INFLUENCERS_WRITE, body=schemas.InfluencerPatch())
 def patch_influencer(call: Call, influencer_id: str) -> Record:
     """Change the given fields; the rest stays."""
     document = call.store.patch_influencer(call.organization, influencer_id, call.body)
-    return influencer_view(document, call.base_url())
+    return influencer_view(document, call.base_url)
 
 
 @operations.add(
@@ -81,7 +81,7 @@ def delete_influencer(call: Call, influencer_id: str) -> Record:
 def attach_reference_images(call: Call, influencer_id: str) -> Record:
     """Attach assets of the influencer's project; return the whole merged list."""
     document = call.store.attach_reference_images(call.organization, influencer_id, call.body["assetIds"])
-    references = references_view(document["referenceImages"], call.base_url())
+    references = references_view(document["referenceImages"], call.base_url)
     return {"influencerId": document["influencerId"], "referenceImages": references}
 
 
@@ -94,7 +94,8 @@ def create_app(store: Store, media: MediaFolder, settings: Settings) -> Flask:
         _route(app, operation.method, operation.path, operation.name, partial(_serve, operation, store, settings))
     file_path = "/media/<organization>/<asset_id>/<token>/<any(original, thumbnail):variant>/<name>"
     _route(app, "GET", file_path, "media", partial(_serve_file, store, media))
-    _add_hooks(app, access_log(settings.log))
+    _add_error_handlers(app)
+    app.wsgi_app = Front(app.wsgi_app, access_log(settings.log))  # type: ignore[method-assign]
     return app
 
 
@@ -104,11 +105,20 @@ def _route(app: Flask, method: str, path: str, name: str, view: Callable[..., Re
 
 
 def _serve(operation: Operation, store: Store, settings: Settings, **ids: str) -> Response:
-    g.endpoint_class = operation.endpoint_class
-    asked = Request(g.request_id, request.method, request.path, request.headers, request.get_data, _base_url(settings))
-    key = check_key(asked, store)
-    g.key_id = key["publicId"]
-    return _answer(perform(operation, asked, store, key, ids))
+    asked = cast(LocalProxy[FlaskRequest], request)._get_current_object()  # each look-up through the proxy costs
+    exchange = exchange_of(asked.environ)
+    exchange.endpoint_class = operation.endpoint_class
+    call = Request(
+        exchange.request_id,
+        asked.method,
+        asked.path,
+        cast(Mapping[str, str], asked.headers),
+        asked.get_data,
+        _base_url(settings),
+    )
+    key = check_key(call, store)
+    exchange.key_id = key["publicId"]
+    return _answer(perform(operation, call, store, key, ids))
 
 
 def _base_url(settings: Settings) -> Callable[[], str]:
@@ -144,53 +154,26 @@ def _file(path: Path, content_type: str, name: str) -> Response:
     return response
 
 
-def _add_hooks(app: Flask, log: Callable[[Line], None]) -> None:
-    app.before_request(_begin)
-    app.after_request(_complete)
-    app.after_request(partial(_write_line, log))
+def _add_error_handlers(app: Flask) -> None:
     for kind in (StoreError, Refusal, EngineError):
         app.register_error_handler(kind, _refused)
     app.register_error_handler(HTTPException, _refused_by_http)
     app.register_error_handler(Exception, _crashed)
 
 
-def _begin() -> None:
-    g.started = time.perf_counter()
-    g.request_id = f"req_{ULID()}"
-    g.endpoint_class = class_of_method(request.method)
-    g.key_id = None
-
-
-def _complete(response: Response) -> Response:
-    """Give every response the headers of the contract."""
-    response.headers["X-Request-Id"] = g.request_id
-    response.headers["X-RateLimit-Endpoint-Class"] = g.endpoint_class
-    if _is_api(request.path):
-        # Any origin may ask: what protects the API is the key, and browsers never send that by themselves.
-        response.headers["Access-Control-Allow-Origin"] = "*"
-        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-    return response
-
-
-def _write_line(log: Callable[[Line], None], response: Response) -> Response:
-    took_ms = (time.perf_counter() - g.started) * 1000
-    now = datetime.now(UTC)
-    log(Line(now, g.request_id, g.key_id, request.method, request.path, response.status_code, took_ms))
-    return response
-
-
 def _refused(error: StoreError | Refusal | EngineError) -> Response:
+    request_id = exchange_of(request.environ).request_id
     if isinstance(error, EngineError):
-        logger.error("%s: %s", g.request_id, error)
-    return _answer(Outcome(*refusal(error, g.request_id)))
+        logger.error("%s: %s", request_id, error)
+    return _answer(Outcome(*refusal(error, request_id)))
 
 
 def _refused_by_http(error: HTTPException) -> Response:
     """Answer what Flask itself refuses; starts from its own response, or a 405 would lose `Allow`."""
-    if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and _is_api(request.path):
+    if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and is_api(request.path):
         return _preflight(error.valid_methods or ())
     response = cast(Response, error.get_response())
-    response.status_code, body = http_refusal(error.code or 500, g.request_id)
+    response.status_code, body = http_refusal(error.code or 500, exchange_of(request.environ).request_id)
     response.set_data(body)
     response.mimetype = "application/json"
     return response
@@ -212,12 +195,9 @@ def _preflight(methods: Iterable[str]) -> Response:
 
 
 def _crashed(error: Exception) -> Response:
-    logger.error("%s crashed", g.request_id, exc_info=error)
-    return _answer(Outcome(*http_refusal(500, g.request_id)))
-
-
-def _is_api(path: str) -> bool:
-    return path == "/v1" or path.startswith("/v1/")
+    request_id = exchange_of(request.environ).request_id
+    logger.error("%s crashed", request_id, exc_info=error)
+    return _answer(Outcome(*http_refusal(500, request_id)))
 
 
 def serve() -> Flask:

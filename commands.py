@@ -20,11 +20,12 @@ from engines.journal import JOURNAL, LOCK, Journal
 from engines.lock import ProcessLock
 from engines.repair import faults, repair
 from engines.replica import Replica
+from engines.table import Record
 from schemas import is_uuid
 from seed import NotTables, documents_of, read_tables
 from settings import Settings, StartError, read_settings
 from start import open_journal
-from store import IDENTITIES, LISTS, NotFound, Record, Store
+from store import IDENTITIES, LISTS, NotFound, Store
 
 _IMPORTED_PER_COMMIT = 1000
 
@@ -43,7 +44,9 @@ def create_key(org: str, scopes: str, name: str) -> None:
     store = _store()
     try:
         organization = _organization(store, org)
-        click.echo(store.create_key(organization, [scope.strip() for scope in scopes.split(",") if scope.strip()], name))
+        click.echo(
+            store.create_key(organization, [scope.strip() for scope in scopes.split(",") if scope.strip()], name)
+        )
     except NotFound as error:
         _fail(str(error))
 
@@ -100,11 +103,11 @@ def repair_store() -> None:
     click.echo(f"What was cut out is in {side}; everything else is kept.")
 
 
-@store.command()
-def export() -> None:
-    """Print every document as one JSON object, `{table: {number: document}}`, as TinyDB itself would store it."""
+@store.command("export")
+def export_tables() -> None:
+    """Print every document as one JSON object, `{table: {number: document}}`: a file that TinyDB can open."""
     journal = _journal()
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     out.write(b"{")
     for number, name in enumerate(IDENTITIES):
         out.write(b"," if number else b"")
@@ -116,12 +119,12 @@ def export() -> None:
 
 @store.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--merge", is_flag=True, help="Import into a store that is not empty; documents with the same id are replaced.")
+@click.option("--merge", is_flag=True, help="Into a store that is not empty; what has the same id is replaced.")
 def import_tables(file: Path, merge: bool) -> None:
     """Fill the store from a file that `flask store export` has written."""
     target = _store()
     if not merge and not target.is_empty():
-        _fail("The store is not empty: set STANDIN_DATA to a new folder, or say --merge to replace what has the same id.")
+        _fail("The store is not empty: set STANDIN_DATA to a new folder, or say --merge.")
     try:
         documents = list(documents_of(read_tables(file)))
     except (OSError, NotTables) as error:
@@ -152,14 +155,14 @@ def _write_rows(journal: Journal, table: str, out: IO[bytes]) -> None:
                     out.write(b'%b"%d":%b' % (b"," if number > 1 else b"", number, document))
 
 
-def _organization(store: Store, named: str) -> str:
+def _organization(target: Store, named: str) -> str:
     """Return the id of the organization with this id or name, made if it is a name nobody has."""
     if is_uuid(named):
-        return str(store.organization(named)["id"])
-    for found in store.organizations():
+        return str(target.organization(named)["id"])
+    for found in target.organizations():
         if found["name"] == named:
             return str(found["id"])
-    made = store.create_organization(named)
+    made = target.create_organization(named)
     click.echo(f"Created the organization {named} ({made['id']}).", err=True)
     return str(made["id"])
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
+from engines.table import Record
 from media.files import MediaFolder
 from settings import StartError
-from store import DEMO_KEY, IDENTITIES, Record, Store, media_paths, milliseconds, seconds
+from store import DEMO_KEY, IDENTITIES, Store, media_paths, milliseconds, seconds
 
 Tables = dict[str, dict[str, Record]]
 

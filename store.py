@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import orjson
-from tinydb.table import Document, Table
 
 from engines.changes import Lists
 from engines.line import Entry
@@ -112,18 +111,24 @@ def reference_to(asset: Mapping[str, Any], now: datetime) -> Record:
     }
 
 
-def influencer_view(document: Mapping[str, Any], base_url: str) -> Record:
-    """Return the full record of the contract, all its fields in its order; `base_url` has no slash at its end."""
+def influencer_view(document: Mapping[str, Any], base_url: Callable[[], str]) -> Record:
+    """Return the full record of the contract, all its fields in its order.
+
+    `base_url` is asked only when there are pictures; what it returns has no slash at its end.
+    """
     view = {field: document[field] for field in INFLUENCER_FIELDS}
     return view | {"referenceImages": references_view(document["referenceImages"], base_url)}
 
 
-def references_view(entries: list[Record], base_url: str) -> list[Record]:
+def references_view(entries: list[Record], base_url: Callable[[], str]) -> list[Record]:
+    if not entries:
+        return []
+    base = base_url()
     return [
         {
             "assetId": entry["assetId"],
-            "url": base_url + entry["path"],
-            "thumbnailUrl": base_url + entry["thumbnailPath"],
+            "url": base + entry["path"],
+            "thumbnailUrl": base + entry["thumbnailPath"],
             "addedAt": entry["addedAt"],
         }
         for entry in entries
@@ -245,7 +250,11 @@ class Store:
         self.now = now
 
     def once(
-        self, organization: str, claim: Claim | None, act: Callable[[], Outcome], refuse: Callable[[StoreError], Outcome]
+        self,
+        organization: str,
+        claim: Claim | None,
+        act: Callable[[], Outcome],
+        refuse: Callable[[StoreError], Outcome],
     ) -> Outcome:
         """Run `act` in one transaction and file its outcome under the claim, or replay what is filed there.
 
@@ -353,17 +362,13 @@ class Store:
     def put(self, table: str, document: Record) -> None:
         """Put a document in its place, whatever was there before."""
         partition, doc_id = IDENTITIES[table](document)
-        rows = self._table(table, partition)
-        with self.db.transaction():
-            if not rows.update(_replace_with(document), doc_ids=[doc_id]):  # type: ignore[list-item]
-                rows.insert(Document(document, doc_id=doc_id))  # type: ignore[arg-type]
+        self.db.table(table, partition).put(doc_id, document)
 
     def is_empty(self) -> bool:
         return not self.db.tables()
 
     def _get(self, table: str, partition: str, doc_id: str) -> Record | None:
-        found = self._table(table, partition).get(doc_id=canonical(doc_id))  # type: ignore[arg-type]
-        return found if isinstance(found, Document) else None
+        return self.db.table(table, partition).find(canonical(doc_id))
 
     def _change(self, organization: str, influencer_id: str, change: Callable[[Record], Record]) -> Record:
         """Put the influencer after `change` in the place of the one before it, and return it. Raises NotFound."""
@@ -371,9 +376,6 @@ class Store:
             changed = change(self.influencer(organization, influencer_id))
             self.put("influencers", changed)
             return changed
-
-    def _table(self, name: str, partition: str) -> Table:
-        return self.db.table(name, partition)
 
     # Idempotency
 
@@ -411,7 +413,7 @@ class Store:
         for place in self.db.walk("idempotency", organization, "age", most=2):
             remainder, _, record_id = place.partition("=")
             if 10**15 - int(remainder) <= self._window_start():
-                self._table("idempotency", organization).remove(doc_ids=[record_id])  # type: ignore[list-item]
+                self.db.table("idempotency", organization).drop(record_id)
 
     def _window_start(self) -> int:
         return epoch_milliseconds(self.now() - IDEMPOTENCY_WINDOW)
@@ -426,13 +428,3 @@ def mint_key(environment: str = "test") -> str:
 
 def epoch_milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-def _replace_with(document: Record) -> Callable[[Record], None]:
-    """Return a TinyDB update that makes a row exactly this document, keys that are gone included."""
-
-    def apply(row: Record) -> None:
-        row.clear()
-        row.update(document)
-
-    return apply

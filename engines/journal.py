@@ -16,6 +16,9 @@ from engines.replica import Replica
 from engines.rewrite import Report, Upgrade, rewrite, upgrade
 from engines.table import Table
 
+JOURNAL = "journal.jsonl"
+LOCK = "journal.lock"
+
 _MOST_MEMBERS = 64
 _WORTH_COMPACTING_BYTES = 16 << 20
 
@@ -60,13 +63,13 @@ class Journal:
         upgrades: Mapping[int, Upgrade] | None = None,
     ) -> None:
         folder = folder.absolute()
-        self.path = folder / "journal.jsonl"
+        self.path = folder / JOURNAL
         self._lists = lists or {}
         self._disk = disk or Disk()
         self._version = version
         self._upgrades = upgrades or {}
         folder.mkdir(parents=True, exist_ok=True)
-        self._writers = ProcessLock(folder / "journal.lock")
+        self._writers = ProcessLock(folder / LOCK)
         self._turn = Turn()
         self._commit: Commit | None = None
         self._refusal: OSError | None = None
@@ -292,5 +295,3 @@ def _as_unavailable() -> Iterator[None]:
 def _unavailable(error: BaseException) -> Unavailable:
     reason = getattr(error, "strerror", None) or str(error) or repr(error)
     return Unavailable(f"The store takes no writes since this happened: {reason}.")
-
-

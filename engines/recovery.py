@@ -22,6 +22,7 @@ def recover(replica: Replica, disk: Disk) -> None:
         return
     line = rest.rstrip(b"\0")
     if is_whole(line) and damage is None:
+        replica.decode_next(line)
         _finish(replica, disk, len(line))
     elif _is_torn(rest):
         _cut(replica, disk, len(rest))
@@ -57,5 +58,8 @@ def _cut(replica: Replica, disk: Disk, size: int) -> None:
     disk.sync(descriptor)
     log.warning(
         "%s: cut %d bytes of a transaction that was never acknowledged off its end, after line %d, byte %d.",
-        replica.path, size, replica.line - 1, replica.position,
+        replica.path,
+        size,
+        replica.line - 1,
+        replica.position,
     )

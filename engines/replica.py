@@ -5,7 +5,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from engines.directory import Directory
 from engines.errors import Damaged
@@ -94,13 +94,18 @@ class Replica:
             return header
         raise Damaged(self.path, 1, 0, "it has no header")
 
-    def _take(self, line: bytes) -> None:
+    def decode_next(self, line: bytes) -> tuple[int, list[list[Any]], int]:
+        """Decode the line that comes next; see `decode_line`. Raises Damaged when it is not that one."""
         try:
             seq, changes, start = decode_line(line)
         except NotALine as error:
             raise self.damage(str(error)) from error
         if seq != self.seq + 1:
             raise self.damage(f"transaction {seq} follows transaction {self.seq}")
+        return seq, changes, start
+
+    def _take(self, line: bytes) -> None:
+        seq, changes, start = self.decode_next(line)
         for change, offset in places(changes, self.position + start):
             self.directory.apply(change, offset)
         self.position += len(line) + 1

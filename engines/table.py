@@ -46,8 +46,27 @@ class Table(tinydb.table.Table):
             updater(rows)
             rows.save()
 
-    def _get_next_id(self) -> str:  # type: ignore[override]
+    def _get_next_id(self) -> str:
         return str(ULID())
+
+    # The same by id alone, typed: TinyDB's own hints know only numbers as ids.
+
+    def find(self, doc_id: str) -> Record | None:
+        """Return a document, or None."""
+        found = self.get(doc_id=doc_id)  # type: ignore[call-overload]
+        return cast(Record | None, found)
+
+    def put(self, doc_id: str, document: Record) -> None:
+        """Put a document in its place, whatever was there before."""
+
+        def replace(rows: MutableMapping[str, Record]) -> None:
+            rows[doc_id] = document
+
+        self._update_table(replace)
+
+    def drop(self, doc_id: str) -> None:
+        """Remove a document; nothing happens when it is not there."""
+        self.remove(doc_ids=[doc_id])  # type: ignore[list-item]
 
     def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[str]:  # type: ignore[override]
         """Update, or else insert, as one step: TinyDB's are two, and another process may insert between them."""
@@ -80,9 +99,13 @@ class Rows(Mapping[str, Record]):
 class Items(ItemsView[str, Record]):
     """Pairs of id and document, without those that another process removes meanwhile."""
 
+    def __init__(self, rows: Rows) -> None:
+        super().__init__(rows)
+        self._rows = rows
+
     def __iter__(self) -> Iterator[tuple[str, Record]]:
-        for doc_id in self._mapping:
-            document = self._mapping.get(doc_id)
+        for doc_id in self._rows:
+            document = self._rows.get(doc_id)
             if document is not None:
                 yield doc_id, document
 

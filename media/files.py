@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
@@ -86,8 +87,6 @@ class MediaFolder:
 
 def draw_thumbnail(original: Path) -> bytes:
     """Return a WebP of a picture, at most THUMBNAIL_PIXELS on its long side. Raises NoSuchFile."""
-    from io import BytesIO
-
     try:
         with Image.open(original) as picture:
             picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))

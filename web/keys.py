@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from store import Record, opens
+from engines.table import Record
+from store import opens
 from web.errors import ForbiddenScope, KeyKilled, Unauthenticated
 
 _KEY = re.compile(r"lp_(?:live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")

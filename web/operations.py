@@ -3,21 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from marshmallow import Schema
 
-from store import Claim, Outcome, Record, Store, StoreError
+from engines.table import Record
+from store import Claim, Outcome, Store, StoreError
 from web.bodies import load_request
 from web.errors import refusal
+from web.front import class_of_method
 from web.keys import authenticate, presented_key, require_scope
 
-READ_LIGHT, WRITE_LIGHT, LONG_RUNNING = "read-light", "write-light", "long-running"
 
-
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """What an operation is handed: who asks, the judged body, and where to look."""
 
     store: Store
@@ -84,8 +83,7 @@ class Operations(list[Operation]):
         return register
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """The parts of an HTTP request that the checks look at; `read` and `base_url` are called only when needed."""
 
     request_id: str
@@ -94,11 +92,6 @@ class Request:
     headers: Mapping[str, str]
     read: Callable[[], bytes]
     base_url: Callable[[], str]
-
-
-def class_of_method(method: str) -> str:
-    """Return the rate limit class of a request that is no long-running one."""
-    return READ_LIGHT if method in ("GET", "HEAD") else WRITE_LIGHT
 
 
 def check_key(request: Request, store: Store) -> Record:

@@ -11,7 +11,7 @@ from ulid import ULID
 from web.errors import http_refusal
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class Worker(ThreadWorker):
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is no HTTP, or whose line or headers are too long; the rest is gunicorn's."""
         if not isinstance(exc, ParseException):

@@ -1,0 +1,1 @@
+"""The performance claims, runnable: `python benchmarks/http.py`, `python benchmarks/store.py`."""

@@ -1,0 +1,140 @@
+"""The two servers under load, each a gunicorn of its own on 127.0.0.1, stopped when its block is left."""
+
+import os
+import runpy
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+from gunicorn.config import KNOWN_SETTINGS
+
+from benchmarks.machine import children, resident_bytes
+from store import DEMO_KEY
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_START_SECONDS = 120
+_STOP_SECONDS = 15
+_OWN_TO_EACH = {"bind", "worker_class", "accesslog"}
+
+
+class Server(NamedTuple):
+    """A running gunicorn; `seconds_to_answer` counts from the start of the process to the first 200."""
+
+    pid: int
+    port: int
+    seconds_to_answer: float
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def worker_bytes(self) -> list[int]:
+        """Return the memory of each worker."""
+        return [resident_bytes(worker) for worker in children(self.pid)]
+
+
+class NoAnswer(Exception):
+    """A server ended, or did not answer as it should; the message holds the end of what it wrote."""
+
+
+@contextmanager
+def stand_in(folder: Path, path: str, **settings: str) -> Iterator[Server]:
+    """Run `gunicorn app:app` as it is meant to be run, its access log in `folder`; `path` must answer 200."""
+    environ = {f"STANDIN_{name.upper()}": value for name, value in settings.items()}
+    with _running(["app:app"], folder, path, {"STANDIN_DATA": str(folder / "data")} | environ) as server:
+        yield server
+
+
+@contextmanager
+def bare(folder: Path, path: str) -> Iterator[Server]:
+    """Run the bare views on the bytes in `folder`, under the stand-in's own gunicorn settings."""
+    conf = folder / "bare.conf.py"
+    conf.write_text("".join(f"{name} = {value!r}\n" for name, value in plain_settings().items()))
+    application = f"benchmarks.bare:create_app({str(folder)!r})"
+    with _running(["--config", str(conf), "--worker-class", "gthread", application], folder, path, {}) as server:
+        yield server
+
+
+def plain_settings() -> dict[str, int | str]:
+    """Return what gunicorn.conf.py sets beside its hooks: workers, threads, whatever comes to it later."""
+    conf = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    known = {setting.name for setting in KNOWN_SETTINGS} - _OWN_TO_EACH
+    return {name: value for name, value in conf.items() if name in known and isinstance(value, int | str)}
+
+
+def ask(port: int, method: str, path: str, body: bytes = b"") -> bytes:
+    """Return the body of a 200 with the demo key. Raises NoAnswer, OSError."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        headers = {"X-Api-Key": DEMO_KEY} | ({"Content-Type": "application/json"} if body else {})
+        connection.request(method, path, body or None, headers)
+        response = connection.getresponse()
+        text = response.read()
+    except HTTPException as error:
+        raise NoAnswer(f"{method} {path}: {error!r}") from error
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise NoAnswer(f"{method} {path} answered {response.status}: {text[:500]!r}")
+    return text
+
+
+@contextmanager
+def _running(arguments: list[str], folder: Path, path: str, settings: Mapping[str, str]) -> Iterator[Server]:
+    folder.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    log = folder / "server.log"
+    started = time.perf_counter()
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *arguments]
+        environ = _environ(folder) | settings
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _wait_for_answer(process, port, path, log)
+        yield Server(process.pid, port, time.perf_counter() - started)
+    finally:
+        _stop(process)
+
+
+def _environ(folder: Path) -> dict[str, str]:
+    """Return this process's environment without what would change a server; its control socket goes to `folder`."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("STANDIN_", "GUNICORN_"))}
+    return ours | {"XDG_RUNTIME_DIR": str(folder)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for_answer(process: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError):
+            ask(port, "GET", path)
+            return
+        time.sleep(0.005)
+    raise NoAnswer(f"gunicorn did not come up; the end of its output is:\n{log.read_text()[-2000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a gunicorn and its workers, by force if it must be; by id, and only those."""
+    workers = children(process.pid) if process.poll() is None else []
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except BaseException:  # slow, or interrupted a second time
+        process.kill()
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, 9)
+        process.wait()
+        raise

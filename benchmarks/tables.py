@@ -1,0 +1,33 @@
+"""Numbers to Markdown."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table, its first column to the left and all others to the right."""
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def number(value: float) -> str:
+    """Return three significant digits, thousands separated: 0.123, 1.23, 12.3, 123, 1,234."""
+    for limit, digits in ((1, 3), (10, 2), (100, 1)):
+        if abs(value) < limit:
+            return f"{value:.{digits}f}"
+    return f"{value:,.0f}"
+
+
+def megabytes(size_bytes: float) -> str:
+    return f"{size_bytes / 1e6:,.0f} MB"
+
+
+def spread(values: Sequence[float], unit: str = "") -> str:
+    """Return `median (least–most)`."""
+    return f"{number(median(values))}{unit} ({number(min(values))}–{number(max(values))})"  # noqa: RUF001
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """Return the nearest-rank percentile of one value or more."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

@@ -1,0 +1,206 @@
+"""The service as people run it: real processes on a folder and a free port, asked over real sockets."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from conftest import DEMO
+
+from engines.disk import Disk
+from engines.journal import JOURNAL, Journal
+from engines.line import decode_line
+from media.files import MediaFolder
+from seed import plant
+from settings import SEED
+from store import LISTS, Record, Store
+
+ROOT = Path(__file__).parent.parent
+PATIENCE_SECONDS = 60
+STAYS_OPEN = ("--keep-alive", "600")  # so that a client keeps its connection, and with it its worker
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], what: str) -> T:
+    """Return the first true thing that `look` returns."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited in vain for {what}")
+        time.sleep(0.005)
+    return found
+
+
+def together(calls: Iterable[Callable[[], T]]) -> list[T]:
+    """Make all the calls at one moment, each in a thread of its own; return what they return, in order."""
+    calls = list(calls)
+    barrier = threading.Barrier(len(calls))
+
+    def at_once(call: Callable[[], T]) -> T:
+        barrier.wait(PATIENCE_SECONDS)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(at_once, calls))
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """Return our environment with the service set up on `folder` and a free port, and `settings` over that."""
+    ours = ("STANDIN_", "GUNICORN_", "FLASK_", "PORT", "WEB_CONCURRENCY", "PYTHONWARNINGS")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    return kept | {"STANDIN_DATA": str(folder), "PORT": "0"} | settings
+
+
+class Server:
+    """A running `python -m <command>` with all its processes, and everything they print."""
+
+    def __init__(self, folder: Path, *command: str, **settings: str) -> None:
+        self.folder = folder
+        self.lines: list[str] = []
+        self._clients: list[httpx.Client] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=environment(folder, **settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        try:
+            self.url = eventually(self._address, f"{command} to listen")
+            eventually(self._answers, f"{self.url} to answer")
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def client(self, **headers: str) -> httpx.Client:
+        """Return a client with one connection of its own; it keeps it until the service ends."""
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
+        client = httpx.Client(base_url=self.url, headers=DEMO | headers, limits=limits, timeout=PATIENCE_SECONDS)
+        self._clients.append(client)
+        return client
+
+    def workers(self) -> list[int]:
+        """Return the ids of the processes that serve."""
+        listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        pairs = (line.split() for line in listing.splitlines())
+        return sorted(int(pid) for pid, parent in pairs if int(parent) == self.process.pid)
+
+    def client_of(self, worker: int) -> httpx.Client:
+        """Return a client whose connection that worker has taken, because the others were asleep."""
+        others = [pid for pid in self.workers() if pid != worker]
+        client = self.client()
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            client.get("/v1/whoami").raise_for_status()
+        finally:
+            for pid in others:
+                os.kill(pid, signal.SIGCONT)
+        return client
+
+    def stop(self) -> int:
+        """Ask for an end as systemd, Docker and Ctrl-C do; return the exit code once every process is gone."""
+        self.process.terminate()
+        code = self.process.wait(PATIENCE_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
+        return code
+
+    def kill(self) -> None:
+        """End every process of it at once, as a power cut would, and return when all are gone."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for client in self._clients:
+            client.close()
+        self._reader.join(PATIENCE_SECONDS)  # its pipe ends with the last process that holds it
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            self.lines.extend(lines)
+
+    def _address(self) -> str | None:
+        if self.process.poll() is not None:
+            self._reader.join(PATIENCE_SECONDS)
+            raise RuntimeError(f"it ended with {self.process.returncode}: {self.output}")
+        found = re.search(r"(?:listens|Running) on (http://[\w.]+:\d+)", self.output)
+        return found[1].replace("0.0.0.0", "127.0.0.1") if found else None
+
+    def _answers(self) -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/v1/whoami", timeout=PATIENCE_SECONDS).status_code == 401
+        return False
+
+
+@contextmanager
+def serving(folder: Path, *options: str, **settings: str) -> Iterator[Server]:
+    """Run `gunicorn app:app` on a folder until the block is left."""
+    server = Server(folder, "gunicorn", *options, "app:app", **settings)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def run(folder: Path, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m <command>` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=environment(folder, **settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Store]:
+    """Open the store in this process, beside whoever else has it open."""
+    store = Store(Journal(folder, lists=LISTS, disk=Disk(syncing=False)))
+    try:
+        yield store
+    finally:
+        store.db.close()
+
+
+@contextmanager
+def seeded(folder: Path) -> Iterator[Store]:
+    """Open a new store with the seed in it."""
+    with opened(folder) as store:
+        plant(SEED, store, MediaFolder(folder / "media", Disk(syncing=False)))
+        yield store
+
+
+def exported(folder: Path) -> dict[str, dict[str, Record]]:
+    """Return what `flask store export` prints."""
+    done = run(folder, "flask", "store", "export")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def changes_in(folder: Path) -> list[list[Any]]:
+    """Return [table, partition, id, …] of every change the journal holds, in its order."""
+    lines = (folder / JOURNAL).read_bytes().splitlines()[1:]
+    return [change for line in lines for change in decode_line(line)[1]]

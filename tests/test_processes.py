@@ -1,0 +1,146 @@
+"""Several workers on one folder: what one of them acknowledged, all of them know, and nothing is done twice."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from conftest import AVA, AVA_PATH
+from servers import STAYS_OPEN, Server, changes_in, opened, seeded, serving, together
+
+from store import Record, Store
+
+REFERENCES = f"{AVA_PATH}/reference-images"
+ASSETS = [f"asset_{number:026d}" for number in range(200)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[Server]:
+    with seeded(folder) as store:
+        add_assets(store)
+    with serving(folder, *STAYS_OPEN, WEB_CONCURRENCY="2") as server:
+        yield server
+
+
+@pytest.fixture
+def clients(server: Server) -> Callable[[int], list[httpx.Client]]:
+    """A function that returns so many clients, with connections to each worker in turn."""
+    workers = server.workers()
+    assert len(workers) == 2
+    return lambda number: [server.client_of(workers[index % len(workers)]) for index in range(number)]
+
+
+def add_assets(store: Store) -> None:
+    """Put ASSETS beside the seed's, in the project of AVA."""
+    organization = store.organizations()[0]["id"]
+    project = store.influencer(organization, AVA)["projectId"]
+    with store.db.transaction():
+        for asset_id in ASSETS:
+            path = f"/media/{organization}/{asset_id}/token"
+            store.put(
+                "assets",
+                {
+                    "assetId": asset_id,
+                    "organizationId": organization,
+                    "projectId": project,
+                    "kind": "reference_image",
+                    "contentType": "image/png",
+                    "token": "token",
+                    "filename": "made-up.png",
+                    "path": f"{path}/original/made-up.png",
+                    "thumbnailPath": f"{path}/thumbnail/made-up-thumb.webp",
+                },
+            )
+
+
+def attached(record: Record) -> list[str]:
+    return [entry["assetId"] for entry in record["referenceImages"]]
+
+
+def test_clients_that_attach_to_one_influencer_at_once_lose_nothing(clients):
+    crowd = clients(16)
+    before = attached(crowd[0].get(AVA_PATH).json())
+    shares = [ASSETS[number::16] for number in range(16)]
+
+    def attach_all(client, share):
+        for count, asset_id in enumerate(share, 1):
+            reply = client.post(REFERENCES, json={"assetIds": [asset_id]})
+            assert reply.status_code == 200
+            # What this client was told before is still there, and in the order it asked for.
+            assert [found for found in attached(reply.json()) if found in share] == share[:count]
+
+    together(partial(attach_all, client, share) for client, share in zip(crowd, shares, strict=True))
+    for client in crowd[:2]:
+        found = attached(client.get(AVA_PATH).json())
+        assert found[: len(before)] == before
+        assert sorted(found[len(before) :]) == ASSETS
+
+
+def test_patches_of_different_fields_at_once_all_stay(clients):
+    keys = ["traits", "values", "interests", "catchphrases"]
+
+    def patch_often(client, key):
+        for number in range(20):
+            client.patch(AVA_PATH, json={"personality": {key: [str(number)]}}).raise_for_status()
+
+    crowd = clients(8)
+    together(partial(patch_often, client, key) for client, key in zip(crowd, keys * 2, strict=True))
+    for client in crowd[:2]:
+        personality = client.get(AVA_PATH).json()["personality"]
+        assert {key: personality[key] for key in keys} == {key: ["19"] for key in keys}
+
+
+def test_what_one_worker_acknowledged_every_process_reads_at_once(clients, folder):
+    with opened(folder) as store:
+        organization = store.organizations()[0]["id"]
+        crowd = clients(2)
+        for number in range(100):
+            told = crowd[number % 2].patch(AVA_PATH, json={"name": f"Ava {number}"}).content
+            assert [client.get(AVA_PATH).content for client in crowd] == [told, told]
+            assert store.influencer(organization, AVA)["name"] == f"Ava {number}"
+
+
+def test_a_deletion_is_seen_by_every_worker_at_once(clients):
+    first, second = clients(2)
+    first.delete(AVA_PATH).raise_for_status()
+    assert [client.get(AVA_PATH).status_code for client in (second, first)] == [404, 404]
+
+
+def test_of_simultaneous_deletions_exactly_one_acts(clients, folder):
+    replies = together(partial(client.delete, AVA_PATH) for client in clients(12))
+    assert sorted(reply.status_code for reply in replies) == [200] + [404] * 11
+    assert written(folder, "influencers", AVA) == 2  # the seed and the one deletion
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "effects"),
+    [
+        (("PATCH", AVA_PATH, {"name": "Ava the only"}), 200, 1),
+        (("POST", REFERENCES, {"assetIds": ASSETS[:3]}), 200, 1),
+        (("DELETE", AVA_PATH, {"reason": "once"}), 200, 1),
+        (("DELETE", "/v1/influencers/nobody", None), 404, 0),  # its body names the one request that was judged
+    ],
+)
+def test_of_simultaneous_twins_one_acts_and_the_others_replay(clients, folder, asked, status, effects):
+    crowd = clients(12)
+    method, path, body = asked
+    before = written(folder, "influencers", AVA)
+    headers = {"Idempotency-Key": str(uuid4())}
+    replies = together(partial(client.request, method, path, json=body, headers=headers) for client in crowd)
+    assert {reply.status_code for reply in replies} == {status}
+    assert len({reply.content for reply in replies}) == 1
+    assert sorted(reply.headers.get("Idempotent-Replayed", "") for reply in replies) == [""] + ["true"] * 11
+    assert written(folder, "influencers", AVA) - before == effects
+    assert written(folder, "idempotency") == 1
+
+
+def written(folder: Path, table: str, doc_id: str | None = None) -> int:
+    """Return how many times documents of a table were written, or one of them."""
+    return sum(change[0] == table and doc_id in (None, change[2]) for change in changes_in(folder))
