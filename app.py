@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.local import LocalProxy
 
 import schemas
-from engines.errors import EngineError
+from engines.errors import EngineError, Unavailable
 from engines.table import Record
 from media.files import MediaFolder, NoSuchFile
 from media.serving import HEADERS, is_inert
@@ -28,6 +28,7 @@ from settings import Settings, StartError, read_settings
 from start import open_rooms, refuse_public_demo_key
 from store import NotFound, Outcome, Store, StoreError, influencer_view, references_view, whoami_view
 from web.access_log import access_log
+from web.bodies import whole_body
 from web.errors import MAX_BODY_BYTES, Refusal, http_refusal, refusal
 from web.front import Front, exchange_of, is_api
 from web.operations import Call, Operation, Operations, Request, check_key, perform
@@ -88,7 +89,7 @@ def attach_reference_images(call: Call, influencer_id: str) -> Record:
 def create_app(store: Store, media: MediaFolder, settings: Settings) -> Flask:
     """Return the app; all it needs is handed in."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # one more than whole_body accepts
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect with a page
     for operation in operations:
         _route(app, operation.method, operation.path, operation.name, partial(_serve, operation, store, settings))
@@ -113,7 +114,7 @@ def _serve(operation: Operation, store: Store, settings: Settings, **ids: str) -
         asked.method,
         asked.path,
         cast(Mapping[str, str], asked.headers),
-        asked.get_data,
+        partial(whole_body, asked),
         _base_url(settings),
     )
     key = check_key(call, store)
@@ -133,23 +134,25 @@ def _answer(outcome: Outcome) -> Response:
 
 
 def _serve_file(
-    store: Store, media: MediaFolder, organization: str, asset_id: str, token: str, variant: str, name: str
+    store: Store, media: MediaFolder, organization: str, asset_id: str, token: str, variant: str, **_: str
 ) -> Response:
-    """Serve an asset or its thumbnail to whoever knows its token; the name at the end is only for saving it."""
+    """Serve an asset or its thumbnail to whoever knows its token; the name at the end is for people."""
     asset = store.asset(organization, asset_id)
     if not hmac.compare_digest(asset["token"].encode(), token.encode()):
         raise NotFound("Not found.")
     try:
         if variant == "thumbnail":
-            return _file(media.thumbnail(organization, asset_id), "image/webp", name)
-        return _file(media.original(organization, asset_id), asset["contentType"], name)
+            return _file(media.thumbnail(organization, asset_id), "image/webp", asset["thumbnailPath"])
+        return _file(media.original(organization, asset_id), asset["contentType"], asset["path"])
     except NoSuchFile as error:
         raise NotFound("Not found.") from error
+    except OSError as error:
+        raise Unavailable(f"The thumbnail of {asset_id} cannot be written: {error.strerror}.") from error
 
 
-def _file(path: Path, content_type: str, name: str) -> Response:
-    attach = not is_inert(content_type)
-    response = send_file(path.resolve(), content_type, as_attachment=attach, download_name=name if attach else None)
+def _file(path: Path, content_type: str, url_path: str) -> Response:
+    name = url_path.rpartition("/")[2]  # ours, not that of the request: it becomes a header
+    response = send_file(path.resolve(), content_type, as_attachment=not is_inert(content_type), download_name=name)
     response.headers.update(HEADERS)
     return response
 

@@ -13,6 +13,7 @@ from typing import IO, NoReturn, TypeVar
 
 import click
 import orjson
+from portalocker import AlreadyLocked
 
 from engines.disk import Disk
 from engines.errors import EngineError
@@ -24,10 +25,12 @@ from engines.table import Record
 from schemas import is_uuid
 from seed import NotTables, documents_of, read_tables
 from settings import Settings, StartError, read_settings
-from start import open_journal
-from store import IDENTITIES, LISTS, NotFound, Store
+from start import open_journal, open_rooms
+from store import IDENTITIES, LISTS, Store, StoreError
 
 _IMPORTED_PER_COMMIT = 1000
+
+T = TypeVar("T")
 
 
 @click.group()
@@ -41,24 +44,17 @@ def keys() -> None:
 @click.option("--name", default="Created on the command line", show_default=True)
 def create_key(org: str, scopes: str, name: str) -> None:
     """Print a new key. This is the only time its secret is shown."""
-    store = _store()
-    try:
-        organization = _organization(store, org)
-        click.echo(
-            store.create_key(organization, [scope.strip() for scope in scopes.split(",") if scope.strip()], name)
-        )
-    except NotFound as error:
-        _fail(str(error))
+    store = _seeded_store()
+    wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+    click.echo(_guarded(lambda: _create_key(store, org, wanted, name)))
 
 
 @keys.command("delete")
 @click.argument("key_id")
 def delete_key(key_id: str) -> None:
     """Retire the key with this id, the third part of it, for good."""
-    try:
-        _store().delete_key(key_id)
-    except NotFound as error:
-        _fail(str(error))
+    store = _seeded_store()
+    _guarded(lambda: store.delete_key(key_id))
     click.echo(f"Deleted the key {key_id}.", err=True)
 
 
@@ -130,7 +126,7 @@ def import_tables(file: Path, merge: bool) -> None:
     except (OSError, NotTables) as error:
         _fail(f"{file} cannot be imported: {error}.")
     starts = range(0, len(documents), _IMPORTED_PER_COMMIT)
-    with click.progressbar(starts, label="Importing", file=sys.stderr) as progress:
+    with click.progressbar(starts, label="Importing", file=sys.stderr, hidden=_unwatched()) as progress:
         for start in progress:
             _guarded(partial(_put_all, target, documents[start : start + _IMPORTED_PER_COMMIT]))
     click.echo(f"{len(documents)} documents imported.", err=True)
@@ -145,7 +141,7 @@ def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
 def _write_rows(journal: Journal, table: str, out: IO[bytes]) -> None:
     """Write `"1":{…},"2":{…}`: numbers, because TinyDB takes a row's name for a number."""
     spaces = [space for space in journal.tables() if space[0] == table]
-    with click.progressbar(spaces, label=f"Exporting {table}", file=sys.stderr) as progress:
+    with click.progressbar(spaces, label=f"Exporting {table}", file=sys.stderr, hidden=_unwatched()) as progress:
         number = 0
         for _, partition in progress:
             for doc_id in journal.ids(table, partition):
@@ -155,8 +151,15 @@ def _write_rows(journal: Journal, table: str, out: IO[bytes]) -> None:
                     out.write(b'%b"%d":%b' % (b"," if number > 1 else b"", number, document))
 
 
+def _create_key(target: Store, org: str, scopes: list[str], name: str) -> str:
+    with target.db.transaction():
+        return target.create_key(_organization(target, org), scopes, name)
+
+
 def _organization(target: Store, named: str) -> str:
     """Return the id of the organization with this id or name, made if it is a name nobody has."""
+    if not named.strip():
+        _fail("An organization needs a name: --org must not be empty.")
     if is_uuid(named):
         return str(target.organization(named)["id"])
     for found in target.organizations():
@@ -167,6 +170,10 @@ def _organization(target: Store, named: str) -> str:
     return str(made["id"])
 
 
+def _unwatched() -> bool:
+    return not sys.stderr.isatty()
+
+
 def _settings() -> Settings:
     try:
         return read_settings(os.environ)
@@ -175,14 +182,23 @@ def _settings() -> Settings:
 
 
 def _journal() -> Journal:
-    try:
-        return open_journal(_settings())
-    except StartError as error:
-        _fail(str(error))
+    return _started(open_journal)
 
 
 def _store() -> Store:
     return Store(_journal())
+
+
+def _seeded_store() -> Store:
+    """Open the store as the service would: filled from the seed if it is new."""
+    return _started(open_rooms).store
+
+
+def _started(opening: Callable[[Settings], T]) -> T:
+    try:
+        return opening(_settings())
+    except StartError as error:
+        _fail(str(error))
 
 
 def _journal_path() -> Path:
@@ -192,14 +208,13 @@ def _journal_path() -> Path:
     return path
 
 
-T = TypeVar("T")
-
-
 def _guarded(act: Callable[[], T]) -> T:
     try:
         return act()
-    except (EngineError, OSError) as error:
+    except (EngineError, StoreError, OSError) as error:
         _fail(str(error))
+    except AlreadyLocked:
+        _fail("Another process is compacting or repairing the store: try again when it is done.")
 
 
 def _fail(sentence: str) -> NoReturn:

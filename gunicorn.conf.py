@@ -6,19 +6,19 @@ import sys
 from gunicorn.arbiter import Arbiter
 
 from settings import StartError, read_settings
-from start import greeting, open_rooms, refuse_public_demo_key, tidy
+from start import greeting, has_demo_key, open_rooms, refuse_public_demo_key, tidy
 from web.worker import Worker
 
 
-def _number(name: str, default: int) -> int:
+def _number(name: str, default: int, allowed: range) -> int:
     text = os.environ.get(name, str(default))
-    if not text.isdigit():
-        sys.exit(f"{name} must be a number, not {text!r}.")
+    if not (text.isascii() and text.isdigit() and int(text) in allowed):
+        sys.exit(f"{name} must be a number from {allowed[0]} to {allowed[-1]}, not {text!r}.")
     return int(text)
 
 
-bind = f"127.0.0.1:{_number('PORT', 8000)}"
-workers = _number("WEB_CONCURRENCY", 2)
+bind = f"127.0.0.1:{_number('PORT', 8000, range(65536))}"
+workers = _number("WEB_CONCURRENCY", 2, range(1, 1000))
 threads = 4
 worker_class = Worker
 loglevel = "warning"  # the lines that matter at start are our own
@@ -33,11 +33,13 @@ def on_starting(server: Arbiter) -> None:
         for host, *_ in (address for address in server.cfg.address if isinstance(address, tuple)):
             refuse_public_demo_key(rooms.store, settings, host)
         tidy(rooms)
+        server.has_demo_key = has_demo_key(rooms.store)
         rooms.store.db.close()
     except StartError as error:
         sys.exit(str(error))
 
 
 def when_ready(server: Arbiter) -> None:
-    sys.stdout.write(greeting(read_settings(os.environ), [str(listener) for listener in server.LISTENERS]))
+    addresses = [str(listener) for listener in server.LISTENERS]
+    sys.stdout.write(greeting(read_settings(os.environ), addresses, server.has_demo_key))
     sys.stdout.flush()

@@ -216,13 +216,14 @@ def _by_field(error: ValidationError) -> dict[str, Any]:
     return messages
 
 
-def _sentences(faults: Any, path: str = "") -> Iterator[str]:
+def _sentences(faults: Any, path: str | None = None) -> Iterator[str]:
     """Yield the messages of one top-level field, what is nested with its path before it."""
     if isinstance(faults, str):
-        yield f"{path}: {faults}" if path else faults
+        yield faults if path is None else f"{path}: {faults}"
     elif isinstance(faults, list):
         for fault in faults:
             yield from _sentences(fault, path)
     else:
         for name, nested in faults.items():
-            yield from _sentences(nested, path if name == SCHEMA else f"{path}.{name}".lstrip("."))
+            inner = str(name) if path is None else f"{path}.{name}"
+            yield from _sentences(nested, path if name == SCHEMA else inner)

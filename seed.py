@@ -10,7 +10,7 @@ import orjson
 from engines.table import Record
 from media.files import MediaFolder
 from settings import StartError
-from store import DEMO_KEY, IDENTITIES, Store, media_paths, milliseconds, seconds
+from store import DEMO_KEY, IDENTITIES, LISTS, Store, influencer_view, media_paths, milliseconds, seconds
 
 Tables = dict[str, dict[str, Record]]
 
@@ -49,9 +49,11 @@ def plant(path: Path, store: Store, media: MediaFolder) -> None:
         tables = read_tables(path)
         for asset in tables.get("assets", {}).values():
             _take_picture(asset, path.parent, media)
+        _complete(tables, store)
     except (OSError, NotTables) as error:
         raise StartError(f"The seed {path} cannot be used: {error}.") from error
-    _complete(tables, store)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise StartError(f"The seed {path} cannot be used: a document lacks what it must have ({error!r}).") from error
     with store.db.transaction():
         if store.is_empty():
             for table, document in documents_of(tables):
@@ -66,9 +68,18 @@ def _check_table(name: str, rows: object) -> None:
         raise NotTables(f"table {name!r} is not an object of documents")
     for row, document in rows.items():
         try:
-            IDENTITIES[name](document)
+            _check_document(name, document)
         except (KeyError, TypeError, AttributeError) as error:
-            raise NotTables(f"document {row!r} of table {name!r} lacks its identity ({error})") from error
+            raise NotTables(f"document {row!r} of table {name!r} has no place in the store ({error})") from error
+
+
+def _check_document(name: str, document: Record) -> None:
+    """Raises KeyError, TypeError, AttributeError when the store has no place for it."""
+    if not all(isinstance(part, str) for part in IDENTITIES[name](document)):
+        raise TypeError("an id must be a string")
+    encoded = orjson.dumps(document)  # what orjson can read can be nested deeper than what it can write
+    if name in LISTS:
+        list(LISTS[name](encoded))
 
 
 def _take_picture(asset: Record, folder: Path, media: MediaFolder) -> None:
@@ -91,6 +102,7 @@ def _complete(tables: Tables, store: Store) -> None:
         references = [entry | paths.get(entry["assetId"], {}) for entry in influencer.get("referenceImages", [])]
         influencer |= _INFLUENCER | {"createdAt": seconds(now), "updatedAt": seconds(now)} | influencer
         influencer["referenceImages"] = references
+        influencer_view(influencer, str)  # what could not be shown later is found out now
     for organization in tables.get("organizations", {}).values():
         organization |= {"creditBalance": 0, "createdAt": milliseconds(now)} | organization
 

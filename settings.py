@@ -36,8 +36,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 def _field(name: str) -> str:
     if name not in _PARSERS:
-        close = difflib.get_close_matches(name, _PARSERS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else f"; the settings are {', '.join(_PARSERS)}."
+        # Compared without the prefix, or any short name is close to any other.
+        known = [setting.removeprefix(PREFIX) for setting in _PARSERS]
+        close = difflib.get_close_matches(name.removeprefix(PREFIX).upper(), known, n=1)
+        hint = f"; did you mean {PREFIX}{close[0]}?" if close else f"; the settings are {', '.join(_PARSERS)}."
         raise StartError(f"There is no setting {name}{hint}")
     return name.removeprefix(PREFIX).lower()
 
@@ -65,8 +67,12 @@ def _seed(text: str) -> Path | None:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in ("http", "https") and parts.netloc and not parts.query and not parts.fragment
+    except ValueError:
+        fits = False
+    if not fits:
         raise ValueError("a URL like https://stand-in.example")
     return text.rstrip("/")
 

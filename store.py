@@ -154,7 +154,9 @@ def media_paths(asset: Mapping[str, Any]) -> Record:
 
     The name at the end is for people who save the file; it is never looked at.
     """
-    stem, _, ending = (_UNSAFE_IN_URL.sub("-", asset["filename"] or "") or "file").rpartition(".")
+    # Without dots around it: `.` and `..` at the end of a URL are not names but places.
+    safe = _UNSAFE_IN_URL.sub("-", asset["filename"] or "").strip(".") or "file"
+    stem, _, ending = safe.rpartition(".")
     folder = f"/media/{asset['organizationId']}/{asset['assetId']}/{asset['token']}"
     name = f"{stem}.{ending}" if stem else ending
     return {"path": f"{folder}/original/{name}", "thumbnailPath": f"{folder}/thumbnail/{stem or ending}-thumb.webp"}

@@ -21,5 +21,5 @@ def create_app(folder: str) -> Flask:
     return app
 
 
-def _answer(body: bytes, influencer_id: str) -> Response:  # noqa: ARG001  # it is in the path
+def _answer(body: bytes, influencer_id: str) -> Response:
     return Response(body, mimetype="application/json")

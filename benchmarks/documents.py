@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import orjson
 from ulid import ULID
 
-from engines.disk import Disk
 from engines.journal import Journal
-from store import DEMO_KEY, IDENTITIES, LISTS, Record, Store, media_paths
+from engines.table import Record
+from store import DEMO_KEY, IDENTITIES, LISTS, Store, media_paths
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
 PROJECTS = 40
-ASSETS_PER_PROJECT = 10
+ASSETS_PER_PROJECT = 6
 MOST_SAMPLED = 50_000
 
 _PER_COMMIT = 1000
@@ -30,11 +30,8 @@ class Sample(NamedTuple):
 
 
 def populate(folder: Path, count: int) -> Sample:
-    """Make a compacted store with `count` influencers and the demo key, and return a sample of it.
-
-    Written without syncs: what is measured comes later.
-    """
-    journal = Journal(folder, lists=LISTS, disk=Disk(syncing=False))
+    """Make a compacted store with `count` influencers and the demo key, and return a sample of it."""
+    journal = Journal(folder, lists=LISTS)
     projects = [_project(number) for number in range(PROJECTS)]
     assets = [[_asset(project["id"]) for _ in range(ASSETS_PER_PROJECT)] for project in projects]
     put_all(journal, [("organizations", _organization()), *(("projects", project) for project in projects)])

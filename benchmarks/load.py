@@ -1,6 +1,7 @@
 """wrk: the load generator, and the Lua script that tells it what to ask."""
 
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -15,16 +16,7 @@ CONNECTIONS = 8
 # The influencers stand in random order and are asked one after the other, so the same one comes again only when all
 # others have been. Each time round, the next of its project's assets is attached: with the times on them in whole
 # seconds, attaching the same one twice within a second would be a write that changes nothing.
-_SCRIPT = """
-local method, at, influencers, assets = nil, 0, {}, {}
-
-function init(arguments)
-  method, at = arguments[1], tonumber(arguments[2])
-  for id, project in io.lines(FOLDER .. "/influencers.txt"):lines() do end
-end
-"""
-
-SCRIPT = """\
+_SCRIPT = """\
 wrk.headers["X-Api-Key"] = "%(key)s"
 
 local method, turn, count, influencers, projects, assets = "GET", 0, 0, {}, {}, {}
@@ -72,6 +64,7 @@ class Round(NamedTuple):
     per_second: float
     p50: float
     p99: float
+    repeats: int = 0
 
 
 class Failed(Exception):
@@ -93,8 +86,9 @@ def write_script(folder: Path, sample: Sample) -> Path:
     return script
 
 
-def run(script: Path, url: str, method: str, first_turn: int, seconds: int) -> Round:
+def run(script: Path, method: str, seconds: int, url: str) -> Round:
     """Load `url` with one method. Raises Failed on any answer that is not a success."""
+    first_turn = random.randrange(10**8)  # so that no two runs write the same
     options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script)]
     command = ["wrk", *options, url, "--", method, str(first_turn)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60)

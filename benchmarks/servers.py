@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 from gunicorn.config import KNOWN_SETTINGS
 
-from benchmarks.machine import children, resident_bytes
+from benchmarks.machine import children, processor_ticks, resident_bytes
 from store import DEMO_KEY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +39,13 @@ class Server(NamedTuple):
     def worker_bytes(self) -> list[int]:
         """Return the memory of each worker."""
         return [resident_bytes(worker) for worker in children(self.pid)]
+
+    def worker_ticks(self) -> list[int]:
+        """Return for how long each worker has been busy; nothing where the system does not tell."""
+        try:
+            return [processor_ticks(worker) for worker in children(self.pid)]
+        except OSError:
+            return []
 
 
 class NoAnswer(Exception):
@@ -94,7 +102,7 @@ def _running(arguments: list[str], folder: Path, path: str, settings: Mapping[st
     started = time.perf_counter()
     with log.open("ab") as output:
         command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *arguments]
-        environ = _environ(folder) | settings
+        environ = _environ(folder) | dict(settings)
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT)
     try:
         _wait_for_answer(process, port, path, log)
@@ -130,11 +138,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     workers = children(process.pid) if process.poll() is None else []
     process.terminate()
     try:
-        process.wait(_STOP_SECONDS)
-    except BaseException:  # slow, or interrupted a second time
-        process.kill()
-        for worker in workers:
-            with suppress(ProcessLookupError):
-                os.kill(worker, 9)
-        process.wait()
-        raise
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+    finally:  # slow, or interrupted once more
+        if process.poll() is None:
+            for pid in (process.pid, *workers):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.wait()

@@ -7,7 +7,11 @@ from statistics import median
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table, its first column to the left and all others to the right."""
     rule = ["---"] + ["---:"] * (len(head) - 1)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+    return "\n".join(row(cells) for cells in (head, rule, *rows))
+
+
+def row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def number(value: float) -> str:
@@ -23,8 +27,8 @@ def megabytes(size_bytes: float) -> str:
 
 
 def spread(values: Sequence[float], unit: str = "") -> str:
-    """Return `median (least–most)`."""
-    return f"{number(median(values))}{unit} ({number(min(values))}–{number(max(values))})"  # noqa: RUF001
+    """Return `median (least to most)`."""
+    return f"{number(median(values))}{unit} ({number(min(values))} to {number(max(values))})"
 
 
 def percentile(values: Iterable[float], percent: float) -> float:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from api_helpers import Clock
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
 from settings import Settings
 from start import Rooms, open_rooms
-from store import DEMO_KEY
+from store import DEMO_KEY, Store
 
 AVA = "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG"
 AVA_PATH = f"/v1/influencers/{AVA}"
@@ -18,15 +19,37 @@ DEMO = {"X-Api-Key": DEMO_KEY}
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "store")
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
-def rooms(settings: Settings) -> Iterator[Rooms]:
-    rooms = open_rooms(settings)
-    yield rooms
-    rooms.store.db.close()
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path / "store", sync=False)
+
+
+@pytest.fixture
+def journal(settings: Settings) -> Path:
+    """Return the store's file."""
+    return settings.data / "journal.jsonl"
+
+
+@pytest.fixture
+def rooms(settings: Settings, clock: Clock) -> Iterator[Rooms]:
+    store, media = open_rooms(settings)
+    yield Rooms(Store(store.db, clock), media)
+    store.db.close()
+
+
+@pytest.fixture
+def store(rooms: Rooms) -> Store:
+    return rooms.store
+
+
+@pytest.fixture
+def organization(store: Store) -> str:
+    """Return the id of the seed's organization."""
+    return str(store.organizations()[0]["id"])
 
 
 @pytest.fixture
@@ -37,3 +60,10 @@ def app(rooms: Rooms, settings: Settings) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def demo(client: FlaskClient) -> FlaskClient:
+    """Return a client that sends the demo key unless a test sends another."""
+    client.environ_base["HTTP_X_API_KEY"] = DEMO_KEY
+    return client

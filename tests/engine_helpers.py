@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +16,8 @@ import orjson
 from engines.disk import Disk
 from engines.journal import Journal
 from engines.line import Entry
+
+_PATIENCE_SECONDS = 20  # after which what should have happened is taken not to: a failure instead of a hang
 
 Call = Callable[[], Any]
 Contents = dict[tuple[str, str], dict[str, dict[str, Any]]]
@@ -137,26 +140,32 @@ class Gate:
 
     def __init__(self, name: str, nth: int = 1) -> None:
         self._name, self._until = name, nth
-        self.reached = threading.Event()
-        self.open = threading.Event()
+        self._reached = threading.Event()
+        self._open = threading.Event()
         self.failure: OSError | None = None
 
     def __call__(self, name: str, call: Call) -> Any:
         if name == self._name:
             self._until -= 1
             if self._until == 0:
-                self.reached.set()
-                self.open.wait()
+                self._reached.set()
+                self._open.wait(_PATIENCE_SECONDS)
                 if self.failure is not None:
                     raise self.failure
         return call()
+
+    def wait_until_reached(self) -> None:
+        assert self._reached.wait(_PATIENCE_SECONDS)
+
+    def let_go(self) -> None:
+        self._open.set()
 
 
 class Worker(threading.Thread):
     """A thread that keeps what its work returned or raised."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self._work = work
         self.result: Any = None
         self.error: BaseException | None = None
@@ -165,17 +174,20 @@ class Worker(threading.Thread):
     def run(self) -> None:
         try:
             self.result = self._work()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # told to the test
             self.error = error
 
     def finish(self) -> "Worker":
-        self.join()
+        self.join(_PATIENCE_SECONDS)
+        assert not self.is_alive()
         return self
 
 
 def wait_until_queued(journal: Journal, number: int) -> None:
-    """Return when that many threads wait for their turn; nothing but the threads' own progress ends the wait."""
+    """Return when that many threads wait for their turn."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while journal._turn._waiting < number:
+        assert time.monotonic() < deadline
         os.sched_yield()
 
 
@@ -198,7 +210,7 @@ class Child:
         try:
             work(lambda text: os.write(writing, f"{text}\n".encode()))
             status = 0
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # told to the test
             os.write(writing, f"failed: {error!r}\n".encode())
         finally:
             os._exit(status)

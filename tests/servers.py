@@ -1,6 +1,5 @@
 """The service as people run it: real processes on a folder and a free port, asked over real sockets."""
 
-import json
 import os
 import re
 import signal
@@ -119,6 +118,7 @@ class Server:
 
     def stop(self) -> int:
         """Ask for an end as systemd, Docker and Ctrl-C do; return the exit code once every process is gone."""
+        self._close_clients()  # gunicorn waits a little for those that might ask for more
         self.process.terminate()
         code = self.process.wait(PATIENCE_SECONDS)
         self._reader.join(PATIENCE_SECONDS)
@@ -129,9 +129,12 @@ class Server:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self._close_clients()
+        self._reader.join(PATIENCE_SECONDS)  # its pipe ends with the last process that holds it
+
+    def _close_clients(self) -> None:
         for client in self._clients:
             client.close()
-        self._reader.join(PATIENCE_SECONDS)  # its pipe ends with the last process that holds it
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -161,10 +164,20 @@ def serving(folder: Path, *options: str, **settings: str) -> Iterator[Server]:
         server.kill()
 
 
-def run(folder: Path, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m <command>` to its end."""
+_LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+os.execv(sys.executable, [sys.executable, "-m", *sys.argv[2:]])
+"""
+
+
+def run(
+    folder: Path, *command: str, largest_file: int | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m <command>` to its end; where it would make a file larger than it may, the disk is full."""
+    how = ["-m"] if largest_file is None else ["-c", _LIMITED, str(largest_file)]
     return subprocess.run(
-        [sys.executable, "-m", *command],
+        [sys.executable, *how, *command],
         cwd=ROOT,
         env=environment(folder, **settings),
         stdin=subprocess.DEVNULL,
@@ -193,11 +206,13 @@ def seeded(folder: Path) -> Iterator[Store]:
         yield store
 
 
-def exported(folder: Path) -> dict[str, dict[str, Record]]:
-    """Return what `flask store export` prints."""
-    done = run(folder, "flask", "store", "export")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def documents(folder: Path) -> dict[str, list[Record]]:
+    """Return every document of the store by table."""
+    with opened(folder) as store:
+        tables: dict[str, list[Record]] = {}
+        for table, partition in store.db.tables():
+            tables.setdefault(table, []).extend(dict(row) for row in store.db.table(table, partition))
+        return tables
 
 
 def changes_in(folder: Path) -> list[list[Any]]:

@@ -3,8 +3,6 @@
 import signal
 
 import pytest
-from tinydb.table import Document
-
 from engine_helpers import (
     CallCounter,
     Child,
@@ -22,6 +20,8 @@ from engine_helpers import (
     put,
     stored,
 )
+from tinydb.table import Document
+
 from engines.errors import Damaged, Unavailable, UnknownFormat
 from engines.line import Change, encode_line
 
@@ -103,7 +103,9 @@ def test_a_flipped_byte_is_refused_unless_it_is_in_the_last_transaction(history,
 
 def test_a_refusal_names_file_line_and_byte_and_the_commands_that_help(history):
     damage = history.is_refused(history.data.replace(b'"n":1', b'"n":7'))
-    assert f"{history.path} is damaged at line 2, byte {history.start_of(2)}: its checksum does not match" in str(damage)
+    assert f"{history.path} is damaged at line 2, byte {history.start_of(2)}: its checksum does not match" in str(
+        damage
+    )
     assert "`flask store verify`" in str(damage)
     assert "`flask store repair`" in str(damage)
 
@@ -176,7 +178,9 @@ def test_a_running_process_finishes_or_cuts_what_a_killed_one_left(history):
 def test_a_newer_format_is_refused_in_a_sentence(tmp_path):
     with opened(tmp_path, version=3) as journal:
         before = journal.path.read_bytes()
-    with pytest.raises(UnknownFormat, match="has format 3, and this program knows formats up to 1. Run the newer program"):
+    with pytest.raises(
+        UnknownFormat, match=r"has format 3, and this program knows formats up to 1\. Run the newer program"
+    ):
         stored(tmp_path)
     assert (tmp_path / "journal.jsonl").read_bytes() == before
 

@@ -18,11 +18,30 @@ from engines.line import (
     places,
 )
 
-NASTY = ['],"documents":[', '{"crc":"', "\0", "\n", "\u2028", '"', "\\", "🦊", "שלום", "مرحبا", "e\u0301", "\x7f", "]", "}"]
+NASTY = [
+    '],"documents":[',
+    '{"crc":"',
+    "\0",
+    "\n",
+    "\u2028",
+    '"',
+    "\\",
+    "🦊",
+    "שלום",
+    "مرحبا",
+    "e\u0301",
+    "\x7f",
+    "]",
+    "}",
+]
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(NASTY)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )

@@ -4,11 +4,11 @@ import tempfile
 from copy import deepcopy
 from pathlib import Path
 
+from engine_helpers import by_rank, contents, put
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from engine_helpers import by_rank, contents, put
 from engines.disk import Disk
 from engines.journal import Journal
 

@@ -3,8 +3,8 @@
 from contextlib import closing
 
 import pytest
-
 from engine_helpers import NthCall, WatchedDisk, by_rank, contents, input_output_error, opened, put, stored
+
 from engines.disk import Disk
 from engines.errors import Damaged
 from engines.line import encode_line

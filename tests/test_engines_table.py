@@ -3,12 +3,12 @@
 from contextlib import contextmanager
 
 import pytest
+from engine_helpers import contents, opened, stored
 from tinydb import where
 from tinydb.operations import add, delete, increment
 from tinydb.operations import set as set_field
 from tinydb.table import Document
 
-from engine_helpers import contents, opened, stored
 from engines.table import Table
 
 

@@ -1,13 +1,8 @@
 """Transactions: all or nothing, one line, on disk before they are told, shared by the threads of a process."""
 
-
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from tinydb.table import Document
-
 from engine_helpers import (
     CallCounter,
     Gate,
@@ -24,6 +19,10 @@ from engine_helpers import (
     stored,
     wait_until_queued,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from tinydb.table import Document
+
 from engines.disk import Disk
 from engines.errors import Unavailable
 
@@ -100,10 +99,10 @@ def test_nothing_is_written_outside_a_transaction(journal):
 def start_shared_commit(journal, gate, works):
     """Run the works in threads that are bound to share one commit: they queue while a first one is syncing."""
     first = Worker(lambda: put(journal, "first", {}))
-    gate.reached.wait()
+    gate.wait_until_reached()
     others = [Worker(work) for work in works]
     wait_until_queued(journal, len(others))
-    gate.open.set()
+    gate.let_go()
     return [worker.finish() for worker in [first, *others]]
 
 
@@ -184,9 +183,9 @@ def test_no_reader_sees_a_change_that_is_not_synced(tmp_path):
     with opened(tmp_path, WatchedDisk(gate)) as journal, opened(tmp_path) as elsewhere:
         put(journal, "a", {"n": 0})
         writer = Worker(lambda: put(journal, "a", {"n": 1}))
-        gate.reached.wait()
+        gate.wait_until_reached()
         seen = [document(reader, "a") for reader in (journal, elsewhere)]
-        gate.open.set()
+        gate.let_go()
         assert writer.finish().error is None
         assert seen == [{"n": 0}] * 2
         assert [document(reader, "a") for reader in (journal, elsewhere)] == [{"n": 1}] * 2
@@ -197,9 +196,9 @@ def test_a_line_that_ends_at_the_same_byte_as_one_that_was_cut_off_is_seen(tmp_p
     gate.failure = OSError(5, "Input/output error")
     with opened(tmp_path, WatchedDisk(gate)) as failing, opened(tmp_path) as writer, opened(tmp_path) as reader:
         failed = Worker(lambda: put(failing, "a", {"n": 10}))
-        gate.reached.wait()
+        gate.wait_until_reached()
         assert document(reader, "a") is None  # it has now looked at the longer file
-        gate.open.set()
+        gate.let_go()
         assert isinstance(failed.finish().error, Unavailable)
         put(writer, "a", {"n": 1})  # one byte less, and a newline
         assert document(reader, "a") == {"n": 1}

@@ -1,16 +1,51 @@
 """From the bytes and headers of a request to values that a schema has judged."""
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
+from flask import Request
 from marshmallow import Schema, ValidationError
 from marshmallow.exceptions import SCHEMA
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from schemas import IdempotencyHeader, details
-from web.errors import Invalid
+from web.errors import MAX_BODY_BYTES, Invalid
 
 ABSENT = object()
+_MOST_FORGOTTEN_BYTES = 64 << 20
 _idempotency_header = IdempotencyHeader()
+
+
+def whole_body(request: Request) -> bytes:
+    """Return a request's body, if all that was announced has come. Raises HTTPException.
+
+    A server hands over what it has got when a client hangs up half-way, and werkzeug cuts a chunked body off at
+    MAX_CONTENT_LENGTH without a word: that has to be larger than what is accepted here.
+    """
+    try:
+        data = request.get_data()
+        if len(data) > MAX_BODY_BYTES:
+            raise RequestEntityTooLarge
+    except RequestEntityTooLarge:
+        _read_on(request)
+        raise
+    except Exception as error:  # whatever the server's stream raises: the rest cannot be had
+        raise ClientDisconnected from error
+    if len(data) < (request.content_length or 0):
+        raise ClientDisconnected
+    return data
+
+
+def _read_on(request: Request) -> None:
+    """Read the rest and forget it: left with a body nobody reads, a server hangs up on a client that goes on."""
+    if "wsgi.input_terminated" not in request.environ or (request.content_length or 0) > _MOST_FORGOTTEN_BYTES:
+        return
+    stream = request.environ["wsgi.input"]
+    with suppress(Exception):  # the answer is the same
+        for _ in range(_MOST_FORGOTTEN_BYTES >> 16):
+            if not stream.read(1 << 16):
+                return
 
 
 def parse_json(data: bytes) -> Any:

@@ -55,7 +55,8 @@ class Front:
         finally:
             took_ms = (time.perf_counter() - started) * 1000
             now = datetime.now(UTC)
-            self._log(Line(now, exchange.request_id, exchange.key_id, method, path, exchange.status, took_ms))
+            sent = path.encode("latin-1").decode(errors="replace")  # what WSGI hands over is bytes in a string
+            self._log(Line(now, exchange.request_id, exchange.key_id, method, sent, exchange.status, took_ms))
 
 
 def exchange_of(environ: "WSGIEnvironment") -> Exchange:

@@ -8,10 +8,11 @@ from engines.table import Record
 from store import opens
 from web.errors import ForbiddenScope, KeyKilled, Unauthenticated
 
-_KEY = re.compile(r"lp_(?:live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
+_KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
 
 
 class PresentedKey(NamedTuple):
+    environment: str
     public_id: str
     secret: str
 
@@ -29,11 +30,15 @@ def presented_key(headers: Mapping[str, str]) -> PresentedKey | None:
 def authenticate(presented: PresentedKey | None, find_key: Callable[[str], Record | None]) -> Record:
     """Return the document of the key. Raises Unauthenticated, KeyKilled."""
     key = find_key(presented.public_id) if presented else None
-    if presented is None or key is None or not opens(key, presented.secret):
+    if presented is None or key is None or not _fits(key, presented):
         raise Unauthenticated
     if key["killSwitch"]:
         raise KeyKilled(scope="key")
     return key
+
+
+def _fits(key: Mapping[str, Any], presented: PresentedKey) -> bool:
+    return bool(key["environment"] == presented.environment) and opens(key, presented.secret)
 
 
 def require_scope(key: Mapping[str, Any], scope: str | None) -> None:

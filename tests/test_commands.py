@@ -1,0 +1,382 @@
+"""The command line, on a folder that nobody has open and on one that a service is working in."""
+
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import orjson
+import pytest
+from conftest import AVA, AVA_PATH
+from servers import STAYS_OPEN, Server, documents, eventually, opened, run, seeded, serving, together
+from tinydb import TinyDB, where
+
+from engines.journal import JOURNAL
+from engines.lock import ProcessLock
+from start import DEMO_KEY_ID
+
+Flask = Callable[..., subprocess.CompletedProcess[str]]
+
+INFLUENCERS = [
+    AVA, "inf_01HXZB1M4N6P8Q0R2S3T5V7W9X", "inf_01HXZC3D5E7F9G1H3J5K7M9N1P", "8d0f2c7a-91b4-4e55-b1d6-0a7c3e5f9b21",
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the seed in it."""
+    with seeded(tmp_path / "store"):
+        return tmp_path / "store"
+
+
+@pytest.fixture(params=["while the service runs", "before it starts"])
+def service(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[[], Server]]:
+    """A function that returns the service: it runs already, or is started now."""
+    with ExitStack() as stack:
+        start = partial(serving, folder, *STAYS_OPEN, WEB_CONCURRENCY="2")
+        running = stack.enter_context(start()) if request.param == "while the service runs" else None
+        yield lambda: running or stack.enter_context(start())
+
+
+@pytest.fixture
+def flask(folder: Path) -> Flask:
+    return partial(run, folder, "flask")
+
+
+def printed(ended: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command that went well printed on standard output."""
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
+    return ended.stdout
+
+
+def assert_refused(ended: subprocess.CompletedProcess[str], *hints: str) -> None:
+    """Check that a command ended with an error code and said why in a sentence that has the hints in it."""
+    assert (ended.returncode, ended.stdout) == (1, "")
+    said = ended.stderr
+    assert re.match(r"[A-Z/].*\.\n\Z", said, re.DOTALL), said
+    assert "Traceback" not in said
+    for hint in hints:
+        assert hint in said
+
+
+def with_every_worker(server: Server) -> list[httpx.Client]:
+    return [server.client_of(worker) for worker in server.workers()]
+
+
+# flask keys
+
+
+def test_a_new_key_works_at_once_and_only_for_its_scopes(flask, folder, service):
+    key = printed(
+        flask("keys", "create", "--org", "Northwind Studio", "--scopes", "influencers:write, jobs:read")
+    ).strip()
+    assert re.fullmatch(r"lp_test_[0-9A-Z]{16}_[0-9A-Za-z_-]{43}", key)
+    for client in with_every_worker(service()):
+        client.headers["X-Api-Key"] = key
+        assert client.get("/v1/whoami").json()["scopes"] == ["influencers:write", "jobs:read"]
+        assert client.patch(AVA_PATH, json={"vibe": "new"}).status_code == 200
+
+
+def test_a_key_without_the_scope_is_refused(flask, service):
+    key = printed(flask("keys", "create", "--org", "Northwind Studio", "--scopes", "jobs:read")).strip()
+    reply = service().client(**{"X-Api-Key": key}).get(AVA_PATH)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (403, "FORBIDDEN_SCOPE")
+
+
+def test_the_secret_of_a_key_is_in_no_file(flask, folder, service):
+    key = printed(flask("keys", "create", "--org", "Northwind Studio", "--scopes", "*")).strip()
+    service().client(**{"X-Api-Key": key}).patch(AVA_PATH, json={"vibe": "new"}).raise_for_status()
+    contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    public_id, secret = key.split("_", 3)[2:]
+    assert any(public_id.encode() in content for content in contents)
+    assert not any(secret.encode() in content for content in contents)
+
+
+def test_an_organization_with_a_new_name_is_made_once_and_sees_nothing_of_others(flask, folder, service):
+    created = [flask("keys", "create", "--org", "Fresh & Co", "--scopes", "*") for _ in range(2)]
+    clients = [service().client(**{"X-Api-Key": printed(ended).strip()}) for ended in created]
+    assert [client.get("/v1/whoami").json()["organizationName"] for client in clients] == ["Fresh & Co"] * 2
+    assert len({client.get("/v1/whoami").json()["organizationId"] for client in clients}) == 1
+    assert clients[0].get(AVA_PATH).status_code == 404
+    assert len(documents(folder)["organizations"]) == 2
+
+
+def test_an_organization_is_found_by_its_id(flask, folder):
+    (organization,) = documents(folder)["organizations"]
+    printed(flask("keys", "create", "--org", organization["id"], "--scopes", "*"))
+    assert [key["organizationId"] for key in documents(folder)["api_keys"]] == [organization["id"]] * 2
+
+
+@pytest.mark.parametrize(("org", "hint"), [(str(uuid4()), "Organization not found."), (" ", "--org")])
+def test_a_key_for_no_organization_is_refused(flask, folder, org, hint):
+    before = (folder / JOURNAL).read_bytes()
+    assert_refused(flask("keys", "create", "--org", org, "--scopes", "*"), hint)
+    assert (folder / JOURNAL).read_bytes() == before
+
+
+def test_a_deleted_key_is_refused_at_once_by_every_worker(flask, folder):
+    with serving(folder, *STAYS_OPEN, WEB_CONCURRENCY="2") as server:
+        clients = with_every_worker(server)
+        printed(flask("keys", "delete", DEMO_KEY_ID))
+        replies = [client.get("/v1/whoami") for client in clients]
+    assert [(reply.status_code, reply.json()["error"]["code"]) for reply in replies] == [(503, "KILL_SWITCH")] * 2
+
+
+def test_an_unknown_key_cannot_be_deleted(flask):
+    assert_refused(flask("keys", "delete", "N0SUCHKEYN0SUCHK"), "There is no key N0SUCHKEYN0SUCHK.")
+
+
+def test_a_key_made_before_the_first_start_does_not_keep_the_seed_out(tmp_path):
+    folder = tmp_path / "new"
+    printed(run(folder, "flask", "keys", "create", "--org", "Fresh & Co", "--scopes", "*"))
+    with serving(folder) as server:
+        assert server.client().get(AVA_PATH).json()["name"] == "Ava Chen"
+
+
+# flask store verify, repair
+
+
+def test_verify_says_that_a_good_store_is_good_and_changes_nothing(flask, folder, service):
+    service()
+    before = (folder / JOURNAL).read_bytes()
+    assert re.search(r": 1 transactions, 17 documents, \d+ bytes, no fault\.\n", printed(flask("store", "verify")))
+    assert (folder / JOURNAL).read_bytes() == before
+
+
+def changed(path: Path, old: bytes, new: bytes) -> bytes:
+    """Replace bytes in a file, in place, that are in it once; return what is in it now."""
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    with path.open("r+b") as file:
+        file.write(content.replace(old, new))
+    return path.read_bytes()
+
+
+@pytest.fixture
+def spoiled(folder: Path) -> bytes:
+    """The journal after three changes of AVA's name, the line of the second damaged; what is in it now."""
+    with opened(folder) as store:
+        for name in ("Ava first", "Ava second", "Ava third"):
+            store.patch_influencer(store.organizations()[0]["id"], AVA, {"name": name, "vibe": name})
+        store.patch_influencer(store.organizations()[0]["id"], INFLUENCERS[1], {"vibe": "after"})
+    return changed(folder / JOURNAL, b'"name":"Ava second"', b'"name":"Ava sec0nd"')
+
+
+@pytest.mark.parametrize("command", [("verify",), ("export",), ("compact",), ("import", __file__)])
+def test_nothing_is_repaired_without_being_asked(flask, folder, spoiled, command):
+    assert_refused(flask("store", *command), str(folder / JOURNAL), "line 4", "`flask store repair`")
+    assert (folder / JOURNAL).read_bytes() == spoiled
+    assert not list(folder.glob("journal.cut-*"))
+
+
+def test_repair_cuts_the_damage_into_a_side_file_and_the_service_works_on(flask, folder, spoiled):
+    said = printed(flask("store", "repair"))
+    assert re.search(r"^Lost: line 4, bytes \d+ to \d+: its checksum does not match$", said, re.MULTILINE)
+    (side,) = folder.glob("journal.cut-*")
+    assert str(side) in said
+    assert spoiled.splitlines()[3] in side.read_bytes()
+    printed(flask("store", "verify"))
+    with serving(folder) as server:
+        assert server.client().get(AVA_PATH).json()["name"] == "Ava third"
+        assert server.client().get(f"/v1/influencers/{INFLUENCERS[1]}").json()["vibe"] == "after"
+        assert server.client().patch(AVA_PATH, json={"name": "Ava at last"}).json()["name"] == "Ava at last"
+
+
+def test_repair_beside_a_running_service_is_noticed_by_every_worker(flask, folder):
+    with serving(folder, *STAYS_OPEN, WEB_CONCURRENCY="2") as server:
+        clients = with_every_worker(server)
+        for name in ("Ava first", "Ava second"):
+            clients[0].patch(AVA_PATH, json={"name": name}).raise_for_status()
+        changed(folder / JOURNAL, b'"name":"Ava second"', b'"name":"Ava sec0nd"')
+        assert "Lost: line 4" in printed(flask("store", "repair"))
+        assert [client.get(AVA_PATH).json()["name"] for client in clients] == ["Ava first"] * 2
+        for number, client in enumerate(clients):
+            client.patch(AVA_PATH, json={"name": f"Ava {number}"}).raise_for_status()
+            assert {other.get(AVA_PATH).json()["name"] for other in clients} == {f"Ava {number}"}
+
+
+def test_repair_of_a_good_store_does_nothing(flask, folder, service):
+    service()
+    before = (folder / JOURNAL).read_bytes()
+    assert printed(flask("store", "repair")) == f"{folder / JOURNAL}: nothing to repair.\n"
+    assert (folder / JOURNAL).read_bytes() == before
+    assert not list(folder.glob("journal.cut-*"))
+
+
+@pytest.mark.parametrize("command", ["verify", "repair"])
+def test_where_there_is_no_store_none_is_made(tmp_path, command):
+    assert_refused(run(tmp_path / "nowhere", "flask", "store", command), f"There is no store in {tmp_path / 'nowhere'}")
+    assert not (tmp_path / "nowhere").exists()
+
+
+# flask store compact
+
+
+def test_compact_keeps_every_document_and_drops_the_history(flask, folder):
+    with opened(folder) as store:
+        for number in range(200):
+            store.patch_influencer(store.organizations()[0]["id"], AVA, {"name": f"Ava {number}"})
+        store.delete_influencer(store.organizations()[0]["id"], INFLUENCERS[1], "gone", "key")
+    before, size = documents(folder), (folder / JOURNAL).stat().st_size
+    assert re.match(rf"17 documents: {size} bytes before, \d+ after\.\n", printed(flask("store", "compact")))
+    assert (folder / JOURNAL).stat().st_size < size / 4
+    assert documents(folder) == before
+
+
+def test_compact_while_the_service_works_loses_nothing(flask, folder):
+    enough = threading.Event()
+    latest = dict.fromkeys(INFLUENCERS, 0)
+
+    def patch_on(client, influencer):
+        while not enough.is_set():
+            number = latest[influencer] + 1
+            client.patch(f"/v1/influencers/{influencer}", json={"name": str(number)}).raise_for_status()
+            latest[influencer] = number
+
+    def compact_often():
+        try:
+            for goal in (100, 200, 300, 400):
+                eventually(lambda goal=goal: sum(latest.values()) >= goal, "some history")
+                sizes = re.search(r"(\d+) bytes before, (\d+) after", printed(flask("store", "compact")))
+                assert int(sizes[1]) > int(sizes[2])
+        finally:
+            enough.set()
+
+    with serving(folder, *STAYS_OPEN, WEB_CONCURRENCY="2") as server:
+        clients = [client for _ in range(2) for client in with_every_worker(server)]
+        patching = [partial(patch_on, *pair) for pair in zip(clients, INFLUENCERS, strict=True)]
+        together([compact_often, *patching])
+        for client in clients:
+            names = {i: client.get(f"/v1/influencers/{i}").json()["name"] for i in INFLUENCERS}
+            assert names == {influencer: str(number) for influencer, number in latest.items()}
+    printed(flask("store", "verify"))
+
+
+def test_while_somebody_compacts_the_next_one_is_told_so(flask, folder):
+    lock = ProcessLock((folder / JOURNAL).with_suffix(".rewrite.lock"))
+    with closing(lock), lock.held():
+        assert_refused(flask("store", "compact"), "Another process is compacting", "try again")
+
+
+# flask store export, import
+
+
+def test_what_export_prints_is_a_database_of_tinydb(flask, folder, service, tmp_path):
+    service().client().patch(AVA_PATH, json={"vibe": "exported"}).raise_for_status()
+    path = tmp_path / "export.json"
+    path.write_text(printed(flask("store", "export")))
+    with TinyDB(path) as db:
+        influencers = db.table("influencers")
+        assert {row["influencerId"] for row in influencers.all()} == set(INFLUENCERS)
+        (ava,) = influencers.search(where("name") == "Ava Chen")
+        assert (ava["influencerId"], ava["vibe"]) == (AVA, "exported")
+        assert db.tables() == {
+            "organizations", "projects", "influencers", "assets", "api_keys", "api_key_ids", "idempotency",
+        }  # fmt: skip
+
+
+def test_what_was_exported_can_be_imported_and_is_the_same_again(flask, folder, service, tmp_path):
+    changes = {"name": "Zoë \u0000 “A”", "personality": {"traits": []}}
+    headers = {"Idempotency-Key": "kept too"}
+    reply = service().client().patch(AVA_PATH, json=changes, headers=headers)
+    service().client().delete(f"/v1/influencers/{INFLUENCERS[1]}").raise_for_status()
+    path, copy = tmp_path / "export.json", tmp_path / "copy"
+    path.write_text(printed(flask("store", "export")), "utf-8")
+    printed(run(copy, "flask", "store", "import", str(path)))
+    assert printed(run(copy, "flask", "store", "export")) == path.read_text("utf-8")
+    assert documents(copy) == documents(folder)
+    with serving(copy, STANDIN_PUBLIC_URL=service().url) as server:
+        again = server.client().patch(AVA_PATH, json=changes, headers=headers)
+        assert (again.content, again.headers["Idempotent-Replayed"]) == (reply.content, "true")
+        assert server.client().get(f"/v1/influencers/{INFLUENCERS[1]}").status_code == 404
+
+
+def test_a_large_import_is_whole(flask, folder, tmp_path):
+    tables = documents(folder)
+    (ava,) = (row for row in tables["influencers"] if row["influencerId"] == AVA)
+    many = [ava | {"influencerId": f"many-{number}"} for number in range(2500)]
+    path, copy = tmp_path / "many.json", tmp_path / "copy"
+    path.write_bytes(orjson.dumps({"influencers": {str(number): row for number, row in enumerate(many)}}))
+    printed(run(copy, "flask", "store", "import", str(path)))
+    assert documents(copy) == {"influencers": many}
+
+
+def test_import_fills_only_an_empty_store_unless_told_to_merge(flask, folder, service, tmp_path):
+    running = service()
+    (organization,) = documents(folder)["organizations"]
+    path = tmp_path / "rows.json"
+    path.write_bytes(orjson.dumps({"organizations": {"any": organization | {"name": "Renamed"}}}))
+    before = documents(folder)
+    assert_refused(flask("store", "import", str(path)), "not empty", "STANDIN_DATA", "--merge")
+    assert documents(folder) == before
+    printed(flask("store", "import", "--merge", str(path)))
+    assert documents(folder) == before | {"organizations": [organization | {"name": "Renamed"}]}
+    assert running.client().get("/v1/whoami").json()["organizationName"] == "Renamed"
+
+
+BAD_IMPORTS = {
+    "garbage": (b"\x00\xff garbage", "not JSON"),
+    "not an object": (b"[]", "not an object of tables"),
+    "NaN": (b'{"projects": {"1": {"id": "p", "organizationId": "o", "metadata": {"x": NaN}}}}', "not JSON"),
+    "unknown table": (b'{"projects": {}, "unicorns": {}}', "there is no table 'unicorns'"),
+    "table of a list": (b'{"projects": []}', "table 'projects' is not an object of documents"),
+    "document without id": (b'{"projects": {"7": {"organizationId": "o"}}}', "document '7' of table 'projects'"),
+    "document that is none": (b'{"projects": {"7": "p"}}', "document '7' of table 'projects'"),
+    "id that is a number": (b'{"projects": {"7": {"id": 7, "organizationId": "o"}}}', "expected string"),
+    "id that is null": (b'{"organizations": {"7": {"id": null}}}', "an id must be a string"),
+    "outcome without its time": (b'{"idempotency": {"7": {"id": "i", "organizationId": "o"}}}', "'filedAtMs'"),
+    "half a character": (b'{"projects": {"7": {"id": "\\ud800", "organizationId": "o"}}}', "not JSON"),
+    "too deep to write": (
+        b'{"projects": {"7": {"id": "p", "organizationId": "o", "metadata": %b%b}}}' % (b"[" * 600, b"]" * 600),
+        "document '7' of table 'projects'",
+    ),
+    "too deep to read": (b"[" * 100_000, "not JSON"),
+}
+
+
+@pytest.mark.parametrize(("content", "hint"), BAD_IMPORTS.values(), ids=BAD_IMPORTS)
+def test_an_import_that_is_not_what_export_writes_changes_nothing(flask, folder, tmp_path, content, hint):
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    before = (folder / JOURNAL).read_bytes()
+    assert_refused(flask("store", "import", "--merge", str(path)), f"{path} cannot be imported", hint)
+    assert (folder / JOURNAL).read_bytes() == before
+
+
+# What they have in common.
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "keys create --org x --scopes *",
+        "keys delete x",
+        "store verify",
+        "store compact",
+        "store repair",
+        "store export",
+    ],
+)
+def test_a_bad_setting_is_a_sentence(flask, command):
+    assert_refused(flask(*command.split(), STANDIN_SYNC="sometimes"), "STANDIN_SYNC must be")
+
+
+@pytest.mark.parametrize("command", ["keys create --org x --scopes *", "store compact", "store export"])
+def test_a_folder_that_refuses_is_a_sentence(command):
+    assert_refused(run(Path("/proc"), "flask", *command.split()), "/proc", "make it writable, or set STANDIN_DATA")
+
+
+@pytest.mark.parametrize("command", ["keys create --org Fresh --scopes *", "keys delete DEM0DEM0DEM0DEM0", "import"])
+def test_a_full_disk_is_a_sentence_and_changes_nothing(flask, folder, tmp_path, command):
+    if command == "import":
+        path = tmp_path / "rows.json"
+        path.write_bytes(b'{"organizations": {"1": {"id": "fresh", "name": "Fresh"}}}')
+        command = f"store import --merge {path}"
+    before = (folder / JOURNAL).read_bytes()
+    assert_refused(flask(*command.split(), largest_file=len(before) + 20), "takes no writes")
+    assert (folder / JOURNAL).read_bytes() == before

@@ -1,0 +1,109 @@
+"""Every setting: what it takes, and what is said of anything else."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from settings import PREFIX, SEED, Settings, StartError, read_settings
+
+GOOD = [
+    ("STANDIN_DATA", "here", "data", Path("here")),
+    ("STANDIN_DATA", "/tmp/a folder", "data", Path("/tmp/a folder")),
+    ("STANDIN_SEED", "none", "seed", None),
+    ("STANDIN_SEED", str(SEED), "seed", SEED),
+    ("STANDIN_PUBLIC_URL", "https://stand-in.example", "public_url", "https://stand-in.example"),
+    ("STANDIN_PUBLIC_URL", "http://localhost:8000/", "public_url", "http://localhost:8000"),
+    ("STANDIN_PUBLIC_URL", "http://[::1]:8000", "public_url", "http://[::1]:8000"),
+    ("STANDIN_PUBLIC_URL", "https://host.example/below//", "public_url", "https://host.example/below"),
+    ("STANDIN_SYNC", "always", "sync", True),
+    ("STANDIN_SYNC", "never", "sync", False),
+    ("STANDIN_LOG", "plain", "log", "plain"),
+    ("STANDIN_LOG", "json", "log", "json"),
+    ("STANDIN_ALLOW_DEMO_KEY", "1", "allow_demo_key", True),
+    ("STANDIN_ALLOW_DEMO_KEY", "0", "allow_demo_key", False),
+]
+A_URL = "a URL like https://stand-in.example"
+A_SEED = "'none' or the path of a file"
+BAD = [
+    ("STANDIN_DATA", "", "a folder"),
+    ("STANDIN_SEED", "", A_SEED),
+    ("STANDIN_SEED", "/nowhere/seed.json", A_SEED),
+    ("STANDIN_SEED", str(SEED.parent), A_SEED),
+    ("STANDIN_SEED", "None", A_SEED),
+    ("STANDIN_PUBLIC_URL", "", A_URL),
+    ("STANDIN_PUBLIC_URL", "stand-in.example", A_URL),
+    ("STANDIN_PUBLIC_URL", "localhost:8000", A_URL),
+    ("STANDIN_PUBLIC_URL", "ftp://stand-in.example", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://", A_URL),
+    ("STANDIN_PUBLIC_URL", "https:///below", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://host.example?x=1", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://host.example#x", A_URL),
+    ("STANDIN_PUBLIC_URL", "http://[::1", A_URL),
+    *[("STANDIN_SYNC", text, "'always' or 'never'") for text in ("", "1", "Always", "sometimes")],
+    *[("STANDIN_LOG", text, "'plain' or 'json'") for text in ("", "JSON", "xml", "plain ")],
+    *[("STANDIN_ALLOW_DEMO_KEY", text, "'0' or '1'") for text in ("", "2", "true", "yes", " 1")],
+]
+
+
+def test_without_any_setting_all_have_their_defaults():
+    assert read_settings({}) == Settings(
+        data=Path("data/store"), seed=SEED, public_url=None, sync=True, log="plain", allow_demo_key=False
+    )
+    assert SEED.is_file()
+
+
+@pytest.mark.parametrize(("name", "text", "field", "value"), GOOD)
+def test_a_setting_sets_its_field_and_leaves_the_others(name, text, field, value):
+    expected = vars(Settings()) | {field: value}
+
+    assert vars(read_settings({name: text})) == expected
+
+
+def test_the_environment_may_be_full_of_other_things():
+    environ = {"PATH": "/bin", "PORT": "x", "standin_data": "x", "XSTANDIN_DATA": "x", "STANDIN_LOG": "json"}
+
+    assert read_settings(environ) == Settings(log="json")
+
+
+def test_every_setting_has_good_and_bad_values_here():
+    names = {PREFIX + field.name.upper() for field in fields(Settings)}
+
+    assert {name for name, *_ in GOOD} == names
+    assert {name for name, *_ in BAD} == names
+
+
+@pytest.mark.parametrize(("name", "text", "wanted"), BAD)
+def test_a_bad_value_is_refused_with_the_setting_what_it_takes_and_what_it_got(name, text, wanted):
+    with pytest.raises(StartError) as refused:
+        read_settings({name: text})
+
+    assert str(refused.value) == f"{name} must be {wanted}, not {text!r}."
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("STANDIN_DTA", "STANDIN_DATA"),
+        ("STANDIN_data", "STANDIN_DATA"),
+        ("STANDIN_SEEDS", "STANDIN_SEED"),
+        ("STANDIN_PUBLIC_UR", "STANDIN_PUBLIC_URL"),
+        ("STANDIN_SYNCH", "STANDIN_SYNC"),
+        ("STANDIN_LOGS", "STANDIN_LOG"),
+        ("STANDIN_DEMO_KEY", "STANDIN_ALLOW_DEMO_KEY"),
+    ],
+)
+def test_an_unknown_setting_is_refused_with_the_one_that_may_be_meant(name, meant):
+    with pytest.raises(StartError) as refused:
+        read_settings({name: "x"})
+
+    assert str(refused.value) == f"There is no setting {name}; did you mean {meant}?"
+
+
+@pytest.mark.parametrize("name", ["STANDIN_", "STANDIN_URL", "STANDIN_COLOUR_OF_HOUSE"])
+def test_an_unknown_setting_like_no_other_is_refused_with_all_there_are(name):
+    with pytest.raises(StartError) as refused:
+        read_settings({name: "x"})
+
+    everything = ", ".join(dict.fromkeys(setting for setting, *_ in GOOD))
+    assert str(refused.value) == f"There is no setting {name}; the settings are {everything}."

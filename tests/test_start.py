@@ -1,0 +1,339 @@
+"""Starting the service as the README says, and being told in one sentence why it cannot start."""
+
+import dataclasses
+import json
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import AVA_PATH
+from servers import Server, changes_in, eventually, opened, run, seeded, serving
+
+from engines.journal import JOURNAL
+from engines.line import encode_header
+from settings import Settings
+from start import DEMO_KEY_ID
+from store import DEMO_KEY
+
+GUNICORN = ("gunicorn", "app:app")
+FLASK = ("flask", "run", "--port", "0")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture(params=[GUNICORN, FLASK], ids=["gunicorn", "flask run"])
+def command(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    return request.param
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+# It starts.
+
+
+def test_gunicorn_listens_where_PORT_says_with_as_many_workers_as_WEB_CONCURRENCY_says(folder):  # noqa: N802
+    port = free_port()
+    with serving(folder, PORT=str(port), WEB_CONCURRENCY="3") as server:
+        assert server.url == f"http://127.0.0.1:{port}"
+        assert len(server.workers()) == 3
+
+
+def test_without_them_it_is_port_8000_of_this_machine_only_and_two_workers(folder):
+    printed = run(folder, "gunicorn", "--print-config", "app:app", PORT="8000").stdout
+    assert re.search(r"^bind += \['127\.0\.0\.1:8000'\]$", printed, re.MULTILINE)
+    with serving(folder) as server:
+        assert len(server.workers()) == 2
+
+
+def test_it_says_where_it_listens_what_the_demo_key_is_and_a_call_that_works(folder):
+    with serving(folder) as server:
+        assert f"listens on {server.url}" in server.output
+        assert str(folder) in server.output
+        assert f"Demo key: {DEMO_KEY}\n" in server.output
+        (call,) = re.findall(r"^Try: (curl .+)$", server.output, re.MULTILINE)
+        answer = json.loads(what_a_shell_prints(call))
+        assert answer == server.client().get("/v1/whoami").json()
+        assert answer["scopes"] == ["*"]
+
+
+def what_a_shell_prints(call: str) -> bytes:
+    """Run a printed `curl <url> -H '<name>: <value>'`, without curl if there is none."""
+    if shutil.which("curl"):
+        return subprocess.run(call, shell=True, capture_output=True, check=True, timeout=60).stdout
+    _, url, _, header = shlex.split(call)
+    name, value = header.split(": ")
+    return httpx.get(url, headers={name: value}).content
+
+
+def test_a_new_store_is_seeded_and_a_restart_keeps_what_was_changed(folder):
+    settings = {"STANDIN_PUBLIC_URL": "http://stand-in.example"}
+    with serving(folder, **settings) as server:
+        assert server.client().get(AVA_PATH).json()["name"] == "Ava Chen"
+        changed = server.client().patch(AVA_PATH, json={"name": "Ava again"}).content
+        server.client().delete("/v1/influencers/inf_01HXZB1M4N6P8Q0R2S3T5V7W9X").raise_for_status()
+        assert server.stop() == 0
+    lines = (folder / JOURNAL).read_bytes()
+    with serving(folder, **settings) as server:
+        assert server.client().get(AVA_PATH).content == changed
+        assert server.client().get("/v1/influencers/inf_01HXZB1M4N6P8Q0R2S3T5V7W9X").status_code == 404
+    assert (folder / JOURNAL).read_bytes() == lines
+
+
+def test_two_servers_that_start_at_once_on_a_new_folder_seed_it_once(folder):
+    with serving(folder), serving(folder):
+        keys = [change[2] for change in changes_in(folder) if change[0] == "api_keys"]
+    assert keys == [DEMO_KEY_ID]
+
+
+def test_STANDIN_SEED_none_starts_an_empty_store(folder):  # noqa: N802
+    with serving(folder, STANDIN_SEED="none") as server:
+        assert server.client().get(AVA_PATH).status_code == 401
+    with opened(folder) as store:
+        assert store.is_empty()
+
+
+def test_a_store_without_the_demo_key_is_not_said_to_have_one(folder):
+    with serving(folder, STANDIN_SEED="none") as server:
+        assert "listens on" in server.output
+        assert DEMO_KEY not in server.output
+
+
+def test_flask_run_serves_the_same(folder):
+    port = free_port()
+    server = Server(folder, "flask", "run", "--port", str(port))
+    try:
+        assert server.url == f"http://127.0.0.1:{port}"
+        changed = server.client().patch(AVA_PATH, json={"vibe": "new"}).json()
+    finally:
+        server.kill()
+    with serving(folder, STANDIN_PUBLIC_URL=server.url) as other:
+        assert other.client().get(AVA_PATH).json() == changed
+
+
+def test_without_syncs_it_serves_and_stores_the_same(folder):
+    with serving(folder, STANDIN_SYNC="never") as server:
+        server.client().patch(AVA_PATH, json={"vibe": "new"}).raise_for_status()
+        server.kill()
+    with opened(folder) as store:
+        assert store.influencer(store.organizations()[0]["id"], AVA_PATH.rpartition("/")[2])["vibe"] == "new"
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_polite_end_is_an_exit_with_0_and_no_noise(folder, end):
+    with serving(folder) as server:
+        server.process.send_signal(end)
+        assert server.process.wait(60) == 0
+        server.kill()
+        assert "Traceback" not in server.output
+
+
+def test_a_store_that_is_mostly_history_is_shrunk_at_start(folder):
+    with seeded(folder) as store:
+        project = store.db.table("projects", store.organizations()[0]["id"]).all()[0]
+        for number in range(18):
+            store.put("projects", dict(project) | {"metadata": {"padding": str(number) * 2**20}})
+        before = (folder / JOURNAL).stat().st_size
+    with serving(folder) as server:
+        assert server.client().get(AVA_PATH).status_code == 200
+    assert (folder / JOURNAL).stat().st_size < before / 8
+
+
+# What it says of a request.
+
+
+def test_every_request_is_a_line_on_standard_output_without_the_secret(folder):
+    with serving(folder) as server:
+        reply = server.client().patch(AVA_PATH, json={"name": "Private"}, params={"secret": "query"})
+        line = eventually(lambda: line_about(server, reply), "its line in the access log")
+        assert line.split()[1:6] == [reply.headers["X-Request-Id"], DEMO_KEY_ID, "PATCH", AVA_PATH, "200"]
+        wrong = DEMO_KEY[:-1] + "1"
+        refused = httpx.get(server.url + AVA_PATH, headers={"Authorization": f"Bearer {wrong}"})
+        line = eventually(lambda: line_about(server, refused), "its line in the access log")
+        assert line.split()[1:6] == [refused.headers["X-Request-Id"], "-", "GET", AVA_PATH, "401"]
+        said_of_requests = server.output.partition("Try:")[2].partition("\n")[2]
+    for secret in (DEMO_KEY.split("_", 3)[3], wrong.split("_", 3)[3], "Private", "query"):
+        assert secret not in said_of_requests
+
+
+def test_the_lines_can_be_json(folder):
+    with serving(folder, STANDIN_LOG="json") as server:
+        reply = server.client().get(AVA_PATH)
+        line = json.loads(eventually(lambda: line_about(server, reply), "its line in the access log"))
+    expected = {"key_id": DEMO_KEY_ID, "method": "GET", "path": AVA_PATH, "status": 200}
+    assert line.items() >= expected.items()
+
+
+def line_about(server: Server, reply: httpx.Response) -> str | None:
+    return next((line for line in server.lines if reply.headers["X-Request-Id"] in line), None)
+
+
+# It does not start, and says why.
+
+
+def assert_refuses(folder: Path, command: tuple[str, ...], *hints: str, **settings: str) -> None:
+    """Check that a start ends with an error code and one line that is a sentence and has the hints in it."""
+    ended = run(folder, *command, **settings)
+    said = ended.stdout + ended.stderr
+    assert ended.returncode != 0, said
+    assert re.fullmatch(r"[A-Z].*[.?]\n", said), said
+    assert "Traceback" not in said
+    for hint in hints:
+        assert hint in said
+
+
+BAD_SETTINGS = {
+    "STANDIN_DATA": "",
+    "STANDIN_SEED": "no/such/file.json",
+    "STANDIN_PUBLIC_URL": "stand-in.example",
+    "STANDIN_SYNC": "sometimes",
+    "STANDIN_LOG": "xml",
+    "STANDIN_ALLOW_DEMO_KEY": "yes",
+}
+
+
+def test_every_setting_has_a_bad_value_here():
+    assert BAD_SETTINGS.keys() == {f"STANDIN_{field.name.upper()}" for field in dataclasses.fields(Settings)}
+
+
+@pytest.mark.parametrize(("name", "text"), [*BAD_SETTINGS.items(), ("STANDIN_PUBLIC_URL", "http://[")])
+def test_a_bad_setting_stops_the_start_by_name(folder, command, name, text):
+    assert_refuses(folder, command, f"{name} must be ", repr(text), **{name: text})
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("STANDIN_DTAA", "did you mean STANDIN_DATA?"), ("STANDIN_COLOUR_OF_HOUSE", "There is no")]
+)
+def test_an_unknown_setting_stops_the_start(folder, command, name, hint):
+    assert_refuses(folder, command, name, hint, **{name: "x"})
+
+
+@pytest.mark.parametrize("text", ["", "http", "-1", "65536", "²"])
+def test_a_bad_PORT_stops_the_start(folder, text):  # noqa: N802
+    assert_refuses(folder, GUNICORN, "PORT must be a number from 0 to 65535", repr(text), PORT=text)
+
+
+def test_no_workers_at_all_stop_the_start(folder):
+    assert_refuses(folder, GUNICORN, "WEB_CONCURRENCY must be a number from 1", WEB_CONCURRENCY="0")
+
+
+def below_a_file(tmp_path: Path) -> Path:
+    (tmp_path / "file").touch()
+    return tmp_path / "file" / "store"
+
+
+def with_a_folder_for_a_journal(tmp_path: Path) -> Path:
+    (tmp_path / "store" / JOURNAL).mkdir(parents=True)
+    return tmp_path / "store"
+
+
+@pytest.mark.parametrize("place", [below_a_file, with_a_folder_for_a_journal, lambda _: Path("/proc")])
+def test_a_data_folder_that_refuses_is_named(tmp_path, command, place):
+    folder = place(tmp_path)
+    assert_refuses(folder, command, str(folder), "make it writable, or set STANDIN_DATA")
+
+
+def with_newer_format(path: Path) -> None:
+    path.write_bytes(encode_header(format=99) + path.read_bytes().partition(b"\n")[2])
+
+
+def with_a_flipped_byte(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"Ava Chen"', b'"Ava Chan"'))
+
+
+def with_a_line_less(path: Path) -> None:
+    header, _, rest = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + rest)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def of_something_else(path: Path) -> None:
+    path.write_text('{"_default": {"1": {"name": "a store of TinyDB itself"}}}')
+
+
+@pytest.mark.parametrize(
+    ("spoil", "hints"),
+    [
+        (with_newer_format, ["format 99", "Run the newer program, or set STANDIN_DATA"]),
+        (with_a_flipped_byte, ["line 2", "byte", "`flask store repair`"]),
+        (with_a_line_less, ["line 2", "byte", "`flask store repair`"]),
+        (empty, ["line 1", "byte 0"]),
+        (of_something_else, ["line 1", "byte 0"]),
+    ],
+)
+def test_a_store_that_cannot_be_understood_is_left_as_it_is(folder, command, spoil, hints):
+    with seeded(folder) as store:
+        store.create_organization("Second line")
+    spoil(folder / JOURNAL)
+    spoiled = (folder / JOURNAL).read_bytes()
+    assert_refuses(folder, command, str(folder / JOURNAL), *hints)
+    assert (folder / JOURNAL).read_bytes() == spoiled
+
+
+SEEDS = {
+    "not JSON": ("{", "not JSON"),
+    "not an object": ("[]", "not an object of tables"),
+    "NaN": ('{"influencers": {"1": {"organizationId": "o", "influencerId": "i", "vibe": NaN}}}', "not JSON"),
+    "unknown table": ('{"unicorns": {}}', "there is no table 'unicorns'"),
+    "no identity": ('{"influencers": {"1": {"organizationId": "o"}}}', "has no place in the store"),
+    "no such picture": ('{"assets": {"1": {"organizationId": "o", "assetId": "a", "picture": "b.png"}}}', "b.png"),
+    "incomplete asset": ('{"assets": {"1": {"organizationId": "o", "assetId": "a"}}}', "lacks"),
+    "incomplete reference": (
+        '{"influencers": {"1": {"organizationId": "o", "influencerId": "i", "referenceImages": [{}]}}}',
+        "lacks",
+    ),
+}
+
+
+@pytest.mark.parametrize(("seed", "hint"), SEEDS.values(), ids=SEEDS)
+def test_a_seed_that_cannot_be_used_is_named_and_leaves_the_store_empty(folder, tmp_path, seed, hint):
+    path = tmp_path / "seed.json"
+    path.write_text(seed)
+    assert_refuses(folder, GUNICORN, f"The seed {path} cannot be used", hint, STANDIN_SEED=str(path))
+    with opened(folder) as store:
+        assert store.is_empty()
+
+
+# The key that everybody knows.
+
+PUBLIC_GUNICORN = ("gunicorn", "--bind", "0.0.0.0:0", "app:app")
+PUBLIC_FLASK = (*FLASK, "--host", "0.0.0.0")
+
+
+@pytest.mark.parametrize("public", [PUBLIC_GUNICORN, PUBLIC_FLASK], ids=["gunicorn", "flask run"])
+class TestListeningToStrangers:
+    def test_is_refused_while_the_demo_key_is_active(self, folder, public):
+        assert_refuses(folder, public, "0.0.0.0", f"`flask keys delete {DEMO_KEY_ID}`", "STANDIN_ALLOW_DEMO_KEY=1")
+
+    def test_works_when_told_that_it_is_wanted(self, folder, public):
+        assert status_of_demo_key(folder, public, STANDIN_ALLOW_DEMO_KEY="1") == 200
+
+    def test_works_once_the_demo_key_is_deleted(self, folder, public):
+        with seeded(folder):
+            pass
+        assert run(folder, "flask", "keys", "delete", DEMO_KEY_ID).returncode == 0
+        assert status_of_demo_key(folder, public) == 503
+
+
+def status_of_demo_key(folder: Path, command: tuple[str, ...], **settings: str) -> int:
+    server = Server(folder, *command, **settings)
+    try:
+        return server.client().get("/v1/whoami").status_code
+    finally:
+        server.kill()
