@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from api_helpers import Clock
 from flask import Flask
@@ -16,6 +17,10 @@ from store import DEMO_KEY, Store
 AVA = "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG"
 AVA_PATH = f"/v1/influencers/{AVA}"
 DEMO = {"X-Api-Key": DEMO_KEY}
+
+# A shared machine may pause any test; how long one takes says nothing about whether it is right.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -207,6 +207,7 @@ class Child:
     @staticmethod
     def _run(work: Callable[[Callable[[str], None]], None], writing: int) -> None:
         status = 1
+        signal.alarm(3 * _PATIENCE_SECONDS)  # it never outlives a test run that was broken off
         try:
             work(lambda text: os.write(writing, f"{text}\n".encode()))
             status = 0

@@ -158,7 +158,9 @@ class Server:
 def serving(folder: Path, *options: str, **settings: str) -> Iterator[Server]:
     """Run `gunicorn app:app` on a folder until the block is left."""
     server = Server(folder, "gunicorn", *options, "app:app", **settings)
+    workers = int(settings.get("WEB_CONCURRENCY", "2"))
     try:
+        eventually(lambda: len(server.workers()) == workers, f"{workers} workers")
         yield server
     finally:
         server.kill()

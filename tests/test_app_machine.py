@@ -126,7 +126,7 @@ class Requests(RuleBasedStateMachine):
 
         self.send("DELETE", influencer_id, "", reason, key, expected)
 
-    @rule(hours=st.sampled_from([0.01, 12, 24]))
+    @rule(hours=st.sampled_from([0.01, 12, 23.9, 24]))
     def wait(self, hours):
         self.clock.move(hours=hours)
 

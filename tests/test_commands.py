@@ -235,7 +235,10 @@ def test_compact_while_the_service_works_loses_nothing(flask, folder):
     def patch_on(client, influencer):
         while not enough.is_set():
             number = latest[influencer] + 1
-            client.patch(f"/v1/influencers/{influencer}", json={"name": str(number)}).raise_for_status()
+            headers = {"Idempotency-Key": str(number)}
+            client.patch(
+                f"/v1/influencers/{influencer}", json={"name": str(number)}, headers=headers
+            ).raise_for_status()
             latest[influencer] = number
 
     def compact_often():
@@ -254,6 +257,7 @@ def test_compact_while_the_service_works_loses_nothing(flask, folder):
         for client in clients:
             names = {i: client.get(f"/v1/influencers/{i}").json()["name"] for i in INFLUENCERS}
             assert names == {influencer: str(number) for influencer, number in latest.items()}
+    assert len(documents(folder)["idempotency"]) == sum(latest.values())  # one filed by each of the writes
     printed(flask("store", "verify"))
 
 

@@ -1,6 +1,7 @@
 """After damage, a kill or a failing disk: whole transactions, each acknowledged one among them, or a clear refusal."""
 
 import signal
+from contextlib import closing
 
 import pytest
 from engine_helpers import (
@@ -8,6 +9,7 @@ from engine_helpers import (
     Child,
     NthCall,
     WatchedDisk,
+    Worker,
     by_rank,
     contents,
     half_then_no_space,
@@ -24,6 +26,7 @@ from tinydb.table import Document
 
 from engines.errors import Damaged, Unavailable, UnknownFormat
 from engines.line import Change, encode_line
+from engines.lock import ProcessLock
 
 # Damage to the file.
 
@@ -235,16 +238,12 @@ def test_a_running_older_program_refuses_the_file_once_it_is_upgraded(tmp_path):
 def test_two_processes_that_upgrade_at_once_both_open(tmp_path):
     with opened(tmp_path) as journal:
         put(journal, "a", {"name": "Ada"})
-    inside = []
-
-    def open_too(table, document):
-        if not inside:
-            inside.append(Child(lambda tell: tell(str(stored(tmp_path, version=2, upgrades={1: renamed})))))
-        return renamed(table, document)
-
-    expected = {("t", ""): {"a": {"title": "Ada", "from": "t"}}}
-    assert stored(tmp_path, version=2, upgrades={1: open_too}) == expected
-    assert inside[0].finish() == [str(expected)]
+    first = ProcessLock(tmp_path / "journal.rewrite.lock")  # as a process has it that is upgrading
+    with closing(first), first.held():
+        second = Worker(lambda: stored(tmp_path, version=2, upgrades={1: renamed}))
+        second.join(0.2)  # it must not end, which cannot be waited for in another way
+        assert second.is_alive()
+    assert second.finish().result == {("t", ""): {"a": {"title": "Ada", "from": "t"}}}
 
 
 # A process that is killed, and a disk that fails, at each call.
@@ -340,6 +339,12 @@ def check_whole(folder, states, acknowledged, told):
     assert not (folder / "journal.new").exists()
     again = stored(folder, version=2)
     assert again["t", ""] == found | {"new": {}}
+
+
+def test_a_new_journal_is_synced_before_it_takes_its_place_and_the_folder_after(tmp_path):
+    counter = CallCounter()
+    create(tmp_path, WatchedDisk(counter), lambda text: None)
+    assert counter.names == ["write", "sync", "replace", "sync_folder"]
 
 
 @pytest.mark.parametrize("kill", [kill_before, kill_halfway, kill_after])

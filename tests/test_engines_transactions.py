@@ -355,6 +355,10 @@ def test_a_journal_knows_when_half_of_it_is_history(tmp_path):
         assert journal.is_wasteful()
         journal.compact()
         assert not journal.is_wasteful()
+        put(journal, "a", {"text": "x" * (17 << 20)})
+        assert not journal.is_wasteful()
+        journal.table("t").remove(doc_ids=["a"])
+        assert journal.is_wasteful()
 
 
 def test_a_folder_given_relative_is_found_from_anywhere(tmp_path, monkeypatch):

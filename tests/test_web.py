@@ -38,6 +38,7 @@ from settings import Settings
 from store import DEMO_KEY, LISTS, Store, StoreError
 from web.access_log import Line, as_json, plain
 from web.errors import STATUS, STATUS_OF_CODE, Refusal, refusal
+from web.keys import presented_key
 
 REQUEST_ID = re.compile(r"req_[0-9A-HJKMNP-TV-Z]{26}")
 IMAGES_PATH = f"{AVA_PATH}/reference-images"
@@ -92,6 +93,15 @@ def test_a_key_that_is_not_ours_is_refused(client, scheme, key):
     headers = {"X-Api-Key": key} if scheme == "X-Api-Key" else {"Authorization": f"Bearer {key}"}
 
     assert refused(client.get(AVA_PATH, headers=headers)) == UNAUTHENTICATED
+
+
+WELL_FORMED = ["wrong secret", "secret in another case", "other environment", "unknown key"]
+
+
+@pytest.mark.parametrize("key", [key for name, key in WRONG_KEYS.items() if name not in WELL_FORMED])
+def test_a_key_that_is_malformed_is_not_even_looked_up(key):
+    assert presented_key({"X-Api-Key": key}) is None
+    assert presented_key({"Authorization": f"Bearer {key}"}) is None
 
 
 @pytest.mark.parametrize(
