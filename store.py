@@ -375,8 +375,10 @@ class Store:
     def _change(self, organization: str, influencer_id: str, change: Callable[[Record], Record]) -> Record:
         """Put the influencer after `change` in the place of the one before it, and return it. Raises NotFound."""
         with self.db.transaction():
-            changed = change(self.influencer(organization, influencer_id))
-            self.put("influencers", changed)
+            current = self.influencer(organization, influencer_id)
+            changed = change(current)
+            if changed != current:
+                self.put("influencers", changed)
             return changed
 
     # Idempotency

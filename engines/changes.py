@@ -1,11 +1,19 @@
 """What a transaction has changed so far, laid over what was there before."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from engines.line import Change, Entry
 
 Key = tuple[str, str, str]  # table, partition, id
 Lists = Callable[[bytes], Iterable[Entry]]  # a document's JSON → its places in the ordered lists of its table
+
+
+class Written(NamedTuple):
+    """A document's JSON, or None when it was removed, and its places in lists."""
+
+    document: bytes | None
+    places: list[Entry]
 
 
 class Changes:
@@ -16,7 +24,7 @@ class Changes:
 
     def __init__(self, below: "Changes | None" = None) -> None:
         self._below = below
-        self._own: dict[Key, bytes | None] = {}
+        self._own: dict[Key, Written] = {}
 
     def __bool__(self) -> bool:
         return bool(self._own)
@@ -26,39 +34,45 @@ class Changes:
 
     def __getitem__(self, key: Key) -> bytes | None:
         if key in self._own:
-            return self._own[key]
+            return self._own[key].document
         if self._below is None:
             raise KeyError(key)
         return self._below[key]
 
-    def put(self, key: Key, document: bytes | None) -> None:
-        self._own[key] = document
+    def put(self, key: Key, document: bytes | None, rules: Mapping[str, Lists]) -> None:
+        """Lay a document over what was there; one that cannot be placed fails here, not in the commit it shares."""
+        self._own[key] = Written(document, places_of(key[0], document, rules))
 
     def take(self, other: "Changes") -> None:
         """Make the changes of a finished layer this layer's own."""
         self._own |= other._own
 
-    def own(self) -> Iterator[tuple[Key, bytes | None]]:
+    def own(self) -> Iterator[tuple[Key, Written]]:
         return iter(self._own.items())
 
     def ids(self, table: str, partition: str, before: Iterable[str]) -> list[str]:
         """Return the ids of a table, given those from before the changes."""
         ids = dict.fromkeys(before if self._below is None else self._below.ids(table, partition, before))
-        for (changed_table, changed_partition, doc_id), document in self._own.items():
+        for (changed_table, changed_partition, doc_id), written in self._own.items():
             if (changed_table, changed_partition) == (table, partition):
-                ids.pop(doc_id, None) if document is None else ids.setdefault(doc_id)
+                ids.pop(doc_id, None) if written.document is None else ids.setdefault(doc_id)
         return list(ids)
 
 
-def change_of(key: Key, before: bytes | None, after: bytes | None, rules: Mapping[str, Lists]) -> Change:
-    """Return the change from one document to the next, with the lists it joins and leaves."""
-    places = rules.get(key[0], _no_lists)
-    left = list(places(before)) if before is not None else []
-    joined = list(places(after)) if after is not None else []
+def places_of(table: str, document: bytes | None, rules: Mapping[str, Lists]) -> list[Entry]:
+    """Return where a document stands in the lists of its table; nowhere when it was removed or none are kept."""
+    rule = rules.get(table)
+    return [] if rule is None or document is None else list(rule(document))
+
+
+def change_of(key: Key, left: list[Entry], after: Written) -> Change:
+    """Return the change of a document that stood in the places `left`, with the lists it joins and leaves."""
+    joined = after.places
+    if joined == left:
+        return Change(*key, after.document, [], [])
     return Change(
-        *key, after, [entry for entry in joined if entry not in left], [entry for entry in left if entry not in joined]
+        *key,
+        after.document,
+        [entry for entry in joined if entry not in left],
+        [entry for entry in left if entry not in joined],
     )
-
-
-def _no_lists(document: bytes) -> Iterable[Entry]:
-    return ()

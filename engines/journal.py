@@ -3,13 +3,13 @@
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from engines.changes import Changes, Lists, change_of
+from engines.changes import Changes, Key, Lists, change_of, places_of
 from engines.disk import Disk
 from engines.errors import Unavailable, UnknownFormat
-from engines.line import FORMAT, encode_header, encode_line
+from engines.line import FORMAT, Entry, encode_header, encode_line
 from engines.lock import ProcessLock, Turn
 from engines.recovery import recover
 from engines.replica import Replica
@@ -111,7 +111,7 @@ class Journal:
         changes = self._changes
         if changes is None:
             raise RuntimeError("a document is written inside a transaction")
-        changes.put((table, partition, doc_id), document)
+        changes.put((table, partition, doc_id), document, self._lists)
 
     def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
         """Return up to `most` places of an ordered list from the greatest down, below `before`.
@@ -121,15 +121,13 @@ class Journal:
         replica = self._replica if self._changes is not None else self._fresh()
         return replica.walk(table, partition, group, before, most)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
 
         Inside another transaction the block is a part of it that can fail alone.
         """
         outer = self._changes
-        with self._outermost() if outer is None else self._layer(outer):
-            yield
+        return self._outermost() if outer is None else _Layer(self._thread, outer)
 
     # Looking after the file.
 
@@ -202,19 +200,10 @@ class Journal:
         return getattr(self._thread, "changes", None)
 
     @contextmanager
-    def _layer(self, below: Changes) -> Iterator[None]:
-        self._thread.changes = own = Changes(below)
-        try:
-            yield
-        finally:
-            self._thread.changes = below
-        below.take(own)
-
-    @contextmanager
     def _outermost(self) -> Iterator[None]:
         commit = self._join()
         try:
-            with self._layer(commit.changes):
+            with _Layer(self._thread, commit.changes):
                 yield
         finally:
             self._thread.changes = None
@@ -268,9 +257,7 @@ class Journal:
 
     def _append(self, commit: Commit) -> None:
         replica, descriptor = self._replica, self._replica.file.fileno()
-        changes = [
-            change_of(key, replica.document(*key), document, self._lists) for key, document in commit.changes.own()
-        ]
+        changes = [change_of(key, self._places(key), written) for key, written in commit.changes.own()]
         if not changes:
             return
         try:
@@ -282,6 +269,30 @@ class Journal:
                 self._disk.truncate(descriptor, replica.position)
             raise
         replica.catch_up()
+
+    def _places(self, key: Key) -> list[Entry]:
+        """Return the places of a document as the file has it."""
+        return places_of(key[0], self._replica.document(*key), self._lists) if key[0] in self._lists else []
+
+
+class _Layer:
+    """A part of a transaction: kept when its block ends well, forgotten when it does not.
+
+    A class, for it stands on the way of every write: a generator would cost five times as much.
+    """
+
+    __slots__ = ("_below", "_own", "_thread")
+
+    def __init__(self, thread: threading.local, below: Changes) -> None:
+        self._thread, self._below, self._own = thread, below, Changes(below)
+
+    def __enter__(self) -> None:
+        self._thread.changes = self._own
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._thread.changes = self._below
+        if kind is None:
+            self._below.take(self._own)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from engines.changes import Lists, change_of
+from engines.changes import Lists, Written, change_of, places_of
 from engines.disk import Disk
 from engines.line import Change, Entry, decode_line, encode_header, encode_line, places
 from engines.lock import ProcessLock
@@ -129,7 +129,8 @@ def _documents(old: Replica, lists: Mapping[str, Lists], transform: Transform) -
         for doc_id in old.directory.ids(table, partition):
             document = old.document(table, partition, doc_id)
             if document is not None:
-                yield change_of((table, partition, doc_id), None, transform(table, document), lists)
+                after = transform(table, document)
+                yield change_of((table, partition, doc_id), [], Written(after, places_of(table, after, lists)))
 
 
 def _copy_lines(old: Replica, start: int, writer: _Writer) -> int:

@@ -59,10 +59,8 @@ class Table(tinydb.table.Table):
     def put(self, doc_id: str, document: Record) -> None:
         """Put a document in its place, whatever was there before."""
 
-        def replace(rows: MutableMapping[str, Record]) -> None:
-            rows[doc_id] = document
-
-        self._update_table(replace)
+        with self._engine.transaction():
+            self._engine.write(self.name, self._partition, doc_id, _encode(document))
 
     def drop(self, doc_id: str) -> None:
         """Remove a document; nothing happens when it is not there."""

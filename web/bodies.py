@@ -74,7 +74,8 @@ def load_request(schema: Schema | None, optional: bool, data: bytes, idempotency
     except ValidationError as error:
         faults.append(error)
     try:
-        _idempotency_header.load({} if idempotency_key is None else {"Idempotency-Key": idempotency_key})
+        if idempotency_key is not None:
+            _idempotency_header.load({"Idempotency-Key": idempotency_key})
     except ValidationError as error:
         faults.append(error)
     if faults:
