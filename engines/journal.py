@@ -185,13 +185,18 @@ class Journal:
 
     def _fresh(self) -> Replica:
         """Return a replica that knows every line acknowledged before this call."""
+        return self._look()[0]
+
+    def _look(self) -> tuple[Replica, int]:
+        """Return (fresh replica, size of its file in bytes)."""
         replica = self._replica
-        if replica.refresh():
-            return replica
+        size = replica.refresh()
+        if size is not None:
+            return replica, size
         with self._replacing:
             if self._replica is replica:
                 self._replica = self._load()
-        return self._fresh()
+        return self._look()
 
     # The way of a transaction.
 
@@ -227,8 +232,9 @@ class Journal:
         with _as_unavailable():
             self._writers.acquire()
             try:
-                self._fresh()
-                recover(self._replica, self._disk)
+                replica, size = self._look()
+                if size != replica.position:  # its last writer was stopped half-way
+                    recover(replica, self._disk)
             except BaseException:
                 self._writers.release()
                 raise
@@ -260,15 +266,16 @@ class Journal:
         changes = [change_of(key, self._places(key), written) for key, written in commit.changes.own()]
         if not changes:
             return
+        start, line = replica.position, encode_line(replica.seq + 1, changes)
         try:
-            self._disk.append(descriptor, encode_line(replica.seq + 1, changes))
+            self._disk.append(descriptor, line)
             self._disk.sync(descriptor)
             self._disk.append(descriptor, b"\n")
         except OSError:
             with contextlib.suppress(OSError):  # what cannot be cut off now, the next opening finishes or cuts
-                self._disk.truncate(descriptor, replica.position)
+                self._disk.truncate(descriptor, start)
             raise
-        replica.catch_up()
+        replica.take_own(line, start)
 
     def _places(self, key: Key) -> list[Entry]:
         """Return the places of a document as the file has it."""

@@ -26,6 +26,7 @@ class Replica:
         self.file: IO[bytes] = open(path, "rb", buffering=0, opener=_open_for_append)
         # Readers may still be using a replaced file: it is closed when the last of them lets go of it.
         weakref.finalize(self, self.file.close)
+        self._name = os.fspath(path)
         self._opened = os.fstat(self.file.fileno())
         self.directory = Directory()
         self.position = 0
@@ -42,15 +43,15 @@ class Replica:
         replica.directory.loaded()
         return replica
 
-    def refresh(self) -> bool:
-        """Catch up if the file has grown; False when it is no longer the one in its place."""
-        status = os.stat(self.path)
+    def refresh(self) -> int | None:
+        """Catch up if the file has grown; return its size, or None when it is no longer the one in its place."""
+        status = os.stat(self._name)
         if not os.path.samestat(status, self._opened):
-            return False
+            return None
         # Not the size last seen: a failed line that was cut off may be followed by one that ends at the same byte.
         if status.st_size != self.position:
             self.catch_up()
-        return True
+        return status.st_size
 
     def catch_up(self) -> None:
         """Take in every whole line that is new."""
@@ -59,6 +60,12 @@ class Replica:
             if size < self.position:
                 raise self.damage("the file is shorter than it was")
             for line in read_lines(self.file.fileno(), self.position, size):
+                self._take(line)
+
+    def take_own(self, line: bytes, start: int) -> None:
+        """Take in a line that this process has written at an offset, unless a reading thread has done so already."""
+        with self._reading:
+            if self.position == start:
                 self._take(line)
 
     def document(self, table: str, partition: str, doc_id: str) -> bytes | None:
