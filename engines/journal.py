@@ -30,14 +30,16 @@ class Commit:
         self.changes = Changes()
         self.members = 0
         self.failure: BaseException | None = None
-        self._done = threading.Event()
+        self._unfinished = threading.Lock()
+        self._unfinished.acquire()
 
     def finish(self) -> None:
-        self._done.set()
+        self._unfinished.release()
 
     def wait(self) -> None:
         """Return when the line is on disk; else raise Unavailable."""
-        self._done.wait()
+        with self._unfinished:
+            pass
         if self.failure is not None:
             raise _unavailable(self.failure) from self.failure
 
@@ -243,7 +245,7 @@ class Journal:
     def _leave(self, commit: Commit) -> None:
         """Pass the turn on; whoever finds nobody waiting for it closes the commit."""
         try:
-            if not self._turn.wanted or commit.members >= _MOST_MEMBERS:
+            if not self._turn.waiting or commit.members >= _MOST_MEMBERS:
                 self._commit = None
                 self._close(commit)
         finally:

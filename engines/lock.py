@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,23 +56,20 @@ class Turn:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._count = threading.Lock()
-        self._waiting = 0
+        self._queue: deque[None] = deque()  # its ends are atomic: no second lock to count with
 
     @property
-    def wanted(self) -> bool:
-        return self._waiting > 0
+    def waiting(self) -> int:
+        return len(self._queue)
 
     def acquire(self) -> None:
-        self._add(1)
+        if self._lock.acquire(blocking=False):
+            return
+        self._queue.append(None)
         try:
             self._lock.acquire()
         finally:
-            self._add(-1)
+            self._queue.pop()
 
     def release(self) -> None:
         self._lock.release()
-
-    def _add(self, number: int) -> None:
-        with self._count:
-            self._waiting += number

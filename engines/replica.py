@@ -4,6 +4,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +13,7 @@ from engines.errors import Damaged
 from engines.line import NotALine, decode_header, decode_line, places
 
 _CHUNK_BYTES = 1 << 20
+_CACHED_DOCUMENTS = 2048
 
 
 class Replica:
@@ -33,6 +35,8 @@ class Replica:
         self.line = 1  # the number of the next line; the header is line 1
         self.seq = 0
         self._reading = threading.Lock()
+        # What lies at a place never changes, so what is read often need not be asked of the system each time.
+        self._read = lru_cache(_CACHED_DOCUMENTS)(partial(_read_at, self.file.fileno()))
         self.header = self._read_header()
 
     @classmethod
@@ -71,7 +75,7 @@ class Replica:
     def document(self, table: str, partition: str, doc_id: str) -> bytes | None:
         """Return a document's JSON, or None."""
         place = self.directory.find(table, partition, doc_id)
-        return None if place is None else os.pread(self.file.fileno(), place[1], place[0])
+        return None if place is None else self._read(*place)
 
     def walk(self, table: str, partition: str, group: str, before: str | None, most: int) -> list[str]:
         with self._reading:
@@ -118,6 +122,10 @@ class Replica:
         self.position += len(line) + 1
         self.line += 1
         self.seq = seq
+
+
+def _read_at(descriptor: int, offset: int, size: int) -> bytes:
+    return os.pread(descriptor, size, offset)
 
 
 def _open_for_append(path: str, flags: int) -> int:

@@ -186,7 +186,7 @@ class Worker(threading.Thread):
 def wait_until_queued(journal: Journal, number: int) -> None:
     """Return when that many threads wait for their turn."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while journal._turn._waiting < number:
+    while journal._turn.waiting < number:
         assert time.monotonic() < deadline
         os.sched_yield()
 
