@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -117,9 +118,10 @@ def _serve(operation: Operation, store: Store, settings: Settings, **ids: str) -
         partial(whole_body, asked),
         _base_url(settings),
     )
-    key = check_key(call, store)
-    exchange.key_id = key["publicId"]
-    return _answer(perform(operation, call, store, key, ids))
+    with nullcontext() if operation.changes else store.db.reading():
+        key = check_key(call, store)
+        exchange.key_id = key["publicId"]
+        return _answer(perform(operation, call, store, key, ids))
 
 
 def _base_url(settings: Settings) -> Callable[[], str]:

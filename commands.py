@@ -13,10 +13,9 @@ from typing import IO, NoReturn, TypeVar
 
 import click
 import orjson
-from portalocker import AlreadyLocked
 
 from engines.disk import Disk
-from engines.errors import EngineError
+from engines.errors import Busy, EngineError
 from engines.journal import JOURNAL, LOCK, Journal
 from engines.lock import ProcessLock
 from engines.repair import faults, repair
@@ -211,10 +210,10 @@ def _journal_path() -> Path:
 def _guarded(act: Callable[[], T]) -> T:
     try:
         return act()
+    except Busy:
+        _fail("Another process is compacting or repairing the store: try again when it is done.")
     except (EngineError, StoreError, OSError) as error:
         _fail(str(error))
-    except AlreadyLocked:
-        _fail("Another process is compacting or repairing the store: try again when it is done.")
 
 
 def _fail(sentence: str) -> NoReturn:

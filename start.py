@@ -4,8 +4,6 @@ import logging
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from portalocker import AlreadyLocked
-
 from engines.disk import Disk
 from engines.errors import EngineError
 from engines.journal import Journal
@@ -65,7 +63,7 @@ def tidy(rooms: Rooms) -> None:
         if isinstance(journal, Journal) and journal.is_wasteful():
             journal.compact()
         rooms.media.sweep(rooms.store.has_asset, ORPHANS_KEPT_SECONDS)
-    except (EngineError, OSError, AlreadyLocked) as error:
+    except (EngineError, OSError) as error:
         logger.warning("Not tidied: %s", error)
 
 

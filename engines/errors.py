@@ -22,5 +22,9 @@ class Damaged(EngineError):
         self.path, self.line, self.offset, self.what = path, line, offset, what
 
 
+class Busy(EngineError):
+    """Another process does what only one may do at a time."""
+
+
 class UnknownFormat(EngineError):
     """The file was written by a newer program."""

@@ -97,7 +97,7 @@ class Journal:
         """Return a document's JSON, or None."""
         changes = self._changes
         if changes is None:
-            return self._fresh().document(table, partition, doc_id)
+            return self._view().document(table, partition, doc_id)
         key = (table, partition, doc_id)
         return changes[key] if key in changes else self._replica.document(*key)
 
@@ -105,7 +105,7 @@ class Journal:
         """Return the ids of a table in the order they came in."""
         changes = self._changes
         if changes is None:
-            return self._fresh().directory.ids(table, partition)
+            return self._view().directory.ids(table, partition)
         return changes.ids(table, partition, self._replica.directory.ids(table, partition))
 
     def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None:
@@ -120,8 +120,15 @@ class Journal:
 
         Sees what is committed, not the calling transaction's own changes.
         """
-        replica = self._replica if self._changes is not None else self._fresh()
+        replica = self._replica if self._changes is not None else self._view()
         return replica.walk(table, partition, group, before, most)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let the reads of a block share one look at the file: they see what was acknowledged before the block.
+
+        Every look hands the interpreter's lock around, which under load costs more than the reads themselves.
+        """
+        return _Reading(self._thread, self._fresh())
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
@@ -184,6 +191,9 @@ class Journal:
             self._disk.sync(file.fileno())
         self._disk.replace(new, self.path)
         self._disk.sync_folder(self.path.parent)
+
+    def _view(self) -> Replica:
+        return getattr(self._thread, "view", None) or self._fresh()
 
     def _fresh(self) -> Replica:
         """Return a replica that knows every line acknowledged before this call."""
@@ -282,6 +292,21 @@ class Journal:
     def _places(self, key: Key) -> list[Entry]:
         """Return the places of a document as the file has it."""
         return places_of(key[0], self._replica.document(*key), self._lists) if key[0] in self._lists else []
+
+
+class _Reading:
+    """A block of reads that share one look."""
+
+    __slots__ = ("_replica", "_thread")
+
+    def __init__(self, thread: threading.local, replica: Replica) -> None:
+        self._thread, self._replica = thread, replica
+
+    def __enter__(self) -> None:
+        self._thread.view = self._replica
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.view = None
 
 
 class _Layer:

@@ -10,6 +10,8 @@ from typing import IO
 
 import portalocker
 
+from engines.errors import Busy
+
 
 class ProcessLock:
     """An exclusive lock between processes on a file of its own; the kernel releases it when its holder dies.
@@ -23,9 +25,12 @@ class ProcessLock:
         self._owner = 0
 
     def acquire(self, wait: bool = True) -> None:
-        """Raises OSError, or portalocker.AlreadyLocked when it may not wait."""
+        """Raises OSError, or Busy when it may not wait."""
         flags = portalocker.LockFlags.EXCLUSIVE
-        portalocker.lock(self._opened(), flags if wait else flags | portalocker.LockFlags.NON_BLOCKING)
+        try:
+            portalocker.lock(self._opened(), flags if wait else flags | portalocker.LockFlags.NON_BLOCKING)
+        except portalocker.AlreadyLocked as error:
+            raise Busy(f"Another process holds {self.path}.") from error
 
     def release(self) -> None:
         portalocker.unlock(self._opened())

@@ -47,7 +47,7 @@ def rewrite(path: Path, writers: ProcessLock, disk: Disk, lists: Mapping[str, Li
     """Compact a journal. Writers wait only while the last few lines are copied; readers never.
 
     A crash leaves the old file or the new one in place, each whole. Raises OSError, Damaged,
-    portalocker.AlreadyLocked while another process rewrites.
+    Busy while another process rewrites.
     """
     with _only_rewriter(path):
         old = Replica.load(path)

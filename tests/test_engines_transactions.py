@@ -369,3 +369,12 @@ def test_a_folder_given_relative_is_found_from_anywhere(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path / "elsewhere")
         journal.compact()
         assert document(journal, "a") == {"n": 1}
+
+
+def test_the_reads_of_a_block_share_one_look_at_the_file(tmp_path):
+    with opened(tmp_path) as journal, opened(tmp_path) as other:
+        put(journal, "a", {"n": 1})
+        with journal.reading():
+            put(other, "a", {"n": 2})
+            assert journal.table("t").find("a") == {"n": 1}
+        assert journal.table("t").find("a") == {"n": 2}

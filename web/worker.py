@@ -9,9 +9,12 @@ from gunicorn.workers.gthread import ThreadWorker
 from ulid import ULID
 
 from web.errors import http_refusal
+from web.front import class_of_method
 
 
 class Worker(ThreadWorker):
+    """A thread worker whose own refusals look like the app's."""
+
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is no HTTP, or whose line or headers are too long; the rest is gunicorn's."""
         if not isinstance(exc, ParseException):
@@ -30,6 +33,7 @@ def raw_refusal(error: ParseException) -> bytes:
     reason = "Content Too Large" if too_long else "Unprocessable Content"
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"X-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"X-Request-Id: {request_id}\r\nX-RateLimit-Endpoint-Class: {class_of_method('')}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
