@@ -166,6 +166,8 @@ class Journal:
             replica = Replica(self.path)
             self._refuse_newer(replica)
             recover(replica, self._disk)
+            # Whoever put the file in its place may have died before that was on disk.
+            self._disk.sync_folder(self.path.parent)
             replica.directory.loaded()
         if replica.format == self._version:
             return replica
@@ -175,6 +177,7 @@ class Journal:
     def _load(self) -> Replica:
         replica = Replica.load(self.path)
         self._refuse_newer(replica)
+        self._disk.sync_folder(self.path.parent)  # before anything is acknowledged that is only in this file
         return replica
 
     def _refuse_newer(self, replica: Replica) -> None:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from engines.changes import Lists
 from engines.disk import Disk
-from engines.errors import Damaged
-from engines.line import decode_line, find_whole_line
+from engines.errors import Damaged, UnknownFormat
+from engines.line import FORMAT, decode_line, find_whole_line
 from engines.lock import ProcessLock
 from engines.replica import Replica
 from engines.rewrite import replace_with_documents_of
@@ -34,12 +34,23 @@ class Salvage(Replica):
 
     @classmethod
     def load(cls, path: Path) -> "Salvage":
-        """Read what can be read. Raises OSError; Damaged only when not even the header can be read."""
+        """Read what can be read. Raises OSError; Damaged when that is nothing at all."""
         salvage = cls(path)
         salvage.catch_up()
         salvage._take_rest(salvage.rest())
         salvage.directory.loaded()
         return salvage
+
+    def _read_header(self) -> dict[str, object]:
+        try:
+            return super()._read_header()
+        except Damaged as damage:
+            start = find_whole_line(self.path.read_bytes())
+            if start < 0:
+                raise  # nothing of ours in it
+            self._fault(start, damage.what)
+            self.position, self.line = start, 2
+            return {"format": FORMAT}  # of another format there would be no line that can be read
 
     def _take(self, line: bytes) -> None:
         inner = find_whole_line(line)
@@ -84,6 +95,8 @@ def repair(path: Path, side: Path, writers: ProcessLock, disk: Disk, lists: Mapp
     """
     with writers.held():
         salvage = Salvage.load(path)
+        if salvage.format > FORMAT:
+            raise UnknownFormat(f"The store {path} has format {salvage.format}: only a newer program can repair it.")
         if salvage.faults:
             _keep_cut_bytes(path, side, salvage.faults, disk)
             replace_with_documents_of(salvage, disk, lists)

@@ -1,6 +1,6 @@
 """Writing the live documents of a journal to a new file that takes the old one's place."""
 
-import shutil
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -20,6 +20,7 @@ Upgrade = Callable[[str, dict[str, Any]], dict[str, Any]]  # table, document of 
 Transform = Callable[[str, bytes], bytes]  # table, a document's JSON → its JSON
 
 _DOCUMENTS_PER_LINE = 256
+_CHUNK_BYTES = 1 << 20
 
 
 class Report(NamedTuple):
@@ -78,7 +79,7 @@ def upgrade(
         found = old.format
         if found >= version:
             return  # another process was quicker
-        shutil.copyfile(path, path.with_suffix(f".format-{found}.jsonl"))
+        _keep_copy(old, path.with_suffix(f".format-{found}.jsonl"), disk)
         with _new_file(path) as (new, descriptor):
             writer = _Writer(descriptor, disk, version)
             count = _copy_documents(old, writer, lists, _upgrading([upgrades[n] for n in range(found, version)]))
@@ -112,6 +113,14 @@ def _new_file(path: Path) -> Iterator[tuple[Path, int]]:
         except BaseException:
             new.unlink(missing_ok=True)
             raise
+
+
+def _keep_copy(old: Replica, copy: Path, disk: Disk) -> None:
+    with copy.open("wb", buffering=0) as file:
+        for start in range(0, old.position, _CHUNK_BYTES):
+            size = min(_CHUNK_BYTES, old.position - start)
+            disk.append(file.fileno(), os.pread(old.file.fileno(), size, start))
+        disk.sync(file.fileno())
 
 
 def _copy_documents(old: Replica, writer: _Writer, lists: Mapping[str, Lists], transform: Transform) -> int:

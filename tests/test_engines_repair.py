@@ -6,8 +6,8 @@ import pytest
 from engine_helpers import NthCall, WatchedDisk, by_rank, contents, input_output_error, opened, put, stored
 
 from engines.disk import Disk
-from engines.errors import Damaged
-from engines.line import encode_line
+from engines.errors import Damaged, UnknownFormat
+from engines.line import FORMAT, encode_header, encode_line
 from engines.lock import ProcessLock
 from engines.repair import Fault, faults, repair
 
@@ -114,15 +114,30 @@ def test_an_unfinished_line_is_cut_and_a_whole_one_without_its_newline_is_kept(p
 
 
 @pytest.mark.parametrize("at", [0, 20, 57])
-def test_a_damaged_header_is_refused_by_name(path, at):
+def test_a_damaged_header_is_cut_out_like_any_line(path, at):
     damaged = bytearray(path.read_bytes())
     damaged[at] ^= 1
     path.write_bytes(damaged)
+    assert [fault.line for fault in mended(path)] == [1]
+    assert ids_in(path) == ["1", "2", "3", "4", "5"]
+
+
+def test_a_file_with_nothing_of_ours_in_it_is_refused(path):
+    path.write_bytes(b"something else\n")
     for look in (faults, mended):
         with pytest.raises(Damaged) as refused:
             look(path)
         assert refused.value.line == 1
-    assert path.read_bytes() == damaged
+    assert path.read_bytes() == b"something else\n"
+
+
+def test_a_newer_format_is_not_repaired(path):
+    lines = path.read_bytes().splitlines(keepends=True)
+    newer = encode_header(format=FORMAT + 1) + b"".join([*lines[1:3], b"no line\n", *lines[3:]])
+    path.write_bytes(newer)
+    with pytest.raises(UnknownFormat):
+        mended(path)
+    assert path.read_bytes() == newer
 
 
 def test_running_processes_go_on_with_the_repaired_file(path):
