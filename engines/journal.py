@@ -77,6 +77,7 @@ class Journal:
         self._refusal: OSError | None = None
         self._thread = threading.local()
         self._replacing = threading.Lock()
+        self._is_placed = True  # whether the file's name is known to be on disk, and not only its content
         try:
             self._replica = self._open()
         except BaseException:
@@ -166,8 +167,6 @@ class Journal:
             replica = Replica(self.path)
             self._refuse_newer(replica)
             recover(replica, self._disk)
-            # Whoever put the file in its place may have died before that was on disk.
-            self._disk.sync_folder(self.path.parent)
             replica.directory.loaded()
         if replica.format == self._version:
             return replica
@@ -177,7 +176,7 @@ class Journal:
     def _load(self) -> Replica:
         replica = Replica.load(self.path)
         self._refuse_newer(replica)
-        self._disk.sync_folder(self.path.parent)  # before anything is acknowledged that is only in this file
+        self._is_placed = False
         return replica
 
     def _refuse_newer(self, replica: Replica) -> None:
@@ -248,12 +247,19 @@ class Journal:
             self._writers.acquire()
             try:
                 replica, size = self._look()
+                self._place()
                 if size != replica.position:  # its last writer was stopped half-way
                     recover(replica, self._disk)
             except BaseException:
                 self._writers.release()
                 raise
         return Commit()
+
+    def _place(self) -> None:
+        """Sync the folder when another process has put a new file in it: it may have died before it did so itself."""
+        if not self._is_placed:
+            self._disk.sync_folder(self.path.parent)
+            self._is_placed = True
 
     def _leave(self, commit: Commit) -> None:
         """Pass the turn on; whoever finds nobody waiting for it closes the commit."""
