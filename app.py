@@ -1,43 +1,46 @@
-"""HTTP: the operations of the API, and the one Flask app that serves them.
+"""The API: its operations, and the one Flask app that serves them.
 
-An operation is a few lines: its rules are in `store.py`, what it accepts in `schemas.py`, and what happens before it
-runs (key, scope, body, idempotency, in the contract's order) in `web/operations.py`.
+An operation is a few lines: its rules are in `store.py` and `records/`, what it accepts in `schemas.py`, and what
+happens before it runs (key, scope, body, idempotency, in the contract's order) in `web/operations.py`.
 """
 
-import hmac
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
-from typing import cast
+from io import BytesIO
+from typing import BinaryIO
 
 import click
-from flask import Flask, Response, request, send_file
-from flask import Request as FlaskRequest
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.local import LocalProxy
+from flask import Flask
 
 import schemas
-from engines.errors import EngineError, Unavailable
 from engines.table import Record
-from media.files import MediaFolder, NoSuchFile
-from media.serving import HEADERS, is_inert
-from settings import Settings, StartError, read_settings
-from start import open_rooms, refuse_public_demo_key
-from store import NotFound, Outcome, Store, StoreError, influencer_view, references_view, whoami_view
+from media.inspect import fault_of_picture
+from records.assets import arrived, asset_view, new_upload
+from records.errors import NotAcceptable
+from records.jobs import envelope_view, job_view
+from records.keys import SCOPES, key_view, whoami_view
+from records.projects import deletion_view, project_item, project_view
+from settings import StartError, read_settings
+from start import Rooms, open_rooms, refuse_public_demo_key
+from store import influencer_item, influencer_view, references_view
 from web.access_log import access_log
-from web.bodies import whole_body
-from web.errors import MAX_BODY_BYTES, Refusal, http_refusal, refusal
-from web.front import Front, exchange_of, is_api
-from web.operations import Call, Operation, Operations, Request, check_key, perform
+from web.errors import MAX_BODY_BYTES
+from web.files import serve_file
+from web.front import Front
+from web.http import add_error_handlers, route, serve_operation
+from web.limits import rate_limits
+from web.operations import Call, Operations, Reply
+from web.uploads import expiry_of, keep, serve_upload, signed_url
 
-logger = logging.getLogger("standin")
 operations = Operations()
 
-INFLUENCERS_WRITE = "influencers:write"
+INFLUENCERS_WRITE, PROJECTS_READ, PROJECTS_WRITE, JOBS_READ, JOBS_CANCEL = SCOPES
+LONG_RUNNING = "long-running"
+
+_INFLUENCER = "/v1/influencers/<influencer_id>"
+_PROJECT = "/v1/projects/<project_id>"
+_KEY = "/v1/api-keys/<key_id>"
 
 
 @operations.add("GET", "/v1/whoami", scope=None)
@@ -46,26 +49,23 @@ def whoami(call: Call) -> Record:
     return whoami_view(call.key, call.store.organization(call.organization))
 
 
-@operations.add("GET", "/v1/influencers/<influencer_id>", scope=INFLUENCERS_WRITE)
+# Influencers
+
+
+@operations.add("GET", _INFLUENCER, scope=INFLUENCERS_WRITE)
 def get_influencer(call: Call, influencer_id: str) -> Record:
     """Return the full record."""
     return influencer_view(call.store.influencer(call.organization, influencer_id), call.base_url)
 
 
-@operations.add("PATCH", "/v1/influencers/<influencer_id>", scope=INFLUENCERS_WRITE, body=schemas.InfluencerPatch())
+@operations.add("PATCH", _INFLUENCER, scope=INFLUENCERS_WRITE, body=schemas.InfluencerPatch())
 def patch_influencer(call: Call, influencer_id: str) -> Record:
     """Change the given fields; the rest stays."""
     document = call.store.patch_influencer(call.organization, influencer_id, call.body)
     return influencer_view(document, call.base_url)
 
 
-@operations.add(
-    "DELETE",
-    "/v1/influencers/<influencer_id>",
-    scope=INFLUENCERS_WRITE,
-    body=schemas.InfluencerDeletion(),
-    body_optional=True,
-)
+@operations.add("DELETE", _INFLUENCER, scope=INFLUENCERS_WRITE, body=schemas.InfluencerDeletion(), body_optional=True)
 def delete_influencer(call: Call, influencer_id: str) -> Record:
     """Archive the influencer, and keep who did it, when and why."""
     reason = call.body.get("reason")
@@ -74,12 +74,7 @@ def delete_influencer(call: Call, influencer_id: str) -> Record:
     return {"influencerId": document["influencerId"], "status": "deleted", "deletedAt": deleted_at}
 
 
-@operations.add(
-    "POST",
-    "/v1/influencers/<influencer_id>/reference-images",
-    scope=INFLUENCERS_WRITE,
-    body=schemas.ReferenceImages(),
-)
+@operations.add("POST", f"{_INFLUENCER}/reference-images", scope=INFLUENCERS_WRITE, body=schemas.ReferenceImages())
 def attach_reference_images(call: Call, influencer_id: str) -> Record:
     """Attach assets of the influencer's project; return the whole merged list."""
     document = call.store.attach_reference_images(call.organization, influencer_id, call.body["assetIds"])
@@ -87,133 +82,186 @@ def attach_reference_images(call: Call, influencer_id: str) -> Record:
     return {"influencerId": document["influencerId"], "referenceImages": references}
 
 
-def create_app(store: Store, media: MediaFolder, settings: Settings) -> Flask:
+@operations.add("GET", f"{_PROJECT}/influencers", scope=INFLUENCERS_WRITE, query=schemas.InfluencerQuery())
+def list_influencers(call: Call, project_id: str) -> Record:
+    """Return a page of a project's influencers, newest first."""
+    documents, cursor = call.store.page_of_influencers(call.organization, project_id, call.body)
+    return {"items": [influencer_item(document, call.base_url) for document in documents], "nextCursor": cursor}
+
+
+@operations.add(
+    "POST",
+    f"{_PROJECT}/influencers",
+    scope=INFLUENCERS_WRITE,
+    body=schemas.InfluencerCreate(),
+    success=202,
+    endpoint_class=LONG_RUNNING,
+)
+def create_influencer(call: Call, project_id: str) -> Record:
+    """Create an influencer; return the job that makes it ready."""
+    return envelope_view(call.store.create_influencer(call.organization, project_id, call.body))
+
+
+@operations.add(
+    "POST",
+    f"{_INFLUENCER}/clone",
+    scope=INFLUENCERS_WRITE,
+    body=schemas.InfluencerClone(),
+    success=202,
+    endpoint_class=LONG_RUNNING,
+)
+def clone_influencer(call: Call, influencer_id: str) -> Record:
+    """Create another influencer like this one; return the job that makes it ready."""
+    return envelope_view(call.store.clone_influencer(call.organization, influencer_id, call.body))
+
+
+# Jobs
+
+
+@operations.add("GET", "/v1/jobs/<job_id>", scope=JOBS_READ, tagged=True)
+def get_job(call: Call, job_id: str) -> Record:
+    """Say how a job stands."""
+    return job_view(call.store.job(call.organization, job_id), call.store.now_ms())
+
+
+@operations.add(
+    "POST", "/v1/jobs/<job_id>/cancel", scope=JOBS_CANCEL, body=schemas.Nothing(), body_optional=True, success=202
+)
+def cancel_job(call: Call, job_id: str) -> Record | Reply:
+    """End a job, if it is not too late."""
+    over = call.store.cancel_job(call.organization, job_id)
+    if over is None:
+        return {"jobId": job_id, "accepted": True}
+    return Reply(200, {"jobId": job_id, "accepted": False, "reason": f"ALREADY_{over.upper()}"})
+
+
+# Projects
+
+
+@operations.add("POST", "/v1/projects", scope=PROJECTS_WRITE, body=schemas.ProjectCreate(), success=201)
+def create_project(call: Call) -> Record:
+    """Create a project."""
+    return project_view(call.store.projects.create(call.organization, call.body))
+
+
+@operations.add("GET", "/v1/projects", scope=PROJECTS_READ, query=schemas.ProjectQuery())
+def list_projects(call: Call) -> Record:
+    """Return a page of the organization's projects, newest first."""
+    documents, cursor = call.store.projects.page(call.organization, call.body)
+    return {"items": [project_item(document) for document in documents], "nextCursor": cursor}
+
+
+@operations.add("GET", _PROJECT, scope=PROJECTS_READ)
+def get_project(call: Call, project_id: str) -> Record:
+    """Return the full record."""
+    return project_view(call.store.projects.get(call.organization, project_id))
+
+
+@operations.add("PATCH", _PROJECT, scope=PROJECTS_WRITE, body=schemas.ProjectPatch())
+def patch_project(call: Call, project_id: str) -> Record:
+    """Change the given fields; metadata as a whole."""
+    return project_view(call.store.projects.patch(call.organization, project_id, call.body))
+
+
+@operations.add("DELETE", _PROJECT, scope=PROJECTS_WRITE, body=schemas.Nothing(), body_optional=True)
+def delete_project(call: Call, project_id: str) -> Record:
+    """Archive the project; it takes no new influencers, all else goes on."""
+    return deletion_view(call.store.projects.archive(call.organization, project_id))
+
+
+# Media
+
+
+@operations.add("POST", f"{_PROJECT}/media/presign", scope=PROJECTS_WRITE, body=schemas.Presign())
+def presign_upload(call: Call, project_id: str) -> Record:
+    """Promise an upload; return where its bytes go."""
+    project = call.store.projects.get(call.organization, project_id)
+    upload = call.store.assets.presign(call.organization, project["id"], call.body)
+    return {
+        "uploadId": upload["uploadId"],
+        "uploadUrl": call.base_url() + signed_url(call.store, upload),
+        "method": "PUT",
+        "headers": {"Content-Type": upload["contentType"]},
+        "expiresAt": expiry_of(upload),
+    }
+
+
+@operations.add("POST", f"{_PROJECT}/media/finalize", scope=PROJECTS_WRITE, body=schemas.Finalize())
+def finalize_upload(call: Call, project_id: str) -> Record:
+    """Make an asset of an upload whose bytes have come."""
+    project = call.store.projects.get(call.organization, project_id)
+    upload = call.store.assets.upload_of_project(call.organization, project["id"], call.body["uploadId"])
+    arrived(upload, call.body.get("checksumSha256"))
+    with call.rooms.media.original(call.organization, upload["received"]["file"]).open("rb") as file:
+        _check_picture(file, upload)
+    return asset_view(call.store.assets.finalize(upload), call.base_url())
+
+
+@operations.add("POST", f"{_PROJECT}/media", scope=PROJECTS_WRITE, body=schemas.InlineMedia(), success=201)
+def upload_inline(call: Call, project_id: str) -> Record:
+    """Make an asset of bytes that come in the body."""
+    project = call.store.projects.get(call.organization, project_id)
+    upload = new_upload(call.organization, project["id"], call.body, call.store.now())
+    _check_picture(BytesIO(call.body["dataBase64"]), upload)
+    upload |= {"received": keep(call.rooms.media, upload, [call.body["dataBase64"]])._asdict()}
+    return asset_view(call.store.assets.finalize(upload), call.base_url())
+
+
+def _check_picture(file: BinaryIO, upload: Record) -> None:
+    """Raises NotAcceptable when the bytes of a picture are not of the type that was declared."""
+    if not upload["contentType"].startswith("image/"):
+        return
+    if fault := fault_of_picture(file, upload["contentType"]):
+        raise NotAcceptable("Invalid body.", fieldErrors={"mimeType": [fault]})
+
+
+# Keys
+
+
+@operations.add("POST", f"{_KEY}/kill", scope=None, body=schemas.Nothing(), body_optional=True)
+def kill_key(call: Call, key_id: str) -> Record:
+    """Switch a key off."""
+    return {"apiKey": key_view(call.store.keys.kill(call.organization, key_id)), "killed": True}
+
+
+@operations.add("POST", f"{_KEY}/rotate", scope=None, body=schemas.Nothing(), body_optional=True, secret=True)
+def rotate_key(call: Call, key_id: str) -> Record:
+    """Give a key a new secret; the one time it is seen."""
+    document, text = call.store.keys.rotate(call.organization, key_id)
+    return {"apiKey": key_view(document) | {"rotatedAt": document["rotatedAt"]}, "secret": text}
+
+
+@operations.add("DELETE", _KEY, scope=None, body=schemas.Nothing(), body_optional=True)
+def delete_key(call: Call, key_id: str) -> Record:
+    """Switch a key off for good."""
+    return {"apiKey": key_view(call.store.keys.delete(call.organization, key_id)), "deleted": True}
+
+
+def create_app(rooms: Rooms) -> Flask:
     """Return the app; all it needs is handed in."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # one more than whole_body accepts
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect with a page
+    limits = rate_limits(rooms)
     for operation in operations:
-        _route(app, operation.method, operation.path, operation.name, partial(_serve, operation, store, settings))
-    file_path = "/media/<organization>/<asset_id>/<token>/<any(original, thumbnail):variant>/<name>"
-    _route(app, "GET", file_path, "media", partial(_serve_file, store, media))
-    _add_error_handlers(app)
-    app.wsgi_app = Front(app.wsgi_app, access_log(settings.log))  # type: ignore[method-assign]
+        view = partial(serve_operation, operation, rooms, limits)
+        route(app, operation.method, operation.path, operation.name, view)
+    route(app, "PUT", "/v1/uploads/<signature>", "upload", partial(serve_upload, rooms))
+    file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"
+    route(app, "GET", file_path, "media", partial(serve_file, rooms))
+    add_error_handlers(app)
+    app.wsgi_app = Front(app.wsgi_app, access_log(rooms.settings.log))  # type: ignore[method-assign]
     return app
-
-
-def _route(app: Flask, method: str, path: str, name: str, view: Callable[..., Response]) -> None:
-    # Not Flask's own OPTIONS: preflights are answered for /v1 only, where a method is not allowed.
-    app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
-
-
-def _serve(operation: Operation, store: Store, settings: Settings, **ids: str) -> Response:
-    asked = cast(LocalProxy[FlaskRequest], request)._get_current_object()  # each look-up through the proxy costs
-    exchange = exchange_of(asked.environ)
-    exchange.endpoint_class = operation.endpoint_class
-    call = Request(
-        exchange.request_id,
-        asked.method,
-        asked.path,
-        cast(Mapping[str, str], asked.headers),
-        partial(whole_body, asked),
-        _base_url(settings),
-    )
-    with nullcontext() if operation.changes else store.db.reading():
-        key = check_key(call, store)
-        exchange.key_id = key["publicId"]
-        return _answer(perform(operation, call, store, key, ids))
-
-
-def _base_url(settings: Settings) -> Callable[[], str]:
-    return lambda: settings.public_url or request.host_url.rstrip("/")
-
-
-def _answer(outcome: Outcome) -> Response:
-    response = Response(outcome.body, outcome.status, mimetype="application/json")
-    if outcome.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return response
-
-
-def _serve_file(
-    store: Store, media: MediaFolder, organization: str, asset_id: str, token: str, variant: str, **_: str
-) -> Response:
-    """Serve an asset or its thumbnail to whoever knows its token; the name at the end is for people."""
-    asset = store.asset(organization, asset_id)
-    if not hmac.compare_digest(asset["token"].encode(), token.encode()):
-        raise NotFound("Not found.")
-    try:
-        if variant == "thumbnail":
-            return _file(media.thumbnail(organization, asset_id), "image/webp", asset["thumbnailPath"])
-        return _file(media.original(organization, asset_id), asset["contentType"], asset["path"])
-    except NoSuchFile as error:
-        raise NotFound("Not found.") from error
-    except OSError as error:
-        raise Unavailable(f"The thumbnail of {asset_id} cannot be written: {error.strerror}.") from error
-
-
-def _file(path: Path, content_type: str, url_path: str) -> Response:
-    name = url_path.rpartition("/")[2]  # ours, not that of the request: it becomes a header
-    response = send_file(path.resolve(), content_type, as_attachment=not is_inert(content_type), download_name=name)
-    response.headers.update(HEADERS)
-    return response
-
-
-def _add_error_handlers(app: Flask) -> None:
-    for kind in (StoreError, Refusal, EngineError):
-        app.register_error_handler(kind, _refused)
-    app.register_error_handler(HTTPException, _refused_by_http)
-    app.register_error_handler(Exception, _crashed)
-
-
-def _refused(error: StoreError | Refusal | EngineError) -> Response:
-    request_id = exchange_of(request.environ).request_id
-    if isinstance(error, EngineError):
-        logger.error("%s: %s", request_id, error)
-    return _answer(Outcome(*refusal(error, request_id)))
-
-
-def _refused_by_http(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses; starts from its own response, or a 405 would lose `Allow`."""
-    if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and is_api(request.path):
-        return _preflight(error.valid_methods or ())
-    response = cast(Response, error.get_response())
-    response.status_code, body = http_refusal(error.code or 500, exchange_of(request.environ).request_id)
-    response.set_data(body)
-    response.mimetype = "application/json"
-    return response
-
-
-def _preflight(methods: Iterable[str]) -> Response:
-    allowed = ", ".join(sorted(methods))
-    asked = request.headers.get("Access-Control-Request-Headers", "")
-    headers = {
-        "Allow": allowed,
-        "Access-Control-Allow-Methods": allowed,
-        "Access-Control-Allow-Headers": asked or "X-Api-Key, Authorization, Content-Type, Idempotency-Key",
-        "Access-Control-Max-Age": "600",
-        "Vary": "Access-Control-Request-Headers",
-    }
-    response = Response(status=204, headers=headers)
-    del response.headers["Content-Type"]
-    return response
-
-
-def _crashed(error: Exception) -> Response:
-    request_id = exchange_of(request.environ).request_id
-    logger.error("%s crashed", request_id, exc_info=error)
-    return _answer(Outcome(*http_refusal(500, request_id)))
 
 
 def serve() -> Flask:
     """Return the app as the environment sets it up; one sentence and an exit if that cannot be."""
     try:
-        settings = read_settings(os.environ)
-        rooms = open_rooms(settings)
+        rooms = open_rooms(read_settings(os.environ))
         host = _host_of_flask_run()
         if host is not None:
-            refuse_public_demo_key(rooms.store, settings, host)
-        return create_app(rooms.store, rooms.media, settings)
+            refuse_public_demo_key(rooms.store, rooms.settings, host)
+        return create_app(rooms)
     except StartError as error:
         sys.exit(str(error))
 

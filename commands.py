@@ -21,13 +21,15 @@ from engines.lock import ProcessLock
 from engines.repair import faults, repair
 from engines.replica import Replica
 from engines.table import Record
-from schemas import is_uuid
-from seed import NotTables, documents_of, read_tables
+from records.errors import StoreError
+from records.formats import FORMAT
+from records.ids import is_uuid
+from records.keys import SCOPES
+from records.tables import IDENTITIES, LISTS, NOT_EXPORTED
+from seed import NotTables, complete, documents_of, read_tables
 from settings import Settings, StartError, read_settings
 from start import open_journal, open_rooms
-from store import IDENTITIES, LISTS, Store, StoreError
-
-_IMPORTED_PER_COMMIT = 1000
+from store import Store
 
 T = TypeVar("T")
 
@@ -43,8 +45,8 @@ def keys() -> None:
 @click.option("--name", default="Created on the command line", show_default=True)
 def create_key(org: str, scopes: str, name: str) -> None:
     """Print a new key. This is the only time its secret is shown."""
+    wanted = _scopes(scopes)
     store = _seeded_store()
-    wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     click.echo(_guarded(lambda: _create_key(store, org, wanted, name)))
 
 
@@ -53,7 +55,7 @@ def create_key(org: str, scopes: str, name: str) -> None:
 def delete_key(key_id: str) -> None:
     """Retire the key with this id, the third part of it, for good."""
     store = _seeded_store()
-    _guarded(lambda: store.delete_key(key_id))
+    _guarded(lambda: store.keys.delete_public(key_id))
     click.echo(f"Deleted the key {key_id}.", err=True)
 
 
@@ -79,7 +81,7 @@ def verify() -> None:
 @store.command()
 def compact() -> None:
     """Write the store anew without its history; a running service goes on meanwhile."""
-    report = _guarded(_journal().compact)
+    report = _guarded(_existing_journal().compact)
     click.echo(f"{report.documents} documents: {report.bytes_before} bytes before, {report.bytes_after} after.")
 
 
@@ -89,7 +91,7 @@ def repair_store() -> None:
     path = _journal_path()
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     side = path.with_name(f"journal.cut-{stamp}.txt")
-    found = _guarded(lambda: repair(path, side, ProcessLock(path.with_name(LOCK)), Disk(), LISTS))
+    found = _guarded(lambda: repair(path, side, ProcessLock(path.with_name(LOCK)), Disk(), LISTS, FORMAT))
     if not found:
         click.echo(f"{path}: nothing to repair.")
         return
@@ -101,10 +103,10 @@ def repair_store() -> None:
 @store.command("export")
 def export_tables() -> None:
     """Print every document as one JSON object, `{table: {number: document}}`: a file that TinyDB can open."""
-    journal = _journal()
+    journal = _existing_journal()
     out = sys.stdout.buffer
     out.write(b"{")
-    for number, name in enumerate(IDENTITIES):
+    for number, name in enumerate(name for name in IDENTITIES if name not in NOT_EXPORTED):
         out.write(b"," if number else b"")
         out.write(orjson.dumps(name) + b":{")
         _write_rows(journal, name, out)
@@ -121,17 +123,18 @@ def import_tables(file: Path, merge: bool) -> None:
     if not merge and not target.is_empty():
         _fail("The store is not empty: set STANDIN_DATA to a new folder, or say --merge.")
     try:
-        documents = list(documents_of(read_tables(file)))
+        tables = read_tables(file)
+        complete(tables, target.now())
+        documents = list(documents_of(tables))
     except (OSError, NotTables) as error:
         _fail(f"{file} cannot be imported: {error}.")
-    starts = range(0, len(documents), _IMPORTED_PER_COMMIT)
-    with click.progressbar(starts, label="Importing", file=sys.stderr, hidden=_unwatched()) as progress:
-        for start in progress:
-            _guarded(partial(_put_all, target, documents[start : start + _IMPORTED_PER_COMMIT]))
+    with click.progressbar(documents, label="Importing", file=sys.stderr, hidden=_unwatched()) as progress:
+        _guarded(partial(_put_all, target, progress))
     click.echo(f"{len(documents)} documents imported.", err=True)
 
 
 def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
+    """Put all or nothing: half an import would look like a store that is well."""
     with target.db.transaction():
         for table, document in documents:
             target.put(table, document)
@@ -150,9 +153,17 @@ def _write_rows(journal: Journal, table: str, out: IO[bytes]) -> None:
                     out.write(b'%b"%d":%b' % (b"," if number > 1 else b"", number, document))
 
 
+def _scopes(text: str) -> list[str]:
+    wanted = [scope.strip() for scope in text.split(",") if scope.strip()]
+    for scope in wanted:
+        if scope not in (*SCOPES, "*"):
+            _fail(f"There is no scope {scope!r}: it is '*' or some of {', '.join(SCOPES)}.")
+    return wanted
+
+
 def _create_key(target: Store, org: str, scopes: list[str], name: str) -> str:
     with target.db.transaction():
-        return target.create_key(_organization(target, org), scopes, name)
+        return target.keys.create(_organization(target, org), scopes, name)
 
 
 def _organization(target: Store, named: str) -> str:
@@ -182,6 +193,12 @@ def _settings() -> Settings:
 
 def _journal() -> Journal:
     return _started(open_journal)
+
+
+def _existing_journal() -> Journal:
+    """Open the store where there is one: a mistyped folder must not look like an empty store."""
+    _journal_path()
+    return _journal()
 
 
 def _store() -> Store:

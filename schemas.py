@@ -4,20 +4,49 @@ A schema's `load` returns plain values or raises marshmallow's ValidationError; 
 the `fieldErrors` and `formErrors` of the contract.
 """
 
+import base64
+import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validates_schema
+import orjson
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.exceptions import SCHEMA
 
-MAX_ASSET_IDS = 20
+from records.cursors import is_cursor
+from records.ids import is_uuid
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+MAX_ASSET_IDS = 20
+MAX_INLINE_BYTES = 262_144
+MAX_SAFE_INTEGER = 2**53 - 1  # as far as every JSON number is a whole one
+
+_MINTED_INFLUENCER = re.compile(r"inf_[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_PROJECT_ID = re.compile(r"[0-9A-Za-z_-]*")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_MIME_TYPE = re.compile(r"[0-9A-Za-z!#$&^_.+-]+/[0-9A-Za-z!#$&^_.+-]+")
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+_DIGITS = re.compile(r"-?[0-9]{1,9}")
 _MINTED_ASSET = re.compile(r"(asset|med)_[0-9A-Za-z-]{1,64}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
 GENDERS = ("male", "female", "nonbinary", "unspecified")
+
+
+@cache
+def _timezones() -> set[str]:
+    """Return the names of the IANA; looked up once, for it means opening every file of them."""
+    return available_timezones() - {"localtime"}  # a machine's own link, which no other knows
+
+
+def _is_timezone(name: str) -> bool:
+    return name in _timezones()
+
+
+def _json_size(value: object) -> int:
+    return len(orjson.dumps(value))
 
 
 def type_name(value: object) -> str:
@@ -28,10 +57,6 @@ def type_name(value: object) -> str:
 
 def wrong_type(expected: str, value: object) -> str:
     return f"Expected {expected}, received {type_name(value)}"
-
-
-def is_uuid(text: str) -> bool:
-    return _UUID.fullmatch(text) is not None
 
 
 class _Strict:
@@ -120,6 +145,98 @@ class Array(_Strict, fields.Field[list[Any]]):
             yield f"Array must contain at most {self.most} element(s)"
 
 
+class InfluencerId(Text):
+    """A UUID, or `inf_` and a ULID."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not is_uuid(text) and not _MINTED_INFLUENCER.fullmatch(text):
+            raise ValidationError("Invalid uuid")
+        return text
+
+
+class Matching(Text):
+    """A string of a certain form; `message` is said of any other."""
+
+    def __init__(self, fits: Callable[[str], object], message: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fits, self.message = fits, message
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not self.fits(text):
+            raise ValidationError(self.message)
+        return text
+
+
+class Whole(_Strict, fields.Field[int]):
+    """A whole number of `least` to `most`."""
+
+    json_type = "number"
+    default_error_messages = {"required": "Required"}
+
+    def __init__(self, *, least: int = 0, most: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.least, self.most = least, most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if type_name(value) != "number":
+            raise ValidationError(wrong_type("number", value))
+        if value != int(value):
+            raise ValidationError("Expected integer, received float")
+        if value < self.least:
+            raise ValidationError(f"Number must be greater than or equal to {self.least}")
+        if self.most is not None and value > self.most:
+            raise ValidationError(f"Number must be less than or equal to {self.most}")
+        return int(value)
+
+
+class Base64(_Strict, fields.Field[bytes]):
+    """Bytes as base64, fewer than `below` of them."""
+
+    default_error_messages = {"required": "Required"}
+
+    def __init__(self, *, below: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.below = below
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bytes:
+        text = Text(least=1).deserialize(value)
+        try:
+            decoded = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ValidationError("Invalid base64") from error
+        if len(decoded) >= self.below:
+            raise ValidationError(f"Decoded data must be less than {self.below} bytes")
+        return decoded
+
+
+class QueryNumber(Whole):
+    """A whole number in a query, where everything is text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not _DIGITS.fullmatch(value):
+            raise ValidationError("Expected number, received nan")
+        return super()._deserialize(int(value), attr, data, **kwargs)
+
+
+class Metadata(_Strict, fields.Field[dict[str, Any]]):
+    """Any object whose JSON is at most `most` bytes."""
+
+    json_type = "object"
+
+    def __init__(self, *, most: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.most = most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError(wrong_type("object", value))
+        if _json_size(value) > self.most:
+            raise ValidationError(f"Object must be at most {self.most} bytes of JSON")
+        return value
+
+
 class Object(_Strict, fields.Nested):
     """An object with a schema of its own."""
 
@@ -184,6 +301,163 @@ class ReferenceImages(Strict):
     """reference-images: which assets to attach."""
 
     assetIds = Array(AssetId(), least=1, most=MAX_ASSET_IDS, required=True)
+
+
+class Personality(Strict):
+    """A whole personality."""
+
+    traits = Array(Text())
+    values = Array(Text())
+    interests = Array(Text())
+    catchphrases = Array(Text())
+    tone = Text()
+    humor = Text()
+    formality = Text()
+    speakingStyle = Text()
+
+
+class Overrides(Strict):
+    """What a clone may have otherwise than its source; nothing is null."""
+
+    gender = Choice(*GENDERS)
+    ageRange = Text(most=16)
+    ethnicity = Text(most=128)
+    bodyType = Text(most=128)
+    hairColor = Text(most=64)
+    hairStyle = Text(most=128)
+    style = Text(most=256)
+    vibe = Text(most=256)
+    voiceDescription = Text(most=1024)
+    personality = Object(Personality)
+
+
+class InfluencerCreate(Overrides):
+    """create: a name, and whatever else is known."""
+
+    name = Text(least=1, most=128, required=True)
+    influencerId = InfluencerId()
+    referenceImages = Object(ReferenceImages)
+
+
+class InfluencerClone(Strict):
+    """clone: a name, and what is otherwise."""
+
+    name = Text(least=1, most=128, required=True)
+    newInfluencerId = InfluencerId()
+    overrides = Object(Overrides)
+
+
+class Nothing(Strict):
+    """A body that says nothing: absent, or an empty object."""
+
+
+class ProjectPatch(Strict):
+    """PATCH of a project: at least one field."""
+
+    name = Text(least=1, most=128)
+    status = Choice("active", "archived")
+    timezone = Matching(_is_timezone, "Invalid timezone")
+    customerExternalId = Text(least=1, most=256, allow_none=True)
+    ownerEmail = Matching(_EMAIL.fullmatch, "Invalid email", most=320, allow_none=True)
+    primaryLanguage = Text(least=1, most=35)
+    metadata = Metadata(most=8192)
+
+    @validates_schema
+    def _not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data:
+            raise ValidationError("At least one field is required")
+
+
+class ProjectCreate(Strict):
+    """create: a name and a timezone."""
+
+    name = Text(least=1, most=128, required=True)
+    timezone = Matching(_is_timezone, "Invalid timezone", required=True)
+    id = Matching(_PROJECT_ID.fullmatch, "Invalid id", least=1, most=64)
+    customerExternalId = Text(least=1, most=256)
+    ownerEmail = Matching(_EMAIL.fullmatch, "Invalid email", most=320)
+    primaryLanguage = Text(least=1, most=35)
+    metadata = Metadata(most=8192)
+
+
+class _Media(Strict):
+    """What is said of bytes before they come; `mimeType` may also be called `contentType`."""
+
+    kind = Choice("image", "video", "audio", "logo", "reference_image", required=True)
+    mimeType = Matching(_MIME_TYPE.fullmatch, "Invalid mimeType", most=255)
+    contentType = Matching(_MIME_TYPE.fullmatch, "Invalid mimeType", most=255)
+    filename = Text(least=1, most=256)
+
+    aliases: tuple[tuple[str, str], ...] = (("mimeType", "contentType"),)
+
+    @validates_schema(skip_on_field_errors=False)
+    def _agree(self, data: Mapping[str, Any], **_: Any) -> None:
+        for name, alias in self.aliases:
+            if name in data and alias in data and data[name] != data[alias]:
+                raise ValidationError(f"Must be the same as {name}", alias)
+
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def _typed(self, data: Mapping[str, Any], original: Any, **_: Any) -> None:
+        if isinstance(original, dict) and not original.keys() & {"mimeType", "contentType"}:
+            raise ValidationError("Required", "mimeType")
+
+    @validates_schema
+    def _fits(self, data: Mapping[str, Any], **_: Any) -> None:
+        family = {"video": "video/", "audio": "audio/"}.get(data["kind"], "image/")
+        mime_type = data.get("mimeType", data.get("contentType", family))
+        if not mime_type.lower().startswith(family):
+            raise ValidationError(f"Must be {family}* for kind {data['kind']}", "mimeType")
+
+    @post_load
+    def _one_spelling(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        for name, alias in self.aliases:
+            if alias in data:
+                data[name] = data.pop(alias)
+        return data | {"mimeType": data["mimeType"].lower()}
+
+
+class Presign(_Media):
+    """presign: what will be uploaded; `sizeBytes` may also be called `byteSize`."""
+
+    sizeBytes = Whole(least=1, most=MAX_SAFE_INTEGER)
+    byteSize = Whole(least=1, most=MAX_SAFE_INTEGER)
+    checksumSha256 = Matching(_SHA256.fullmatch, "Invalid checksum")
+
+    aliases = (("mimeType", "contentType"), ("sizeBytes", "byteSize"))
+
+
+class InlineMedia(_Media):
+    """inline: the bytes themselves."""
+
+    dataBase64 = Base64(below=MAX_INLINE_BYTES, required=True)
+
+
+class Finalize(Strict):
+    """finalize: which upload is complete."""
+
+    uploadId = Text(required=True)
+    checksumSha256 = Matching(_SHA256.fullmatch, "Invalid checksum")
+
+
+class Query(Schema):
+    """Base of what may stand behind the question mark; what is unknown there is ignored."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class InfluencerQuery(Query):
+    cursor = Matching(is_cursor, "Invalid cursor")
+    limit = QueryNumber(least=1, most=100, load_default=25)
+    status = Choice("draft", "pending", "training", "ready", "failed")
+
+
+class ProjectQuery(Query):
+    cursor = Matching(is_cursor, "Invalid cursor")
+    limit = QueryNumber(least=1, most=200, load_default=25)
+    status = Choice("active", "archived")
+    search = Text()
+    customerExternalId = Text()
 
 
 class IdempotencyHeader(Strict):

@@ -1,16 +1,24 @@
 """Documents from a file in the layout `{table: {any id: document}}`: the seed of a new store, and imports."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import orjson
 
+from engines.line import Entry
 from engines.table import Record
 from media.files import MediaFolder
+from records.assets import media_paths
+from records.ids import canonical, place_since
+from records.keys import DEMO_KEY
+from records.tables import IDENTITIES, LISTS
+from records.times import milliseconds, seconds
 from settings import StartError
-from store import DEMO_KEY, IDENTITIES, LISTS, Store, influencer_view, media_paths, milliseconds, seconds
+from store import Store, influencer_view
 
 Tables = dict[str, dict[str, Record]]
 
@@ -49,11 +57,11 @@ def plant(path: Path, store: Store, media: MediaFolder) -> None:
         tables = read_tables(path)
         for asset in tables.get("assets", {}).values():
             _take_picture(asset, path.parent, media)
-        _complete(tables, store)
+        complete(tables, store.now())
     except (OSError, NotTables) as error:
         raise StartError(f"The seed {path} cannot be used: {error}.") from error
     except (LookupError, TypeError, AttributeError) as error:
-        raise StartError(f"The seed {path} cannot be used: a document lacks what it must have ({error!r}).") from error
+        raise StartError(f"The seed {path} cannot be used: an asset lacks what it must have ({error!r}).") from error
     with store.db.transaction():
         if store.is_empty():
             for table, document in documents_of(tables):
@@ -77,9 +85,20 @@ def _check_document(name: str, document: Record) -> None:
     """Raises KeyError, TypeError, AttributeError when the store has no place for it."""
     if not all(isinstance(part, str) for part in IDENTITIES[name](document)):
         raise TypeError("an id must be a string")
-    encoded = orjson.dumps(document)  # what orjson can read can be nested deeper than what it can write
-    if name in LISTS:
-        list(LISTS[name](encoded))
+    orjson.dumps(document)  # what orjson can read can be nested deeper than what it can write
+
+
+def check_places(tables: Tables) -> None:
+    """Raises NotTables when a document lacks what its place in an ordered list is made of."""
+    for name, document in documents_of(tables):
+        try:
+            list(LISTS.get(name, _nowhere)(orjson.dumps(document)))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise NotTables(f"a document of table {name!r} has no place in its lists ({error!r})") from error
+
+
+def _nowhere(_: bytes) -> list[Entry]:
+    return []
 
 
 def _take_picture(asset: Record, folder: Path, media: MediaFolder) -> None:
@@ -92,26 +111,53 @@ def _take_picture(asset: Record, folder: Path, media: MediaFolder) -> None:
     asset |= {"filename": Path(picture).name, "sizeBytes": len(data), "checksumSha256": sha256(data).hexdigest()}
 
 
-def _complete(tables: Tables, store: Store) -> None:
-    now = store.now()
+def complete(tables: Tables, now: datetime) -> None:
+    """Fill in what a file may leave out, and find out now what could not be shown later. Raises NotTables."""
+    try:
+        _complete(tables, now)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise NotTables(f"a document lacks what it must have ({error!r})") from error
+    check_places(tables)
+
+
+def _complete(tables: Tables, now: datetime) -> None:
+    born = {"createdAt": seconds(now), "updatedAt": seconds(now)}
     paths = {}
     for asset in tables.get("assets", {}).values():
-        asset |= media_paths(asset)
-        paths[asset["assetId"]] = media_paths(asset)
+        asset |= media_paths(asset) | asset
+        paths[IDENTITIES["assets"](asset)] = {name: asset[name] for name in ("path", "thumbnailPath")}
+    for project in tables.get("projects", {}).values():
+        project |= _PROJECT | born | project
+        project |= {"place": project.get("place") or _place("proj", project, "id")}
     for influencer in tables.get("influencers", {}).values():
-        references = [entry | paths.get(entry["assetId"], {}) for entry in influencer.get("referenceImages", [])]
-        influencer |= _INFLUENCER | {"createdAt": seconds(now), "updatedAt": seconds(now)} | influencer
-        influencer["referenceImages"] = references
-        influencer_view(influencer, str)  # what could not be shown later is found out now
+        influencer |= _INFLUENCER | born | {"token": token_urlsafe(16)} | influencer
+        influencer |= {"place": influencer.get("place") or _place("inf", influencer, "influencerId")}
+        entries = influencer["referenceImages"]
+        pictures = ((influencer["organizationId"], canonical(entry["assetId"])) for entry in entries)
+        told = [paths.get(picture, {}) | entry for picture, entry in zip(pictures, entries, strict=True)]
+        influencer |= {"referenceImages": told}
+        influencer_view(influencer, str)
     for organization in tables.get("organizations", {}).values():
         organization |= {"creditBalance": 0, "createdAt": milliseconds(now)} | organization
+
+
+def _place(prefix: str, document: Record, id_field: str) -> str:
+    return place_since(datetime.fromisoformat(document["createdAt"]), prefix, document[id_field])
 
 
 def _add_demo_key(tables: Tables, store: Store) -> None:
     first: Mapping[str, Any] | None = next(iter(tables.get("organizations", {}).values()), None)
     if first is not None:
-        store.create_key(first["id"], ["*"], "Demo key", DEMO_KEY)
+        store.keys.create(first["id"], ["*"], "Demo key", DEMO_KEY)
 
+
+_PROJECT: Record = {
+    "status": "active",
+    "customerExternalId": None,
+    "primaryLanguage": "en",
+    "ownerEmail": None,
+    "metadata": {},
+}
 
 _INFLUENCER: Record = {
     "gender": None,

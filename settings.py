@@ -1,12 +1,14 @@
 """What can be set from outside: `STANDIN_*` in the environment, read here and nowhere else."""
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 PREFIX = "STANDIN_"
 SEED = Path(__file__).parent / "data" / "seed.json"
 
@@ -22,6 +24,9 @@ class Settings:
     data: Path = Path("data/store")
     seed: Path | None = SEED
     public_url: str | None = None
+    job_seconds: float = 2.0
+    rate_limits: bool = False
+    max_upload_bytes: int = 50 << 20
     sync: bool = True
     log: str = "plain"
     allow_demo_key: bool = False
@@ -86,6 +91,18 @@ def _one_of(**meanings: object) -> Callable[[str], object]:
     return parse
 
 
+def _duration(text: str) -> float:
+    if not _SECONDS.fullmatch(text):
+        raise ValueError("a number of seconds")
+    return float(text)
+
+
+def _count(text: str) -> int:
+    if not _SECONDS.fullmatch(text) or not text.isdigit() or int(text) == 0:
+        raise ValueError("a number of bytes")
+    return int(text)
+
+
 def _flag(text: str) -> bool:
     if text not in ("0", "1"):
         raise ValueError("'0' or '1'")
@@ -96,6 +113,9 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_DATA": _folder,
     "STANDIN_SEED": _seed,
     "STANDIN_PUBLIC_URL": _url,
+    "STANDIN_JOB_SECONDS": _duration,
+    "STANDIN_RATE_LIMITS": _one_of(on=True, off=False),
+    "STANDIN_MAX_UPLOAD_BYTES": _count,
     "STANDIN_SYNC": _one_of(always=True, never=False),
     "STANDIN_LOG": _one_of(plain="plain", json="json"),
     "STANDIN_ALLOW_DEMO_KEY": _flag,

@@ -1,34 +1,45 @@
 """From settings to an open, seeded store: what every way of starting has in common."""
 
 import logging
+from functools import lru_cache
 from ipaddress import ip_address
+from pathlib import Path
 from typing import NamedTuple
 
 from engines.disk import Disk
 from engines.errors import EngineError
 from engines.journal import Journal
 from media.files import MediaFolder
+from records.formats import FORMAT, UPGRADES
+from records.keys import DEMO_KEY, public_id_of
+from records.tables import LISTS
 from seed import plant
 from settings import Settings, StartError
-from store import DEMO_KEY, LISTS, Store
+from store import Store
 
 logger = logging.getLogger("standin")
 
 ORPHANS_KEPT_SECONDS = 24 * 60 * 60
-DEMO_KEY_ID = DEMO_KEY.split("_")[2]
+DEMO_KEY_ID = public_id_of(DEMO_KEY)
 
 
 class Rooms(NamedTuple):
-    """The open store and the folder of its media."""
+    """What the service works with: the open store, the folder of its media, and how both were asked for."""
 
     store: Store
     media: MediaFolder
+    settings: Settings
+
+
+def journal_in(folder: Path, disk: Disk | None = None) -> Journal:
+    """Open the store of a folder, brought to today's format. Raises OSError, EngineError."""
+    return Journal(folder, lists=LISTS, disk=disk, version=FORMAT, upgrades=UPGRADES)
 
 
 def open_journal(settings: Settings) -> Journal:
     """Open the store's file. Raises StartError."""
     try:
-        return Journal(settings.data, lists=LISTS, disk=Disk(settings.sync))
+        return journal_in(settings.data, Disk(settings.sync))
     except EngineError as error:
         raise StartError(str(error)) from error
     except OSError as error:
@@ -44,7 +55,9 @@ def open_media(settings: Settings) -> MediaFolder:
 
 def open_rooms(settings: Settings) -> Rooms:
     """Open store and media, and fill a new store from the seed. Raises StartError."""
-    rooms = Rooms(Store(open_journal(settings)), open_media(settings))
+    rooms = Rooms(
+        Store(open_journal(settings), job_ms=round(settings.job_seconds * 1000)), open_media(settings), settings
+    )
     if settings.seed is not None and rooms.store.is_empty():
         try:
             plant(settings.seed, rooms.store, rooms.media)
@@ -62,7 +75,7 @@ def tidy(rooms: Rooms) -> None:
     try:
         if isinstance(journal, Journal) and journal.is_wasteful():
             journal.compact()
-        rooms.media.sweep(rooms.store.has_asset, ORPHANS_KEPT_SECONDS)
+        rooms.media.sweep(rooms.store.assets.has_file, ORPHANS_KEPT_SECONDS)
     except (EngineError, OSError) as error:
         logger.warning("Not tidied: %s", error)
 
@@ -79,10 +92,11 @@ def refuse_public_demo_key(store: Store, settings: Settings, host: str) -> None:
 
 def has_demo_key(store: Store) -> bool:
     """Whether the key that everybody knows opens this store."""
-    key = store.find_key(DEMO_KEY_ID)
+    key = store.keys.find(DEMO_KEY_ID)
     return key is not None and not key["killSwitch"]
 
 
+@lru_cache(16)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address, given without a port."""
     if host == "localhost":

@@ -1,55 +1,35 @@
-"""The rules, as small functions on documents, and the Store that applies them to TinyDB tables. Knows no HTTP."""
+"""The rules of influencers, as small functions on documents, and the Store that applies them. Knows no HTTP.
 
-import hmac
-import re
-import secrets
+The other nouns (projects, jobs, keys, assets) have their rules in `records/`, one module each.
+"""
+
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
-from typing import Any, NamedTuple
+from secrets import token_urlsafe
+from typing import Any
 from uuid import uuid4
 
-import orjson
-
-from engines.changes import Lists
-from engines.line import Entry
 from engines.table import Engine, Record
-
-IDEMPOTENCY_WINDOW = timedelta(hours=24)
-
-DEMO_KEY = "lp_test_DEM0DEM0DEM0DEM0_local-stand-in-demo-key-not-a-secret-000000"
-
+from records.assets import Assets
+from records.cursors import read_cursor, write_cursor
+from records.errors import Conflict, NotFound
+from records.idempotency import Idempotency
+from records.ids import canonical, id_at, mint, new_place
+from records.jobs import cancel, end_ms, influencer_status, new_course, state_at
+from records.keys import Keys
+from records.projects import Projects
+from records.tables import DOOMED, EVERY, FINE, RUNNING, Page, Tables
+from records.times import epoch_milliseconds, milliseconds, seconds, utc_now
 
 INFLUENCER_FIELDS = (
     "influencerId", "projectId", "name", "gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle",
     "style", "vibe", "voiceDescription", "personality", "referenceImages", "status", "createdAt", "updatedAt",
 )  # fmt: skip
 
-_UNSAFE_IN_URL = re.compile(r"[^0-9A-Za-z._-]+")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-class StoreError(Exception):
-    """Base of every refusal by a rule; `details` is its evidence."""
-
-    code = "INTERNAL"
-
-    def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message)
-        self.details = details
-
-
-class NotFound(StoreError):
-    """Unknown, of another organization, or deleted."""
-
-    code = "NOT_FOUND"
-
-
-class IdempotencyConflict(StoreError):
-    """The same Idempotency-Key came with another body."""
-
-    code = "IDEMPOTENCY_CONFLICT"
+DESCRIPTION_FIELDS = INFLUENCER_FIELDS[3:12]
+_PORTRAIT_FIELDS = ("gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle", "style", "vibe")
 
 
 # Rules: pure functions on documents. None of them alters its arguments.
@@ -135,151 +115,113 @@ def references_view(entries: list[Record], base_url: Callable[[], str]) -> list[
     ]
 
 
-def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any]) -> Record:
+def influencer_item(document: Mapping[str, Any], base_url: Callable[[], str]) -> Record:
+    """Return the influencer as lists show it, with a picture if there is one: its first, or else its portrait."""
+    picture = thumbnail_path(document)
     return {
-        "organizationId": organization["id"],
-        "workspaceId": organization["id"],
-        "organizationName": organization["name"],
-        "scopes": key["scopes"],
-        "rateLimitTier": key["rateLimitTier"],
-        "killSwitch": key["killSwitch"],
-        "apiAccessRevoked": False,
-        "apiKeyId": key["apiKeyId"],
-        "creditBalance": organization["creditBalance"],
+        "influencerId": document["influencerId"],
+        "name": document["name"],
+        "gender": document["gender"],
+        "ageRange": document["ageRange"],
+        "status": document["status"],
+        "thumbnailUrl": base_url() + picture if picture else None,
+        "createdAt": document["createdAt"],
     }
 
 
-def media_paths(asset: Mapping[str, Any]) -> Record:
-    """Return {"path", "thumbnailPath"} of an asset, both without a host; its token makes them unguessable.
-
-    The name at the end is for people who save the file; it is never looked at.
-    """
-    # Without dots around it: `.` and `..` at the end of a URL are not names but places.
-    safe = _UNSAFE_IN_URL.sub("-", asset["filename"] or "").strip(".") or "file"
-    stem, _, ending = safe.rpartition(".")
-    folder = f"/media/{asset['organizationId']}/{asset['assetId']}/{asset['token']}"
-    name = f"{stem}.{ending}" if stem else ending
-    return {"path": f"{folder}/original/{name}", "thumbnailPath": f"{folder}/thumbnail/{stem or ending}-thumb.webp"}
+def thumbnail_path(document: Mapping[str, Any]) -> str | None:
+    if document["referenceImages"]:
+        return str(document["referenceImages"][0]["thumbnailPath"])
+    return portrait_path(document) if document["status"] == "ready" else None
 
 
-def hash_secret(secret: str) -> str:
-    """Return the hex SHA-256 of a key's secret: enough for 256 random bits."""
-    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+def portrait_path(document: Mapping[str, Any]) -> str:
+    """Return where the influencer's portrait is served: another path for every change that shows in it."""
+    owner = f"{document['organizationId']}/{canonical(document['influencerId'])}"
+    return f"/media/{owner}/{portrait_mark(document)}/portrait/portrait.png"
 
 
-def opens(key: Mapping[str, Any], secret: str) -> bool:
-    """Whether this is the key's secret, compared in constant time."""
-    return hmac.compare_digest(key["secretHash"], hash_secret(secret))
+def portrait_mark(document: Mapping[str, Any]) -> str:
+    """Return what nobody can guess who has not seen the path: a hash of a secret token and of what is drawn."""
+    drawn = [document["token"], document["influencerId"], *portrait_traits(document).values()]
+    return sha256("\0".join(part or "" for part in drawn).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def canonical(identifier: str) -> str:
-    """Return the form in which an id is compared: UUIDs without regard to case, all others as they are."""
-    return identifier.lower() if _UUID.fullmatch(identifier) else identifier
+def portrait_traits(document: Mapping[str, Any]) -> dict[str, str | None]:
+    return {field: document[field] for field in _PORTRAIT_FIELDS}
 
 
-def seconds(moment: datetime) -> str:
-    """Return 2026-04-18T09:18:44Z."""
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+def new_influencer(
+    organization: str, project_id: str, influencer_id: str, body: Mapping[str, Any], course: Record, now: datetime
+) -> Record:
+    """Return the document of an influencer made from a judged body; its job is to follow `course`."""
+    described = {field: body.get(field) for field in DESCRIPTION_FIELDS}
+    return {
+        "influencerId": influencer_id,
+        "organizationId": organization,
+        "projectId": project_id,
+        "name": body["name"],
+        **described,
+        "personality": dict(body.get("personality", {})),
+        "referenceImages": [],
+        "status": "pending",
+        "course": course,
+        "createdAt": seconds(now),
+        "updatedAt": seconds(now),
+        "is_archived": False,
+        "attributes": {},
+        "token": token_urlsafe(16),
+        "place": new_place("inf", influencer_id, minted="influencerId" not in body),
+    }
 
 
-def milliseconds(moment: datetime) -> str:
-    """Return 2026-04-18T09:18:44.120Z."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def body_of_clone(source: Mapping[str, Any], body: Mapping[str, Any]) -> Record:
+    """Return the create body that makes a clone: the source's description with the overrides laid over it."""
+    overrides = body.get("overrides", {})
+    described = {field: source[field] for field in DESCRIPTION_FIELDS}
+    personality = merge_personality(source["personality"], overrides.get("personality", {}))
+    clone: Record = {"name": body["name"]} | described | overrides | {"personality": personality}
+    return clone | ({"influencerId": body["newInfluencerId"]} if "newInfluencerId" in body else {})
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-# Where documents live: (partition, id) by table. What belongs to an organization has it as its partition.
-
-Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
-
-
-def _of_organization(field: str) -> Identity:
-    return lambda document: (document["organizationId"], canonical(document[field]))
-
-
-IDENTITIES: dict[str, Identity] = {
-    "organizations": lambda document: (document["id"], document["id"]),
-    "projects": _of_organization("id"),
-    "influencers": _of_organization("influencerId"),
-    "assets": _of_organization("assetId"),
-    # A key is looked up before its organization is known, so its public id is its partition.
-    "api_keys": lambda document: (document["publicId"], document["publicId"]),
-    "api_key_ids": _of_organization("apiKeyId"),
-    "idempotency": _of_organization("id"),
-}
-
-
-def _age(document: bytes) -> list[Entry]:
-    """Place an idempotency record so that the oldest comes first in a walk from the greatest down."""
-    record = orjson.loads(document)
-    return [Entry("age", f"{10**15 - record['filedAtMs']:016d}={record['id']}")]
-
-
-LISTS: dict[str, Lists] = {"idempotency": _age}
-
-
-class Claim(NamedTuple):
-    """An Idempotency-Key as it came: its scope, and what the body was."""
-
-    record_id: str
-    fingerprint: str
-
-    @classmethod
-    def of(cls, api_key_id: str, method: str, path: str, key: str, body: object) -> "Claim":
-        scope = sha256("\0".join((api_key_id, method, path, key)).encode()).hexdigest()
-        return cls(scope[:32], sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest())
-
-
-class Outcome(NamedTuple):
-    """What an operation answers: an HTTP status and JSON; `replayed` when it was filed by an earlier request."""
-
-    status: int
-    body: bytes
-    replayed: bool = False
+def refresh_references(references: list[Record], now: datetime) -> list[Record]:
+    """Return the same pictures as if they had been attached now."""
+    return [entry | {"addedAt": seconds(now)} for entry in references]
 
 
 class Store:
     """Applies the rules to an engine's tables; every change is one transaction.
 
     Raises StoreError's subclasses by rule, and EngineError when the engine cannot go on.
+    `job_ms` is how long a job takes.
     """
 
-    def __init__(self, db: Engine, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, db: Engine, now: Callable[[], datetime] = utc_now, job_ms: int = 2000) -> None:
         self.db = db
         self.now = now
-
-    def once(
-        self,
-        organization: str,
-        claim: Claim | None,
-        act: Callable[[], Outcome],
-        refuse: Callable[[StoreError], Outcome],
-    ) -> Outcome:
-        """Run `act` in one transaction and file its outcome under the claim, or replay what is filed there.
-
-        A refusal by `act` is an outcome too, and undoes what `act` wrote. Raises IdempotencyConflict.
-        """
-        with self.db.transaction():
-            if claim is None:
-                return act()
-            filed = self._filed(organization, claim)
-            if filed is not None:
-                return filed
-            outcome = self._try(act, refuse)
-            self._file(organization, claim, outcome)
-            return outcome
+        self.job_ms = job_ms
+        self.tables = Tables(db, now)
+        self.put = self.tables.put
+        self.once = Idempotency(self.tables).once
+        self.keys = Keys(self.tables)
+        self.projects = Projects(self.tables)
+        self.assets = Assets(self.tables)
 
     # Influencers
 
     def influencer(self, organization: str, influencer_id: str) -> Record:
         """Return a living influencer's document. Raises NotFound."""
-        document = self._get("influencers", organization, influencer_id)
-        if document is None or document["is_archived"]:
+        document = self.any_influencer(organization, influencer_id)
+        if document["is_archived"]:
             raise NotFound("Influencer not found.")
         return document
+
+    def any_influencer(self, organization: str, influencer_id: str) -> Record:
+        """Return an influencer's document, archived or not, with the status it has now. Raises NotFound."""
+        document = self.tables.get("influencers", organization, influencer_id)
+        if document is None:
+            raise NotFound("Influencer not found.")
+        return self._with_status(document)
 
     def patch_influencer(self, organization: str, influencer_id: str, patch: Record) -> Record:
         return self._change(organization, influencer_id, partial(merge_influencer, patch=patch, now=self.now()))
@@ -292,27 +234,67 @@ class Store:
         """Attach the assets of the influencer's own project among these; others drop out."""
         with self.db.transaction():
             project = self.influencer(organization, influencer_id)["projectId"]
-            found = (self._get("assets", organization, asset_id) for asset_id in asset_ids)
-            assets = [asset for asset in found if asset is not None and asset["projectId"] == project]
+            assets = self.assets.of_project(organization, project, asset_ids)
             return self._change(organization, influencer_id, partial(attach_references, assets=assets, now=self.now()))
 
-    # Assets
+    def create_influencer(self, organization: str, project_id: str, body: Record) -> Record:
+        """Create an influencer and return the job that makes it ready. Raises NotFound, Conflict."""
+        with self.db.transaction():
+            project = self.projects.active(organization, project_id)["id"]
+            asset_ids = body.get("referenceImages", {}).get("assetIds", [])
+            assets = self.assets.of_project(organization, project, asset_ids)
+            references = dedupe_references([], [reference_to(asset, self.now()) for asset in assets])
+            return self._begin(organization, project, body, references)
 
-    def asset(self, organization: str, asset_id: str) -> Record:
-        """Return an asset's document. Raises NotFound."""
-        document = self._get("assets", organization, asset_id)
+    def clone_influencer(self, organization: str, influencer_id: str, body: Record) -> Record:
+        """Create another influencer like this one and return the job that makes it ready. Raises NotFound, Conflict."""
+        with self.db.transaction():
+            source = self.influencer(organization, influencer_id)
+            project = self.projects.active(organization, source["projectId"])["id"]
+            references = refresh_references(source["referenceImages"], self.now())
+            return self._begin(organization, project, body_of_clone(source, body), references)
+
+    def page_of_influencers(
+        self, organization: str, project_id: str, query: Mapping[str, Any]
+    ) -> tuple[list[Record], str | None]:
+        """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor."""
+        of = (organization, "influencers", canonical(project_id), query.get("status"))
+        before = read_cursor(query.get("cursor"), *of)
+        project = self.projects.get(organization, project_id)["id"]
+        page = self._page(organization, project, query.get("status"), before, query["limit"])
+        return [self._with_status(document) for document in page.documents], write_cursor(page.next_place, *of)
+
+    # Jobs
+
+    def job(self, organization: str, job_id: str) -> Record:
+        """Return a job's document. Raises NotFound."""
+        document = self.tables.get("jobs", organization, job_id)
         if document is None:
-            raise NotFound("Not found.")
+            raise NotFound("Job not found.")
         return document
 
-    def has_asset(self, organization: str, asset_id: str) -> bool:
-        return self._get("assets", organization, asset_id) is not None
+    def cancel_job(self, organization: str, job_id: str) -> str | None:
+        """End a job, and return None; or, when it is over, the status it ended with. Raises NotFound, Conflict."""
+        with self.db.transaction():
+            job = self.job(organization, job_id)
+            state = state_at(job["course"], self.now_ms())
+            if state.status != "running":
+                return state.status
+            if state.stage == "finalizing":
+                raise Conflict(
+                    "The job can no longer be canceled.",
+                    subcode="JOB_CANCEL_UNAVAILABLE",
+                    jobId=job["jobId"],
+                    stage=state.stage,
+                )
+            self._follow(job, cancel(job["course"], self.now_ms()))
+            return None
 
-    # Keys and organizations
+    # Organizations
 
     def organization(self, organization: str) -> Record:
         """Return an organization's document. Raises NotFound."""
-        document = self._get("organizations", organization, organization)
+        document = self.tables.get("organizations", organization, organization)
         if document is None:
             raise NotFound("Organization not found.")
         return document
@@ -321,56 +303,28 @@ class Store:
         spaces = [partition for table, partition in self.db.tables() if table == "organizations"]
         return [self.organization(partition) for partition in spaces]
 
-    def find_key(self, public_id: str) -> Record | None:
-        return self._get("api_keys", public_id, public_id)
-
-    def create_key(self, organization: str, scopes: list[str], name: str, key: str | None = None) -> str:
-        """Create a key of an organization and return it whole: the one time its secret is seen. Raises NotFound."""
-        key = key or mint_key()
-        _, environment, public_id, secret = key.split("_", 3)
-        with self.db.transaction():
-            self.organization(organization)
-            document = {
-                "apiKeyId": str(uuid4()),
-                "publicId": public_id,
-                "organizationId": organization,
-                "name": name,
-                "environment": environment,
-                "secretHash": hash_secret(secret),
-                "scopes": scopes,
-                "rateLimitTier": "standard",
-                "killSwitch": False,
-                "createdAt": milliseconds(self.now()),
-            }
-            self.put("api_keys", document)
-            self.put("api_key_ids", {field: document[field] for field in ("apiKeyId", "organizationId", "publicId")})
-        return key
-
-    def delete_key(self, public_id: str) -> None:
-        """Retire a key for good. Raises NotFound."""
-        with self.db.transaction():
-            key = self.find_key(public_id)
-            if key is None:
-                raise NotFound(f"There is no key {public_id}.")
-            self.put("api_keys", key | {"killSwitch": True})
-
     def create_organization(self, name: str) -> Record:
         document = {"id": str(uuid4()), "name": name, "creditBalance": 0, "createdAt": milliseconds(self.now())}
         self.put("organizations", document)
         return document
 
-    # Documents
-
-    def put(self, table: str, document: Record) -> None:
-        """Put a document in its place, whatever was there before."""
-        partition, doc_id = IDENTITIES[table](document)
-        self.db.table(table, partition).put(doc_id, document)
+    def signing_key(self) -> str:
+        """Return the secret that presigned URLs are signed with: made once, the same for every worker."""
+        found = self.tables.get("secrets", "signing", "signing")
+        if found is None:
+            with self.db.transaction():
+                found = self.tables.get("secrets", "signing", "signing") or {"id": "signing", "key": token_urlsafe(32)}
+                self.put("secrets", found)
+        return str(found["key"])
 
     def is_empty(self) -> bool:
         return not self.db.tables()
 
-    def _get(self, table: str, partition: str, doc_id: str) -> Record | None:
-        return self.db.table(table, partition).find(canonical(doc_id))
+    def now_ms(self) -> int:
+        return epoch_milliseconds(self.now())
+
+    def _with_status(self, document: Record) -> Record:
+        return document | {"status": influencer_status(document, self.now_ms())} if "course" in document else document
 
     def _change(self, organization: str, influencer_id: str, change: Callable[[Record], Record]) -> Record:
         """Put the influencer after `change` in the place of the one before it, and return it. Raises NotFound."""
@@ -381,54 +335,61 @@ class Store:
                 self.put("influencers", changed)
             return changed
 
-    # Idempotency
+    def _begin(self, organization: str, project_id: str, body: Record, references: list[Record]) -> Record:
+        influencer_id = body.get("influencerId") or mint("inf")
+        if self.tables.get("influencers", organization, influencer_id) is not None:
+            raise Conflict("Influencer id is already taken.", subcode="ID_TAKEN", influencerId=influencer_id)
+        course = new_course(self.now_ms(), self.job_ms)
+        influencer = new_influencer(organization, project_id, influencer_id, body, course, self.now())
+        job = {
+            "jobId": mint("job"),
+            "organizationId": organization,
+            "projectId": project_id,
+            "influencerId": influencer_id,
+            "course": course,
+        }
+        self.put("influencers", influencer | {"referenceImages": references})
+        self.put("jobs", job)
+        return job
 
-    def _filed(self, organization: str, claim: Claim) -> Outcome | None:
-        record = self._get("idempotency", organization, claim.record_id)
-        if record is None or record["filedAtMs"] <= self._window_start():
-            return None
-        if record["fingerprint"] != claim.fingerprint:
-            raise IdempotencyConflict("Idempotency-Key was used with a different body.")
-        return Outcome(record["status"], record["body"].encode(), replayed=True)
+    def _follow(self, job: Record, course: Record) -> None:
+        """Put a job and its influencer on another course."""
+        influencer = self.tables.get("influencers", job["organizationId"], job["influencerId"])
+        self.put("jobs", job | {"course": course})
+        if influencer is not None:
+            self.put("influencers", influencer | {"course": course})
 
-    def _try(self, act: Callable[[], Outcome], refuse: Callable[[StoreError], Outcome]) -> Outcome:
-        try:
-            with self.db.transaction():
-                return act()
-        except StoreError as error:
-            return refuse(error)
+    def _page(self, organization: str, project: str, status: str | None, before: str | None, limit: int) -> Page:
+        if status in ("pending", "training"):
+            return self._running(organization, project, status, before, limit)
+        group = {None: EVERY, "ready": FINE, "failed": DOOMED}.get(status)
+        if group is None:
+            return Page([], None)  # draft: never produced
 
-    def _file(self, organization: str, claim: Claim, outcome: Outcome) -> None:
-        self._forget_oldest(organization)
-        self.put(
-            "idempotency",
-            {
-                "id": claim.record_id,
-                "organizationId": organization,
-                "fingerprint": claim.fingerprint,
-                "status": outcome.status,
-                "body": outcome.body.decode(),
-                "filedAtMs": epoch_milliseconds(self.now()),
-            },
-        )
+        def keep(document: Record) -> bool:
+            return status is None or influencer_status(document, self.now_ms()) == status
 
-    def _forget_oldest(self, organization: str) -> None:
-        """Drop up to two records past their window: two for each one filed, so that they never pile up."""
-        for place in self.db.walk("idempotency", organization, "age", most=2):
-            remainder, _, record_id = place.partition("=")
-            if 10**15 - int(remainder) <= self._window_start():
-                self.db.table("idempotency", organization).drop(record_id)
+        return self.tables.page("influencers", organization, project + group, before, limit, keep)
 
-    def _window_start(self) -> int:
-        return epoch_milliseconds(self.now() - IDEMPOTENCY_WINDOW)
+    def _running(self, organization: str, project: str, status: str, before: str | None, limit: int) -> Page:
+        """Look through those whose job still runs: as many as were begun within a job's length, whatever there is."""
+        running = [
+            document
+            for document in self._still_running(organization, project)
+            if influencer_status(document, self.now_ms()) == status and (before is None or document["place"] < before)
+        ]
+        running.sort(key=lambda document: str(document["place"]), reverse=True)
+        more = running[limit - 1]["place"] if len(running) > limit else None
+        return Page(running[:limit], more)
 
-
-def mint_key(environment: str = "test") -> str:
-    """Return a new key, `lp_<environment>_<public id>_<secret>`: 80 bits to name it, 256 to open it."""
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-    public_id = "".join(secrets.choice(alphabet) for _ in range(16))
-    return f"lp_{environment}_{public_id}_{secrets.token_urlsafe(32)}"
-
-
-def epoch_milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+    def _still_running(self, organization: str, project: str) -> list[Record]:
+        now_ms, found, before = self.now_ms(), [], None
+        while places := self.db.walk("influencers", organization, project + RUNNING, before, 100):
+            for place in places:
+                document = self.tables.get("influencers", organization, id_at(place))
+                if document is not None and end_ms(document["course"]) > now_ms:
+                    found.append(document)
+            before = places[-1]
+            if int(before.partition("=")[0]) <= now_ms:
+                break
+        return found

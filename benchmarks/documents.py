@@ -11,7 +11,10 @@ from ulid import ULID
 
 from engines.journal import Journal
 from engines.table import Record
-from store import DEMO_KEY, IDENTITIES, LISTS, Store, media_paths
+from records.assets import media_paths
+from records.keys import DEMO_KEY
+from records.tables import IDENTITIES, LISTS
+from store import Store
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
 PROJECTS = 40
@@ -36,7 +39,7 @@ def populate(folder: Path, count: int) -> Sample:
     assets = [[_asset(project["id"]) for _ in range(ASSETS_PER_PROJECT)] for project in projects]
     put_all(journal, [("organizations", _organization()), *(("projects", project) for project in projects)])
     put_all(journal, (("assets", asset) for group in assets for asset in group))
-    Store(journal).create_key(ORGANIZATION, ["*"], "Demo key", DEMO_KEY)
+    Store(journal).keys.create(ORGANIZATION, ["*"], "Demo key", DEMO_KEY)
     places = [(mint("inf"), number % PROJECTS) for number in range(count)]
     put_all(journal, (("influencers", influencer(at, projects[project]["id"])) for at, project in places))
     journal.compact()

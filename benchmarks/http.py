@@ -34,7 +34,7 @@ from benchmarks.machine import describe, resident_bytes
 from benchmarks.servers import NoAnswer, Server, ask, bare, plain_settings, stand_in
 from benchmarks.tables import markdown, megabytes, number, row, spread
 from engines.journal import Journal
-from store import LISTS
+from records.tables import LISTS
 
 OPERATIONS = {"GET": "GET influencer", "PATCH": "PATCH influencer", "POST": "POST reference-images"}
 STARTS = 5

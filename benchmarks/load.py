@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.documents import Sample
-from store import DEMO_KEY
+from records.keys import DEMO_KEY
 
 CONNECTIONS = 8
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gunicorn.config import KNOWN_SETTINGS
 
 from benchmarks.machine import children, processor_ticks, resident_bytes
-from store import DEMO_KEY
+from records.keys import DEMO_KEY
 
 ROOT = Path(__file__).resolve().parent.parent
 

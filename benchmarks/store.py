@@ -32,7 +32,7 @@ from benchmarks.documents import ORGANIZATION, influencer, mint, populate
 from benchmarks.machine import describe, resident_bytes
 from benchmarks.tables import markdown, megabytes, number, percentile, row
 from engines.journal import Journal
-from store import LISTS
+from records.tables import LISTS
 
 PROCESSES, THREADS = 2, 4
 

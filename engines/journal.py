@@ -204,7 +204,10 @@ class Journal:
     def _look(self) -> tuple[Replica, int]:
         """Return (fresh replica, size of its file in bytes)."""
         replica = self._replica
-        size = replica.refresh()
+        try:
+            size = replica.refresh()
+        except OSError as error:
+            raise Unavailable(f"The store's file cannot be looked at: {error.strerror}.") from error
         if size is not None:
             return replica, size
         with self._replacing:

@@ -15,7 +15,7 @@ from zlib import crc32
 
 import orjson
 
-FORMAT = 1
+OLDEST = FORMAT = 1
 
 _OPEN = b'{"crc":"'
 _BODY = len(_OPEN) + 8 + len(b'",')

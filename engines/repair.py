@@ -7,7 +7,7 @@ from typing import NamedTuple
 from engines.changes import Lists
 from engines.disk import Disk
 from engines.errors import Damaged, UnknownFormat
-from engines.line import FORMAT, decode_line, find_whole_line
+from engines.line import FORMAT, OLDEST, decode_line, find_whole_line
 from engines.lock import ProcessLock
 from engines.replica import Replica
 from engines.rewrite import replace_with_documents_of
@@ -50,7 +50,7 @@ class Salvage(Replica):
                 raise  # nothing of ours in it
             self._fault(start, damage.what)
             self.position, self.line = start, 2
-            return {"format": FORMAT}  # of another format there would be no line that can be read
+            return {"format": OLDEST}  # so that every upgrade is done, even if for the second time
 
     def _take(self, line: bytes) -> None:
         inner = find_whole_line(line)
@@ -88,18 +88,26 @@ def faults(path: Path) -> list[Fault]:
     return Salvage.load(path).faults
 
 
-def repair(path: Path, side: Path, writers: ProcessLock, disk: Disk, lists: Mapping[str, Lists]) -> list[Fault]:
+def repair(
+    path: Path,
+    side: Path,
+    writers: ProcessLock,
+    disk: Disk,
+    lists: Mapping[str, Lists],
+    version: int = FORMAT,
+) -> list[Fault]:
     """Put every whole transaction into a new journal, and the bytes cut out into `side`; return what was cut.
 
     Nothing is touched when nothing is wrong. Raises OSError, Damaged.
     """
     with writers.held():
         salvage = Salvage.load(path)
-        if salvage.format > FORMAT:
+        if salvage.format > version:
             raise UnknownFormat(f"The store {path} has format {salvage.format}: only a newer program can repair it.")
         if salvage.faults:
             _keep_cut_bytes(path, side, salvage.faults, disk)
-            replace_with_documents_of(salvage, disk, lists)
+            # Older documents find their places when they are upgraded.
+            replace_with_documents_of(salvage, disk, lists if salvage.format == version else {})
         return salvage.faults
 
 

@@ -13,7 +13,8 @@ from engines.errors import Damaged
 from engines.line import NotALine, decode_header, decode_line, places
 
 _CHUNK_BYTES = 1 << 20
-_CACHED_DOCUMENTS = 2048
+_CACHED_DOCUMENTS = 1024
+_LARGEST_CACHED_BYTES = 1 << 14
 
 
 class Replica:
@@ -75,7 +76,10 @@ class Replica:
     def document(self, table: str, partition: str, doc_id: str) -> bytes | None:
         """Return a document's JSON, or None."""
         place = self.directory.find(table, partition, doc_id)
-        return None if place is None else self._read(*place)
+        if place is None:
+            return None
+        read = self._read if place[1] <= _LARGEST_CACHED_BYTES else self._read.__wrapped__
+        return read(*place)
 
     def walk(self, table: str, partition: str, group: str, before: str | None, most: int) -> list[str]:
         with self._reading:

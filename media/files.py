@@ -2,24 +2,36 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageOps
 
 from engines.disk import Disk
+from media.inspect import MOST_PIXELS, NO_PICTURE
 
 THUMBNAIL_PIXELS = 256
 
 _NAME = re.compile(r"[0-9A-Za-z_-]+")
 _THUMBNAIL = ".thumbnail.webp"
 _UNFINISHED = ".part"
+_PORTRAIT = "portrait-"
 
 
 class NoSuchFile(LookupError):
     """There are no bytes of that asset."""
+
+
+class Received(NamedTuple):
+    """Bytes that are on disk: the name they have there, how many, and their SHA-256 in hex."""
+
+    file: str
+    sizeBytes: int
+    checksumSha256: str
 
 
 class MediaFolder:
@@ -34,7 +46,25 @@ class MediaFolder:
 
     def put(self, organization: str, asset_id: str, data: bytes) -> None:
         """Store an asset's bytes; they are on disk when this returns. Raises OSError."""
-        self._write(self._place(organization, asset_id), data)
+        self._write(self._place(organization, asset_id), [data])
+
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> Received:
+        """Store bytes as they come, in constant memory, under a name nobody else has. Raises OSError.
+
+        What `chunks` raises goes through, and leaves nothing behind.
+        """
+        file = f"{asset_id}-{uuid4().hex}"
+        checksum, size = sha256(), 0
+
+        def noted() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in chunks:
+                checksum.update(chunk)
+                size += len(chunk)
+                yield chunk
+
+        self._write(self._place(organization, file), noted())
+        return Received(file, size, checksum.hexdigest())
 
     def original(self, organization: str, asset_id: str) -> Path:
         """Return the file of an asset. Raises NoSuchFile."""
@@ -48,7 +78,14 @@ class MediaFolder:
         original = self.original(organization, asset_id)
         path = original.with_name(original.name + _THUMBNAIL)
         if not path.is_file():
-            self._write(path, draw_thumbnail(original))
+            self._write(path, [draw_thumbnail(original)])
+        return path
+
+    def portrait(self, organization: str, mark: str, draw: Callable[[], bytes]) -> Path:
+        """Return the file of a portrait, drawn at the first call; its mark tells all that shows in it."""
+        path = self._place(organization, f"{_PORTRAIT}{mark}")
+        if not path.is_file():
+            self._write(path, [draw()])
         return path
 
     def sweep(self, is_known: Callable[[str, str], bool], older_than_seconds: float) -> list[Path]:
@@ -64,20 +101,22 @@ class MediaFolder:
         return (path for path in self._root.glob("*/*") if path.is_file())
 
     def _is_known(self, path: Path, is_known: Callable[[str, str], bool]) -> bool:
-        asset_id = path.name.removesuffix(_THUMBNAIL)
-        return not path.name.endswith(_UNFINISHED) and is_known(path.parent.name, asset_id)
+        if path.name.endswith(_UNFINISHED) or path.name.startswith(_PORTRAIT):
+            return False  # a portrait that is asked for again is drawn again
+        return is_known(path.parent.name, path.name.removesuffix(_THUMBNAIL))
 
     def _place(self, organization: str, asset_id: str) -> Path:
         if not (_NAME.fullmatch(organization) and _NAME.fullmatch(asset_id)):
             raise NoSuchFile(asset_id)
         return self._root / organization / asset_id
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, chunks: Iterable[bytes]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
         try:
             with unfinished.open("xb", buffering=0) as file:
-                self._disk.append(file.fileno(), data)
+                for chunk in chunks:
+                    self._disk.append(file.fileno(), chunk)
                 self._disk.sync(file.fileno())
             self._disk.replace(unfinished, path)
         finally:
@@ -86,12 +125,25 @@ class MediaFolder:
 
 
 def draw_thumbnail(original: Path) -> bytes:
-    """Return a WebP of a picture, at most THUMBNAIL_PIXELS on its long side. Raises NoSuchFile."""
+    """Return a WebP of a picture, at most THUMBNAIL_PIXELS on its long side; a plain tile for what is none."""
+    small = BytesIO()
     try:
         with Image.open(original) as picture:
-            picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-            small = BytesIO()
-            picture.save(small, "WEBP")
-            return small.getvalue()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
-        raise NoSuchFile(original.name) from error
+            if picture.width * picture.height > MOST_PIXELS:  # nobody looks into what is declared a video
+                raise Image.DecompressionBombError
+            picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+            upright = ImageOps.exif_transpose(picture)
+            upright.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+            upright.save(small, "WEBP")
+    except NO_PICTURE:
+        small = BytesIO()
+        _tile().save(small, "WEBP")
+    return small.getvalue()
+
+
+def _tile() -> Image.Image:
+    """Return a picture that stands for bytes nobody can draw: a play mark on grey."""
+    tile = Image.new("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), "#e7e5e4")
+    left, right, top, bottom = (round(part * THUMBNAIL_PIXELS) for part in (0.40, 0.66, 0.34, 0.66))
+    ImageDraw.Draw(tile).polygon([(left, top), (left, bottom), (right, (top + bottom) // 2)], fill="#a8a29e")
+    return tile

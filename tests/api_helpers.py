@@ -8,7 +8,10 @@ from uuid import uuid4
 
 from werkzeug.test import TestResponse
 
-from store import Record, Store, media_paths
+from engines.table import Record
+from records.assets import media_paths
+from records.ids import canonical
+from store import Store
 
 SPRING, SUMMER = "proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG", "proj_01HX4TB8ZC1D2E3F4G5H6J7K8M"
 AVA_PICTURES = [
@@ -99,6 +102,8 @@ def living(organization: str, influencer_id: str, project: str = SPRING, **field
         "updatedAt": "2026-04-01T00:00:00Z",
         "is_archived": False,
         "attributes": {},
+        "token": "t0ken-t0ken-t0ken-t0k",
+        "place": f"inf_01HTC1T5000000000000000000={canonical(influencer_id)}",
     } | fields
 
 
@@ -124,7 +129,7 @@ def new_organization(store: Store) -> str:
 
 def key_of(store: Store, organization: str, *scopes: str) -> dict[str, str]:
     """Return the headers of a new key."""
-    return {"X-Api-Key": store.create_key(organization, list(scopes), "A key")}
+    return {"X-Api-Key": store.keys.create(organization, list(scopes), "A key")}
 
 
 def unchanged(journal: Path) -> Callable[[], bool]:

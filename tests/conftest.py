@@ -10,9 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from records.keys import DEMO_KEY
 from settings import Settings
 from start import Rooms, open_rooms
-from store import DEMO_KEY, Store
+from store import Store
 
 AVA = "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG"
 AVA_PATH = f"/v1/influencers/{AVA}"
@@ -41,8 +42,8 @@ def journal(settings: Settings) -> Path:
 
 @pytest.fixture
 def rooms(settings: Settings, clock: Clock) -> Iterator[Rooms]:
-    store, media = open_rooms(settings)
-    yield Rooms(Store(store.db, clock), media)
+    store, media, _ = open_rooms(settings)
+    yield Rooms(Store(store.db, clock), media, settings)
     store.db.close()
 
 
@@ -59,7 +60,7 @@ def organization(store: Store) -> str:
 
 @pytest.fixture
 def app(rooms: Rooms, settings: Settings) -> Flask:
-    return create_app(rooms.store, rooms.media, settings)
+    return create_app(Rooms(rooms.store, rooms.media, settings))
 
 
 @pytest.fixture

@@ -17,12 +17,14 @@ import httpx
 from conftest import DEMO
 
 from engines.disk import Disk
-from engines.journal import JOURNAL, Journal
+from engines.journal import JOURNAL
 from engines.line import decode_line
+from engines.table import Record
 from media.files import MediaFolder
 from seed import plant
 from settings import SEED
-from store import LISTS, Record, Store
+from start import journal_in
+from store import Store
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 60
@@ -193,7 +195,7 @@ def run(
 @contextmanager
 def opened(folder: Path) -> Iterator[Store]:
     """Open the store in this process, beside whoever else has it open."""
-    store = Store(Journal(folder, lists=LISTS, disk=Disk(syncing=False)))
+    store = Store(journal_in(folder, Disk(syncing=False)))
     try:
         yield store
     finally:

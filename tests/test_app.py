@@ -28,6 +28,7 @@ from PIL import Image
 
 from app import create_app, operations
 from settings import Settings
+from start import Rooms
 from store import INFLUENCER_FIELDS
 from web.operations import Operation
 
@@ -147,7 +148,7 @@ def test_reference_images_answers_as_its_page_shows(rooms, page, organization, c
     settings = Settings(data=tmp_path / "store", public_url="https://media.layers.com")
     clock.move(minutes=6, seconds=26)
 
-    client = create_app(rooms.store, rooms.media, settings).test_client()
+    client = create_app(Rooms(rooms.store, rooms.media, settings)).test_client()
     response = attach(client, "asset_01HXZ9", "asset_01HY0AB", path=page, headers=DEMO)
 
     (image,) = response.json["referenceImages"]
@@ -587,7 +588,7 @@ def test_the_pictures_of_the_seed_are_served(demo):
     ],
 )
 def test_urls_begin_with_the_public_url_or_else_with_the_host_that_was_asked(rooms, tmp_path, public_url, host, base):
-    client = create_app(rooms.store, rooms.media, Settings(data=tmp_path, public_url=public_url)).test_client()
+    client = create_app(Rooms(rooms.store, rooms.media, Settings(data=tmp_path, public_url=public_url))).test_client()
 
     (image,) = attach(client, AVA_PICTURES[0], headers=DEMO | {"Host": host}).json["referenceImages"]
 
@@ -635,7 +636,7 @@ def test_whoami_says_who_the_key_is(demo, store, organization):
         "rateLimitTier": "standard",
         "killSwitch": False,
         "apiAccessRevoked": False,
-        "apiKeyId": store.find_key("DEM0DEM0DEM0DEM0")["apiKeyId"],
+        "apiKeyId": store.keys.find("DEM0DEM0DEM0DEM0")["apiKeyId"],
         "creditBalance": 25000,
     }
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from app import create_app
+from records.times import seconds
 from settings import Settings
-from start import open_rooms
-from store import Store, seconds
+from start import Rooms, open_rooms
+from store import Store
 
 PROJECT_OF_ASSET = dict.fromkeys(AVA_PICTURES, SPRING) | {SUMMER_PICTURE: SUMMER, "asset_nobody": None}
 INFLUENCERS = [AVA, SOL, "inf_nobody"]
@@ -47,9 +48,9 @@ class Requests(RuleBasedStateMachine):
         self.filed = {}
 
     def open(self):
-        store, media = open_rooms(self.settings)
-        self.store = Store(store.db, self.clock)
-        self.client = create_app(self.store, media, self.settings).test_client()
+        rooms = open_rooms(self.settings)
+        self.store = Store(rooms.store.db, self.clock)
+        self.client = create_app(Rooms(self.store, rooms.media, self.settings)).test_client()
 
     def teardown(self):
         self.store.db.close()

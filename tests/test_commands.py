@@ -88,6 +88,13 @@ def test_a_key_without_the_scope_is_refused(flask, service):
     assert (reply.status_code, reply.json()["error"]["code"]) == (403, "FORBIDDEN_SCOPE")
 
 
+def test_a_scope_that_does_not_exist_is_refused(flask, folder):
+    before = (folder / JOURNAL).read_bytes()
+    hints = ["'influencers:read'", "influencers:write"]
+    assert_refused(flask("keys", "create", "--org", "Fresh", "--scopes", "jobs:read,influencers:read"), *hints)
+    assert (folder / JOURNAL).read_bytes() == before
+
+
 def test_the_secret_of_a_key_is_in_no_file(flask, folder, service):
     key = printed(flask("keys", "create", "--org", "Northwind Studio", "--scopes", "*")).strip()
     service().client(**{"X-Api-Key": key}).patch(AVA_PATH, json={"vibe": "new"}).raise_for_status()
@@ -208,7 +215,7 @@ def test_repair_of_a_good_store_does_nothing(flask, folder, service):
     assert not list(folder.glob("journal.cut-*"))
 
 
-@pytest.mark.parametrize("command", ["verify", "repair"])
+@pytest.mark.parametrize("command", ["verify", "repair", "compact", "export"])
 def test_where_there_is_no_store_none_is_made(tmp_path, command):
     assert_refused(run(tmp_path / "nowhere", "flask", "store", command), f"There is no store in {tmp_path / 'nowhere'}")
     assert not (tmp_path / "nowhere").exists()
@@ -280,7 +287,8 @@ def test_what_export_prints_is_a_database_of_tinydb(flask, folder, service, tmp_
         (ava,) = influencers.search(where("name") == "Ava Chen")
         assert (ava["influencerId"], ava["vibe"]) == (AVA, "exported")
         assert db.tables() == {
-            "organizations", "projects", "influencers", "assets", "api_keys", "api_key_ids", "idempotency",
+            "organizations", "projects", "influencers", "assets", "jobs", "uploads",
+            "api_keys", "api_key_ids", "idempotency",
         }  # fmt: skip
 
 
@@ -370,7 +378,7 @@ def test_a_bad_setting_is_a_sentence(flask, command):
     assert_refused(flask(*command.split(), STANDIN_SYNC="sometimes"), "STANDIN_SYNC must be")
 
 
-@pytest.mark.parametrize("command", ["keys create --org x --scopes *", "store compact", "store export"])
+@pytest.mark.parametrize("command", ["keys create --org x --scopes *", "keys delete DEM0DEM0DEM0DEM0"])
 def test_a_folder_that_refuses_is_a_sentence(command):
     assert_refused(run(Path("/proc"), "flask", *command.split()), "/proc", "make it writable, or set STANDIN_DATA")
 

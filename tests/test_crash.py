@@ -23,7 +23,7 @@ from conftest import AVA, AVA_PATH, DEMO
 from servers import STAYS_OPEN, Server, eventually, opened, seeded, serving
 
 from engines.journal import JOURNAL
-from store import Record
+from engines.table import Record
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "30"))
 SEED = int(os.environ.get("CRASH_SEED", str(time.time_ns() % 10**9)))

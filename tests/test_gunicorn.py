@@ -12,7 +12,7 @@ import pytest
 from conftest import AVA_PATH
 from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, serving
 
-from store import DEMO_KEY
+from records.keys import DEMO_KEY
 
 OTHER_PATH = "/v1/influencers/inf_01HXZB1M4N6P8Q0R2S3T5V7W9X"
 KEY = f"X-Api-Key: {DEMO_KEY}\r\n"

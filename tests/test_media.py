@@ -11,9 +11,10 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from app import create_app
+from engines.table import Record
 from media.files import MediaFolder, NoSuchFile
 from media.serving import is_inert
-from store import Record
+from start import Rooms
 
 FILE_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -33,12 +34,12 @@ def drawn(width, height, kind="PNG", mode="RGB"):
 @pytest.fixture
 def seeded(store, organization) -> list[Record]:
     """Return the assets of the seed."""
-    return [store.asset(organization, asset_id) for asset_id in store.db.ids("assets", organization)]
+    return [store.assets.get(organization, asset_id) for asset_id in store.db.ids("assets", organization)]
 
 
 @pytest.fixture
 def ava(store, organization) -> Record:
-    return store.asset(organization, AVA_PICTURES[0])
+    return store.assets.get(organization, AVA_PICTURES[0])
 
 
 @pytest.fixture
@@ -214,15 +215,18 @@ def test_a_type_nobody_knows_is_not_inert(content_type):
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"<svg/>", drawn(300, 300)[:60]])
-def test_what_is_no_picture_has_no_thumbnail(client, place, data):
+def test_what_is_no_picture_has_a_tile_for_a_thumbnail(client, place, data):
     asset = place(data)
 
-    assert refused(client.get(asset["thumbnailPath"])) == NO_ROUTE
+    with client.get(asset["thumbnailPath"]) as response, Image.open(BytesIO(response.data)) as tile:
+        assert (response.status_code, response.content_type) == (200, "image/webp")
+        assert (tile.format, tile.size) == ("WEBP", (256, 256))
+        assert len(tile.convert("RGB").getcolors(1 << 16)) > 1  # something is drawn on it
 
 
 def test_a_disk_without_room_for_a_thumbnail_says_so(rooms, settings, organization, ava):
     full = MediaFolder(settings.data / "media", WatchedDisk(lambda name, call: no_space(call)))
-    client = create_app(rooms.store, full, settings).test_client()
+    client = create_app(Rooms(rooms.store, full, settings)).test_client()
 
     assert refused(client.get(ava["thumbnailPath"])) == UNAVAILABLE
     with client.get(ava["path"]) as original:

@@ -10,7 +10,8 @@ import pytest
 from conftest import AVA, AVA_PATH
 from servers import STAYS_OPEN, Server, changes_in, opened, seeded, serving, together
 
-from store import Record, Store
+from engines.table import Record
+from store import Store
 
 REFERENCES = f"{AVA_PATH}/reference-images"
 ASSETS = [f"asset_{number:026d}" for number in range(200)]

@@ -1,6 +1,7 @@
 """The seed: what a new store holds, that it is planted once, and what is said of a seed that cannot be used."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -13,7 +14,7 @@ from app import create_app
 from media.files import MediaFolder
 from seed import NotTables, documents_of, plant, read_tables
 from settings import SEED, Settings, StartError
-from start import open_journal, open_media, open_rooms
+from start import Rooms, open_journal, open_media, open_rooms
 from store import INFLUENCER_FIELDS, Store
 
 EMPTY = (None, {}, [])
@@ -65,11 +66,11 @@ def test_the_pictures_open_and_are_of_their_type(rooms, organization):
     assert len(ids) >= 6
     for asset_id in ids:
         with Image.open(rooms.media.original(organization, asset_id)) as picture:
-            assert Image.MIME[picture.format] == rooms.store.asset(organization, asset_id)["contentType"]
+            assert Image.MIME[picture.format] == rooms.store.assets.get(organization, asset_id)["contentType"]
 
 
 def test_tokens_differ_and_cannot_be_guessed(store, organization):
-    tokens = [store.asset(organization, asset_id)["token"] for asset_id in store.db.ids("assets", organization)]
+    tokens = [store.assets.get(organization, asset_id)["token"] for asset_id in store.db.ids("assets", organization)]
 
     assert len(set(tokens)) == len(tokens)
     assert all(len(token) >= 20 for token in tokens)
@@ -85,7 +86,7 @@ def test_references_of_the_seed_are_assets_of_the_same_project(store, organizati
     for influencer_id in store.db.ids("influencers", organization):
         influencer = store.influencer(organization, influencer_id)
         for entry in influencer["referenceImages"]:
-            asset = store.asset(organization, entry["assetId"])
+            asset = store.assets.get(organization, entry["assetId"])
             assert asset["projectId"] == influencer["projectId"]
             assert (entry["path"], entry["thumbnailPath"]) == (asset["path"], asset["thumbnailPath"])
 
@@ -170,7 +171,10 @@ def test_a_seed_may_leave_out_what_has_a_default(empty, planted):
     store = planted({"organizations": {"1": ORGANIZATION}, "influencers": {"x": KIM}})
 
     nothing = dict.fromkeys(INFLUENCER_FIELDS)
-    assert store.influencer("org", "inf_kim") == nothing | KIM | {
+    kim = store.influencer("org", "inf_kim")
+    assert len(kim["token"]) == 22
+    assert re.fullmatch(r"inf_01KPFY5990[0-9A-Z]{16}=inf_kim", kim["place"])  # a ULID of that second
+    assert kim == nothing | KIM | {
         "personality": {},
         "referenceImages": [],
         "status": "ready",
@@ -178,6 +182,8 @@ def test_a_seed_may_leave_out_what_has_a_default(empty, planted):
         "updatedAt": "2026-04-18T09:18:44Z",
         "is_archived": False,
         "attributes": {},
+        "token": kim["token"],
+        "place": kim["place"],
     }
     assert store.organization("org") == ORGANIZATION | {"creditBalance": 0, "createdAt": "2026-04-18T09:18:44.120Z"}
 
@@ -188,7 +194,7 @@ def test_a_picture_beside_the_seed_becomes_an_asset_that_is_served(empty, plante
 
     planted({"organizations": {"1": ORGANIZATION}, "influencers": {"1": kim}, "assets": {"1": PICTURE}})
 
-    client = create_app(empty.store, empty.media, Settings()).test_client()
+    client = create_app(Rooms(empty.store, empty.media, Settings())).test_client()
     (image,) = client.get("/v1/influencers/inf_kim", headers=DEMO).json["referenceImages"]
     with client.get(image["url"]) as original, client.get(image["thumbnailUrl"]) as thumbnail:
         assert original.data == (tmp_path / "a.png").read_bytes()
@@ -196,7 +202,7 @@ def test_a_picture_beside_the_seed_becomes_an_asset_that_is_served(empty, plante
 
 
 def test_a_seed_without_an_organization_has_no_demo_key(planted):
-    assert planted({"influencers": {"1": KIM}}).find_key("DEM0DEM0DEM0DEM0") is None
+    assert planted({"influencers": {"1": KIM}}).keys.find("DEM0DEM0DEM0DEM0") is None
 
 
 BAD_SEEDS = {

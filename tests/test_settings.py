@@ -16,6 +16,13 @@ GOOD = [
     ("STANDIN_PUBLIC_URL", "http://localhost:8000/", "public_url", "http://localhost:8000"),
     ("STANDIN_PUBLIC_URL", "http://[::1]:8000", "public_url", "http://[::1]:8000"),
     ("STANDIN_PUBLIC_URL", "https://host.example/below//", "public_url", "https://host.example/below"),
+    ("STANDIN_JOB_SECONDS", "0", "job_seconds", 0.0),
+    ("STANDIN_JOB_SECONDS", "90", "job_seconds", 90.0),
+    ("STANDIN_JOB_SECONDS", "0.25", "job_seconds", 0.25),
+    ("STANDIN_RATE_LIMITS", "on", "rate_limits", True),
+    ("STANDIN_RATE_LIMITS", "off", "rate_limits", False),
+    ("STANDIN_MAX_UPLOAD_BYTES", "1", "max_upload_bytes", 1),
+    ("STANDIN_MAX_UPLOAD_BYTES", "104857600", "max_upload_bytes", 100 << 20),
     ("STANDIN_SYNC", "always", "sync", True),
     ("STANDIN_SYNC", "never", "sync", False),
     ("STANDIN_LOG", "plain", "log", "plain"),
@@ -40,6 +47,15 @@ BAD = [
     ("STANDIN_PUBLIC_URL", "https://host.example?x=1", A_URL),
     ("STANDIN_PUBLIC_URL", "https://host.example#x", A_URL),
     ("STANDIN_PUBLIC_URL", "http://[::1", A_URL),
+    *[
+        ("STANDIN_JOB_SECONDS", text, "a number of seconds")
+        for text in ("", "-1", "1e3", ".5", "1.", "two", " 2", "inf", "nan", "٣", "1" * 13)
+    ],
+    *[("STANDIN_RATE_LIMITS", text, "'on' or 'off'") for text in ("", "1", "On", "true")],
+    *[
+        ("STANDIN_MAX_UPLOAD_BYTES", text, "a number of bytes")
+        for text in ("", "0", "000", "-1", "1.5", "5M", "1_000", " 1", "٣")
+    ],
     *[("STANDIN_SYNC", text, "'always' or 'never'") for text in ("", "1", "Always", "sometimes")],
     *[("STANDIN_LOG", text, "'plain' or 'json'") for text in ("", "JSON", "xml", "plain ")],
     *[("STANDIN_ALLOW_DEMO_KEY", text, "'0' or '1'") for text in ("", "2", "true", "yes", " 1")],
@@ -48,7 +64,15 @@ BAD = [
 
 def test_without_any_setting_all_have_their_defaults():
     assert read_settings({}) == Settings(
-        data=Path("data/store"), seed=SEED, public_url=None, sync=True, log="plain", allow_demo_key=False
+        data=Path("data/store"),
+        seed=SEED,
+        public_url=None,
+        job_seconds=2.0,
+        rate_limits=False,
+        max_upload_bytes=52_428_800,
+        sync=True,
+        log="plain",
+        allow_demo_key=False,
     )
     assert SEED.is_file()
 
@@ -88,6 +112,9 @@ def test_a_bad_value_is_refused_with_the_setting_what_it_takes_and_what_it_got(n
         ("STANDIN_data", "STANDIN_DATA"),
         ("STANDIN_SEEDS", "STANDIN_SEED"),
         ("STANDIN_PUBLIC_UR", "STANDIN_PUBLIC_URL"),
+        ("STANDIN_JOB_SECOND", "STANDIN_JOB_SECONDS"),
+        ("STANDIN_RATE_LIMIT", "STANDIN_RATE_LIMITS"),
+        ("STANDIN_MAX_UPLOAD", "STANDIN_MAX_UPLOAD_BYTES"),
         ("STANDIN_SYNCH", "STANDIN_SYNC"),
         ("STANDIN_LOGS", "STANDIN_LOG"),
         ("STANDIN_DEMO_KEY", "STANDIN_ALLOW_DEMO_KEY"),

@@ -18,9 +18,9 @@ from servers import ROOT, Server, changes_in, environment, eventually, opened, r
 
 from engines.journal import JOURNAL
 from engines.line import encode_header
+from records.keys import DEMO_KEY
 from settings import Settings
 from start import DEMO_KEY_ID
-from store import DEMO_KEY
 
 GUNICORN = ("gunicorn", "app:app")
 FLASK = ("flask", "run", "--port", "0")
@@ -200,6 +200,9 @@ BAD_SETTINGS = {
     "STANDIN_DATA": "",
     "STANDIN_SEED": "no/such/file.json",
     "STANDIN_PUBLIC_URL": "stand-in.example",
+    "STANDIN_JOB_SECONDS": "soon",
+    "STANDIN_RATE_LIMITS": "yes",
+    "STANDIN_MAX_UPLOAD_BYTES": "50 MB",
     "STANDIN_SYNC": "sometimes",
     "STANDIN_LOG": "xml",
     "STANDIN_ALLOW_DEMO_KEY": "yes",

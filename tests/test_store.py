@@ -12,23 +12,13 @@ from conftest import AVA
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from store import (
-    Claim,
-    NotFound,
-    Outcome,
-    archive_influencer,
-    attach_references,
-    canonical,
-    dedupe_references,
-    hash_secret,
-    media_paths,
-    merge_influencer,
-    merge_personality,
-    milliseconds,
-    mint_key,
-    opens,
-    seconds,
-)
+from records.assets import media_paths
+from records.errors import NotFound
+from records.idempotency import Claim, Outcome
+from records.ids import canonical
+from records.keys import hash_secret, mint_key, opens
+from records.times import milliseconds, seconds
+from store import archive_influencer, attach_references, dedupe_references, merge_influencer, merge_personality
 
 NOW = datetime(2026, 4, 18, 9, 18, 44, 120_999, tzinfo=UTC)
 
@@ -189,7 +179,7 @@ def test_any_other_id_is_compared_as_it_is(identifier):
 @example(".jpg")
 @example("")
 def test_a_picture_of_any_name_has_paths_that_stay_as_they_are_in_a_url(filename):
-    asset = {"organizationId": "org", "assetId": "asset_x", "token": "tok-en_", "filename": filename}
+    asset = picture("org", "asset_x", token="tok-en_", filename=filename)
 
     paths = media_paths(asset)
 
@@ -205,12 +195,13 @@ def test_a_picture_of_any_name_has_paths_that_stay_as_they_are_in_a_url(filename
         ("ava-01.jpg", "ava-01.jpg", "ava-01-thumb.webp"),
         ("my photo (1).tar.gz", "my-photo-1-.tar.gz", "my-photo-1-.tar-thumb.webp"),
         ("noending", "noending", "noending-thumb.webp"),
-        ("", "file", "file-thumb.webp"),
-        (None, "file", "file-thumb.webp"),
+        ("", "file.png", "file-thumb.webp"),
+        ("..", "file.png", "file-thumb.webp"),
+        (None, "file.png", "file-thumb.webp"),
     ],
 )
 def test_the_name_of_a_picture_is_at_the_end_of_its_url(filename, name, thumbnail):
-    asset = {"organizationId": "org", "assetId": "asset_x", "token": "t", "filename": filename}
+    asset = picture("org", "asset_x", token="t", filename=filename)
 
     assert media_paths(asset) == {
         "path": f"/media/org/asset_x/t/original/{name}",
@@ -277,10 +268,10 @@ def test_a_put_document_is_exactly_what_is_found(store):
         (lambda store, organization: store.patch_influencer(organization, "x", {}), "Influencer not found."),
         (lambda store, organization: store.delete_influencer(organization, "x", None, "k"), "Influencer not found."),
         (lambda store, organization: store.attach_reference_images(organization, "x", []), "Influencer not found."),
-        (lambda store, organization: store.asset(organization, AVA), "Not found."),
+        (lambda store, organization: store.assets.get(organization, AVA), "Not found."),
         (lambda store, organization: store.organization("nowhere"), "Organization not found."),
-        (lambda store, organization: store.create_key("nowhere", [], "A key"), "Organization not found."),
-        (lambda store, organization: store.delete_key("NOBODYSKEY000000"), "There is no key NOBODYSKEY000000."),
+        (lambda store, organization: store.keys.create("nowhere", [], "A key"), "Organization not found."),
+        (lambda store, organization: store.keys.delete_public("NOBODYSKEY000000"), "There is no key NOBODYSKEY000000."),
     ],
 )
 def test_what_is_not_there_is_not_found_and_nothing_is_written(store, organization, journal, find, message):
@@ -294,9 +285,9 @@ def test_what_is_not_there_is_not_found_and_nothing_is_written(store, organizati
 def test_a_new_key_has_the_organization_scopes_and_name_it_was_given(store, clock):
     organization = new_organization(store)
 
-    key = store.create_key(organization, ["a", "b"], "Mine")
+    key = store.keys.create(organization, ["a", "b"], "Mine")
 
-    document = store.find_key(key.split("_")[2])
+    document = store.keys.find(key.split("_")[2])
     assert document == {
         "apiKeyId": str(UUID(document["apiKeyId"])),
         "publicId": key.split("_")[2],
@@ -308,16 +299,22 @@ def test_a_new_key_has_the_organization_scopes_and_name_it_was_given(store, cloc
         "rateLimitTier": "standard",
         "killSwitch": False,
         "createdAt": "2026-04-18T09:18:44.120Z",
+        "revokedAt": None,
+        "rotatedAt": None,
     }
 
 
 def test_a_deleted_key_stays_and_is_killed(store, organization):
-    key = store.create_key(organization, ["*"], "Mine")
-    before = store.find_key(key.split("_")[2])
+    key = store.keys.create(organization, ["*"], "Mine")
+    before = store.keys.find(key.split("_")[2])
 
-    store.delete_key(key.split("_")[2])
+    store.keys.delete_public(key.split("_")[2])
 
-    assert store.find_key(key.split("_")[2]) == before | {"killSwitch": True}
+    assert store.keys.find(key.split("_")[2]) == before | {
+        "killSwitch": True,
+        "revokedAt": "2026-04-18T09:18:44.120Z",
+        "deleted": True,
+    }
 
 
 def test_a_refusal_undoes_what_was_written_before_it_and_is_filed(store, organization):

@@ -1,5 +1,6 @@
 """From the bytes and headers of a request to values that a schema has judged."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -28,7 +29,7 @@ def whole_body(request: Request) -> bytes:
         if len(data) > MAX_BODY_BYTES:
             raise RequestEntityTooLarge
     except RequestEntityTooLarge:
-        _read_on(request)
+        read_on(request)
         raise
     except Exception as error:  # whatever the server's stream raises: the rest cannot be had
         raise ClientDisconnected from error
@@ -37,7 +38,7 @@ def whole_body(request: Request) -> bytes:
     return data
 
 
-def _read_on(request: Request) -> None:
+def read_on(request: Request) -> None:
     """Read the rest and forget it: left with a body nobody reads, a server hangs up on a client that goes on."""
     if "wsgi.input_terminated" not in request.environ or (request.content_length or 0) > _MOST_FORGOTTEN_BYTES:
         return
@@ -81,6 +82,14 @@ def load_request(schema: Schema | None, optional: bool, data: bytes, idempotency
     if faults:
         raise Invalid(**details(*faults))
     return parsed, judged
+
+
+def load_query(schema: Schema, query: Mapping[str, str]) -> Any:
+    """Return a judged query; of a name that is given twice the first counts. Raises Invalid."""
+    try:
+        return schema.load(query)
+    except ValidationError as error:
+        raise Invalid("Invalid query.", **details(error)) from error
 
 
 def _load_body(schema: Schema | None, optional: bool, data: bytes) -> tuple[Any, Any]:

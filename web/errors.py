@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from engines.errors import EngineError
-from store import IdempotencyConflict, NotFound, StoreError
+from records.errors import StoreError
 
 MAX_BODY_BYTES = 1 << 20
 
@@ -36,6 +36,29 @@ class ForbiddenScope(Refusal):
     message = "This API key lacks the required scope."
 
 
+class Forbidden(Refusal):
+    """The signature of a presigned URL does not allow this."""
+
+    code = "FORBIDDEN"
+    message = "The upload URL is not valid for this request."
+
+
+class TooLarge(Refusal):
+    code = "PAYLOAD_TOO_LARGE"
+    message = "Request body is too large."
+
+
+class RateLimited(Refusal):
+    """`limits` are the headers of the limit that was hit, `retry_after` whole seconds until it lets through again."""
+
+    code = "RATE_LIMITED"
+    message = "Too many requests."
+
+    def __init__(self, endpoint_class: str, limits: list[tuple[str, str]], retry_after: int) -> None:
+        super().__init__(endpointClass=endpoint_class)
+        self.limits, self.retry_after = limits, retry_after
+
+
 class Invalid(Refusal):
     code = "VALIDATION"
     message = "Invalid body."
@@ -44,21 +67,21 @@ class Invalid(Refusal):
 STATUS_OF_CODE = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN_SCOPE": 403,
+    "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "CONFLICT": 409,
     "IDEMPOTENCY_CONFLICT": 409,
     "PAYLOAD_TOO_LARGE": 413,
+    "RANGE_NOT_SATISFIABLE": 416,
     "VALIDATION": 422,
     "RATE_LIMITED": 429,
     "INTERNAL": 500,
     "KILL_SWITCH": 503,
     "UNAVAILABLE": 503,
 }
-STATUS: dict[type[Exception], int] = {
-    error: STATUS_OF_CODE[error.code]
-    for error in (Unauthenticated, KeyKilled, ForbiddenScope, Invalid, NotFound, IdempotencyConflict)
-} | {EngineError: 503}
+_KINDS: list[type[Refusal] | type[StoreError]] = [*Refusal.__subclasses__(), *StoreError.__subclasses__()]
+STATUS: dict[type[Exception], int] = {kind: STATUS_OF_CODE[kind.code] for kind in _KINDS} | {EngineError: 503}
 
 
 def envelope(code: str, message: str, request_id: str, details: dict[str, Any] | None = None) -> bytes:
@@ -71,6 +94,7 @@ _OF_HTTP: dict[int, tuple[str, str]] = {
     404: ("NOT_FOUND", "Not found."),
     405: ("METHOD_NOT_ALLOWED", "Method not allowed."),
     413: ("PAYLOAD_TOO_LARGE", "Request body is too large."),
+    416: ("RANGE_NOT_SATISFIABLE", "The file has no such part."),
     500: ("INTERNAL", "Internal error."),
 }
 

@@ -12,7 +12,10 @@ from web.access_log import Line
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-EXPOSED_HEADERS = "X-Request-Id, X-RateLimit-Endpoint-Class, Idempotent-Replayed, Retry-After, ETag"
+EXPOSED_HEADERS = (
+    "X-Request-Id, X-RateLimit-Endpoint-Class, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
+    "Idempotent-Replayed, Retry-After, ETag"
+)
 
 # Any origin may ask the API: what protects it is the key, and browsers never send that by themselves.
 _ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]
@@ -22,16 +25,18 @@ _KEY = "standin.exchange"
 class Exchange:
     """What is known of a request and its response beside their content; the app fills in what it finds out."""
 
-    __slots__ = ("endpoint_class", "key_id", "request_id", "status")
+    __slots__ = ("endpoint_class", "key_id", "limits", "request_id", "status")
 
     def __init__(self, method: str) -> None:
         self.request_id = f"req_{ULID()}"
         self.endpoint_class = class_of_method(method)
         self.key_id: str | None = None
         self.status = 500
+        self.limits: list[tuple[str, str]] = []
 
     def headers(self, path: str) -> list[tuple[str, str]]:
         own = [("X-Request-Id", self.request_id), ("X-RateLimit-Endpoint-Class", self.endpoint_class)]
+        own += self.limits
         return own + _ANY_ORIGIN if is_api(path) else own
 
 

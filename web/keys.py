@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from engines.table import Record
-from store import opens
+from records.keys import opens
+from settings import Settings
+from start import DEMO_KEY_ID, is_loopback
 from web.errors import ForbiddenScope, KeyKilled, Unauthenticated
 
 _KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
@@ -39,6 +41,15 @@ def authenticate(presented: PresentedKey | None, find_key: Callable[[str], Recor
 
 def _fits(key: Mapping[str, Any], presented: PresentedKey) -> bool:
     return bool(key["environment"] == presented.environment) and opens(key, presented.secret)
+
+
+def refuse_demo_key_abroad(key: Mapping[str, Any], server: str, settings: Settings) -> None:
+    """Raises Unauthenticated for the key everybody knows where strangers can come in.
+
+    The start refuses such an address already, but only where it is told of it: by gunicorn.conf.py or `flask run`.
+    """
+    if key["publicId"] == DEMO_KEY_ID and not settings.allow_demo_key and not is_loopback(server):
+        raise Unauthenticated
 
 
 def require_scope(key: Mapping[str, Any], scope: str | None) -> None:

@@ -2,27 +2,33 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
 from marshmallow import Schema
 
 from engines.table import Record
-from store import Claim, Outcome, Store, StoreError
-from web.bodies import load_request
+from records.errors import Conflict, StoreError
+from records.idempotency import Claim, Outcome
+from start import Rooms
+from store import Store
+from web.bodies import load_query, load_request
 from web.errors import refusal
 from web.front import class_of_method
 from web.keys import authenticate, presented_key, require_scope
 
 
 class Call(NamedTuple):
-    """What an operation is handed: who asks, the judged body, and where to look."""
+    """What an operation is handed: who asks, the judged body or query, and where to look."""
 
-    store: Store
+    rooms: Rooms
     key: Record
     body: Any
     base_url: Callable[[], str]
+
+    @property
+    def store(self) -> Store:
+        return self.rooms.store
 
     @property
     def organization(self) -> str:
@@ -33,7 +39,14 @@ class Call(NamedTuple):
         return str(self.key["apiKeyId"])
 
 
-Handler = Callable[..., Record]
+class Reply(NamedTuple):
+    """A reply with another status than the operation's usual one."""
+
+    status: int
+    body: Record
+
+
+Handler = Callable[..., Record | Reply]
 
 
 @dataclass(frozen=True)
@@ -46,15 +59,15 @@ class Operation:
     scope: str | None
     body: Schema | None
     body_optional: bool
+    query: Schema | None
     success: int
+    endpoint_class: str
+    tagged: bool
+    secret: bool
 
     @property
     def name(self) -> str:
         return self.handler.__name__
-
-    @cached_property
-    def endpoint_class(self) -> str:
-        return class_of_method(self.method)
 
     @property
     def changes(self) -> bool:
@@ -72,12 +85,21 @@ class Operations(list[Operation]):
         scope: str | None,
         body: Schema | None = None,
         body_optional: bool = False,
+        query: Schema | None = None,
         success: int = 200,
+        endpoint_class: str | None = None,
+        tagged: bool = False,
+        secret: bool = False,
     ) -> Callable[[Handler], Handler]:
-        """Register a handler under a method and a path with Flask's placeholders."""
+        """Register a handler under a method and a path with Flask's placeholders.
+
+        `tagged` replies have an ETag; `secret` ones are never stored, so there is no replaying them.
+        """
+        rate = endpoint_class or class_of_method(method)
 
         def register(handler: Handler) -> Handler:
-            self.append(Operation(method, path, handler, scope, body, body_optional, success))
+            row = Operation(method, path, handler, scope, body, body_optional, query, success, rate, tagged, secret)
+            self.append(row)
             return handler
 
         return register
@@ -90,29 +112,35 @@ class Request(NamedTuple):
     method: str
     path: str
     headers: Mapping[str, str]
+    query: Callable[[], Mapping[str, str]]
     read: Callable[[], bytes]
     base_url: Callable[[], str]
 
 
 def check_key(request: Request, store: Store) -> Record:
     """Return the document of the request's key. Raises Refusal."""
-    return authenticate(presented_key(request.headers), store.find_key)
+    return authenticate(presented_key(request.headers), store.keys.find)
 
 
-def perform(operation: Operation, request: Request, store: Store, key: Record, ids: Mapping[str, str]) -> Outcome:
-    """Check scope, body and idempotency, then run the operation. Raises Refusal, StoreError, EngineError."""
+def perform(operation: Operation, request: Request, rooms: Rooms, key: Record, ids: Mapping[str, str]) -> Outcome:
+    """Check scope, body or query, and idempotency, then run the operation.
+
+    Raises Refusal, StoreError, EngineError.
+    """
     require_scope(key, operation.scope)
     if not operation.changes:
-        return _act(operation, Call(store, key, {}, request.base_url), ids)
+        query = {} if operation.query is None else load_query(operation.query, request.query())
+        return _act(operation, Call(rooms, key, query, request.base_url), ids)
     idempotency_key = request.headers.get("Idempotency-Key")
     parsed, judged = load_request(operation.body, operation.body_optional, request.read(), idempotency_key)
-    call = Call(store, key, judged, request.base_url)
+    call = Call(rooms, key, judged, request.base_url)
     claim = _claim(call, request, idempotency_key, parsed)
-    return store.once(
+    return rooms.store.once(
         call.organization,
         claim,
         act=lambda: _act(operation, call, ids),
         refuse=lambda error: _refuse(error, request.request_id),
+        to_file=lambda outcome: _to_file(operation, outcome, request.request_id),
     )
 
 
@@ -123,7 +151,16 @@ def _claim(call: Call, request: Request, idempotency_key: str | None, parsed: ob
 
 
 def _act(operation: Operation, call: Call, ids: Mapping[str, str]) -> Outcome:
-    return Outcome(operation.success, orjson.dumps(operation.handler(call, **ids)))
+    reply = operation.handler(call, **ids)
+    status, body = reply if isinstance(reply, Reply) else (operation.success, reply)
+    return Outcome(status, orjson.dumps(body))
+
+
+def _to_file(operation: Operation, outcome: Outcome, request_id: str) -> Outcome:
+    """Return what a twin will get: the same, or instead of a secret the news that it was not kept."""
+    if not operation.secret or outcome.status >= 400:
+        return outcome
+    return _refuse(Conflict("This was done; its reply held a secret and was not kept.", subcode="NOT_KEPT"), request_id)
 
 
 def _refuse(error: StoreError, request_id: str) -> Outcome:

@@ -8,8 +8,10 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.workers.gthread import ThreadWorker
 from ulid import ULID
 
-from web.errors import http_refusal
+from web.errors import envelope, http_refusal
 from web.front import class_of_method
+
+PATIENCE_SECONDS = 20
 
 
 class Worker(ThreadWorker):
@@ -20,16 +22,24 @@ class Worker(ThreadWorker):
         if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
             return
-        self.log.warning("Invalid request from %s: %s", addr[0] if addr else "-", exc)
+        request_id = f"req_{ULID()}"
+        # Its kind only: its text quotes the request, and so perhaps a key.
+        self.log.warning("%s invalid request: %s", request_id, type(exc).__name__)
         with contextlib.suppress(OSError):
-            client.sendall(raw_refusal(exc))
+            client.sendall(raw_refusal(exc, request_id))
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Serve a request, but wait only so long for each piece of its body: the thread is one of four."""
+        conn.sock.settimeout(PATIENCE_SECONDS)
+        return super().handle_request(req, conn)
 
 
-def raw_refusal(error: ParseException) -> bytes:
+def raw_refusal(error: ParseException, request_id: str) -> bytes:
     """Return a whole HTTP response for a request that could not be read."""
     too_long = isinstance(error, LimitRequestHeaders | LimitRequestLine)
-    request_id = f"req_{ULID()}"
     status, body = http_refusal(413 if too_long else 400, request_id)
+    if too_long:
+        body = envelope("PAYLOAD_TOO_LARGE", "Request line or headers are too large.", request_id)
     reason = "Content Too Large" if too_long else "Unprocessable Content"
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"

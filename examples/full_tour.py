@@ -1,0 +1,228 @@
+"""Walk through the whole API once, in a project of its own: one line a step, and an exit code that says how it went.
+
+LAYERS_BASE_URL=http://127.0.0.1:8000 LAYERS_API_KEY=... python examples/full_tour.py
+"""
+
+import base64
+import os
+import struct
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+Reply = dict[str, Any]
+
+JOB_PATIENCE_SECONDS = 60
+
+
+class Tour:
+    """A client that prints a line for each call, and gives up at the first reply that is not as it should be."""
+
+    def __init__(self, base_url: str, api_key: str) -> None:
+        self._client = httpx.Client(base_url=base_url, headers={"X-Api-Key": api_key})
+
+    def call(
+        self, what: str, status: int, method: str, path: str, show: Callable[[Reply], object], **request: Any
+    ) -> Reply:
+        """Make one call; return its JSON, of which `show` picks what is worth a look."""
+        response = self._client.request(method, path, **request)
+        if response.status_code != status:
+            sys.exit(f"{what}: {method} {path} should answer {status}, but: {response.status_code} {response.text}")
+        reply: Reply = response.json()
+        print(f"{what}: {status}, {show(reply)}")
+        return reply
+
+    def upload(self, what: str, presigned: Reply, data: bytes) -> None:
+        """Send bytes to where a presigned upload wants them; the URL is the permission, no key goes along."""
+        response = httpx.request(
+            presigned["method"], presigned["uploadUrl"], headers=presigned["headers"], content=data
+        )
+        if response.status_code != 200:
+            sys.exit(f"{what}: {response.status_code} {response.text}")
+        print(f"{what}: {response.status_code}, {len(data)} bytes")
+
+    def job_done(self, job_id: str) -> Reply:
+        """Ask about a job until it is over; return how it ended."""
+        deadline = time.monotonic() + JOB_PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            job: Reply = self._client.get(f"/v1/jobs/{job_id}").raise_for_status().json()
+            if job["status"] != "running":
+                return job
+            time.sleep(0.1)
+        sys.exit(f"The job {job_id} is still running after {JOB_PATIENCE_SECONDS} seconds.")
+
+
+def check(holds: bool, what: str) -> None:
+    """Give up when something that was answered cannot be right."""
+    if not holds:
+        sys.exit(f"Something is off: {what}")
+
+
+def png(width: int, height: int, shade: Callable[[int, int], tuple[int, int, int]]) -> bytes:
+    """Return a picture, drawn pixel by pixel."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = (b"\0" + b"".join(bytes(shade(x, y)) for x in range(width)) for y in range(height))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, data) for name, data in parts)
+
+
+def walk(tour: Tour) -> None:
+    """Take every step once."""
+    tour.call("Who am I", 200, "GET", "/v1/whoami", lambda me: f"{me['organizationName']}, {me['rateLimitTier']}")
+    project = tour.call(
+        "Create a project",
+        201,
+        "POST",
+        "/v1/projects",
+        lambda made: made["status"],
+        json={"name": "Tour", "timezone": "Europe/Lisbon"},
+    )
+    project_path = f"/v1/projects/{project['id']}"
+    pictures = [upload_dusk(tour, project_path), upload_dawn(tour, project_path)]
+    influencer_id = create(tour, project_path, pictures[:1])
+    edit(tour, influencer_id, pictures)
+    clone_and_cancel(tour, influencer_id)
+    delete(tour, influencer_id)
+    tour.call("Archive the project", 200, "DELETE", project_path, lambda gone: gone["status"])
+
+
+def upload_dusk(tour: Tour, project_path: str) -> str:
+    """Upload a picture in three steps, as one does with large files; return its id."""
+    data = png(320, 200, lambda x, y: (200 - y // 2, 80 + x // 8, 90 + y // 2))
+    presigned = tour.call(
+        "Presign an upload",
+        200,
+        "POST",
+        f"{project_path}/media/presign",
+        lambda upload: f"{upload['method']} until {upload['expiresAt']}",
+        json={
+            "kind": "reference_image",
+            "mimeType": "image/png",
+            "filename": "dusk.png",
+            "sizeBytes": len(data),
+        },
+    )
+    tour.upload("Send its bytes", presigned, data)
+    asset = tour.call(
+        "Finalize it",
+        200,
+        "POST",
+        f"{project_path}/media/finalize",
+        lambda made: f"{made['filename']} of {made['sizeBytes']} bytes",
+        json={"uploadId": presigned["uploadId"]},
+    )
+    check(httpx.get(asset["url"]).content == data, "the picture is not what was sent")
+    return str(asset["assetId"])
+
+
+def upload_dawn(tour: Tour, project_path: str) -> str:
+    """Upload a picture in one step, as one does with small files; return its id."""
+    data = png(64, 64, lambda x, y: (255 - y, 200 - y, 160 + x))
+    asset = tour.call(
+        "Upload another inline",
+        201,
+        "POST",
+        f"{project_path}/media",
+        lambda made: f"{made['filename']} of {made['sizeBytes']} bytes",
+        json={
+            "kind": "reference_image",
+            "mimeType": "image/png",
+            "filename": "dawn.png",
+            "dataBase64": base64.b64encode(data).decode(),
+        },
+    )
+    return str(asset["assetId"])
+
+
+def create(tour: Tour, project_path: str, pictures: list[str]) -> str:
+    """Create an influencer with pictures and wait until it is ready; return its id."""
+    job = tour.call(
+        "Create an influencer",
+        202,
+        "POST",
+        f"{project_path}/influencers",
+        lambda begun: f"job {begun['status']}",
+        json={
+            "name": "Rui Teles",
+            "gender": "male",
+            "vibe": "sleepy harbor",
+            "personality": {"traits": ["gentle"], "tone": "low"},
+            "referenceImages": {"assetIds": pictures},
+        },
+    )
+    ended = tour.job_done(job["jobId"])
+    print(f"Wait for the job: {ended['status']}")
+    check(ended["status"] == "completed", f"the job ended as {ended}")
+    page = tour.call("List the project's", 200, "GET", f"{project_path}/influencers", names)
+    check(
+        [item["influencerId"] for item in page["items"]] == [job["influencerId"]], "the list has not just the new one"
+    )
+    return str(job["influencerId"])
+
+
+def names(page: Reply) -> str:
+    return ", ".join(f"{item['name']} ({item['status']})" for item in page["items"])
+
+
+def edit(tour: Tour, influencer_id: str, pictures: list[str]) -> None:
+    """Read an influencer, change some of it, and attach pictures; one of them it has already."""
+    path = f"/v1/influencers/{influencer_id}"
+    before = tour.call("Read it", 200, "GET", path, lambda record: f"{record['status']}, {record['vibe']}")
+    after = tour.call(
+        "Change it",
+        200,
+        "PATCH",
+        path,
+        lambda record: f"{record['vibe']}, {record['personality']}",
+        json={"vibe": "harbor at noon", "personality": {"humor": "teasing", "tone": None}},
+    )
+    check(after["personality"] == {"traits": ["gentle"], "humor": "teasing"}, "the personality was not merged")
+    check(after["name"] == before["name"], "a field changed that was not named")
+    merged = tour.call(
+        "Attach both pictures",
+        200,
+        "POST",
+        f"{path}/reference-images",
+        lambda reply: f"{len(reply['referenceImages'])} pictures",
+        json={"assetIds": pictures},
+    )
+    check([image["assetId"] for image in merged["referenceImages"]] == pictures, "the pictures are not those two")
+
+
+def clone_and_cancel(tour: Tour, influencer_id: str) -> None:
+    """Begin a clone and think better of it."""
+    job = tour.call(
+        "Clone it",
+        202,
+        "POST",
+        f"/v1/influencers/{influencer_id}/clone",
+        lambda begun: f"job {begun['status']}",
+        json={"name": "Rui by night", "overrides": {"vibe": "neon"}},
+    )
+    job_path = f"/v1/jobs/{job['jobId']}"
+    tour.call(
+        "Cancel the clone's job", 202, "POST", f"{job_path}/cancel", lambda reply: f"accepted {reply['accepted']}"
+    )
+    ended = tour.call("Look at the job", 200, "GET", job_path, lambda reply: reply["status"])
+    check(ended["status"] == "canceled", f"the job is {ended['status']}")
+
+
+def delete(tour: Tour, influencer_id: str) -> None:
+    """Delete an influencer, and try it again."""
+    path = f"/v1/influencers/{influencer_id}"
+    reason = {"reason": "The tour is over."}
+    tour.call("Delete the first", 200, "DELETE", path, lambda reply: reply["status"], json=reason)
+    tour.call("Delete it again", 404, "DELETE", path, lambda reply: reply["error"]["message"])
+
+
+if __name__ == "__main__":
+    walk(Tour(os.environ["LAYERS_BASE_URL"], os.environ["LAYERS_API_KEY"]))
+    print("All as it should be.")

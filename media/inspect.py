@@ -1,0 +1,56 @@
+"""Whether bytes are the picture they are said to be, without decoding it."""
+
+import struct
+from typing import BinaryIO
+
+from PIL import Image
+
+# 64 megapixels take 256 MB to decode; a file of a few kB can claim a hundred times that.
+MOST_PIXELS = 64_000_000
+
+TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # the latter where warnings are errors
+NO_PICTURE = (*TOO_LARGE, OSError, ValueError, SyntaxError, EOFError, RuntimeError, struct.error)
+
+_SVG = "image/svg+xml"
+_SAME = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "image/x-ms-bmp": "image/bmp",
+    "image/vnd.microsoft.icon": "image/x-icon",
+    "image/mpo": "image/jpeg",  # what many phones write: a JPEG with more behind it
+    "image/apng": "image/png",
+}
+
+
+def fault_of_picture(file: BinaryIO, mime_type: str) -> str | None:
+    """Return what is wrong with a file that should be a picture of that type, or None."""
+    if mime_type == _SVG:
+        return None if _looks_like_svg(file) else "The bytes are not image/svg+xml"
+    try:
+        with Image.open(file) as picture:
+            found, (width, height) = picture.get_format_mimetype() or "", picture.size
+    except TOO_LARGE:
+        return "The picture is too large"
+    except NO_PICTURE:
+        return f"The bytes are not {mime_type}" if _is_known(mime_type) else None
+    if width * height > MOST_PIXELS:
+        return f"The picture is too large: {width} x {height} pixels"
+    if _plain(found) != _plain(mime_type):
+        return f"The bytes are not {mime_type}, but {found}"
+    return None
+
+
+def _is_known(mime_type: str) -> bool:
+    """Whether Pillow would have recognized a picture of that type."""
+    Image.init()
+    return _plain(mime_type) in {_plain(known) for known in Image.MIME.values()}
+
+
+def _plain(mime_type: str) -> str:
+    return _SAME.get(mime_type, mime_type)
+
+
+def _looks_like_svg(file: BinaryIO) -> bool:
+    head = file.read(4096).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    return head.startswith("<") and "<svg" in head

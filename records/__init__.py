@@ -1,0 +1,1 @@
+"""One module a noun: its rules as small functions on documents, and the shelf that applies them to tables."""

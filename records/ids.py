@@ -1,0 +1,40 @@
+"""Ids: opaque strings. The server mints `<prefix>_` + ULID; a UUID compares without regard to case."""
+
+import re
+from datetime import datetime
+
+from ulid import ULID
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def mint(prefix: str) -> str:
+    """Return a new id; those of one process sort by the order they were minted in."""
+    return f"{prefix}_{ULID()}"
+
+
+def is_uuid(text: str) -> bool:
+    return _UUID.fullmatch(text) is not None
+
+
+def canonical(identifier: str) -> str:
+    """Return the form in which an id is compared."""
+    return identifier.lower() if is_uuid(identifier) else identifier
+
+
+def new_place(prefix: str, doc_id: str, minted: bool) -> str:
+    """Return the string that sorts a new document after all before it in its lists, and names it.
+
+    A minted id does both by itself. One that a caller chose says nothing about time and stands behind a ULID.
+    """
+    return doc_id if minted else f"{mint(prefix)}={canonical(doc_id)}"
+
+
+def place_since(moment: datetime, prefix: str, doc_id: str) -> str:
+    """Return the place of a document that was there before there were lists, or that a file brings along."""
+    return f"{prefix}_{ULID.from_datetime(moment)}={canonical(doc_id)}"
+
+
+def id_at(place: str) -> str:
+    """Return the id of the document at a place."""
+    return place.rpartition("=")[2]

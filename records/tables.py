@@ -1,0 +1,148 @@
+"""Where each kind of document lives: its table, its partition, its id, and its places in ordered lists."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from engines.changes import Lists
+from engines.line import Entry
+from engines.table import Engine, Record
+from records.ids import canonical, id_at
+from records.jobs import end_ms, is_doomed
+
+Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
+
+EVERY, FINE, DOOMED, RUNNING = "", ":fine", ":doomed", ":running"
+
+_FAR_FUTURE_MS = 10**15
+
+
+def _of_organization(field: str) -> Identity:
+    return lambda document: (document["organizationId"], canonical(document[field]))
+
+
+# (partition, id) by table. What belongs to an organization has it as its partition.
+IDENTITIES: dict[str, Identity] = {
+    "organizations": lambda document: (document["id"], document["id"]),
+    "projects": _of_organization("id"),
+    "influencers": _of_organization("influencerId"),
+    "assets": _of_organization("assetId"),
+    "jobs": _of_organization("jobId"),
+    "uploads": _of_organization("uploadId"),
+    # A key is looked up before its organization is known, so its public id is its partition.
+    "api_keys": lambda document: (document["publicId"], document["publicId"]),
+    "api_key_ids": _of_organization("apiKeyId"),
+    "idempotency": _of_organization("id"),
+    "rate_limits": lambda document: (document["id"], document["id"]),
+    "secrets": lambda document: (document["id"], document["id"]),
+}
+NOT_EXPORTED = ("secrets", "rate_limits")
+
+
+def oldest_first(moment_ms: int, doc_id: str) -> str:
+    """Return a place so that a walk from the greatest down meets the oldest first."""
+    return f"{_FAR_FUTURE_MS - moment_ms:016d}={doc_id}"
+
+
+def moment_at(place: str) -> int:
+    """Return the moment of a place made by `oldest_first`."""
+    return _FAR_FUTURE_MS - int(place.partition("=")[0])
+
+
+def _influencer_places(document: bytes) -> Iterator[Entry]:
+    """Living influencers, by project: all, those whose job goes well, those whose job does not, and jobs by end."""
+    record = orjson.loads(document)
+    if record["is_archived"]:
+        return
+    project, place, course = record["projectId"], record["place"], record.get("course")
+    yield Entry(project + EVERY, place)
+    yield Entry(project + (DOOMED if is_doomed(record) else FINE), place)
+    if course is not None:
+        yield Entry(project + RUNNING, f"{end_ms(course):016d}={record['influencerId']}")
+
+
+def _project_places(document: bytes) -> Iterator[Entry]:
+    record = orjson.loads(document)
+    yield Entry("all", record["place"])
+    yield Entry(f"status:{record['status']}", record["place"])
+    if record["customerExternalId"] is not None:
+        yield Entry(f"customer:{record['customerExternalId']}", record["place"])
+
+
+def _upload_places(document: bytes) -> Iterator[Entry]:
+    record = orjson.loads(document)
+    if not record["finalized"]:
+        yield Entry("age", oldest_first(record["createdMs"], record["uploadId"]))
+
+
+def _idempotency_places(document: bytes) -> Iterator[Entry]:
+    record = orjson.loads(document)
+    yield Entry("age", oldest_first(record["filedAtMs"], record["id"]))
+
+
+LISTS: dict[str, Lists] = {
+    "influencers": _influencer_places,
+    "projects": _project_places,
+    "uploads": _upload_places,
+    "idempotency": _idempotency_places,
+}
+
+
+class Page(NamedTuple):
+    """Some documents of a list, and the place to go on from, None at its end."""
+
+    documents: list[Record]
+    next_place: str | None
+
+
+class Tables:
+    """Documents by table and identity, on any engine, and the clock that everything here goes by."""
+
+    def __init__(self, db: Engine, now: Callable[[], datetime]) -> None:
+        self.db = db
+        self.now = now
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self.db.transaction()
+
+    def get(self, table: str, partition: str, doc_id: str) -> Record | None:
+        return self.db.table(table, partition).find(canonical(doc_id))
+
+    def put(self, table: str, document: Record) -> None:
+        """Put a document in its place, whatever was there before."""
+        partition, doc_id = IDENTITIES[table](document)
+        self.db.table(table, partition).put(doc_id, document)
+
+    def drop(self, table: str, partition: str, doc_id: str) -> None:
+        self.db.table(table, partition).drop(canonical(doc_id))
+
+    def page(
+        self, table: str, partition: str, group: str, before: str | None, limit: int, keep: Callable[[Record], bool]
+    ) -> Page:
+        """Return up to `limit` documents of a list that `keep` keeps, newest first, from below a place."""
+        found: list[tuple[str, Record]] = []
+        for place, document in self._walk(table, partition, group, before, limit):
+            if not keep(document):
+                continue
+            if len(found) == limit:
+                return Page([kept for _, kept in found], found[-1][0])
+            found.append((place, document))
+        return Page([kept for _, kept in found], None)
+
+    def oldest(self, table: str, partition: str, before_ms: int, most: int = 2) -> list[str]:
+        """Return the ids of up to `most` documents from before a moment, of a table that keeps an `age` list."""
+        places = self.db.walk(table, partition, "age", most=most)
+        return [id_at(place) for place in places if moment_at(place) <= before_ms]
+
+    def _walk(
+        self, table: str, partition: str, group: str, before: str | None, limit: int
+    ) -> Iterator[tuple[str, Record]]:
+        while places := self.db.walk(table, partition, group, before, limit + 1):
+            for place in places:
+                document = self.get(table, partition, id_at(place))
+                if document is not None:
+                    yield place, document
+            before = places[-1]

@@ -1,0 +1,128 @@
+"""Between Flask and the operations: requests in, responses out, errors in the one envelope."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from typing import cast
+
+from flask import Flask, Response, request
+from flask import Request as FlaskRequest
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.local import LocalProxy
+
+from engines.errors import EngineError
+from records.errors import StoreError
+from records.idempotency import Outcome
+from settings import Settings
+from start import Rooms
+from web.bodies import whole_body
+from web.errors import RateLimited, Refusal, http_refusal, refusal
+from web.front import exchange_of, is_api
+from web.keys import refuse_demo_key_abroad
+from web.limits import Limits
+from web.operations import Operation, Request, check_key, perform
+
+logger = logging.getLogger("standin")
+
+
+def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Response]) -> None:
+    """Add a route that answers one method, and OPTIONS not as Flask would but as `_refused_by_http` does."""
+    app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
+
+
+def serve_operation(operation: Operation, rooms: Rooms, limits: Limits, **ids: str) -> Response:
+    """Answer a request for an operation. Raises Refusal, StoreError, EngineError, HTTPException."""
+    asked = cast(LocalProxy[FlaskRequest], request)._get_current_object()  # each look-up through the proxy costs
+    exchange = exchange_of(asked.environ)
+    exchange.endpoint_class = operation.endpoint_class
+    call = Request(
+        exchange.request_id,
+        asked.method,
+        asked.path,
+        cast(Mapping[str, str], asked.headers),
+        lambda: asked.args,
+        partial(whole_body, asked),
+        _base_url(rooms.settings),
+    )
+    with nullcontext() if operation.changes else rooms.store.db.reading():
+        key = check_key(call, rooms.store)
+        refuse_demo_key_abroad(key, asked.environ["SERVER_NAME"], rooms.settings)
+        exchange.key_id = key["publicId"]
+        exchange.limits = limits(key, operation.endpoint_class)
+        response = _answer(perform(operation, call, rooms, key, ids))
+    return _tagged(response, asked) if operation.tagged else response
+
+
+def _tagged(response: Response, asked: FlaskRequest) -> Response:
+    """Give a reply an ETag, and answer 304 when the client has it already."""
+    response.add_etag()
+    return cast(Response, response.make_conditional(asked))
+
+
+def _base_url(settings: Settings) -> Callable[[], str]:
+    return lambda: settings.public_url or _own_url()
+
+
+def _own_url() -> str:
+    """Return what the client called us by, or our own address when that is no host."""
+    if request.host:
+        return request.host_url.rstrip("/")
+    return f"{request.scheme}://{request.environ['SERVER_NAME']}:{request.environ['SERVER_PORT']}"
+
+
+def _answer(outcome: Outcome) -> Response:
+    response = Response(outcome.body, outcome.status, mimetype="application/json")
+    if outcome.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def add_error_handlers(app: Flask) -> None:
+    for kind in (StoreError, Refusal, EngineError):
+        app.register_error_handler(kind, _refused)
+    app.register_error_handler(HTTPException, _refused_by_http)
+    app.register_error_handler(Exception, _crashed)
+
+
+def _refused(error: StoreError | Refusal | EngineError) -> Response:
+    exchange = exchange_of(request.environ)
+    if isinstance(error, EngineError):
+        logger.error("%s: %s", exchange.request_id, error)
+    response = _answer(Outcome(*refusal(error, exchange.request_id)))
+    if isinstance(error, RateLimited):
+        exchange.limits = error.limits
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _refused_by_http(error: HTTPException) -> Response:
+    """Answer what Flask itself refuses; starts from its own response, or a 405 would lose `Allow`."""
+    if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and is_api(request.path):
+        return _preflight(error.valid_methods or ())
+    response = cast(Response, error.get_response())
+    response.status_code, body = http_refusal(error.code or 500, exchange_of(request.environ).request_id)
+    response.set_data(body)
+    response.mimetype = "application/json"
+    return response
+
+
+def _preflight(methods: Iterable[str]) -> Response:
+    allowed = ", ".join(sorted(methods))
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    headers = {
+        "Allow": allowed,
+        "Access-Control-Allow-Methods": allowed,
+        "Access-Control-Allow-Headers": asked or "X-Api-Key, Authorization, Content-Type, Idempotency-Key",
+        "Access-Control-Max-Age": "600",
+        "Vary": "Access-Control-Request-Headers",
+    }
+    response = Response(status=204, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
+def _crashed(error: Exception) -> Response:
+    request_id = exchange_of(request.environ).request_id
+    logger.error("%s crashed", request_id, exc_info=error)
+    return _answer(Outcome(*http_refusal(500, request_id)))
