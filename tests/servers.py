@@ -106,17 +106,23 @@ class Server:
         return sorted(int(pid) for pid, parent in pairs if int(parent) == self.process.pid)
 
     def client_of(self, worker: int) -> httpx.Client:
-        """Return a client whose connection that worker has taken, because the others were asleep."""
-        others = [pid for pid in self.workers() if pid != worker]
+        """Return a client whose connection that worker has taken."""
         client = self.client()
+        with self.only(worker):
+            client.get("/v1/whoami").raise_for_status()
+        return client
+
+    @contextmanager
+    def only(self, worker: int) -> Iterator[None]:
+        """Let that worker take all connections of the block, because the others are asleep."""
+        others = [pid for pid in self.workers() if pid != worker]
         for pid in others:
             os.kill(pid, signal.SIGSTOP)
         try:
-            client.get("/v1/whoami").raise_for_status()
+            yield
         finally:
             for pid in others:
                 os.kill(pid, signal.SIGCONT)
-        return client
 
     def stop(self) -> int:
         """Ask for an end as systemd, Docker and Ctrl-C do; return the exit code once every process is gone."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -18,6 +19,8 @@ from tinydb import TinyDB, where
 
 from engines.journal import JOURNAL
 from engines.lock import ProcessLock
+from engines.table import Record
+from settings import SEED
 from start import DEMO_KEY_ID
 
 Flask = Callable[..., subprocess.CompletedProcess[str]]
@@ -308,14 +311,62 @@ def test_what_was_exported_can_be_imported_and_is_the_same_again(flask, folder, 
         assert server.client().get(f"/v1/influencers/{INFLUENCERS[1]}").status_code == 404
 
 
-def test_a_large_import_is_whole(flask, folder, tmp_path):
-    tables = documents(folder)
-    (ava,) = (row for row in tables["influencers"] if row["influencerId"] == AVA)
-    many = [ava | {"influencerId": f"many-{number}"} for number in range(2500)]
-    path, copy = tmp_path / "many.json", tmp_path / "copy"
-    path.write_bytes(orjson.dumps({"influencers": {str(number): row for number, row in enumerate(many)}}))
+def many_avas(folder: Path) -> dict[str, Record]:
+    """Return 2500 influencers by their numbers, all like AVA."""
+    (ava,) = (row for row in documents(folder)["influencers"] if row["influencerId"] == AVA)
+    return {str(number): ava | {"influencerId": f"many-{number}"} for number in range(2500)}
+
+
+def test_a_large_import_is_whole(folder, tmp_path):
+    path, copy, many = tmp_path / "many.json", tmp_path / "copy", many_avas(folder)
+    path.write_bytes(orjson.dumps({"influencers": many}))
     printed(run(copy, "flask", "store", "import", str(path)))
-    assert documents(copy) == {"influencers": many}
+    assert documents(copy) == {"influencers": list(many.values())}
+
+
+def test_an_import_that_fails_in_the_middle_leaves_nothing_behind(folder, tmp_path):
+    path, copy, whole = tmp_path / "many.json", tmp_path / "copy", tmp_path / "whole"
+    path.write_bytes(orjson.dumps({"influencers": many_avas(folder)}))
+    printed(run(whole, "flask", "store", "import", str(path)))
+    half = (whole / JOURNAL).stat().st_size // 2
+    assert_refused(run(copy, "flask", "store", "import", str(path), largest_file=half), "takes no writes")
+    assert documents(copy) == {}
+    printed(run(copy, "flask", "store", "import", str(path)))
+    assert documents(copy) == documents(whole)
+
+
+@pytest.mark.parametrize("fault", [{"name": None}, {"createdAt": "yesterday", "place": None}, {"organizationId": 7}])
+def test_an_import_whose_last_document_is_bad_leaves_nothing_behind(folder, tmp_path, fault):
+    path, copy = tmp_path / "many.json", tmp_path / "copy"
+    many = many_avas(folder)
+    many["last"] = {name: value for name, value in (many["0"] | fault).items() if value is not None}
+    path.write_bytes(orjson.dumps({"influencers": many}))
+    assert_refused(run(copy, "flask", "store", "import", str(path)), f"{path} cannot be imported")
+    assert documents(copy) == {}
+
+
+def test_what_leaves_out_as_much_as_the_seed_does_is_imported_and_served_like_the_seed(folder, tmp_path):
+    tables = orjson.loads(SEED.read_bytes())
+    for asset in tables["assets"].values():
+        asset["filename"] = Path(asset.pop("picture")).name  # only a seed brings pictures along
+    path, copy = tmp_path / "rows.json", tmp_path / "copy"
+    path.write_bytes(orjson.dumps(tables))
+    printed(run(copy, "flask", "store", "import", str(path)))
+    key = printed(run(copy, "flask", "keys", "create", "--org", "Northwind Studio", "--scopes", "*")).strip()
+    same_url = {"STANDIN_PUBLIC_URL": "http://stand-in.example"}
+    with serving(folder, **same_url) as planted, serving(copy, **same_url) as imported:
+        assert shown(imported.client(**{"X-Api-Key": key})) == shown(planted.client())
+
+
+def shown(client: httpx.Client) -> list[Any]:
+    """Return the projects, the influencers in the lists of each, and each influencer."""
+    projects = client.get("/v1/projects").raise_for_status().json()
+    lists = [client.get(f"/v1/projects/{row['id']}/influencers").raise_for_status().json() for row in projects["items"]]
+    rows = [row for rows in lists for row in rows["items"]]
+    assert sorted(row["influencerId"] for row in rows) == sorted(INFLUENCERS)
+    for row in rows:
+        row["thumbnailUrl"] = re.sub(r"/\w{32}/portrait/", "/secret/portrait/", row["thumbnailUrl"])
+    return [projects, lists, [client.get(f"/v1/influencers/{each}").raise_for_status().json() for each in INFLUENCERS]]
 
 
 def test_import_fills_only_an_empty_store_unless_told_to_merge(flask, folder, service, tmp_path):

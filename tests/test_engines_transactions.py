@@ -378,3 +378,35 @@ def test_the_reads_of_a_block_share_one_look_at_the_file(tmp_path):
             put(other, "a", {"n": 2})
             assert journal.table("t").find("a") == {"n": 1}
         assert journal.table("t").find("a") == {"n": 2}
+
+
+# What is kept in memory shows when a file is changed in place, which nothing of ours ever does.
+
+
+def change_in_place(path, old, new):
+    content = path.read_bytes()
+    assert len(old) == len(new) and old in content
+    with path.open("r+b") as file:
+        file.write(content.replace(old, new))
+
+
+def document_of_bytes(size):
+    return {"text": "old".ljust(size - len('{"text":""}'))}
+
+
+def test_a_document_of_more_than_16_kib_is_read_from_the_file_each_time(tmp_path):
+    with opened(tmp_path) as journal:
+        put(journal, "small", document_of_bytes(16 << 10))
+        put(journal, "large", document_of_bytes((16 << 10) + 1))
+        assert [len(journal.read("t", "", each)) for each in ("small", "large")] == [16 << 10, (16 << 10) + 1]
+        change_in_place(journal.path, b'"old', b'"new')
+        assert [document(journal, each)["text"].strip() for each in ("small", "large")] == ["old", "new"]
+
+
+def test_of_the_documents_that_were_read_only_the_last_1024_are_kept_in_memory(tmp_path):
+    with opened(tmp_path) as journal:
+        ids = journal.table("t").insert_multiple({"text": "old"} for _ in range(1025))
+        before = [journal.read("t", "", each) for each in ids]
+        change_in_place(journal.path, b'"old"', b'"new"')
+        assert [journal.read("t", "", each) for each in ids[1:]] == before[1:]
+        assert document(journal, ids[0]) == {"text": "new"}

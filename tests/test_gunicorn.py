@@ -3,14 +3,15 @@
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import orjson
 import pytest
 from conftest import AVA_PATH
-from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, serving
+from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, eventually, serving
 
 from records.keys import DEMO_KEY
 
@@ -176,6 +177,42 @@ def test_an_odd_request_is_answered_in_the_envelope(server, sent, status):
         assert_envelope(connection.reply(), status)
 
 
+@pytest.mark.parametrize("name", ["request line too long", "header of 64 KiB", "200 headers"])
+def test_a_request_line_or_headers_too_large_are_not_called_a_body(server, name):
+    sent, status = ODD_REQUESTS[name]
+    with wire(server) as connection:
+        connection.send(sent)
+        reply = connection.reply()
+    error = {"code": "PAYLOAD_TOO_LARGE", "message": "Request line or headers are too large."}
+    assert (reply.status, reply.json()) == (status, {"error": error | {"requestId": reply.headers["x-request-id"]}})
+
+
+SECRET = "s3cret-" * 6 + "0"
+A_KEY = f"lp_test_AAAABBBBCCCCDDDD_{SECRET}"
+
+MISPLACED_KEYS = {
+    "header without colon": (request("GET", AVA_PATH, f"X-Api-Key {A_KEY}\r\n"), "InvalidHeader"),
+    "header with NUL": (request("GET", AVA_PATH, f"X-Api-Key: {A_KEY}\0\r\n"), "InvalidHeader"),
+    "name of a header": (request("GET", AVA_PATH, f"X-Api-Key {A_KEY}: \r\n"), "InvalidHeaderName"),
+    "header too long": (request("GET", AVA_PATH, f"X-Api-Key: {A_KEY * 200}\r\n"), "LimitRequestHeaders"),
+    "request line too long": (request("GET", f"{AVA_PATH}?key={A_KEY * 200}"), "LimitRequestLine"),
+    "request line of one word": (f"{A_KEY}\r\n\r\n".encode(), "InvalidRequestLine"),
+    "method": (request(A_KEY, AVA_PATH), "InvalidRequestMethod"),
+    "version of HTTP": (request("GET", f"{AVA_PATH} {A_KEY}"), "InvalidHTTPVersion"),
+    "transfer coding": (request("PATCH", AVA_PATH, f"Transfer-Encoding: {A_KEY}\r\n"), "UnsupportedTransferCoding"),
+}
+
+
+@pytest.mark.parametrize(("sent", "kind"), MISPLACED_KEYS.values(), ids=MISPLACED_KEYS)
+def test_of_what_is_refused_before_the_app_the_log_has_the_kind_but_no_key(server, sent, kind):
+    with wire(server) as connection:
+        connection.send(sent)
+        request_id = connection.reply().headers["x-request-id"]
+    line = eventually(lambda: next((line for line in server.lines if request_id in line), None), "its line in the log")
+    assert line.endswith(f" {request_id} invalid request: {kind}\n")
+    assert SECRET not in server.output
+
+
 @pytest.mark.parametrize("announced", ["Content-Length: 100\r\n", CHUNKED])
 @pytest.mark.parametrize("sent", [b"", HALF])
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
@@ -267,3 +304,51 @@ def test_head_is_get_without_the_body(server):
         assert head.headers["content-length"] == str(len(whole.body))
         connection.send(request("GET", AVA_PATH))
         assert connection.reply().body == whole.body
+
+
+IMPATIENT = """
+from runpy import run_path
+
+import web.worker
+
+globals().update(run_path("gunicorn.conf.py"))
+web.worker.PATIENCE_SECONDS = 0.5
+"""
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Server]:
+    """The service as it is, but it does not wait as long for a body."""
+    path = tmp_path / "impatient.py"
+    path.write_text(IMPATIENT)
+    with serving(tmp_path / "store", "-c", str(path), WEB_CONCURRENCY="2") as server:
+        yield server
+
+
+def upload_path(server: Server) -> str:
+    """Return where the bytes of a new upload go."""
+    promise = {"kind": "reference_image", "mimeType": "image/png"}
+    reply = server.client().post("/v1/projects/proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG/media/presign", json=promise)
+    return reply.raise_for_status().json()["uploadUrl"].removeprefix(server.url)
+
+
+def test_bodies_that_never_come_do_not_keep_the_threads_for_ever(impatient):
+    stalls = [
+        ("PATCH", AVA_PATH, "Content-Length: 100\r\n", b""),
+        ("PATCH", AVA_PATH, "Content-Length: 100\r\n", HALF),
+        ("DELETE", AVA_PATH, CHUNKED, b"64\r\n" + HALF),
+        ("PUT", upload_path(impatient), "Content-Type: image/png\r\nContent-Length: 100\r\n", HALF),
+    ]  # as many as a worker has threads
+    with ExitStack() as stack:
+        stalled = []
+        for worker in impatient.workers():
+            with impatient.only(worker):
+                for method, path, headers, sent in stalls:
+                    connection = stack.enter_context(wire(impatient))
+                    connection.send(request(method, path, f"Expect: 100-continue\r\n{headers}"))
+                    assert connection.reply().status == 100  # a thread has it, and will wait
+                    connection.send(sent)
+                    stalled.append(connection)
+        assert impatient.client().get(AVA_PATH).json()["name"] == "Ava Chen"
+        for connection in stalled:
+            assert_envelope(connection.reply(), 422)

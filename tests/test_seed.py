@@ -201,6 +201,31 @@ def test_a_picture_beside_the_seed_becomes_an_asset_that_is_served(empty, plante
         assert thumbnail.status_code == 200
 
 
+def test_an_asset_id_that_two_organizations_have_stands_for_the_picture_of_each(planted):
+    entry = {"assetId": "asset_a", "addedAt": "2026-04-01T00:00:00Z"}
+    asset = {name: value for name, value in PICTURE.items() if name != "picture"} | {"filename": "a.png"}
+    both = ("first", "second")
+
+    store = planted(
+        {
+            "organizations": {each: {"id": each, "name": each} for each in both},
+            "influencers": {each: KIM | {"organizationId": each, "referenceImages": [entry]} for each in both},
+            "assets": {each: asset | {"organizationId": each, "token": f"t0ken-{each}"} for each in both},
+        }
+    )
+
+    assert {each: store.influencer(each, "inf_kim")["referenceImages"] for each in both} == {
+        each: [
+            entry
+            | {
+                "path": f"/media/{each}/asset_a/t0ken-{each}/original/a.png",
+                "thumbnailPath": f"/media/{each}/asset_a/t0ken-{each}/thumbnail/a-thumb.webp",
+            }
+        ]
+        for each in both
+    }
+
+
 def test_a_seed_without_an_organization_has_no_demo_key(planted):
     assert planted({"influencers": {"1": KIM}}).keys.find("DEM0DEM0DEM0DEM0") is None
 

@@ -336,6 +336,30 @@ class TestListeningToStrangers:
         assert status_of_demo_key(folder, public) == 503
 
 
+THEIRS = """
+control_socket_disable = True
+
+
+def when_ready(server):
+    print(f"It listens on {server.LISTENERS[0]}", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "status"),
+    [("0.0.0.0", {}, 401), ("0.0.0.0", {"STANDIN_ALLOW_DEMO_KEY": "1"}, 200), ("127.0.0.1", {}, 200)],
+)
+def test_without_our_configuration_strangers_do_not_come_in_with_the_demo_key_either(
+    folder, tmp_path, host, settings, status
+):
+    path = tmp_path / "theirs.py"
+    path.write_text(THEIRS)
+    with serving(folder, "-c", str(path), "--bind", f"{host}:0", WEB_CONCURRENCY="1", **settings) as server:
+        own = run(folder, "flask", "keys", "create", "--org", "Northwind Studio", "--scopes", "*").stdout.strip()
+        assert server.client().get(AVA_PATH).status_code == status
+        assert server.client(**{"X-Api-Key": own}).get(AVA_PATH).json()["name"] == "Ava Chen"
+
+
 def status_of_demo_key(folder: Path, command: tuple[str, ...], **settings: str) -> int:
     server = Server(folder, *command, **settings)
     try:

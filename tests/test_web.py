@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
@@ -17,6 +18,7 @@ from api_helpers import (
     NO_ROUTE,
     NO_SCOPE,
     OTHER_BODY,
+    SPRING,
     TOO_LARGE,
     UNAUTHENTICATED,
     UNAVAILABLE,
@@ -163,6 +165,40 @@ def test_a_killed_key_is_refused_on_every_route(client, store, journal, method, 
 
     assert refused(client.open(path, method=method, json=body, headers=DEMO)) == KILLED
     assert is_unchanged()
+
+
+PUBLIC_SERVERS = ["0.0.0.0", "::", "192.168.0.7", "fd00::7", "stand-in.example", ""]
+
+
+@pytest.mark.parametrize("server", PUBLIC_SERVERS)
+@pytest.mark.parametrize(("method", "path", "body"), ROUTES)
+def test_the_demo_key_opens_nothing_where_strangers_can_come_in(demo, journal, method, path, body, server):
+    is_unchanged = unchanged(journal)
+    at = {"SERVER_NAME": server, "HTTP_HOST": "localhost"}  # whatever the client calls it
+
+    assert refused(demo.open(path, method=method, json=body, environ_overrides=at)) == UNAUTHENTICATED
+    assert is_unchanged()
+
+
+@pytest.mark.parametrize("server", PUBLIC_SERVERS)
+def test_any_other_key_works_where_strangers_can_come_in(client, store, organization, server):
+    headers = key_of(store, organization, "*")
+
+    assert client.get(AVA_PATH, headers=headers, environ_overrides={"SERVER_NAME": server}).status_code == 200
+
+
+@pytest.mark.parametrize("server", PUBLIC_SERVERS)
+def test_the_demo_key_works_for_strangers_when_that_is_wanted(rooms, settings, server):
+    wanted = create_app(Rooms(rooms.store, rooms.media, replace(settings, allow_demo_key=True))).test_client()
+
+    assert wanted.get(AVA_PATH, headers=DEMO, environ_overrides={"SERVER_NAME": server}).status_code == 200
+
+
+@pytest.mark.parametrize("server", ["localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]"])
+def test_the_demo_key_works_where_only_this_machine_comes_in(demo, server):
+    at = {"SERVER_NAME": server, "HTTP_HOST": "stand-in.example"}
+
+    assert demo.get(AVA_PATH, environ_overrides=at).status_code == 200
 
 
 # Scopes
@@ -685,6 +721,22 @@ def test_a_request_id_the_client_sends_is_not_taken_over(demo):
     assert refused(response) == NO_ROUTE
 
 
+@pytest.mark.parametrize("host", ["a b", "exa mple/..", "a/b", "[", "<x>", "a:b", "a,b", "caf\xe9", ""])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("GET", f"/v1/projects/{SPRING}/influencers", None), ("POST", IMAGES_PATH, {"assetIds": AVA_PICTURES})],
+)
+def test_who_calls_us_by_what_is_no_host_is_told_urls_on_our_own_address(demo, method, path, body, host):
+    def called(name):
+        at = {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8123", "HTTP_HOST": name}
+        return demo.open(path, method=method, json=body, environ_overrides=at)
+
+    proper, odd = called("127.0.0.1:8123"), called(host)
+
+    assert (odd.status_code, odd.json) == (200, proper.json)
+    assert '"http://127.0.0.1:8123/media/' in odd.text
+
+
 PREFLIGHTS = [
     ("/v1/whoami", "GET, HEAD"),
     (AVA_PATH, "DELETE, GET, HEAD, PATCH"),
@@ -857,6 +909,24 @@ def test_a_store_that_takes_no_writes_says_so_and_shows_the_old_state(
     accepted = sender(client, method, path, headers=DEMO)(body)
     assert (accepted.status_code, is_replay(accepted)) == (200, False)
     reopened.close()
+
+
+@pytest.mark.parametrize("lost", ["file", "folder"])
+def test_while_the_file_of_the_store_is_gone_nothing_is_served_and_nothing_crashes(demo, rooms, journal, caplog, lost):
+    picture, before, is_unchanged = picture_url(rooms), demo.get(AVA_PATH).data, unchanged(journal)
+    place = journal if lost == "file" else journal.parent
+    elsewhere = place.rename(place.with_name("elsewhere"))
+
+    for method, path, body in [*ROUTES, ("GET", picture, None), ("PUT", "/v1/uploads/x", None)]:
+        for headers in ({}, {"Idempotency-Key": "once"}):
+            response = demo.open(path, method=method, json=body, headers=headers)
+            assert refused(response) == UNAVAILABLE
+            assert response.headers["X-Request-Id"] in caplog.text
+
+    elsewhere.rename(place)
+    assert is_unchanged()
+    assert demo.get(AVA_PATH).data == before
+    assert demo.patch(AVA_PATH, json={"vibe": "x"}, headers={"Idempotency-Key": "once"}).json["vibe"] == "x"
 
 
 # The access log
