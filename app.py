@@ -14,6 +14,7 @@ import click
 from flask import Flask
 
 import schemas
+from control.serving import add_control
 from engines.table import Record
 from media.inspect import fault_of_picture
 from records.assets import arrived, asset_view, new_upload
@@ -31,6 +32,7 @@ from web.front import Front
 from web.http import add_error_handlers, route, serve_operation
 from web.limits import rate_limits
 from web.operations import Call, Operations, Reply
+from web.request_log import RequestLog
 from web.uploads import expiry_of, keep, serve_upload, signed_url
 
 operations = Operations()
@@ -46,7 +48,7 @@ _KEY = "/v1/api-keys/<key_id>"
 @operations.add("GET", "/v1/whoami", scope=None)
 def whoami(call: Call) -> Record:
     """Say who the key is."""
-    return whoami_view(call.key, call.store.organization(call.organization))
+    return whoami_view(call.key, call.store.organizations.get(call.organization))
 
 
 # Influencers
@@ -242,15 +244,17 @@ def create_app(rooms: Rooms) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # one more than whole_body accepts
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect with a page
-    limits = rate_limits(rooms)
+    limits = rate_limits(rooms.settings)
     for operation in operations:
         view = partial(serve_operation, operation, rooms, limits)
         route(app, operation.method, operation.path, operation.name, view)
     route(app, "PUT", "/v1/uploads/<signature>", "upload", partial(serve_upload, rooms))
     file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"
     route(app, "GET", file_path, "media", partial(serve_file, rooms))
+    log = RequestLog.of(rooms.settings)
+    add_control(app, rooms, log, operations)
     add_error_handlers(app)
-    app.wsgi_app = Front(app.wsgi_app, access_log(rooms.settings.log))  # type: ignore[method-assign]
+    app.wsgi_app = Front(app.wsgi_app, access_log(rooms.settings.log), log.record)  # type: ignore[method-assign]
     return app
 
 

@@ -171,11 +171,11 @@ def _organization(target: Store, named: str) -> str:
     if not named.strip():
         _fail("An organization needs a name: --org must not be empty.")
     if is_uuid(named):
-        return str(target.organization(named)["id"])
-    for found in target.organizations():
+        return str(target.organizations.get(named)["id"])
+    for found in target.organizations.all():
         if found["name"] == named:
             return str(found["id"])
-    made = target.create_organization(named)
+    made = target.organizations.create(named)
     click.echo(f"Created the organization {named} ({made['id']}).", err=True)
     return str(made["id"])
 

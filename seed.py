@@ -1,11 +1,12 @@
 """Documents from a file in the layout `{table: {any id: document}}`: the seed of a new store, and imports."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 
@@ -14,7 +15,10 @@ from engines.table import Record
 from media.files import MediaFolder
 from records.assets import media_paths
 from records.ids import canonical, place_since
-from records.keys import DEMO_KEY
+from records.jobs import job_view
+from records.keys import DEMO_KEY, key_documents, key_view, new_key
+from records.organizations import organization_view
+from records.projects import project_view
 from records.tables import IDENTITIES, LISTS
 from records.times import milliseconds, seconds
 from settings import StartError
@@ -47,26 +51,34 @@ def documents_of(tables: Tables) -> Iterator[tuple[str, Record]]:
             yield name, document
 
 
-def plant(path: Path, store: Store, media: MediaFolder) -> None:
-    """Fill an empty store from a seed and add the demo key, in one transaction. Raises StartError.
+def seed_documents(path: Path, media: MediaFolder, now: datetime) -> list[tuple[str, Record]]:
+    """Return (table, document) of a whole seed and of a demo key for its first organization. Raises StartError.
 
-    A seed may leave out what has a default, and name pictures that lie beside it: their bytes are on disk before
-    the documents are. Of two processes that do this at once, the second finds the store filled.
+    A seed may leave out what has a default, and name pictures that lie beside it: their bytes are on disk when this
+    returns, so that the documents can follow.
     """
     try:
         tables = read_tables(path)
         for asset in tables.get("assets", {}).values():
             _take_picture(asset, path.parent, media)
-        complete(tables, store.now())
+        complete(tables, now)
     except (OSError, NotTables) as error:
         raise StartError(f"The seed {path} cannot be used: {error}.") from error
     except (LookupError, TypeError, AttributeError) as error:
         raise StartError(f"The seed {path} cannot be used: an asset lacks what it must have ({error!r}).") from error
+    return [*documents_of(tables), *_demo_key_documents(tables, now)]
+
+
+def plant(path: Path, store: Store, media: MediaFolder) -> None:
+    """Fill an empty store from a seed, in one transaction. Raises StartError.
+
+    Of two processes that do this at once, the second finds the store filled.
+    """
+    documents = seed_documents(path, media, store.now())
     with store.db.transaction():
         if store.is_empty():
-            for table, document in documents_of(tables):
+            for table, document in documents:
                 store.put(table, document)
-            _add_demo_key(tables, store)
 
 
 def _check_table(name: str, rows: object) -> None:
@@ -136,20 +148,32 @@ def _complete(tables: Tables, now: datetime) -> None:
         pictures = ((influencer["organizationId"], canonical(entry["assetId"])) for entry in entries)
         told = [paths.get(picture, {}) | entry for picture, entry in zip(pictures, entries, strict=True)]
         influencer |= {"referenceImages": told}
-        influencer_view(influencer, str)
     for organization in tables.get("organizations", {}).values():
         organization |= {"creditBalance": 0, "createdAt": milliseconds(now)} | organization
+    for table, document in documents_of(tables):
+        _SHOWN.get(table, dict)(document)
 
 
 def _place(prefix: str, document: Record, id_field: str) -> str:
     return place_since(datetime.fromisoformat(document["createdAt"]), prefix, document[id_field])
 
 
-def _add_demo_key(tables: Tables, store: Store) -> None:
+def _demo_key_documents(tables: Tables, now: datetime) -> list[tuple[str, Record]]:
     first: Mapping[str, Any] | None = next(iter(tables.get("organizations", {}).values()), None)
-    if first is not None:
-        store.keys.create(first["id"], ["*"], "Demo key", DEMO_KEY)
+    if first is None:
+        return []
+    api_key_id = str(uuid5(NAMESPACE_URL, DEMO_KEY))  # the same in every store
+    return key_documents(new_key(api_key_id, first["id"], DEMO_KEY, ["*"], "Demo key", "standard", now))
 
+
+# How each kind of document is shown: what cannot be, would only be found out when somebody asks for it.
+_SHOWN: dict[str, Callable[[Record], Record]] = {
+    "organizations": organization_view,
+    "projects": project_view,
+    "influencers": lambda document: influencer_view(document, str),
+    "jobs": lambda document: job_view(document, 0),
+    "api_keys": key_view,
+}
 
 _PROJECT: Record = {
     "status": "active",

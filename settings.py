@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+_TOKEN = re.compile(r"[0-9A-Za-z_-]{16,256}")
+_NEVER_ECHOED = ("STANDIN_CONTROL",)
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 PREFIX = "STANDIN_"
+LOOPBACK, OFF = "loopback", "off"
+READ_ONLY = "read-only"
 SEED = Path(__file__).parent / "data" / "seed.json"
 
 
@@ -29,6 +33,8 @@ class Settings:
     max_upload_bytes: int = 50 << 20
     sync: bool = True
     log: str = "plain"
+    control: str = LOOPBACK
+    console: str = "on"
     allow_demo_key: bool = False
 
 
@@ -53,7 +59,8 @@ def _parse(name: str, text: str) -> object:
     try:
         return _PARSERS[name](text)
     except ValueError as error:
-        raise StartError(f"{name} must be {error}, not {text!r}.") from None
+        told = "." if name in _NEVER_ECHOED else f", not {text!r}."
+        raise StartError(f"{name} must be {error}{told}") from None
 
 
 def _folder(text: str) -> Path:
@@ -103,6 +110,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _control(text: str) -> str:
+    if text not in (LOOPBACK, OFF) and not _TOKEN.fullmatch(text):
+        raise ValueError("'loopback', 'off', or a token of 16 or more letters, digits, '-' and '_'")
+    return text
+
+
 def _flag(text: str) -> bool:
     if text not in ("0", "1"):
         raise ValueError("'0' or '1'")
@@ -118,5 +131,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_MAX_UPLOAD_BYTES": _count,
     "STANDIN_SYNC": _one_of(always=True, never=False),
     "STANDIN_LOG": _one_of(plain="plain", json="json"),
+    "STANDIN_CONTROL": _control,
+    "STANDIN_CONSOLE": _one_of(**{"on": "on", READ_ONLY: READ_ONLY, OFF: OFF}),
     "STANDIN_ALLOW_DEMO_KEY": _flag,
 }

@@ -5,23 +5,27 @@ The other nouns (projects, jobs, keys, assets) have their rules in `records/`, o
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from secrets import token_urlsafe
-from typing import Any
-from uuid import uuid4
+from typing import Any, Self
 
 from engines.table import Engine, Record
 from records.assets import Assets
+from records.clocks import time_by
+from records.controls import UNTOUCHED, Controls
 from records.cursors import read_cursor, write_cursor
 from records.errors import Conflict, NotFound
-from records.idempotency import Idempotency
+from records.faults import Faults
+from records.history import NOBODY, Author, History
+from records.idempotency import Idempotency, Outcome
 from records.ids import canonical, id_at, mint, new_place
 from records.jobs import cancel, end_ms, influencer_status, new_course, state_at
 from records.keys import Keys
+from records.organizations import Organizations
 from records.projects import Projects
 from records.tables import DOOMED, EVERY, FINE, RUNNING, Page, Tables
-from records.times import epoch_milliseconds, milliseconds, seconds, utc_now
+from records.times import epoch_milliseconds, seconds, utc_now
 
 INFLUENCER_FIELDS = (
     "influencerId", "projectId", "name", "gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle",
@@ -151,6 +155,13 @@ def portrait_traits(document: Mapping[str, Any]) -> dict[str, str | None]:
     return {field: document[field] for field in _PORTRAIT_FIELDS}
 
 
+def audit_view(document: Mapping[str, Any]) -> Record:
+    """Return what an influencer's history tells of it: what clients see or, of its deletion, what they don't."""
+    shown: Record = {field: document[field] for field in INFLUENCER_FIELDS if field != "updatedAt"}
+    references = [{name: entry[name] for name in ("assetId", "addedAt")} for entry in document["referenceImages"]]
+    return shown | {"referenceImages": references} | dict(document["attributes"])
+
+
 def new_influencer(
     organization: str, project_id: str, influencer_id: str, body: Mapping[str, Any], course: Record, now: datetime
 ) -> Record:
@@ -196,16 +207,59 @@ class Store:
     `job_ms` is how long a job takes.
     """
 
-    def __init__(self, db: Engine, now: Callable[[], datetime] = utc_now, job_ms: int = 2000) -> None:
+    def __init__(
+        self, db: Engine, now: Callable[[], datetime] = utc_now, job_ms: int = 2000, by: Author = NOBODY
+    ) -> None:
         self.db = db
         self.now = now
         self.job_ms = job_ms
+        self.by = by
+        self.in_force = UNTOUCHED
+        self.job_failure: Record | None = None  # what the jobs begun now will fail with
         self.tables = Tables(db, now)
         self.put = self.tables.put
-        self.once = Idempotency(self.tables).once
-        self.keys = Keys(self.tables)
-        self.projects = Projects(self.tables)
-        self.assets = Assets(self.tables)
+
+    # The shelves are made when they are asked for: each request has a store of its own, and needs few of them.
+
+    @cached_property
+    def once(self) -> Callable[..., Outcome]:
+        return Idempotency(self.tables).once
+
+    @cached_property
+    def organizations(self) -> Organizations:
+        return Organizations(self.tables)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.tables)
+
+    @cached_property
+    def projects(self) -> Projects:
+        return Projects(self.tables)
+
+    @cached_property
+    def assets(self) -> Assets:
+        return Assets(self.tables)
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.tables, self.by)
+
+    @cached_property
+    def controls(self) -> Controls:
+        return Controls(self.tables)
+
+    @cached_property
+    def faults(self) -> Faults:
+        return Faults(self.controls)
+
+    def within(self, organization: str, by: Author = NOBODY) -> Self:
+        """Return the store as a caller of an organization meets it: by its clock, and with changes under its name."""
+        in_force = self.controls.in_force(organization)
+        now = self.now if in_force is UNTOUCHED else lambda: time_by(in_force.clock, self.now())
+        within = type(self)(self.db, now, self.job_ms, by)
+        within.in_force = in_force
+        return within
 
     # Influencers
 
@@ -290,23 +344,7 @@ class Store:
             self._follow(job, cancel(job["course"], self.now_ms()))
             return None
 
-    # Organizations
-
-    def organization(self, organization: str) -> Record:
-        """Return an organization's document. Raises NotFound."""
-        document = self.tables.get("organizations", organization, organization)
-        if document is None:
-            raise NotFound("Organization not found.")
-        return document
-
-    def organizations(self) -> list[Record]:
-        spaces = [partition for table, partition in self.db.tables() if table == "organizations"]
-        return [self.organization(partition) for partition in spaces]
-
-    def create_organization(self, name: str) -> Record:
-        document = {"id": str(uuid4()), "name": name, "creditBalance": 0, "createdAt": milliseconds(self.now())}
-        self.put("organizations", document)
-        return document
+    # The store as a whole
 
     def signing_key(self) -> str:
         """Return the secret that presigned URLs are signed with: made once, the same for every worker."""
@@ -331,15 +369,20 @@ class Store:
         with self.db.transaction():
             current = self.influencer(organization, influencer_id)
             changed = change(current)
-            if changed != current:
-                self.put("influencers", changed)
-            return changed
+            return changed if changed == current else self._put_influencer(current, changed)
+
+    def _put_influencer(self, before: Record | None, after: Record) -> Record:
+        """Put an influencer in its place, and note in its history what is new about it."""
+        revised: Record = after | {"revision": (before or {}).get("revision", 0) + 1}
+        self.put("influencers", revised)
+        self.history.note(revised, before and audit_view(before), audit_view(revised), self.now())
+        return revised
 
     def _begin(self, organization: str, project_id: str, body: Record, references: list[Record]) -> Record:
         influencer_id = body.get("influencerId") or mint("inf")
         if self.tables.get("influencers", organization, influencer_id) is not None:
             raise Conflict("Influencer id is already taken.", subcode="ID_TAKEN", influencerId=influencer_id)
-        course = new_course(self.now_ms(), self.job_ms)
+        course = new_course(self.now_ms(), self.job_ms) | {"failure": self.job_failure}
         influencer = new_influencer(organization, project_id, influencer_id, body, course, self.now())
         job = {
             "jobId": mint("job"),
@@ -348,16 +391,16 @@ class Store:
             "influencerId": influencer_id,
             "course": course,
         }
-        self.put("influencers", influencer | {"referenceImages": references})
+        self._put_influencer(None, influencer | {"referenceImages": references})
         self.put("jobs", job)
         return job
 
     def _follow(self, job: Record, course: Record) -> None:
         """Put a job and its influencer on another course."""
-        influencer = self.tables.get("influencers", job["organizationId"], job["influencerId"])
         self.put("jobs", job | {"course": course})
+        influencer = self.tables.get("influencers", job["organizationId"], job["influencerId"])
         if influencer is not None:
-            self.put("influencers", influencer | {"course": course})
+            self._put_influencer(self._with_status(influencer), self._with_status(influencer | {"course": course}))
 
     def _page(self, organization: str, project: str, status: str | None, before: str | None, limit: int) -> Page:
         if status in ("pending", "training"):

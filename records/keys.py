@@ -74,6 +74,12 @@ def rotate_key(current: Mapping[str, Any], key: str, now: datetime) -> Record:
     return dict(current) | fresh | {"killSwitch": False, "revokedAt": None, "rotatedAt": milliseconds(now)}
 
 
+def key_documents(document: Record) -> list[tuple[str, Record]]:
+    """Return (table, document) of all that is kept of a key: itself, and how its organization finds it."""
+    known = {field: document[field] for field in ("apiKeyId", "organizationId", "publicId")}
+    return [("api_keys", document), ("api_key_ids", known)]
+
+
 def key_view(document: Mapping[str, Any]) -> Record:
     """Return what replies show of a key: nothing of its secret."""
     return {
@@ -163,6 +169,5 @@ class Keys:
             self._put(kill_key(key, self._tables.now()) | {"deleted": True})
 
     def _put(self, document: Record) -> None:
-        self._tables.put("api_keys", document)
-        known = {field: document[field] for field in ("apiKeyId", "organizationId", "publicId")}
-        self._tables.put("api_key_ids", known)
+        for table, part in key_documents(document):
+            self._tables.put(table, part)

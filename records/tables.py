@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -16,6 +16,8 @@ from records.jobs import end_ms, is_doomed
 Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
 
 EVERY, FINE, DOOMED, RUNNING = "", ":fine", ":doomed", ":running"
+
+ALL = "*"  # instead of an organization: what is set for every one that has nothing of its own
 
 _FAR_FUTURE_MS = 10**15
 
@@ -36,10 +38,12 @@ IDENTITIES: dict[str, Identity] = {
     "api_keys": lambda document: (document["publicId"], document["publicId"]),
     "api_key_ids": _of_organization("apiKeyId"),
     "idempotency": _of_organization("id"),
+    "history": _of_organization("id"),
+    "controls": lambda document: (document["id"], document["id"]),
     "rate_limits": lambda document: (document["id"], document["id"]),
     "secrets": lambda document: (document["id"], document["id"]),
 }
-NOT_EXPORTED = ("secrets", "rate_limits")
+NOT_EXPORTED = ("secrets", "rate_limits", "controls")
 
 
 def oldest_first(moment_ms: int, doc_id: str) -> str:
@@ -109,7 +113,8 @@ class Tables:
         return self.db.transaction()
 
     def get(self, table: str, partition: str, doc_id: str) -> Record | None:
-        return self.db.table(table, partition).find(canonical(doc_id))
+        document = self.db.read(table, partition, canonical(doc_id))
+        return None if document is None else cast(Record, orjson.loads(document))
 
     def put(self, table: str, document: Record) -> None:
         """Put a document in its place, whatever was there before."""

@@ -124,7 +124,7 @@ def picture(organization: str, asset_id: str, project: str = SPRING, **fields: A
 
 def new_organization(store: Store) -> str:
     """Return the id of a new organization."""
-    return str(store.create_organization(f"Organization {uuid4()}")["id"])
+    return str(store.organizations.create(f"Organization {uuid4()}")["id"])
 
 
 def key_of(store: Store, organization: str, *scopes: str) -> dict[str, str]:

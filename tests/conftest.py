@@ -55,7 +55,7 @@ def store(rooms: Rooms) -> Store:
 @pytest.fixture
 def organization(store: Store) -> str:
     """Return the id of the seed's organization."""
-    return str(store.organizations()[0]["id"])
+    return str(store.organizations.all()[0]["id"])
 
 
 @pytest.fixture

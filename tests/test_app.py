@@ -402,6 +402,7 @@ def test_a_deleted_influencer_stays_in_the_store_with_who_when_and_why(demo, sto
         "is_archived": True,
         "attributes": {"deletion": {"reason": reason, "apiKeyId": key_id, "deletedAt": NOW}},
         "updatedAt": kept["updatedAt"],
+        "revision": 1,
     }
 
 

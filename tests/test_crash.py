@@ -139,7 +139,7 @@ def writers(folder: Path) -> list[Writer]:
     """Writers of a new store, each with influencers of its own."""
     writers = [Writer(f"writer{number}") for number in range(WRITERS)]
     with seeded(folder) as store, store.db.transaction():
-        ava = store.influencer(store.organizations()[0]["id"], AVA)
+        ava = store.influencer(store.organizations.all()[0]["id"], AVA)
         for influencer in (influencer for writer in writers for influencer in writer.influencers):
             changes = {"influencerId": influencer, "name": "0", "vibe": "0", "referenceImages": []}
             store.put("influencers", ava | changes)
@@ -163,7 +163,7 @@ def load(server: Server, work: Iterable[Callable[[Server], None]]) -> Iterator[N
 def check(folder: Path, writers: list[Writer]) -> None:
     """Open the store as a new process would and compare it with what the writers were told."""
     with opened(folder) as store:
-        found = {doc.doc_id: state_of(doc) for doc in store.db.table("influencers", store.organizations()[0]["id"])}
+        found = {doc.doc_id: state_of(doc) for doc in store.db.table("influencers", store.organizations.all()[0]["id"])}
     for writer in writers:
         writer.compare(found)
 

@@ -18,7 +18,11 @@ from store import Store
 from web.errors import STATUS, STATUS_OF_CODE, Refusal
 
 ROOT = Path(__file__).parent.parent
-SOURCE = [path for folder in (".", "engines", "media", "records", "web") for path in ROOT.joinpath(folder).glob("*.py")]
+SOURCE = [
+    path
+    for folder in (".", "control", "engines", "media", "records", "web")
+    for path in ROOT.joinpath(folder).glob("*.py")
+]
 ERRORS = [*StoreError.__subclasses__(), *Refusal.__subclasses__()]
 
 
@@ -47,9 +51,8 @@ class Service:
         return (client or self.client()).patch(AVA_PATH, json={"vibe": "x"} if body is None else body, headers=headers)
 
     def failing(self, failure: Exception):
-        store = FailingStore(self.store.db, self.store.now)
-        store.failure = failure
-        return self.patch(client=self.client(store))
+        kind = type("Failing", (FailingStore,), {"failure": failure})
+        return self.patch(client=self.client(kind(self.store.db, self.store.now)))
 
     def limited(self, key):
         client = self.client(rate_limits=True)
@@ -72,7 +75,7 @@ class Service:
 
     @property
     def organization(self):
-        return self.store.organizations()[0]["id"]
+        return self.store.organizations.all()[0]["id"]
 
 
 # A request for each code.

@@ -96,7 +96,7 @@ def test_an_old_store_is_repaired_and_then_upgraded(old, settings, lost):
     assert run(settings.data, "flask", "store", "repair").returncode == 0
     rooms = open_rooms(settings)
     try:
-        assert rooms.store.influencer(rooms.store.organizations()[0]["id"], AVA)["place"]
+        assert rooms.store.influencer(rooms.store.organizations.all()[0]["id"], AVA)["place"]
     finally:
         rooms.store.db.close()
     assert format_of(old) == FORMAT

@@ -438,7 +438,7 @@ class InfluencerModel:
         """Let the job fail at its end, as no request can; not one that has ended, for that would be a new past."""
         if row["canceled"] or self.store.now_ms() - row["born_ms"] >= JOB_MS:
             return
-        document = self.store.influencer(self.store.organizations()[0]["id"], row["id"])
+        document = self.store.influencer(self.store.organizations.all()[0]["id"], row["id"])
         failure = {"code": "TRAINING_FAILED", "message": "Made up."}
         self.store.put("influencers", document | {"course": document["course"] | {"failure": failure}})
         row["doomed"] = True
@@ -595,7 +595,7 @@ def test_one_whose_job_is_to_fail_looks_well_until_it_does(service):
 
 def test_documents_without_a_job_are_listed_by_the_status_they_have(service):
     store, _, shop = service
-    organization = store.organizations()[0]["id"]
+    organization = store.organizations.all()[0]["id"]
     for status in ("ready", "failed"):
         store.put("influencers", living(organization, f"inf_{status}", "shelf", status=status))
 

@@ -40,7 +40,7 @@ def clients(server: Server) -> Callable[[int], list[httpx.Client]]:
 
 def add_assets(store: Store) -> None:
     """Put ASSETS beside the seed's, in the project of AVA."""
-    organization = store.organizations()[0]["id"]
+    organization = store.organizations.all()[0]["id"]
     project = store.influencer(organization, AVA)["projectId"]
     with store.db.transaction():
         for asset_id in ASSETS:
@@ -100,7 +100,7 @@ def test_patches_of_different_fields_at_once_all_stay(clients):
 
 def test_what_one_worker_acknowledged_every_process_reads_at_once(clients, folder):
     with opened(folder) as store:
-        organization = store.organizations()[0]["id"]
+        organization = store.organizations.all()[0]["id"]
         crowd = clients(2)
         for number in range(100):
             told = crowd[number % 2].patch(AVA_PATH, json={"name": f"Ava {number}"}).content

@@ -96,7 +96,7 @@ def path_of(operation, ids):
 
 
 def body_of(operation, things):
-    return BODIES[operation.name](things)[0] if operation.changes else None
+    return BODIES[operation.handler.__name__](things)[0] if operation.changes else None
 
 
 def send(client, operation, ids, body=None, headers=DEMO):
@@ -141,7 +141,7 @@ def foreign(store, rooms, stranger) -> Things:
 
 
 def test_every_operation_that_changes_something_has_its_bodies_here():
-    assert set(BODIES) == {operation.name for operation in operations if operation.changes}
+    assert set(BODIES) == {operation.handler.__name__ for operation in operations if operation.changes}
 
 
 def test_every_id_in_a_path_is_one_of_the_things_here():
@@ -165,7 +165,7 @@ READS = {"whoami", "get_influencer", "list_influencers", "get_job", "list_projec
 
 @every
 def test_every_response_tells_its_endpoint_class(client, things, operation):
-    name = operation.name
+    name = operation.handler.__name__
     expected = "long-running" if name in LONG_RUNNING else "read-light" if name in READS else "write-light"
 
     for headers in ({}, DEMO):
@@ -436,7 +436,7 @@ def test_a_bad_idempotency_key_is_refused(client, journal, things, operation, ke
 
 
 def test_only_a_new_secret_is_not_replayed():
-    assert [operation.name for operation in operations if operation.secret] == ["rotate_key"]
+    assert [operation.handler.__name__ for operation in operations if operation.secret] == ["rotate_key"]
 
 
 @every_change
@@ -460,7 +460,7 @@ def test_a_repeated_request_acts_once_and_gets_the_first_reply(client, journal, 
 
 @every_change
 def test_another_body_under_the_same_key_is_a_conflict(client, journal, things, operation):
-    body, other = BODIES[operation.name](things)
+    body, other = BODIES[operation.handler.__name__](things)
     send(client, operation, things, body, once())
     is_unchanged = unchanged(journal)
 

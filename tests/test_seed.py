@@ -130,7 +130,7 @@ def test_of_two_that_both_found_the_store_empty_only_the_first_plants(settings, 
 def test_two_processes_at_once_seed_once(settings, journal):
     def work(say):
         rooms = open_rooms(settings)
-        (organization,) = rooms.store.organizations()
+        (organization,) = rooms.store.organizations.all()
         say(rooms.store.influencer(organization["id"], AVA)["name"])
 
     children = [Child(work) for _ in range(2)]
@@ -185,7 +185,10 @@ def test_a_seed_may_leave_out_what_has_a_default(empty, planted):
         "token": kim["token"],
         "place": kim["place"],
     }
-    assert store.organization("org") == ORGANIZATION | {"creditBalance": 0, "createdAt": "2026-04-18T09:18:44.120Z"}
+    assert store.organizations.get("org") == ORGANIZATION | {
+        "creditBalance": 0,
+        "createdAt": "2026-04-18T09:18:44.120Z",
+    }
 
 
 def test_a_picture_beside_the_seed_becomes_an_asset_that_is_served(empty, planted, tmp_path):

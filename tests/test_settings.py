@@ -27,10 +27,17 @@ GOOD = [
     ("STANDIN_SYNC", "never", "sync", False),
     ("STANDIN_LOG", "plain", "log", "plain"),
     ("STANDIN_LOG", "json", "log", "json"),
+    ("STANDIN_CONTROL", "loopback", "control", "loopback"),
+    ("STANDIN_CONTROL", "off", "control", "off"),
+    ("STANDIN_CONTROL", "a-token_of-16-chr", "control", "a-token_of-16-chr"),
+    ("STANDIN_CONSOLE", "on", "console", "on"),
+    ("STANDIN_CONSOLE", "off", "console", "off"),
+    ("STANDIN_CONSOLE", "read-only", "console", "read-only"),
     ("STANDIN_ALLOW_DEMO_KEY", "1", "allow_demo_key", True),
     ("STANDIN_ALLOW_DEMO_KEY", "0", "allow_demo_key", False),
 ]
 A_URL = "a URL like https://stand-in.example"
+A_TOKEN = "'loopback', 'off', or a token of 16 or more letters, digits, '-' and '_'"
 A_SEED = "'none' or the path of a file"
 BAD = [
     ("STANDIN_DATA", "", "a folder"),
@@ -58,6 +65,8 @@ BAD = [
     ],
     *[("STANDIN_SYNC", text, "'always' or 'never'") for text in ("", "1", "Always", "sometimes")],
     *[("STANDIN_LOG", text, "'plain' or 'json'") for text in ("", "JSON", "xml", "plain ")],
+    *[("STANDIN_CONTROL", text, A_TOKEN) for text in ("", "on", "Off", "fifteen-letters", "a b c d e f g h i j k")],
+    *[("STANDIN_CONSOLE", text, "'on' or 'read-only' or 'off'") for text in ("", "readonly", "1")],
     *[("STANDIN_ALLOW_DEMO_KEY", text, "'0' or '1'") for text in ("", "2", "true", "yes", " 1")],
 ]
 
@@ -72,6 +81,8 @@ def test_without_any_setting_all_have_their_defaults():
         max_upload_bytes=52_428_800,
         sync=True,
         log="plain",
+        control="loopback",
+        console="on",
         allow_demo_key=False,
     )
     assert SEED.is_file()
@@ -102,7 +113,8 @@ def test_a_bad_value_is_refused_with_the_setting_what_it_takes_and_what_it_got(n
     with pytest.raises(StartError) as refused:
         read_settings({name: text})
 
-    assert str(refused.value) == f"{name} must be {wanted}, not {text!r}."
+    told = "" if name == "STANDIN_CONTROL" else f", not {text!r}"  # what may be a token is not said again
+    assert str(refused.value) == f"{name} must be {wanted}{told}."
 
 
 @pytest.mark.parametrize(

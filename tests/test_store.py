@@ -269,7 +269,7 @@ def test_a_put_document_is_exactly_what_is_found(store):
         (lambda store, organization: store.delete_influencer(organization, "x", None, "k"), "Influencer not found."),
         (lambda store, organization: store.attach_reference_images(organization, "x", []), "Influencer not found."),
         (lambda store, organization: store.assets.get(organization, AVA), "Not found."),
-        (lambda store, organization: store.organization("nowhere"), "Organization not found."),
+        (lambda store, organization: store.organizations.get("nowhere"), "Organization not found."),
         (lambda store, organization: store.keys.create("nowhere", [], "A key"), "Organization not found."),
         (lambda store, organization: store.keys.delete_public("NOBODYSKEY000000"), "There is no key NOBODYSKEY000000."),
     ],

@@ -703,7 +703,7 @@ def test_every_response_has_a_request_id_and_its_endpoint_class(demo, app, rooms
 
 
 def picture_url(rooms):
-    (organization,) = rooms.store.organizations()
+    (organization,) = rooms.store.organizations.all()
     return rooms.store.assets.get(organization["id"], AVA_PICTURES[0])["path"]
 
 

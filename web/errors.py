@@ -15,6 +15,8 @@ class Refusal(Exception):
 
     code = "INTERNAL"
     message = "Internal error."
+    limits: list[tuple[str, str]] | None = None  # the headers of the rate limit that was hit
+    retry_after: int | None = None  # whole seconds until it is worth trying again
 
     def __init__(self, message: str | None = None, **details: Any) -> None:
         super().__init__(message or self.message)
@@ -49,8 +51,6 @@ class TooLarge(Refusal):
 
 
 class RateLimited(Refusal):
-    """`limits` are the headers of the limit that was hit, `retry_after` whole seconds until it lets through again."""
-
     code = "RATE_LIMITED"
     message = "Too many requests."
 
@@ -80,8 +80,20 @@ STATUS_OF_CODE = {
     "KILL_SWITCH": 503,
     "UNAVAILABLE": 503,
 }
+UNAVAILABLE = "The store is unavailable; nothing was changed."
 _KINDS: list[type[Refusal] | type[StoreError]] = [*Refusal.__subclasses__(), *StoreError.__subclasses__()]
 STATUS: dict[type[Exception], int] = {kind: STATUS_OF_CODE[kind.code] for kind in _KINDS} | {EngineError: 503}
+
+# What is said when there is nothing more to say.
+MESSAGES: dict[str, str] = {
+    "NOT_FOUND": "Not found.",
+    "METHOD_NOT_ALLOWED": "Method not allowed.",
+    "CONFLICT": "Conflict.",
+    "IDEMPOTENCY_CONFLICT": "Idempotency-Key was used with a different body.",
+    "RANGE_NOT_SATISFIABLE": "The file has no such part.",
+    "INTERNAL": "Internal error.",
+    "UNAVAILABLE": UNAVAILABLE,
+} | {kind.code: kind.message for kind in Refusal.__subclasses__()}
 
 
 def envelope(code: str, message: str, request_id: str, details: dict[str, Any] | None = None) -> bytes:
@@ -90,18 +102,19 @@ def envelope(code: str, message: str, request_id: str, details: dict[str, Any] |
     return orjson.dumps({"error": error | ({"details": details} if details else {})})
 
 
-_OF_HTTP: dict[int, tuple[str, str]] = {
-    404: ("NOT_FOUND", "Not found."),
-    405: ("METHOD_NOT_ALLOWED", "Method not allowed."),
-    413: ("PAYLOAD_TOO_LARGE", "Request body is too large."),
-    416: ("RANGE_NOT_SATISFIABLE", "The file has no such part."),
-    500: ("INTERNAL", "Internal error."),
+_OF_HTTP = {
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "PAYLOAD_TOO_LARGE",
+    416: "RANGE_NOT_SATISFIABLE",
+    500: "INTERNAL",
 }
 
 
 def http_refusal(status: int, request_id: str) -> tuple[int, bytes]:
     """Return (status, body) for what the HTTP layer itself refuses; what the contract does not know is a 422."""
-    code, message = _OF_HTTP.get(status, ("VALIDATION", "Invalid request."))
+    code = _OF_HTTP.get(status, "VALIDATION")
+    message = "Invalid request." if code == "VALIDATION" else MESSAGES[code]
     details: dict[str, Any] = {"maxBytes": MAX_BODY_BYTES} if code == "PAYLOAD_TOO_LARGE" else {}
     if code == "VALIDATION":
         details = {"fieldErrors": {}, "formErrors": ["The request is not valid HTTP"]}
@@ -111,5 +124,5 @@ def http_refusal(status: int, request_id: str) -> tuple[int, bytes]:
 def refusal(error: StoreError | Refusal | EngineError, request_id: str) -> tuple[int, bytes]:
     """Return (status, body) for an error raised on purpose."""
     if isinstance(error, EngineError):
-        return 503, envelope("UNAVAILABLE", "The store is unavailable; nothing was changed.", request_id)
-    return STATUS[type(error)], envelope(error.code, str(error), request_id, error.details)
+        return 503, envelope("UNAVAILABLE", UNAVAILABLE, request_id)
+    return STATUS_OF_CODE[error.code], envelope(error.code, str(error), request_id, error.details)

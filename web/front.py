@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ulid import ULID
 
 from web.access_log import Line
+from web.hangup import cut_short
+from web.redaction import redacted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -21,18 +23,47 @@ EXPOSED_HEADERS = (
 _ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]
 _KEY = "standin.exchange"
 
+Record = Callable[[Line, "Exchange", "WSGIEnvironment"], None]
+
+
+NOTHING = -1  # of a response: not even its status line
+
 
 class Exchange:
-    """What is known of a request and its response beside their content; the app fills in what it finds out."""
+    """What is known of a request and its response; the app fills in what it finds out.
 
-    __slots__ = ("endpoint_class", "key_id", "limits", "request_id", "status")
+    `key_id` is the public part of the key, `cut` how much of the body is sent before hanging up, None for all of it.
+    """
+
+    __slots__ = (
+        "cut",
+        "endpoint_class",
+        "fault",
+        "is_logged",
+        "key_id",
+        "limits",
+        "operation",
+        "organization",
+        "received",
+        "replayed",
+        "request_id",
+        "sent",
+        "status",
+    )
 
     def __init__(self, method: str) -> None:
         self.request_id = f"req_{ULID()}"
         self.endpoint_class = class_of_method(method)
-        self.key_id: str | None = None
         self.status = 500
         self.limits: list[tuple[str, str]] = []
+        self.cut: int | None = None
+        self.is_logged = True
+        self.operation: str | None = None
+        self.organization: str | None = None
+        self.key_id: str | None = None
+        self.fault: str | None = None
+        self.received = self.sent = b""
+        self.replayed = False
 
     def headers(self, path: str) -> list[tuple[str, str]]:
         own = [("X-Request-Id", self.request_id), ("X-RateLimit-Endpoint-Class", self.endpoint_class)]
@@ -43,8 +74,8 @@ class Exchange:
 class Front:
     """WSGI middleware, not hooks of Flask: those cost a fifth of a request in look-ups of the current one."""
 
-    def __init__(self, app: "WSGIApplication", log: Callable[[Line], None]) -> None:
-        self._app, self._log = app, log
+    def __init__(self, app: "WSGIApplication", log: Callable[[Line], None], record: Record) -> None:
+        self._app, self._log, self._record = app, log, record
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.perf_counter()
@@ -56,12 +87,16 @@ class Front:
             return start_response(status, headers + exchange.headers(path), *exc_info)
 
         try:
-            return self._app(environ, start)
+            body = self._app(environ, start)
+            return body if exchange.cut is None else cut_short(body, exchange.cut, environ)
         finally:
             took_ms = (time.perf_counter() - started) * 1000
-            now = datetime.now(UTC)
-            sent = path.encode("latin-1").decode(errors="replace")  # what WSGI hands over is bytes in a string
-            self._log(Line(now, exchange.request_id, exchange.key_id, method, sent, exchange.status, took_ms))
+            asked = redacted(path.encode("latin-1").decode(errors="replace"))  # WSGI hands over bytes in a string
+            line = Line(
+                datetime.now(UTC), exchange.request_id, exchange.key_id, method, asked, exchange.status, took_ms
+            )
+            self._log(line)
+            self._record(line, exchange, environ)
 
 
 def exchange_of(environ: "WSGIEnvironment") -> Exchange:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from functools import partial
 from typing import cast
 
@@ -12,13 +11,18 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.local import LocalProxy
 
 from engines.errors import EngineError
+from engines.table import Record
 from records.errors import StoreError
+from records.faults import Asked
+from records.history import Author
 from records.idempotency import Outcome
 from settings import Settings
 from start import Rooms
 from web.bodies import whole_body
-from web.errors import RateLimited, Refusal, http_refusal, refusal
-from web.front import exchange_of, is_api
+from web.errors import Refusal, http_refusal, refusal
+from web.faults import preferred, under
+from web.front import Exchange, exchange_of, is_api
+from web.guard import is_open
 from web.keys import refuse_demo_key_abroad
 from web.limits import Limits
 from web.operations import Operation, Request, check_key, perform
@@ -35,23 +39,68 @@ def serve_operation(operation: Operation, rooms: Rooms, limits: Limits, **ids: s
     """Answer a request for an operation. Raises Refusal, StoreError, EngineError, HTTPException."""
     asked = cast(LocalProxy[FlaskRequest], request)._get_current_object()  # each look-up through the proxy costs
     exchange = exchange_of(asked.environ)
-    exchange.endpoint_class = operation.endpoint_class
+    exchange.operation, exchange.endpoint_class = operation.name, operation.endpoint_class
     call = Request(
         exchange.request_id,
         asked.method,
         asked.path,
         cast(Mapping[str, str], asked.headers),
         lambda: asked.args,
-        partial(whole_body, asked),
-        _base_url(rooms.settings),
+        partial(_take_body, asked, exchange),
+        base_url(rooms.settings),
     )
-    with nullcontext() if operation.changes else rooms.store.db.reading():
+    with rooms.store.db.reading():
         key = check_key(call, rooms.store)
         refuse_demo_key_abroad(key, asked.environ["SERVER_NAME"], rooms.settings)
-        exchange.key_id = key["publicId"]
-        exchange.limits = limits(key, operation.endpoint_class)
-        response = _answer(perform(operation, call, rooms, key, ids))
+        own_rooms, fault = _receive(operation, call, rooms, key, exchange)
+        exchange.limits = limits(own_rooms.store, key, operation.endpoint_class)
+        act = partial(_act, operation, call, own_rooms, key, ids, asked)
+        if fault is None and not operation.changes:
+            return act()
+    return act() if fault is None else under(fault, exchange, operation.scope, act)
+
+
+def _receive(
+    operation: Operation, call: Request, rooms: Rooms, key: Record, exchange: Exchange
+) -> tuple[Rooms, Record | None]:
+    """Return the rooms as the caller meets them, and the fault that this request falls under, if any."""
+    organization = key["organizationId"]
+    exchange.key_id, exchange.organization = key["publicId"], organization
+    store = rooms.store.within(organization, Author(key["apiKeyId"], call.request_id, operation.name))
+    exchange.is_logged = store.in_force.is_logged
+    fault = _preferred(call, rooms.settings)
+    if fault is None and store.in_force.has_faults:
+        fault = store.faults.take(organization, _asked(operation, call, key))
+    if fault is None:
+        return rooms._replace(store=store), None
+    exchange.fault = fault["id"]
+    store.job_failure = fault["answer"].get("failJob")
+    return rooms._replace(store=store), fault["answer"]
+
+
+def _asked(operation: Operation, call: Request, key: Record) -> Asked:
+    return Asked(operation.name, call.method, call.path, (key["apiKeyId"], key["publicId"]))
+
+
+def _preferred(call: Request, settings: Settings) -> Record | None:
+    """Return the fault that the request itself asks for, where who may ask for one is let in."""
+    header = call.headers.get("Prefer")
+    if header is None or not is_open(request.environ, settings):
+        return None
+    answer = preferred(header)
+    return {"id": "prefer", "answer": answer} if answer else None
+
+
+def _act(
+    operation: Operation, call: Request, rooms: Rooms, key: Record, ids: Mapping[str, str], asked: FlaskRequest
+) -> Response:
+    response = answer(perform(operation, call, rooms, key, ids))
     return _tagged(response, asked) if operation.tagged else response
+
+
+def _take_body(asked: FlaskRequest, exchange: Exchange) -> bytes:
+    exchange.received = whole_body(asked)
+    return exchange.received
 
 
 def _tagged(response: Response, asked: FlaskRequest) -> Response:
@@ -60,7 +109,7 @@ def _tagged(response: Response, asked: FlaskRequest) -> Response:
     return cast(Response, response.make_conditional(asked))
 
 
-def _base_url(settings: Settings) -> Callable[[], str]:
+def base_url(settings: Settings) -> Callable[[], str]:
     return lambda: settings.public_url or _own_url()
 
 
@@ -68,12 +117,16 @@ def _own_url() -> str:
     """Return what the client called us by, or our own address when that is no host."""
     if request.host:
         return request.host_url.rstrip("/")
-    return f"{request.scheme}://{request.environ['SERVER_NAME']}:{request.environ['SERVER_PORT']}"
+    name, port = request.environ["SERVER_NAME"], request.environ["SERVER_PORT"]
+    return f"{request.scheme}://[{name}]:{port}" if ":" in name else f"{request.scheme}://{name}:{port}"
 
 
-def _answer(outcome: Outcome) -> Response:
+def answer(outcome: Outcome) -> Response:
+    exchange = exchange_of(request.environ)
+    exchange.sent = outcome.body
     response = Response(outcome.body, outcome.status, mimetype="application/json")
     if outcome.replayed:
+        exchange.replayed = True
         response.headers["Idempotent-Replayed"] = "true"
     return response
 
@@ -89,10 +142,11 @@ def _refused(error: StoreError | Refusal | EngineError) -> Response:
     exchange = exchange_of(request.environ)
     if isinstance(error, EngineError):
         logger.error("%s: %s", exchange.request_id, error)
-    response = _answer(Outcome(*refusal(error, exchange.request_id)))
-    if isinstance(error, RateLimited):
-        exchange.limits = error.limits
-        response.headers["Retry-After"] = str(error.retry_after)
+    response = answer(Outcome(*refusal(error, exchange.request_id)))
+    if isinstance(error, Refusal):
+        exchange.limits = error.limits or exchange.limits
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
@@ -101,8 +155,9 @@ def _refused_by_http(error: HTTPException) -> Response:
     if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and is_api(request.path):
         return _preflight(error.valid_methods or ())
     response = cast(Response, error.get_response())
-    response.status_code, body = http_refusal(error.code or 500, exchange_of(request.environ).request_id)
-    response.set_data(body)
+    exchange = exchange_of(request.environ)
+    response.status_code, exchange.sent = http_refusal(error.code or 500, exchange.request_id)
+    response.set_data(exchange.sent)
     response.mimetype = "application/json"
     return response
 
@@ -125,4 +180,4 @@ def _preflight(methods: Iterable[str]) -> Response:
 def _crashed(error: Exception) -> Response:
     request_id = exchange_of(request.environ).request_id
     logger.error("%s crashed", request_id, exc_info=error)
-    return _answer(Outcome(*http_refusal(500, request_id)))
+    return answer(Outcome(*http_refusal(500, request_id)))

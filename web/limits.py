@@ -15,11 +15,12 @@ from limits.strategies import FixedWindowRateLimiter
 from engines.errors import EngineError
 from engines.table import Record
 from records.tables import Tables
-from start import Rooms
+from settings import Settings
+from store import Store
 from web.errors import RateLimited
 
 Headers = list[tuple[str, str]]
-Limits = Callable[[Record, str], Headers]
+Limits = Callable[[Store, Record, str], Headers]
 
 PER_MINUTE: dict[str, dict[str, int]] = {
     "standard": {"read-light": 120, "write-light": 60, "long-running": 20},
@@ -29,20 +30,20 @@ PER_MINUTE: dict[str, dict[str, int]] = {
 WRITES_PER_DAY: dict[str, int] = {"standard": 10_000, "pilot": 100_000, "partner": 500_000}
 
 
-def rate_limits(rooms: Rooms) -> Limits:
+def rate_limits(settings: Settings) -> Limits:
     """Return what counts a request and returns the headers that tell what is left, or raises RateLimited."""
-    if not rooms.settings.rate_limits:
-        return lambda _key, _endpoint_class: []
-    limiter = FixedWindowRateLimiter(TableStorage(rooms.store.tables))
+    if not settings.rate_limits:
+        return lambda _store, _key, _endpoint_class: []
 
-    def count(key: Record, endpoint_class: str) -> Headers:
+    def count(store: Store, key: Record, endpoint_class: str) -> Headers:
+        limiter = FixedWindowRateLimiter(TableStorage(store.tables))  # its own, for it goes by the caller's clock
         windows: list[tuple[int, Headers]] = []
         for item in items_for(key["rateLimitTier"], endpoint_class):
             allowed = limiter.hit(item, key["apiKeyId"], endpoint_class)
             reset, left = limiter.get_window_stats(item, key["apiKeyId"], endpoint_class)
             told = _headers(item, left, reset)
             if not allowed:
-                raise RateLimited(endpoint_class, told, max(1, math.ceil(reset - rooms.store.now().timestamp())))
+                raise RateLimited(endpoint_class, told, max(1, math.ceil(reset - store.now().timestamp())))
             windows.append((left, told))
         return min(windows, key=itemgetter(0))[1]  # the one that will stop the client first
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
@@ -65,9 +66,11 @@ class Operation:
     tagged: bool
     secret: bool
 
-    @property
+    @cached_property
     def name(self) -> str:
-        return self.handler.__name__
+        """Return `patchInfluencer` of the handler patch_influencer: what the operation is called to the outside."""
+        first, *rest = self.handler.__name__.split("_")
+        return first + "".join(word.capitalize() for word in rest)
 
     @property
     def changes(self) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 from typing import Any
 
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
@@ -28,10 +29,14 @@ class Worker(ThreadWorker):
         with contextlib.suppress(OSError):
             client.sendall(raw_refusal(exc, request_id))
 
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        """Serve a request, but wait only so long for each piece of its body: the thread is one of four."""
-        conn.sock.settimeout(PATIENCE_SECONDS)
-        return super().handle_request(req, conn)
+    def handle(self, conn: Any) -> Any:
+        """Serve a connection, but wait only so long for each piece of a request: the thread is one of four."""
+        if not conn.initialized:
+            # By the kernel: what Python itself waits, gunicorn sets anew.
+            patience = struct.pack("ll", int(PATIENCE_SECONDS), int(PATIENCE_SECONDS % 1 * 1e6))
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+        return super().handle(conn)
 
 
 def raw_refusal(error: ParseException, request_id: str) -> bytes:

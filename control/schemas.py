@@ -1,0 +1,199 @@
+"""What may be said to the control plane; as strict as the API's own schemas, and made of the same fields."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from isodate import ISO8601Error, parse_duration
+from marshmallow import ValidationError, post_load, validates_schema
+from marshmallow.fields import Field
+
+from records.keys import SCOPES
+from records.times import epoch_milliseconds
+from schemas import Array, Choice, Matching, Metadata, Object, Query, QueryNumber, Strict, Text, Whole, wrong_type
+from web.errors import STATUS_OF_CODE
+from web.faults import MOST_DELAY_MS
+from web.limits import PER_MINUTE
+from web.request_log import MOST_ENTRIES
+
+_SNAPSHOT = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Flag(Field[bool]):
+    """True, or absent."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value is not True:
+            raise ValidationError("Must be true, or absent" if value is False else wrong_type("boolean", value))
+        return value
+
+
+class YesOrNo(Field[bool]):
+    """True or false."""
+
+    default_error_messages = {"required": "Required", "null": "Expected boolean, received null"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(wrong_type("boolean", value))
+        return value
+
+
+class Instant(Text):
+    """A moment with its offset from UTC, as 2026-04-18T09:18:44Z; becomes milliseconds since 1970."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is None:
+                raise ValueError
+            return max(0, epoch_milliseconds(moment.astimezone(UTC)))
+        except (ValueError, OverflowError) as error:
+            raise ValidationError("Invalid instant: say 2026-04-18T09:18:44Z") from error
+
+
+class Duration(Text):
+    """An ISO 8601 duration of weeks, days, hours, minutes and seconds, maybe negative; becomes milliseconds."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            duration = parse_duration(text)
+            if not isinstance(duration, timedelta):  # months and years are not the same every time
+                raise ValueError
+            return duration // _MILLISECOND
+        except (ISO8601Error, ValueError, OverflowError) as error:
+            raise ValidationError("Invalid duration: say PT15M, P1D or -PT1H") from error
+
+
+class Reset(Strict):
+    """reset: to the seed (the default, where there is one) or to nothing."""
+
+    to = Choice("seed", "empty")
+
+
+class SnapshotCreate(Strict):
+    """snapshots: under which name."""
+
+    name = Matching(_SNAPSHOT.fullmatch, "Invalid name", required=True)
+
+
+class OrganizationCreate(Strict):
+    """organizations: all optional."""
+
+    name = Text(least=1, most=128)
+    scopes = Array(Choice(*SCOPES, "*"), most=20)
+    rateLimitTier = Choice(*PER_MINUTE)
+
+
+class KeyCreate(OrganizationCreate):
+    """keys of an organization: all optional."""
+
+
+class ClockSetting(Strict):
+    """clock: a mode with what belongs to it, or by how much to advance; for one organization or for all."""
+
+    mode = Choice("real", "frozen", "offset")
+    at = Instant()
+    offset = Duration()
+    advance = Duration()
+    organizationId = Text()
+
+    @validates_schema
+    def _one_of_two(self, data: Mapping[str, Any], **_: Any) -> None:
+        if ("mode" in data) == ("advance" in data):
+            raise ValidationError("Exactly one of mode and advance is required")
+
+    @validates_schema
+    def _belongs(self, data: Mapping[str, Any], **_: Any) -> None:
+        mode = data.get("mode")
+        if "at" in data and mode != "frozen":
+            raise ValidationError("Only with mode frozen", "at")
+        if ("offset" in data) != (mode == "offset"):
+            raise ValidationError("Required with mode offset, and only with it", "offset")
+
+
+class LogSetting(Strict):
+    """requests: whether they are logged, for one organization or for all."""
+
+    enabled = YesOrNo(required=True)
+    organizationId = Text()
+
+
+class Match(Strict):
+    """Which requests a fault is for; what is not said may be anything."""
+
+    operation = Text()
+    method = Choice("GET", "POST", "PATCH", "DELETE")
+    path = Text(least=1, most=512)
+    keyId = Text()
+
+    @validates_schema
+    def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:
+        if "operation" in data and ("method" in data or "path" in data):
+            raise ValidationError("Either operation, or method and path")
+
+
+class JobFailure(Strict):
+    """With what a job fails."""
+
+    code = Text(least=1, most=128, required=True)
+    message = Text(least=1, most=1024, required=True)
+
+
+_KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob")
+
+
+class Answer(Strict):
+    """What goes wrong: one thing of these, late or not; or only late."""
+
+    code = Choice(*STATUS_OF_CODE)
+    message = Text(least=1, most=1024)
+    details = Metadata(most=8192)
+    retryAfter = Whole(most=86_400)
+    delayMs = Whole(most=MOST_DELAY_MS)
+    dropConnection = Flag()
+    truncateBody = Whole(most=1 << 30)
+    loseReplyAfterEffect = Flag()
+    failJob = Object(JobFailure)
+
+    @validates_schema
+    def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:
+        kinds = [kind for kind in _KINDS if kind in data]
+        if len(kinds) > 1 or not (kinds or "delayMs" in data):
+            raise ValidationError(f"Exactly one of {', '.join(_KINDS)}; or delayMs alone")
+        for name in ("message", "details", "retryAfter"):
+            if name in data and "code" not in data:
+                raise ValidationError("Only with code", name)
+
+
+class FaultCreate(Strict):
+    """faults: what goes wrong, for which requests, how often, in one organization or in all."""
+
+    match = Object(Match)
+    times = Whole(least=1, most=1_000_000)
+    answer = Object(Answer, required=True)
+    organizationId = Text()
+
+    @post_load
+    def _any(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {"match": {}} | data
+
+
+class ScopeQuery(Query):
+    """Of which organization; of all when none is said."""
+
+    organizationId = Text()
+
+
+class RequestQuery(ScopeQuery):
+    """Which entries of the request log, and how many."""
+
+    operation = Text()
+    status = QueryNumber(least=100, most=599)
+    keyId = Text()
+    idempotencyKey = Text()
+    limit = QueryNumber(least=1, most=MOST_ENTRIES, load_default=100)

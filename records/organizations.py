@@ -1,0 +1,55 @@
+"""Organizations: whose everything is. What belongs to one is never seen by another."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from engines.table import Record
+from records.errors import NotFound
+from records.tables import Tables
+from records.times import milliseconds
+
+
+def organization_view(document: Mapping[str, Any]) -> Record:
+    """Return an organization as the control plane shows it."""
+    return {"organizationId": document["id"], "name": document["name"], "createdAt": document["createdAt"]}
+
+
+class Organizations:
+    """All organizations."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def get(self, organization: str) -> Record:
+        """Return an organization's document. Raises NotFound."""
+        document = self._tables.get("organizations", organization, organization)
+        if document is None:
+            raise NotFound("Organization not found.")
+        return document
+
+    def all(self) -> list[Record]:
+        spaces = [partition for table, partition in self._tables.db.tables() if table == "organizations"]
+        return [self.get(partition) for partition in spaces]
+
+    def create(self, name: str) -> Record:
+        now = milliseconds(self._tables.now())
+        document = {"id": str(uuid4()), "name": name, "creditBalance": 0, "createdAt": now}
+        self._tables.put("organizations", document)
+        return document
+
+    def drop(self, organization: str) -> None:
+        """Remove an organization and everything of it, its keys included. Raises NotFound."""
+        with self._tables.transaction():
+            self.get(organization)
+            for key in self._tables.db.table("api_key_ids", organization):
+                self._tables.drop("api_keys", key["publicId"], key["publicId"])
+                self._drop_where("rate_limits", key["apiKeyId"])
+            for table, partition in self._tables.db.tables():
+                if partition == organization:
+                    self._tables.db.table(table, partition).truncate()
+
+    def _drop_where(self, table: str, in_partition: str) -> None:
+        for name, partition in self._tables.db.tables():
+            if name == table and in_partition in partition:
+                self._tables.db.table(name, partition).truncate()
