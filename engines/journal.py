@@ -109,6 +109,15 @@ class Journal:
             return self._view().directory.ids(table, partition)
         return changes.ids(table, partition, self._replica.directory.ids(table, partition))
 
+    def count(self, table: str, partition: str) -> int:
+        """Return how many documents a table has."""
+        changes = self._changes
+        if changes is None:
+            return self._view().directory.count(table, partition)
+        directory = self._replica.directory
+        growth = changes.growth(table, partition, lambda doc_id: directory.find(table, partition, doc_id) is not None)
+        return directory.count(table, partition) + growth
+
     def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None:
         """Put or, with None, remove a document; only inside a transaction."""
         changes = self._changes
