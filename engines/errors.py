@@ -15,6 +15,10 @@ class Unconfirmed(EngineError):
     """It is done and everybody sees it, but the disk did not confirm it: a power cut may undo it, as a whole."""
 
 
+class Uncertain(EngineError):
+    """The store was lost at the very end of a transaction: nobody here knows whether it was kept."""
+
+
 class Damaged(EngineError):
     """The file does not say what was written to it; `line` counts from 1, `offset` is a byte."""
 

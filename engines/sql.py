@@ -1,0 +1,175 @@
+"""Every statement the PostgreSQL engine sends.
+
+Each one about documents carries the organization whose they are, and none joins two: so the tables can be distributed
+by it, and no statement has to go to more than one place. What cannot is in `OF_ALL`, and used by nobody's request.
+"""
+
+SCHEMA = 1
+
+CREATE = """
+CREATE TABLE IF NOT EXISTS standin_facts (name text PRIMARY KEY, fact text NOT NULL);
+CREATE TABLE IF NOT EXISTS standin_organizations (organization text COLLATE "C" PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS standin_snapshots (name text PRIMARY KEY, facts json NOT NULL);
+CREATE TABLE IF NOT EXISTS standin_documents (
+    organization text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    arrived text COLLATE "C" NOT NULL,
+    document json NOT NULL,
+    PRIMARY KEY (organization, kind, id)
+);
+CREATE TABLE IF NOT EXISTS standin_places (
+    organization text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    list text COLLATE "C" NOT NULL,
+    place text COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization, kind, list, place)
+);
+CREATE TABLE IF NOT EXISTS standin_kept_documents (
+    organization text COLLATE "C" NOT NULL,
+    snapshot text NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    arrived text COLLATE "C" NOT NULL,
+    document json NOT NULL,
+    PRIMARY KEY (organization, snapshot, kind, id)
+);
+CREATE TABLE IF NOT EXISTS standin_kept_places (
+    organization text COLLATE "C" NOT NULL,
+    snapshot text NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    list text COLLATE "C" NOT NULL,
+    place text COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization, snapshot, kind, list, place)
+);
+"""
+
+# Of one organization: `organization` is always a parameter.
+
+FIND = """
+SELECT document FROM standin_documents
+WHERE organization = %(organization)s AND kind = %(kind)s AND id = %(id)s
+"""
+
+FIND_AND_LOCK = FIND + "FOR UPDATE\n"
+
+FIND_SOME = """
+SELECT kind, id, document FROM standin_documents
+WHERE organization = %(organization)s
+  AND (kind, id) IN (SELECT * FROM unnest(%(kinds)s::text[], %(ids)s::text[]))
+"""
+
+IDS = """
+SELECT id FROM standin_documents
+WHERE organization = %(organization)s AND kind = %(kind)s ORDER BY arrived, id
+"""
+
+KINDS = """
+SELECT DISTINCT kind FROM standin_documents WHERE organization = %(organization)s ORDER BY kind
+"""
+
+COUNT = """
+SELECT count(*) FROM standin_documents WHERE organization = %(organization)s AND kind = %(kind)s
+"""
+
+WALK = """
+SELECT place FROM standin_places
+WHERE organization = %(organization)s AND kind = %(kind)s AND list = %(list)s
+ORDER BY place DESC LIMIT %(most)s
+"""
+
+WALK_BELOW = """
+SELECT place FROM standin_places
+WHERE organization = %(organization)s AND kind = %(kind)s AND list = %(list)s AND place < %(before)s
+ORDER BY place DESC LIMIT %(most)s
+"""
+
+INSERT = """
+INSERT INTO standin_documents (organization, kind, id, arrived, document)
+VALUES (%(organization)s, %(kind)s, %(id)s, %(arrived)s, %(document)s)
+"""
+
+UPDATE = """
+UPDATE standin_documents SET document = %(document)s
+WHERE organization = %(organization)s AND kind = %(kind)s AND id = %(id)s
+"""
+
+UPSERT = INSERT + "ON CONFLICT (organization, kind, id) DO UPDATE SET document = excluded.document\n"
+
+DELETE = """
+DELETE FROM standin_documents
+WHERE organization = %(organization)s AND kind = %(kind)s AND id = %(id)s
+"""
+
+JOIN = """
+INSERT INTO standin_places (organization, kind, list, place)
+VALUES (%(organization)s, %(kind)s, %(list)s, %(place)s) ON CONFLICT DO NOTHING
+"""
+
+LEAVE = """
+DELETE FROM standin_places
+WHERE organization = %(organization)s AND kind = %(kind)s AND list = %(list)s AND place = %(place)s
+"""
+
+MEET = """
+INSERT INTO standin_organizations (organization) VALUES (%(organization)s) ON CONFLICT DO NOTHING
+"""
+
+EMPTY_DOCUMENTS = "DELETE FROM standin_documents WHERE organization = %(organization)s"
+EMPTY_PLACES = "DELETE FROM standin_places WHERE organization = %(organization)s"
+
+KEEP_DOCUMENTS = """
+INSERT INTO standin_kept_documents (organization, snapshot, kind, id, arrived, document)
+SELECT organization, %(snapshot)s, kind, id, arrived, document FROM standin_documents
+WHERE organization = %(organization)s
+"""
+
+KEEP_PLACES = """
+INSERT INTO standin_kept_places (organization, snapshot, kind, list, place)
+SELECT organization, %(snapshot)s, kind, list, place FROM standin_places WHERE organization = %(organization)s
+"""
+
+BRING_BACK_DOCUMENTS = """
+INSERT INTO standin_documents (organization, kind, id, arrived, document)
+SELECT organization, kind, id, arrived, document FROM standin_kept_documents
+WHERE organization = %(organization)s AND snapshot = %(snapshot)s
+"""
+
+BRING_BACK_PLACES = """
+INSERT INTO standin_places (organization, kind, list, place)
+SELECT organization, kind, list, place FROM standin_kept_places
+WHERE organization = %(organization)s AND snapshot = %(snapshot)s
+"""
+
+FORGET_DOCUMENTS = """
+DELETE FROM standin_kept_documents WHERE organization = %(organization)s AND snapshot = %(snapshot)s
+"""
+
+FORGET_PLACES = """
+DELETE FROM standin_kept_places WHERE organization = %(organization)s AND snapshot = %(snapshot)s
+"""
+
+KEPT_SIZE = """
+SELECT count(*), coalesce(sum(octet_length(document::text)), 0) FROM standin_kept_documents
+WHERE organization = %(organization)s AND snapshot = %(snapshot)s
+"""
+
+# Of no organization: what the service as a whole needs to start, and the operator to look after it.
+
+OF_ALL = {
+    "begin": "BEGIN",
+    "begin one moment": "BEGIN ISOLATION LEVEL REPEATABLE READ",
+    "commit": "COMMIT",
+    "rollback": "ROLLBACK",
+    "make room": "SELECT pg_advisory_xact_lock(7113421)",
+    "no more writes": "LOCK TABLE standin_documents, standin_places IN EXCLUSIVE MODE",
+    "fact": "SELECT fact FROM standin_facts WHERE name = %(name)s",
+    "note fact": (
+        "INSERT INTO standin_facts (name, fact) VALUES (%(name)s, %(fact)s) "
+        "ON CONFLICT (name) DO UPDATE SET fact = excluded.fact"
+    ),
+    "organizations": "SELECT organization FROM standin_organizations ORDER BY organization",
+    "snapshots": "SELECT name, facts FROM standin_snapshots ORDER BY name",
+    "name snapshot": "INSERT INTO standin_snapshots (name, facts) VALUES (%(name)s, %(facts)s)",
+    "forget snapshot": "DELETE FROM standin_snapshots WHERE name = %(name)s",
+}
