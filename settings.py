@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{16,256}")
-_NEVER_ECHOED = ("STANDIN_CONTROL",)
+_NEVER_ECHOED = ("STANDIN_CONTROL", "STANDIN_STORE")
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 PREFIX = "STANDIN_"
 LOOPBACK, OFF = "loopback", "off"
@@ -26,6 +26,7 @@ class Settings:
     """One field a setting; the README's table says what each is for."""
 
     data: Path = Path("data/store")
+    store: str | None = None
     seed: Path | None = SEED
     public_url: str | None = None
     job_seconds: float = 2.0
@@ -67,6 +68,12 @@ def _folder(text: str) -> Path:
     if not text:
         raise ValueError("a folder")
     return Path(text)
+
+
+def _store(text: str) -> str:
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("a URL like postgresql://user@host/database")
+    return text
 
 
 def _seed(text: str) -> Path | None:
@@ -124,6 +131,7 @@ def _flag(text: str) -> bool:
 
 _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_DATA": _folder,
+    "STANDIN_STORE": _store,
     "STANDIN_SEED": _seed,
     "STANDIN_PUBLIC_URL": _url,
     "STANDIN_JOB_SECONDS": _duration,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from engines.disk import Disk
 from engines.errors import EngineError
 from engines.journal import Journal
+from engines.table import Engine
 from media.files import MediaFolder
 from records.formats import FORMAT, UPGRADES
 from records.keys import DEMO_KEY, public_id_of
@@ -49,15 +50,31 @@ def open_journal(settings: Settings) -> Journal:
         ) from error
 
 
+def open_database(url: str) -> Engine:
+    """Open the store on a PostgreSQL server. Raises StartError."""
+    try:
+        from engines.postgres import Postgres  # noqa: PLC0415 - the driver is an extra
+    except ImportError as error:
+        raise StartError("STANDIN_STORE needs the driver: pip install 'layers-stand-in[postgres]'.") from error
+    try:
+        return Postgres(url, lists=LISTS, version=FORMAT, upgrades=UPGRADES)
+    except EngineError as error:
+        raise StartError(str(error)) from error
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the store where it is. Raises StartError."""
+    db = open_journal(settings) if settings.store is None else open_database(settings.store)
+    return Store(db, job_ms=round(settings.job_seconds * 1000))
+
+
 def open_media(settings: Settings) -> MediaFolder:
     return MediaFolder(settings.data / "media", Disk(settings.sync))
 
 
 def open_rooms(settings: Settings) -> Rooms:
     """Open store and media, and fill a new store from the seed. Raises StartError."""
-    rooms = Rooms(
-        Store(open_journal(settings), job_ms=round(settings.job_seconds * 1000)), open_media(settings), settings
-    )
+    rooms = Rooms(open_store(settings), open_media(settings), settings)
     if settings.seed is not None and rooms.store.is_empty():
         try:
             plant(settings.seed, rooms.store, rooms.media)

@@ -12,11 +12,7 @@ class Unavailable(EngineError):
 
 
 class Unconfirmed(EngineError):
-    """It is done and everybody sees it, but the disk did not confirm it: a power cut may undo it, as a whole."""
-
-
-class Uncertain(EngineError):
-    """The store was lost at the very end of a transaction: nobody here knows whether it was kept."""
+    """It may be done, whole or not at all, but nobody said so: the disk did not confirm it, or the server was lost."""
 
 
 class Damaged(EngineError):

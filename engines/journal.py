@@ -2,9 +2,10 @@
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from engines.changes import Changes, Key, Lists, change_of, places_of
 from engines.disk import Disk
@@ -16,6 +17,8 @@ from engines.replica import Replica
 from engines.rewrite import Document, Report, Upgrade, replace_all, rewrite, upgrade
 from engines.snapshots import forget, place_of, restore, save, saved_in
 from engines.table import Record, Saved, Table
+
+T = TypeVar("T")
 
 JOURNAL = "journal.jsonl"
 LOCK = "journal.lock"
@@ -140,6 +143,13 @@ class Journal:
         Every look hands the interpreter's lock around, which under load costs more than the reads themselves.
         """
         return _Reading(self._thread, self._fresh())
+
+    def expect(self, keys: Sequence[Key]) -> None:
+        """Hear which (table, partition, id)s are about to be read: of use only where a look costs a trip."""
+
+    def attempt(self, act: Callable[[], T]) -> T:
+        """Return what `act` returns; here no transaction gets in the way of another, so there is no second time."""
+        return act()
 
     def transaction(self) -> AbstractContextManager[None]:
         """Make what the block writes one commit, on disk when the block is left; all of it or nothing.

@@ -5,12 +5,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -18,7 +18,7 @@ from ulid import ULID
 
 from engines import sql
 from engines.changes import Changes, Key, Lists, Written, places_of
-from engines.errors import EngineError, NoSnapshot, Unavailable, Uncertain, UnknownFormat
+from engines.errors import EngineError, NoSnapshot, Unavailable, Unconfirmed, UnknownFormat
 from engines.line import FORMAT, Entry
 from engines.table import Saved, Table
 
@@ -118,21 +118,27 @@ class Postgres:
         changes = self._changes
         if changes is not None:
             return changes[key] if key in changes else self._read_and_lock(key)
-        view = self._view
-        if view is not None and key in view:
-            return view[key]
+        block = self._block
+        if block is not None and key in block.seen:
+            return block.seen[key]
         rows = self._ask(sql.FIND, _key(key))
         return rows[0][0] if rows else None
 
-    def expect(self, partition: str, wanted: Sequence[tuple[str, str]]) -> None:
-        """Fetch the (table, id)s of a partition that are about to be read, in one trip; only inside `reading()`."""
-        view = self._view
-        if view is None or self._changes is not None:
+    def expect(self, keys: Sequence[Key]) -> None:
+        """Fetch what is about to be read, in one trip; it is kept until the end of `reading()`."""
+        block = self._block
+        if block is None or self._changes is not None:
             return
-        kinds, ids = [_safe(table) for table, _ in wanted], [_safe(doc_id) for _, doc_id in wanted]
-        rows = self._ask(sql.FIND_SOME, {"organization": _safe(partition), "kinds": kinds, "ids": ids})
-        found = {(_plain(kind), _plain(doc_id)): document for kind, doc_id, document in rows}
-        view.update({(table, partition, doc_id): found.get((table, doc_id)) for table, doc_id in wanted})
+        with suppress(psycopg.Error), block.connection.pipeline():  # what went wrong shows again when it is read
+            found = {partition: self._find_some(block, partition, keys) for partition in {key[1] for key in keys}}
+            for partition, cursor in found.items():
+                rows = {(_plain(kind), partition, _plain(doc_id)): document for kind, doc_id, document in cursor}
+                block.seen.update({key: rows.get(key) for key in keys if key[1] == partition})
+
+    def _find_some(self, block: _Block, partition: str, keys: Sequence[Key]) -> Cursor[Any]:
+        pairs = [(_safe(table), _safe(doc_id)) for table, of, doc_id in keys if of == partition]
+        kinds, ids = [table for table, _ in pairs], [doc_id for _, doc_id in pairs]
+        return block.connection.execute(sql.FIND_SOME, {"organization": _safe(partition), "kinds": kinds, "ids": ids})
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
@@ -254,11 +260,6 @@ class Postgres:
     def _changes(self) -> Changes | None:
         return getattr(self._thread, "changes", None)
 
-    @property
-    def _view(self) -> dict[Key, bytes | None] | None:
-        block = self._block
-        return None if block is None else block.seen
-
     @contextmanager
     def _connection(self) -> Iterator[Connection[Any]]:
         """Lend a connection of this process. Raises Unavailable when there is none for too long."""
@@ -315,8 +316,9 @@ class Postgres:
 
     @contextmanager
     def _outermost(self) -> Iterator[None]:
-        with self._connection() as connection:
-            before, block = self._block, _Block(connection)
+        before = self._block
+        with self._connection() if before is None else nullcontext(before.connection) as connection:
+            block = _Block(connection)
             self._thread.block, self._thread.changes = block, Changes()
             try:
                 yield
@@ -380,7 +382,7 @@ class Postgres:
             raise self._in_transaction(error) from error
         except psycopg.Error as error:
             if block.connection.closed:
-                raise Uncertain(f"The database {self.name} was lost at the end of a transaction.") from error
+                raise Unconfirmed(f"The database {self.name} was lost at the end of a transaction.") from error
             raise self._unavailable(error) from error
         block.has_begun = False
         self._met.update(partition for (_, partition, _), _ in changes.own())

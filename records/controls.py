@@ -4,6 +4,7 @@ All of it is one document a scope, for every request has to look: {"id", "clock"
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from engines.table import Record
@@ -30,6 +31,7 @@ class Controls:
 
     def in_force(self, organization: str) -> InForce:
         """Return what holds for an organization: what was set for it, else for ALL; but the faults of both."""
+        self._tables.expect(("controls", organization, organization), ("controls", ALL, ALL))
         own, everyone = self._find(organization), self._find(ALL)
         if own is None and everyone is None:
             return UNTOUCHED
@@ -43,6 +45,9 @@ class Controls:
 
     def change(self, scope: str, name: str, change: Callable[[Any], Any]) -> None:
         """Set something to what `change` makes of it, in one step; None unsets it."""
+        self._tables.db.attempt(partial(self._change, scope, name, change))
+
+    def _change(self, scope: str, name: str, change: Callable[[Any], Any]) -> None:
         with self._tables.transaction():
             before = self._find(scope) or {}
             kept = {key: value for key, value in before.items() if key not in (name, "id")}

@@ -116,6 +116,10 @@ class Tables:
         document = self.db.read(table, partition, canonical(doc_id))
         return None if document is None else cast(Record, orjson.loads(document))
 
+    def expect(self, *wanted: tuple[str, str, str]) -> None:
+        """Tell the engine which (table, partition, id)s are about to be read."""
+        self.db.expect([(table, partition, canonical(doc_id)) for table, partition, doc_id in wanted])
+
     def put(self, table: str, document: Record) -> None:
         """Put a document in its place, whatever was there before."""
         partition, doc_id = IDENTITIES[table](document)
@@ -146,6 +150,7 @@ class Tables:
         self, table: str, partition: str, group: str, before: str | None, limit: int
     ) -> Iterator[tuple[str, Record]]:
         while places := self.db.walk(table, partition, group, before, limit + 1):
+            self.expect(*((table, partition, id_at(place)) for place in places))
             for place in places:
                 document = self.get(table, partition, id_at(place))
                 if document is not None:

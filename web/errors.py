@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from engines.errors import EngineError
+from engines.errors import EngineError, Unconfirmed
 from records.errors import StoreError
 
 MAX_BODY_BYTES = 1 << 20
@@ -123,6 +123,8 @@ def http_refusal(status: int, request_id: str) -> tuple[int, bytes]:
 
 def refusal(error: StoreError | Refusal | EngineError, request_id: str) -> tuple[int, bytes]:
     """Return (status, body) for an error raised on purpose."""
+    if isinstance(error, Unconfirmed):
+        return 503, envelope("UNAVAILABLE", "The store is unavailable; this may or may not have been done.", request_id)
     if isinstance(error, EngineError):
         return 503, envelope("UNAVAILABLE", UNAVAILABLE, request_id)
     return STATUS_OF_CODE[error.code], envelope(error.code, str(error), request_id, error.details)

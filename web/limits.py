@@ -6,6 +6,7 @@ A window is a whole minute of the clock, or a whole UTC day, so what is left of 
 
 import math
 from collections.abc import Callable
+from functools import partial
 from operator import itemgetter
 
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
@@ -79,6 +80,9 @@ class TableStorage(Storage):
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Count in the window that now is in; windows begin at whole multiples of their length."""
+        return self._tables.db.attempt(partial(self._incr, key, expiry, amount))
+
+    def _incr(self, key: str, expiry: float, amount: int) -> int:
         with self._tables.transaction():
             counter = self._live(key) or {"id": key, "count": 0, "until": (self._now() // expiry + 1) * expiry}
             counter["count"] += amount

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -138,13 +138,15 @@ def perform(operation: Operation, request: Request, rooms: Rooms, key: Record, i
     parsed, judged = load_request(operation.body, operation.body_optional, request.read(), idempotency_key)
     call = Call(rooms, key, judged, request.base_url)
     claim = _claim(call, request, idempotency_key, parsed)
-    return rooms.store.once(
+    once = partial(
+        rooms.store.once,
         call.organization,
         claim,
         act=lambda: _act(operation, call, ids),
         refuse=lambda error: _refuse(error, request.request_id),
         to_file=lambda outcome: _to_file(operation, outcome, request.request_id),
     )
+    return rooms.store.db.attempt(once)
 
 
 def _claim(call: Call, request: Request, idempotency_key: str | None, parsed: object) -> Claim | None:
