@@ -5,7 +5,9 @@ Registered as entry points rather than on the app, so that a store too damaged t
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,13 +16,14 @@ from typing import IO, NoReturn, TypeVar
 import click
 import orjson
 
+from engines.copying import copy
 from engines.disk import Disk
 from engines.errors import Busy, EngineError
 from engines.journal import JOURNAL, LOCK, Journal
 from engines.lock import ProcessLock
 from engines.repair import faults, repair
 from engines.replica import Replica
-from engines.table import Record
+from engines.table import Engine, Record
 from records.errors import StoreError
 from records.formats import FORMAT
 from records.ids import is_uuid
@@ -28,7 +31,7 @@ from records.keys import SCOPES
 from records.tables import IDENTITIES, LISTS, NOT_EXPORTED
 from seed import NotTables, complete, documents_of, read_tables
 from settings import Settings, StartError, read_settings
-from start import open_journal, open_rooms
+from start import open_database, open_journal, open_rooms
 from store import Store
 
 T = TypeVar("T")
@@ -131,6 +134,50 @@ def import_tables(file: Path, merge: bool) -> None:
     with click.progressbar(documents, label="Importing", file=sys.stderr, hidden=_unwatched()) as progress:
         _guarded(partial(_put_all, target, progress))
     click.echo(f"{len(documents)} documents imported.", err=True)
+
+
+@store.command("copy")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def copy_store(source: str, target: str) -> None:
+    """Copy every document FROM one store TO an empty one, and compare them all at the end.
+
+    Each is a folder, as in STANDIN_DATA, or a URL like postgresql://user@host/database, as in STANDIN_STORE; a password
+    is better kept in PGPASSWORD or in ~/.pgpass than on the command line.
+
+    Stop the service first: what it writes to FROM meanwhile may not be copied, and is then found to differ. A copy that
+    was interrupted goes on when the same command is run again; until it is finished no service starts on it.
+    Pictures and snapshots are not documents, and stay where they are.
+    """
+    with closing(_place(source, is_source=True)) as here:
+        if not here.tables():
+            _fail("There is nothing to copy: FROM holds no document.")
+        with closing(_place(target)) as there:
+            report = _guarded(partial(copy, here, there, _name(here), _watched))
+    click.echo(f"{report.documents} documents copied and compared, {report.written} of them written now.")
+
+
+def _place(place: str, is_source: bool = False) -> Engine:
+    """Open a store by its folder or URL."""
+    if place.startswith(("postgresql://", "postgres://")):
+        return _started(lambda _: open_database(place))
+    if "://" in place:  # not told: there may be a password in it
+        _fail("A store is a folder, or a URL like postgresql://user@host/database.")
+    folder = Path(place)
+    if is_source and not (folder / JOURNAL).is_file():
+        _fail(f"There is no store in {folder}.")
+    return _started(lambda settings: open_journal(replace(settings, data=folder)))
+
+
+def _name(engine: Engine) -> str:
+    """Return what a copy remembers of where it comes from: nothing of how to log in."""
+    return str(engine.path.resolve()) if isinstance(engine, Journal) else str(getattr(engine, "name", ""))
+
+
+@contextmanager
+def _watched(what: str, steps: int) -> Iterator[Callable[[int], object]]:
+    with click.progressbar(length=steps, label=what, file=sys.stderr, hidden=_unwatched()) as progress:
+        yield progress.update
 
 
 def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
+from engines.copying import is_unfinished
 from engines.disk import Disk
 from engines.errors import EngineError
 from engines.journal import Journal
@@ -65,6 +66,9 @@ def open_database(url: str) -> Engine:
 def open_store(settings: Settings) -> Store:
     """Open the store where it is. Raises StartError."""
     db = open_journal(settings) if settings.store is None else open_database(settings.store)
+    if is_unfinished(db):
+        db.close()
+        raise StartError("The store is a copy that was not finished: run `flask store copy` once more, to its end.")
     return Store(db, job_ms=round(settings.job_seconds * 1000))
 
 

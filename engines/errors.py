@@ -40,6 +40,23 @@ class NoSnapshot(EngineError):
     """No state is saved under that name."""
 
 
+class NotEmpty(EngineError):
+    """A copy would mix with what is there, or would be one of half a store."""
+
+
+class Different(EngineError):
+    """A copy is not what it was made from."""
+
+    def __init__(
+        self, table: str, partition: str, here: tuple[int, str], there: tuple[int, str], ids: list[str]
+    ) -> None:
+        super().__init__(
+            f"The copy differs in the documents {', '.join(map(repr, ids))} of table {table!r}, partition "
+            f"{partition!r}: {here[0]} documents with checksum {here[1][:12]} to be copied, {there[0]} with "
+            f"{there[1][:12]} in the copy. Run the same command again when nobody writes to either."
+        )
+
+
 class Busy(EngineError):
     """Another process does what only one may do at a time."""
 
