@@ -198,10 +198,10 @@ def test_a_saved_state_holds_no_history(journal, tmp_path):
     for number in range(100):
         put(journal, "a", {"groups": ["x"], "rank": str(number)})
     journal.save("x", {})
-    saved = (tmp_path / "snapshots" / "x.jsonl").read_bytes()
-    assert saved.count(b"\n") == 2
+    saved = (tmp_path / "snapshots" / "x.jsonl").read_bytes().splitlines()
+    assert len(saved) == 2
     journal.restore("x")
-    assert journal.path.read_bytes() == saved
+    assert journal.path.read_bytes().splitlines() == [encode_header(format=1)[:-1], saved[1]]
 
 
 def test_a_forgotten_state_is_gone_and_no_other(journal, tmp_path):
@@ -487,7 +487,7 @@ def test_writers_of_many_processes_lose_nothing_that_came_after_the_last_state(t
 FAILURES = [no_space, input_output_error, half_then_no_space]
 ACTS = {
     "replace_all": (lambda journal: replace(journal, NEW), ["write", "write", "sync", "replace", "sync_folder"]),
-    "restore": (lambda journal: journal.restore("x"), ["write", "sync", "replace", "sync_folder"]),
+    "restore": (lambda journal: journal.restore("x"), ["write", "write", "sync", "replace", "sync_folder"]),
     "save": (
         lambda journal: journal.save("x", {"n": 2}),
         ["sync_folder", "write", "write", "sync", "replace", "sync_folder"],
