@@ -51,6 +51,11 @@ class Writer:
             count += len(batch)
         return count
 
+    def copies(self, lines: Iterable[bytes]) -> None:
+        """Write lines as they are; they must be numbered from 1."""
+        for line in lines:
+            self._disk.append(self._descriptor, line + b"\n")
+
     def sync(self) -> None:
         self._disk.sync(self._descriptor)
 
@@ -131,16 +136,11 @@ def upgrading(upgrades: Mapping[int, Upgrade], found: int, wanted: int) -> Trans
     return transform
 
 
-def copy_bytes(old: Replica, descriptor: int, disk: Disk) -> None:
-    """Write all lines that a replica has read as they are, header included."""
-    for start in range(0, old.position, _CHUNK_BYTES):
-        size = min(_CHUNK_BYTES, old.position - start)
-        disk.append(descriptor, os.pread(old.file.fileno(), size, start))
-
-
 def _keep_copy(old: Replica, copy: Path, disk: Disk) -> None:
     with copy.open("wb", buffering=0) as file:
-        copy_bytes(old, file.fileno(), disk)
+        for start in range(0, old.position, _CHUNK_BYTES):
+            size = min(_CHUNK_BYTES, old.position - start)
+            disk.append(file.fileno(), os.pread(old.file.fileno(), size, start))
         disk.sync(file.fileno())
 
 

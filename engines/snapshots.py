@@ -10,12 +10,11 @@ from engines.changes import Lists
 from engines.disk import Disk
 from engines.errors import Damaged, DamagedSnapshot, NoSnapshot, UnknownFormat
 from engines.lock import ProcessLock
-from engines.replica import Replica
+from engines.replica import Replica, read_lines
 from engines.rewrite import (
     Upgrade,
     Writer,
     confirm,
-    copy_bytes,
     living,
     new_file,
     only_rewriter,
@@ -42,21 +41,35 @@ class Snapshot(Replica):
         return Saved(self.path.stem, kept["facts"], kept["documents"], self.size())
 
     def read(self) -> None:
-        """Take in all of it. Raises Damaged also when whole lines are missing at its end."""
+        """Take in all of it. Raises Damaged, also when whole lines are missing at its end."""
         self.catch_up()
-        found, expected = _documents(self), self.told.documents
-        if (self.position, found) != (self.size(), expected):
-            raise self.damage(f"it ends after {found} of {expected} documents")
+        self._check_end(_documents(self))
+
+    def whole_lines(self) -> Iterator[bytes]:
+        """Yield its lines instead, each when it has proved whole. Raises Damaged as late as at the end."""
+        found = 0
+        for line in read_lines(self.file.fileno(), self.position, self.size()):
+            self.seq, changes, _ = self.decode_next(line)
+            self.position += len(line) + 1
+            self.line += 1
+            found += len(changes)
+            yield line
+        self._check_end(found)
 
     def damage(self, what: str) -> Damaged:
         return DamagedSnapshot(self.path, self.line, self.position, what)
 
+    def _check_end(self, found: int) -> None:
+        expected = self.told.documents
+        if (self.position, found) != (self.size(), expected):
+            raise self.damage(f"it ends after {found} of {expected} documents")
 
-def place_of(folder: Path, name: str) -> Path:
-    """Return where the state of that name is kept. Raises ValueError."""
+
+def place_of(folder: Path, name: str, ending: str = _ENDING) -> Path:
+    """Return where in a store's folder something is kept under that name. Raises ValueError."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
-    return folder / _FOLDER / (name + _ENDING)
+    return folder / _FOLDER / (name + ending)
 
 
 def save(path: Path, snapshot: Path, disk: Disk, lists: Mapping[str, Lists], facts: dict[str, Any]) -> None:
@@ -86,17 +99,17 @@ def restore(
 ) -> None:
     """Put a saved state in the place of all there is. Raises OSError, NoSnapshot, Damaged, UnknownFormat, Unconfirmed.
 
-    What is of today's format is copied byte by byte once it has proved whole: nothing of it is decoded.
+    What is of today's format is copied line by line: none of its documents is decoded.
     """
     with taking_place(path, writers, disk) as descriptor, _opened(snapshot) as saved:
         if saved.format > version:
             raise UnknownFormat(f"The snapshot {snapshot} has format {saved.format}: only a newer program restores it.")
-        saved.read()
+        writer = Writer(descriptor, disk, version)
         if saved.format == version:
-            copy_bytes(saved, descriptor, disk)
+            writer.copies(saved.whole_lines())
         else:
-            transform = upgrading(upgrades, saved.format, version)
-            Writer(descriptor, disk, version).lines(living(saved, lists, transform))
+            saved.read()
+            writer.lines(living(saved, lists, upgrading(upgrades, saved.format, version)))
 
 
 def saved_in(folder: Path) -> list[Saved]:
