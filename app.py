@@ -7,8 +7,6 @@ happens before it runs (key, scope, body, idempotency, in the contract's order) 
 import os
 import sys
 from functools import partial
-from io import BytesIO
-from typing import BinaryIO
 
 import click
 from flask import Flask
@@ -16,8 +14,7 @@ from flask import Flask
 import schemas
 from control.serving import add_control
 from engines.table import Record
-from media.inspect import fault_of_picture
-from records.assets import arrived, asset_view, new_upload
+from records.assets import arrived, asset_view
 from records.errors import NotAcceptable
 from records.jobs import envelope_view, job_view
 from records.keys import SCOPES, key_view, whoami_view
@@ -33,7 +30,7 @@ from web.http import add_error_handlers, route, serve_operation
 from web.limits import rate_limits
 from web.operations import Call, Operations, Reply
 from web.request_log import RequestLog
-from web.uploads import expiry_of, keep, serve_upload, signed_url
+from web.uploads import Taken, expiry_of, kept, serve_upload, taken_in, upload_url
 
 operations = Operations()
 
@@ -181,40 +178,37 @@ def presign_upload(call: Call, project_id: str) -> Record:
     upload = call.store.assets.presign(call.organization, project["id"], call.body)
     return {
         "uploadId": upload["uploadId"],
-        "uploadUrl": call.base_url() + signed_url(call.store, upload),
+        "uploadUrl": upload_url(call.rooms, upload, call.base_url),
         "method": "PUT",
         "headers": {"Content-Type": upload["contentType"]},
         "expiresAt": expiry_of(upload),
     }
 
 
-@operations.add("POST", f"{_PROJECT}/media/finalize", scope=PROJECTS_WRITE, body=schemas.Finalize())
+@operations.add("POST", f"{_PROJECT}/media/finalize", scope=PROJECTS_WRITE, body=schemas.Finalize(), ahead=taken_in)
 def finalize_upload(call: Call, project_id: str) -> Record:
     """Make an asset of an upload whose bytes have come."""
     project = call.store.projects.get(call.organization, project_id)
     upload = call.store.assets.upload_of_project(call.organization, project["id"], call.body["uploadId"])
+    if call.ahead is not None:
+        upload |= {"received": call.ahead.upload["received"]}
     arrived(upload, call.body.get("checksumSha256"))
-    with call.rooms.media.original(call.organization, upload["received"]["file"]).open("rb") as file:
-        _check_picture(file, upload)
+    _refuse_picture(call.ahead)
     return asset_view(call.store.assets.finalize(upload), call.base_url())
 
 
-@operations.add("POST", f"{_PROJECT}/media", scope=PROJECTS_WRITE, body=schemas.InlineMedia(), success=201)
+@operations.add("POST", f"{_PROJECT}/media", scope=PROJECTS_WRITE, body=schemas.InlineMedia(), success=201, ahead=kept)
 def upload_inline(call: Call, project_id: str) -> Record:
     """Make an asset of bytes that come in the body."""
-    project = call.store.projects.get(call.organization, project_id)
-    upload = new_upload(call.organization, project["id"], call.body, call.store.now())
-    _check_picture(BytesIO(call.body["dataBase64"]), upload)
-    upload |= {"received": keep(call.rooms.media, upload, [call.body["dataBase64"]])._asdict()}
-    return asset_view(call.store.assets.finalize(upload), call.base_url())
+    call.store.projects.get(call.organization, project_id)
+    _refuse_picture(call.ahead)
+    return asset_view(call.store.assets.finalize(call.ahead.upload), call.base_url())
 
 
-def _check_picture(file: BinaryIO, upload: Record) -> None:
+def _refuse_picture(taken: Taken | None) -> None:
     """Raises NotAcceptable when the bytes of a picture are not of the type that was declared."""
-    if not upload["contentType"].startswith("image/"):
-        return
-    if fault := fault_of_picture(file, upload["contentType"]):
-        raise NotAcceptable("Invalid body.", fieldErrors={"mimeType": [fault]})
+    if taken is not None and taken.fault is not None:
+        raise NotAcceptable("Invalid body.", fieldErrors={"mimeType": [taken.fault]})
 
 
 # Keys

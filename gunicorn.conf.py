@@ -6,7 +6,7 @@ import sys
 from gunicorn.arbiter import Arbiter
 
 from settings import StartError, read_settings
-from start import greeting, has_demo_key, open_rooms, refuse_public_demo_key, tidy
+from start import greeting, prepare, prepare_apart
 from web.worker import Worker
 
 
@@ -30,12 +30,8 @@ def on_starting(server: Arbiter) -> None:
     """Open the store once before any worker does, so that what is wrong with it is said once and clearly."""
     try:
         settings = read_settings(os.environ)
-        rooms = open_rooms(settings)
-        for host, *_ in (address for address in server.cfg.address if isinstance(address, tuple)):
-            refuse_public_demo_key(rooms.store, settings, host)
-        tidy(rooms)
-        server.has_demo_key = has_demo_key(rooms.store)
-        rooms.store.db.close()
+        hosts = [host for host, *_ in (address for address in server.cfg.address if isinstance(address, tuple))]
+        server.has_demo_key = (prepare if settings.media is None else prepare_apart)(settings, hosts)
     except StartError as error:
         sys.exit(str(error))
 

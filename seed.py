@@ -12,7 +12,7 @@ import orjson
 
 from engines.line import Entry
 from engines.table import Record
-from media.files import MediaFolder
+from media.room import MediaRoom
 from records.assets import media_paths
 from records.ids import canonical, place_since
 from records.jobs import job_view
@@ -51,7 +51,7 @@ def documents_of(tables: Tables) -> Iterator[tuple[str, Record]]:
             yield name, document
 
 
-def seed_documents(path: Path, media: MediaFolder, now: datetime) -> list[tuple[str, Record]]:
+def seed_documents(path: Path, media: MediaRoom, now: datetime) -> list[tuple[str, Record]]:
     """Return (table, document) of a whole seed and of a demo key for its first organization. Raises StartError.
 
     A seed may leave out what has a default, and name pictures that lie beside it: their bytes are on disk when this
@@ -69,7 +69,7 @@ def seed_documents(path: Path, media: MediaFolder, now: datetime) -> list[tuple[
     return [*documents_of(tables), *_demo_key_documents(tables, now)]
 
 
-def plant(path: Path, store: Store, media: MediaFolder) -> None:
+def plant(path: Path, store: Store, media: MediaRoom) -> None:
     """Fill an empty store from a seed, in one transaction. Raises StartError.
 
     Of two processes that do this at once, the second finds the store filled.
@@ -113,7 +113,7 @@ def _nowhere(_: bytes) -> list[Entry]:
     return []
 
 
-def _take_picture(asset: Record, folder: Path, media: MediaFolder) -> None:
+def _take_picture(asset: Record, folder: Path, media: MediaRoom) -> None:
     """Turn `picture`, a path beside the seed, into bytes in the media folder and the facts about them."""
     picture = asset.pop("picture", None)
     if picture is None:

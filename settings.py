@@ -5,11 +5,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{16,256}")
-_NEVER_ECHOED = ("STANDIN_CONTROL", "STANDIN_STORE")
+_NEVER_ECHOED = ("STANDIN_CONTROL", "STANDIN_STORE", "STANDIN_MEDIA")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_KEY_PREFIX = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]*(/[0-9A-Za-z_][0-9A-Za-z._-]*)*")
+_REGION = re.compile(r"[0-9a-z-]{1,64}")
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 PREFIX = "STANDIN_"
 LOOPBACK, OFF = "loopback", "off"
@@ -21,12 +24,25 @@ class StartError(Exception):
     """Why the service cannot start, as one sentence a person can act on."""
 
 
+class Bucket(NamedTuple):
+    """Where media lie on an S3-compatible store; no endpoint or region means what AWS's own variables say."""
+
+    name: str
+    prefix: str
+    endpoint: str | None = None
+    region: str | None = None
+
+    def __str__(self) -> str:
+        return f"s3://{self.name}/{self.prefix}"
+
+
 @dataclass(frozen=True)
 class Settings:
     """One field a setting; the README's table says what each is for."""
 
     data: Path = Path("data/store")
     store: str | None = None
+    media: Bucket | None = None
     seed: Path | None = SEED
     public_url: str | None = None
     job_seconds: float = 2.0
@@ -74,6 +90,30 @@ def _store(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("a URL like postgresql://user@host/database")
     return text
+
+
+def _media(text: str) -> Bucket:
+    try:
+        parts = urlsplit(text)
+        prefix, options = parts.path.strip("/"), dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+        bucket = Bucket(parts.netloc, prefix, options.pop("endpoint", None), options.pop("region", None))
+        fits = parts.scheme == "s3" and not options and not parts.fragment and _is_usable(bucket)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            "a URL like s3://bucket/prefix or s3://bucket/prefix?endpoint=https://host&region=name, with a prefix of "
+            "its own and without credentials, which go into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    return bucket
+
+
+def _is_usable(bucket: Bucket) -> bool:
+    """Whether all parts are what they can be. Raises ValueError for an endpoint that is none."""
+    if bucket.endpoint is not None and "@" in _url(bucket.endpoint):
+        return False
+    is_region = bucket.region is None or _REGION.fullmatch(bucket.region)
+    return bool(_BUCKET.fullmatch(bucket.name) and _KEY_PREFIX.fullmatch(bucket.prefix) and is_region)
 
 
 def _seed(text: str) -> Path | None:
@@ -132,6 +172,7 @@ def _flag(text: str) -> bool:
 _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_DATA": _folder,
     "STANDIN_STORE": _store,
+    "STANDIN_MEDIA": _media,
     "STANDIN_SEED": _seed,
     "STANDIN_PUBLIC_URL": _url,
     "STANDIN_JOB_SECONDS": _duration,

@@ -1,6 +1,9 @@
 """From settings to an open, seeded store: what every way of starting has in common."""
 
 import logging
+import os
+import traceback
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,6 +15,7 @@ from engines.errors import EngineError
 from engines.journal import Journal
 from engines.table import Engine
 from media.files import MediaFolder
+from media.room import MediaRoom
 from records.formats import FORMAT, UPGRADES
 from records.keys import DEMO_KEY, public_id_of
 from records.tables import LISTS
@@ -26,10 +30,10 @@ DEMO_KEY_ID = public_id_of(DEMO_KEY)
 
 
 class Rooms(NamedTuple):
-    """What the service works with: the open store, the folder of its media, and how both were asked for."""
+    """What the service works with: the open store, the room of its media, and how both were asked for."""
 
     store: Store
-    media: MediaFolder
+    media: MediaRoom
     settings: Settings
 
 
@@ -72,8 +76,18 @@ def open_store(settings: Settings) -> Store:
     return Store(db, job_ms=round(settings.job_seconds * 1000))
 
 
-def open_media(settings: Settings) -> MediaFolder:
-    return MediaFolder(settings.data / "media", Disk(settings.sync))
+def open_media(settings: Settings) -> MediaRoom:
+    """Return where the bytes live; a bucket is not asked before it is needed. Raises StartError."""
+    if settings.media is None:
+        return MediaFolder(settings.data / "media", Disk(settings.sync))
+    try:
+        from media.objects import open_bucket  # noqa: PLC0415 - the client is an extra
+    except ImportError as error:
+        raise StartError("STANDIN_MEDIA needs the client: pip install 'layers-stand-in[s3]'.") from error
+    try:
+        return open_bucket(settings.media)
+    except EngineError as error:
+        raise StartError(str(error)) from error
 
 
 def open_rooms(settings: Settings) -> Rooms:
@@ -85,6 +99,45 @@ def open_rooms(settings: Settings) -> Rooms:
         except EngineError as error:
             raise StartError(str(error)) from error
     return rooms
+
+
+def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
+    """Do once what every worker would else find undone: open, fill, tidy; return whether the demo key works.
+
+    Raises StartError, also when strangers could come in by it.
+    """
+    rooms = open_rooms(settings)
+    try:
+        for host in hosts:
+            refuse_public_demo_key(rooms.store, settings, host)
+        tidy(rooms)
+        return has_demo_key(rooms.store)
+    finally:
+        rooms.store.db.close()
+
+
+def prepare_apart(settings: Settings, hosts: Iterable[str]) -> bool:
+    """Do the same in a child that ends with it: who has used a bucket's client can have no children that use it."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        told = b"\2The service could not be prepared, for a reason that is told above."
+        try:
+            told = b"\1" if prepare(settings, hosts) else b"\0"
+        except StartError as error:
+            told = b"\2" + str(error).encode()
+        except BaseException:  # noqa: BLE001 - told, and then the child ends: it must not go on as a second service
+            traceback.print_exc()
+        finally:
+            os.write(writing, told)
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    if told not in (b"\0", b"\1"):
+        raise StartError(told[1:].decode() or "The service was killed while it was prepared.")
+    return told == b"\1"
 
 
 def tidy(rooms: Rooms) -> None:

@@ -1,7 +1,6 @@
 """The bytes of assets, in a folder: `<root>/<organization>/<asset id>`, thumbnails made once beside them."""
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +8,6 @@ from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
 from uuid import uuid4
 
 from PIL import Image, ImageDraw, ImageOps
@@ -17,26 +15,10 @@ from PIL import Image, ImageDraw, ImageOps
 from engines.disk import Disk
 from engines.snapshots import place_of
 from media.inspect import MOST_PIXELS, NO_PICTURE
+from media.room import NAME, PORTRAIT, THUMBNAIL, THUMBNAIL_PIXELS, File, NoSuchFile, Received
 from media.writing import UNFINISHED, DurableFiles
 
-THUMBNAIL_PIXELS = 256
-
-_NAME = re.compile(r"[0-9A-Za-z_-]+")
-_THUMBNAIL = ".thumbnail.webp"
-_PORTRAIT = "portrait-"
 _KEPT = ".media"
-
-
-class NoSuchFile(LookupError):
-    """There are no bytes of that asset."""
-
-
-class Received(NamedTuple):
-    """Bytes that are on disk: the name they have there, how many, and their SHA-256 in hex."""
-
-    file: str
-    sizeBytes: int
-    checksumSha256: str
 
 
 class MediaFolder:
@@ -45,6 +27,8 @@ class MediaFolder:
     Organization and asset ids become names here, and only ids of letters, digits, `_` and `-` can. What a snapshot
     keeps lies beside the folder, in `snapshots/<name>.media`, as further names of the same bytes where the disk can.
     """
+
+    direct = None
 
     def __init__(self, root: Path, disk: Disk | None = None) -> None:
         self._root = root
@@ -89,17 +73,22 @@ class MediaFolder:
     def thumbnail(self, organization: str, asset_id: str) -> Path:
         """Return the file of a picture's thumbnail, made at the first call. Raises NoSuchFile."""
         original = self.original(organization, asset_id)
-        path = original.with_name(original.name + _THUMBNAIL)
+        path = original.with_name(original.name + THUMBNAIL)
         if not path.is_file():
             self._files.write(path, [draw_thumbnail(original)])
         return path
 
     def portrait(self, organization: str, mark: str, draw: Callable[[], bytes]) -> Path:
         """Return the file of a portrait, drawn at the first call; its mark tells all that shows in it."""
-        path = self._place(organization, f"{_PORTRAIT}{mark}")
+        path = self._place(organization, f"{PORTRAIT}{mark}")
         if not path.is_file():
             self._files.write(path, [draw()])
         return path
+
+    def discard(self, organization: str, file: str) -> None:
+        """Remove bytes that no document knows any more; what cannot be removed now is left to the next sweep."""
+        with suppress(OSError):
+            self._place(organization, file).unlink(missing_ok=True)
 
     def sweep(
         self, is_known: Callable[[str, str], bool], older_than_seconds: float, now: float | None = None
@@ -162,17 +151,17 @@ class MediaFolder:
     # The folder
 
     def _is_known(self, path: Path, is_known: Callable[[str, str], bool]) -> bool:
-        if path.name.endswith(UNFINISHED) or path.name.startswith(_PORTRAIT):
+        if path.name.endswith(UNFINISHED) or path.name.startswith(PORTRAIT):
             return False  # a portrait that is asked for again is drawn again
-        return is_known(path.parent.name, path.name.removesuffix(_THUMBNAIL))
+        return is_known(path.parent.name, path.name.removesuffix(THUMBNAIL))
 
     def _place(self, organization: str, asset_id: str) -> Path:
-        if not _NAME.fullmatch(asset_id):
+        if not NAME.fullmatch(asset_id):
             raise NoSuchFile(asset_id)
         return self._folder(organization) / asset_id
 
     def _folder(self, organization: str) -> Path:
-        if not _NAME.fullmatch(organization):
+        if not NAME.fullmatch(organization):
             raise NoSuchFile(organization)
         return self._root / organization
 
@@ -183,7 +172,7 @@ def _found_in(folder: Path) -> Iterator[Path]:
 
 def _originals(folder: Path) -> Iterator[Path]:
     """Return the files that nobody can draw again."""
-    return (path for path in _found_in(folder) if _NAME.fullmatch(path.name) and not path.name.startswith(_PORTRAIT))
+    return (path for path in _found_in(folder) if NAME.fullmatch(path.name) and not path.name.startswith(PORTRAIT))
 
 
 def _is_removed(path: Path, limit: float) -> bool:
@@ -211,11 +200,11 @@ def _is_touched(path: Path) -> bool:
     return True
 
 
-def draw_thumbnail(original: Path) -> bytes:
+def draw_thumbnail(original: File) -> bytes:
     """Return a WebP of a picture, at most THUMBNAIL_PIXELS on its long side; a plain tile for what is none."""
     small = BytesIO()
     try:
-        with Image.open(original) as picture:
+        with original.open("rb") as file, Image.open(file) as picture:
             if picture.width * picture.height > MOST_PIXELS:  # nobody looks into what is declared a video
                 raise Image.DecompressionBombError
             picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))

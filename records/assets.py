@@ -38,13 +38,17 @@ def new_upload(organization: str, project_id: str, body: Mapping[str, Any], now:
 
 
 def disagreement(upload: Mapping[str, Any], checksum: str | None) -> Record | None:
-    """Return what of the received bytes is not as declared, each as {"expected", "received"}; None when all is."""
+    """Return what of the received bytes is not as declared, each as {"expected", "received"}; None when all is.
+
+    Only of bytes that came past us there is a `contentType` to be looked at.
+    """
     found = {}
     for field, expected in (
+        ("contentType", upload["contentType"]),
         ("sizeBytes", upload["sizeBytes"]),
         ("checksumSha256", _lower(checksum) or upload["checksumSha256"]),
     ):
-        received = upload["received"][field]
+        received = upload["received"].get(field, expected)
         if expected is not None and expected != received:
             found[field] = {"expected": expected, "received": received}
     return found or None
@@ -53,7 +57,8 @@ def disagreement(upload: Mapping[str, Any], checksum: str | None) -> Record | No
 def asset_of(upload: Mapping[str, Any], now: datetime) -> Record:
     """Return the asset that an upload becomes once its bytes are there."""
     kept = ("organizationId", "projectId", "assetId", "kind", "contentType", "filename")
-    asset: Record = {field: upload[field] for field in kept} | upload["received"]
+    asset: Record = {field: upload["received"][field] for field in ("file", "sizeBytes", "checksumSha256")}
+    asset |= {field: upload[field] for field in kept}
     asset |= {"token": secrets.token_urlsafe(16), "createdAt": seconds(now)}
     return asset | media_paths(asset)
 

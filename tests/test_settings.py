@@ -5,11 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from settings import PREFIX, SEED, Settings, StartError, read_settings
+from settings import PREFIX, SEED, Bucket, Settings, StartError, read_settings
 
 GOOD = [
     ("STANDIN_DATA", "here", "data", Path("here")),
     ("STANDIN_DATA", "/tmp/a folder", "data", Path("/tmp/a folder")),
+    ("STANDIN_MEDIA", "s3://bucket/prefix", "media", Bucket("bucket", "prefix")),
+    ("STANDIN_MEDIA", "s3://a.bucket-1/one/two_3.4/", "media", Bucket("a.bucket-1", "one/two_3.4")),
+    ("STANDIN_MEDIA", "s3://bucket/p?region=eu-west-1", "media", Bucket("bucket", "p", None, "eu-west-1")),
+    (
+        "STANDIN_MEDIA",
+        "s3://bucket/p?endpoint=http://127.0.0.1:9000&region=local",
+        "media",
+        Bucket("bucket", "p", "http://127.0.0.1:9000", "local"),
+    ),
     ("STANDIN_SEED", "none", "seed", None),
     ("STANDIN_SEED", str(SEED), "seed", SEED),
     ("STANDIN_PUBLIC_URL", "https://stand-in.example", "public_url", "https://stand-in.example"),
@@ -38,9 +47,37 @@ GOOD = [
 ]
 A_URL = "a URL like https://stand-in.example"
 A_TOKEN = "'loopback', 'off', or a token of 16 or more letters, digits, '-' and '_'"
+A_BUCKET = (
+    "a URL like s3://bucket/prefix or s3://bucket/prefix?endpoint=https://host&region=name, with a prefix of its own "
+    "and without credentials, which go into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
 A_SEED = "'none' or the path of a file"
 BAD = [
     ("STANDIN_DATA", "", "a folder"),
+    *[
+        ("STANDIN_MEDIA", text, A_BUCKET)
+        for text in (
+            "",
+            "/a/folder",
+            "s3://bucket",
+            "s3://bucket/",
+            "s3:///prefix",
+            "s3://Bucket/prefix",
+            "s3://b/prefix",
+            "s3://key:secret@bucket/prefix",
+            "s3://bucket/a//b",
+            "s3://bucket/../b",
+            "s3://bucket/a b",
+            "s3://bucket/prefix#x",
+            "s3://bucket/prefix?secret_access_key=x",
+            "s3://bucket/prefix?endpoint",
+            "s3://bucket/prefix?endpoint=127.0.0.1:9000",
+            "s3://bucket/prefix?endpoint=http://key:secret@host",
+            "s3://bucket/prefix?region=x y",
+            "gs://bucket/prefix",
+            "s3://[",
+        )
+    ],
     ("STANDIN_SEED", "", A_SEED),
     ("STANDIN_SEED", "/nowhere/seed.json", A_SEED),
     ("STANDIN_SEED", str(SEED.parent), A_SEED),
@@ -113,7 +150,8 @@ def test_a_bad_value_is_refused_with_the_setting_what_it_takes_and_what_it_got(n
     with pytest.raises(StartError) as refused:
         read_settings({name: text})
 
-    told = "" if name == "STANDIN_CONTROL" else f", not {text!r}"  # what may be a token is not said again
+    # What may be a token, or have a password in it, is not said again.
+    told = "" if name in ("STANDIN_CONTROL", "STANDIN_STORE", "STANDIN_MEDIA") else f", not {text!r}"
     assert str(refused.value) == f"{name} must be {wanted}{told}."
 
 

@@ -198,6 +198,7 @@ def assert_refuses(folder: Path, command: tuple[str, ...], *hints: str, **settin
 
 BAD_SETTINGS = {
     "STANDIN_DATA": "",
+    "STANDIN_MEDIA": "s3://bucket",
     "STANDIN_SEED": "no/such/file.json",
     "STANDIN_PUBLIC_URL": "stand-in.example",
     "STANDIN_JOB_SECONDS": "soon",
@@ -217,7 +218,8 @@ def test_every_setting_has_a_bad_value_here():
 
 @pytest.mark.parametrize(("name", "text"), [*BAD_SETTINGS.items(), ("STANDIN_PUBLIC_URL", "http://[")])
 def test_a_bad_setting_stops_the_start_by_name(folder, command, name, text):
-    said = "" if name == "STANDIN_CONTROL" else repr(text)  # what may be a token is not said again
+    # What may be a token, or have a password in it, is not said again.
+    said = "" if name in ("STANDIN_CONTROL", "STANDIN_STORE", "STANDIN_MEDIA") else repr(text)
     assert_refuses(folder, command, f"{name} must be ", said, **{name: text})
     assert not folder.exists()
 

@@ -4,17 +4,20 @@ import hmac
 from functools import partial
 from pathlib import Path
 
-from flask import Response, send_file
+from flask import Response, request, send_file
+from werkzeug.wsgi import FileWrapper
 
 from engines.errors import Unavailable
 from engines.table import Record
-from media.files import THUMBNAIL_PIXELS, NoSuchFile
 from media.portrait import portrait_png
+from media.room import THUMBNAIL_PIXELS, File, NoSuchFile, Stored
 from media.serving import HEADERS, is_inert
 from records.assets import file_of
 from records.errors import NotFound
 from start import Rooms
 from store import portrait_mark, portrait_traits
+
+_CHUNK_BYTES = 1 << 18
 
 
 def serve_file(rooms: Rooms, organization: str, owner: str, token: str, variant: str, **_: str) -> Response:
@@ -45,9 +48,23 @@ def _check_token(expected: str, given: str) -> None:
         raise NotFound("Not found.")
 
 
-def _file(path: Path, content_type: str, url_path: str) -> Response:
+def _file(file: File, content_type: str, url_path: str) -> Response:
     name = url_path.rpartition("/")[2]  # ours, not that of the request: it becomes a header
-    response = send_file(path.resolve(), content_type, as_attachment=not is_inert(content_type), download_name=name)
+    is_attachment = not is_inert(content_type)
+    if isinstance(file, Path):
+        response = send_file(file.resolve(), content_type, as_attachment=is_attachment, download_name=name)
+    else:
+        response = _stream(file, is_attachment, name)
     response.headers.update(HEADERS)
     response.headers["Content-Type"] = content_type  # Werkzeug would add a charset that nobody declared
+    return response
+
+
+def _stream(stored: Stored, is_attachment: bool, name: str) -> Response:
+    """Pass bytes on from where they are kept: what signs URLs there cannot make it send the headers that we must."""
+    response = Response(FileWrapper(stored.open("rb"), _CHUNK_BYTES), direct_passthrough=True)
+    response.headers.set("Content-Disposition", "attachment" if is_attachment else "inline", filename=name)
+    response.content_length, response.last_modified = stored.size, stored.modified
+    response.set_etag(stored.etag)
+    response.make_conditional(request, accept_ranges=True, complete_length=stored.size)
     return response

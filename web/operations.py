@@ -1,6 +1,7 @@
 """An operation of the API: what is checked before it runs, in the contract's order, and what it is handed."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -20,12 +21,13 @@ from web.keys import authenticate, presented_key, require_scope
 
 
 class Call(NamedTuple):
-    """What an operation is handed: who asks, the judged body or query, and where to look."""
+    """What an operation is handed: who asks, the judged body or query, where to look, and what was done ahead of it."""
 
     rooms: Rooms
     key: Record
     body: Any
     base_url: Callable[[], str]
+    ahead: Any = None
 
     @property
     def store(self) -> Store:
@@ -48,6 +50,7 @@ class Reply(NamedTuple):
 
 
 Handler = Callable[..., Record | Reply]
+Ahead = Callable[..., AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Operation:
     endpoint_class: str
     tagged: bool
     secret: bool
+    ahead: Ahead | None = None
 
     @cached_property
     def name(self) -> str:
@@ -93,15 +97,20 @@ class Operations(list[Operation]):
         endpoint_class: str | None = None,
         tagged: bool = False,
         secret: bool = False,
+        ahead: Ahead | None = None,
     ) -> Callable[[Handler], Handler]:
         """Register a handler under a method and a path with Flask's placeholders.
 
-        `tagged` replies have an ETag; `secret` ones are never stored, so there is no replaying them.
+        `tagged` replies have an ETag; `secret` ones are never stored, so there is no replaying them. What may take
+        long, and must not keep others from writing, is done by `ahead(call, **path ids)`: a block around the
+        operation's transaction, whose outcome the handler finds in `call.ahead`.
         """
         rate = endpoint_class or class_of_method(method)
 
         def register(handler: Handler) -> Handler:
-            row = Operation(method, path, handler, scope, body, body_optional, query, success, rate, tagged, secret)
+            row = Operation(
+                method, path, handler, scope, body, body_optional, query, success, rate, tagged, secret, ahead
+            )
             self.append(row)
             return handler
 
@@ -138,15 +147,16 @@ def perform(operation: Operation, request: Request, rooms: Rooms, key: Record, i
     parsed, judged = load_request(operation.body, operation.body_optional, request.read(), idempotency_key)
     call = Call(rooms, key, judged, request.base_url)
     claim = _claim(call, request, idempotency_key, parsed)
-    once = partial(
-        rooms.store.once,
-        call.organization,
-        claim,
-        act=lambda: _act(operation, call, ids),
-        refuse=lambda error: _refuse(error, request.request_id),
-        to_file=lambda outcome: _to_file(operation, outcome, request.request_id),
-    )
-    return rooms.store.db.attempt(once)
+    with nullcontext() if operation.ahead is None else operation.ahead(call, **ids) as done:
+        once = partial(
+            rooms.store.once,
+            call.organization,
+            claim,
+            act=lambda: _act(operation, call._replace(ahead=done), ids),
+            refuse=lambda error: _refuse(error, request.request_id),
+            to_file=lambda outcome: _to_file(operation, outcome, request.request_id),
+        )
+        return rooms.store.db.attempt(once)
 
 
 def _claim(call: Call, request: Request, idempotency_key: str | None, parsed: object) -> Claim | None:

@@ -1,31 +1,40 @@
 """Presigned uploads: a URL that allows one PUT of certain bytes, for a while, without a key."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from io import BytesIO
+from typing import Any, BinaryIO, NamedTuple
 
 from flask import Response, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import ClientDisconnected
 
-from engines.errors import Unavailable
+from engines.errors import EngineError, Unavailable
 from engines.table import Record
-from media.files import MediaFolder, Received
-from records.assets import UPLOAD_WINDOW
+from media.inspect import fault_of_picture
+from media.room import MediaRoom, Received
+from records.assets import UPLOAD_WINDOW, new_upload
+from records.errors import NotFound
 from records.times import from_epoch_milliseconds, milliseconds
 from settings import Settings
 from start import Rooms
 from store import Store
 from web.bodies import read_on
 from web.errors import Forbidden, TooLarge
+from web.operations import Call
 
 _CHUNK_BYTES = 1 << 18
+_HEAD_BYTES = 1 << 16
 _WINDOW_MS = UPLOAD_WINDOW // timedelta(milliseconds=1)
 
 
-def signed_url(store: Store, upload: Record) -> str:
-    """Return the path that the bytes of an upload go to."""
-    return f"/v1/uploads/{_serializer(store).dumps(_terms(upload))}"
+def upload_url(rooms: Rooms, upload: Record, base_url: Callable[[], str]) -> str:
+    """Return where the bytes of an upload go: to us, or straight to where media are kept."""
+    direct = rooms.media.direct
+    if direct is not None:
+        return direct.url(upload["organizationId"], upload["assetId"], UPLOAD_WINDOW)
+    return f"{base_url()}/v1/uploads/{_serializer(rooms.store).dumps(_terms(upload))}"
 
 
 def expiry_of(upload: Record) -> str:
@@ -43,12 +52,98 @@ def serve_upload(rooms: Rooms, signature: str) -> Response:
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
 
 
-def keep(media: MediaFolder, upload: Record, chunks: Iterable[bytes]) -> Received:
+def keep(media: MediaRoom, upload: Record, chunks: Iterable[bytes]) -> Received:
     """Put the bytes of an upload on disk. Raises Unavailable, and what `chunks` raises."""
     try:
         return media.receive(upload["organizationId"], upload["assetId"], chunks)
     except OSError as error:
         raise Unavailable(f"The upload cannot be written: {error.strerror}.") from error
+
+
+class Taken(NamedTuple):
+    """An upload with all that is known of its bytes, and what is wrong with the picture that they should be."""
+
+    upload: Record
+    fault: str | None = None
+
+
+@contextmanager
+def taken_in(call: Call, project_id: str) -> Iterator[Taken | None]:
+    """Look at what came of an upload; None if there is no such upload, or it is finalized, as will be told later.
+
+    What came past us is copied first, and thrown away again unless the block makes an asset of it.
+    """
+    upload = _unfinished(call, project_id)
+    if upload is None:
+        yield None
+        return
+    received = _take(call.rooms, upload)
+    with _discarded_unless_used(call, received):
+        yield _looked_at(call.rooms, upload | {"received": received or upload["received"]})
+    if received is not None and call.rooms.media.direct is not None:
+        call.rooms.media.direct.clear(call.organization, upload["assetId"])
+
+
+@contextmanager
+def kept(call: Call, project_id: str) -> Iterator[Taken | None]:
+    """Keep the bytes of an inline upload, unless they are no good anyway; None if there is no such project."""
+    try:
+        project = call.store.projects.get(call.organization, project_id)
+    except NotFound:
+        yield None
+        return
+    upload, data = new_upload(call.organization, project["id"], call.body, call.store.now()), call.body["dataBase64"]
+    fault = _picture_fault(BytesIO(data), upload)
+    received = None if fault else keep(call.rooms.media, upload, [data])._asdict()
+    with _discarded_unless_used(call, received):
+        yield Taken(upload | {"received": received}, fault)
+
+
+def _unfinished(call: Call, project_id: str) -> Record | None:
+    try:
+        project = call.store.projects.get(call.organization, project_id)
+        upload = call.store.assets.upload_of_project(call.organization, project["id"], call.body["uploadId"])
+    except NotFound:
+        return None
+    return None if upload["finalized"] else upload
+
+
+def _take(rooms: Rooms, upload: Record) -> Record | None:
+    """Return what came past us, if anything did. Raises TooLarge before anything of it is read."""
+    direct, organization, asset_id = rooms.media.direct, upload["organizationId"], upload["assetId"]
+    arrival = None if direct is None else direct.arrival(organization, asset_id)
+    if direct is None or arrival is None:
+        return None
+    if arrival.size_bytes > rooms.settings.max_upload_bytes:
+        raise TooLarge(maxBytes=rooms.settings.max_upload_bytes)
+    received = direct.take(organization, asset_id)
+    sent_as = arrival.content_type.partition(";")[0].strip().lower()
+    return None if received is None else received._asdict() | {"contentType": sent_as}
+
+
+def _looked_at(rooms: Rooms, upload: Record) -> Taken:
+    if upload["received"] is None:
+        return Taken(upload)
+    with rooms.media.original(upload["organizationId"], upload["received"]["file"]).open("rb", _HEAD_BYTES) as file:
+        return Taken(upload, _picture_fault(file, upload))
+
+
+def _picture_fault(file: BinaryIO, upload: Record) -> str | None:
+    return fault_of_picture(file, upload["contentType"]) if upload["contentType"].startswith("image/") else None
+
+
+@contextmanager
+def _discarded_unless_used(call: Call, received: Record | None) -> Iterator[None]:
+    """Discard bytes that no asset has in the end; when nobody can say whether one has, a later sweep will."""
+    is_known = received is not None
+    try:
+        yield
+    except EngineError:
+        is_known = False
+        raise
+    finally:
+        if is_known and received is not None and not call.store.assets.has_file(call.organization, received["file"]):
+            call.rooms.media.discard(call.organization, received["file"])
 
 
 def _promised(store: Store, signature: str) -> Record:

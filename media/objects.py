@@ -1,0 +1,363 @@
+"""The bytes of assets on an S3-compatible store: `<prefix>/<organization>/<asset id>`, thumbnails beside them.
+
+Clients send theirs straight to the store, to a key that ends in `.incoming` and that a signed URL opens for a while. As
+they could do so again when all is said and done, the bytes are copied to a key that nobody was ever let near before
+anyone looks at them. No key has other bytes later, so what a snapshot keeps is a list of keys.
+"""
+
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cache, partial
+from hashlib import sha256
+from itertools import chain
+from typing import Any, BinaryIO, NamedTuple, cast
+from uuid import uuid4
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from engines.errors import Unavailable
+from media.files import draw_thumbnail
+from media.room import NAME, PORTRAIT, THUMBNAIL, Arrival, NoSuchFile, Received, Stored
+from settings import Bucket
+
+_CLIENT: dict[str, Any] = {"allow_http": True, "connect_timeout": "2s", "timeout": "8s"}
+_RETRIES: dict[str, Any] = {
+    "max_retries": 2,
+    "retry_timeout": timedelta(seconds=5),
+    "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(milliseconds=500), "base": 2},
+}
+_PART_BYTES = 5 << 20  # the least that S3 takes as a part of a larger upload
+_READ_BYTES = 4 << 20
+_INCOMING = ".incoming"
+_KEPT = re.compile(r"\.kept/[0-9A-Za-z_-]{1,64}\.json")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+
+
+class Object(NamedTuple):
+    """A key in our part of the bucket, taken apart, and when it was written."""
+
+    organization: str
+    name: str
+    written: float
+
+    @property
+    def key(self) -> str:
+        return f"{self.organization}/{self.name}"
+
+
+class MediaBucket:
+    """A key stands for whole bytes, for the store shows none before. Raises Unavailable, soon, when it does not serve.
+
+    What lies under the prefix and belongs to no document is swept away, so the prefix must be the stand-in's own.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._name = str(bucket)
+        told = {"endpoint": bucket.endpoint, "region": bucket.region}
+        self._store = S3Store(
+            bucket.name,
+            prefix=bucket.prefix,
+            client_options=cast(Any, _CLIENT),
+            retry_config=cast(Any, _RETRIES),
+            **cast(Any, {name: text for name, text in told.items() if text is not None}),
+        )
+        self.direct = DirectToBucket(self)
+
+    def put(self, organization: str, asset_id: str, data: bytes) -> None:
+        """Store an asset's bytes; they are safe when this returns."""
+        self.write(_key(organization, asset_id), data)
+
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> Received:
+        """Store bytes as they come, a few parts of them in memory, under a name nobody else has.
+
+        What `chunks` raises goes through, and leaves nothing behind.
+        """
+        file = new_file(asset_id)
+        key, checksum, size = _key(organization, file), sha256(), 0
+
+        def noted() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in chunks:
+                checksum.update(chunk)
+                size += len(chunk)
+                yield chunk
+
+        parts = _parts(noted())
+        first, second = next(parts, b""), next(parts, None)
+        self.write(key, first if second is None else chain([first, second], parts))
+        return Received(file, size, checksum.hexdigest())
+
+    def original(self, organization: str, asset_id: str) -> Stored:
+        """Return the bytes of an asset. Raises NoSuchFile."""
+        return self.find(_key(organization, asset_id))
+
+    def thumbnail(self, organization: str, asset_id: str) -> Stored:
+        """Return a picture's thumbnail, made at the first call. Raises NoSuchFile."""
+        key = _key(organization, asset_id)
+        return self._made(key + THUMBNAIL, lambda: draw_thumbnail(self.find(key)))
+
+    def portrait(self, organization: str, mark: str, draw: Callable[[], bytes]) -> Stored:
+        """Return a portrait, drawn at the first call; its mark tells all that shows in it."""
+        return self._made(_key(organization, f"{PORTRAIT}{mark}"), draw)
+
+    def _made(self, key: str, make: Callable[[], bytes]) -> Stored:
+        try:
+            return self.find(key)
+        except NoSuchFile:
+            self.write(key, make())
+            return self.find(key)
+
+    def sweep(
+        self, is_known: Callable[[str, str], bool], older_than_seconds: float, now: float | None = None
+    ) -> list[str]:
+        """Remove what no document and no snapshot knows, unless it is younger; return the keys that were removed."""
+        limit = (time.time() if now is None else now) - older_than_seconds
+        old = [found for found in self._objects() if found.written < limit]
+        orphans = [found.key for found in old if not _is_known(found, is_known)]
+        return self._remove(orphans)
+
+    def drop_organization(self, organization: str) -> None:
+        """Remove the bytes of an organization whose documents are gone; what snapshots keep of it stays."""
+        self._remove([found.key for found in self._objects(_name(organization))])
+
+    def discard(self, organization: str, file: str) -> None:
+        """Remove bytes that no document knows any more; what cannot be removed now is left to the next sweep."""
+        with suppress(Unavailable):
+            self.delete([_key(organization, file)])
+
+    # What snapshots keep
+
+    def keep(self, name: str) -> None:
+        """Keep all bytes there are, but not what is drawn from them, in the place of what was kept under that name."""
+        keys = [found.key for found in self._objects() if _is_original(found.name)]
+        self.write(_kept(name), json.dumps(keys).encode())
+
+    def bring_back(self, name: str) -> None:
+        """Do nothing: what is kept was never gone."""
+
+    def forget(self, name: str) -> None:
+        """Let a sweep take what is kept under a name and no document knows."""
+        self.delete([_kept(name)])
+
+    def _all_kept(self) -> set[str]:
+        with self._serving():
+            lists = [found["path"] for found in obstore.list(self._store, ".kept").collect()]
+        return {key for path in lists if _KEPT.fullmatch(path) for key in json.loads(self._whole(path))}
+
+    def _whole(self, key: str) -> bytes:
+        with self.find(key).open("rb") as file:
+            return file.read()
+
+    def _remove(self, keys: Sequence[str]) -> list[str]:
+        """Remove keys and what was drawn from them; return those that no snapshot keeps."""
+        kept = self._all_kept() if keys else set()
+        gone = [key for key in keys if key.removesuffix(THUMBNAIL) not in kept]
+        self.delete(gone)
+        return gone
+
+    # The bucket
+
+    def find(self, key: str) -> Stored:
+        """Return what is known of an object. Raises NoSuchFile."""
+        with self._serving(key):
+            meta = obstore.head(self._store, key)
+        etag = (meta["e_tag"] or "").removeprefix("W/").strip('"')
+        return Stored(meta["size"], etag, meta["last_modified"], partial(self._open, key, meta["size"]))
+
+    def arrival(self, key: str) -> Arrival:
+        """Return the size of an object and the type it was sent as. Raises NoSuchFile."""
+        with self._serving(key):
+            head = obstore.get(self._store, key, options={"head": True})
+            return Arrival(head.meta["size"], head.attributes.get("Content-Type", ""))
+
+    def write(self, key: str, data: bytes | Iterator[bytes]) -> None:
+        with self._serving():
+            obstore.put(self._store, key, data, chunk_size=_PART_BYTES, max_concurrency=2)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object inside the store. Raises NoSuchFile."""
+        with self._serving(source):
+            obstore.copy(self._store, source, target)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects; those that are not there are no error."""
+        with self._serving():
+            if keys:
+                obstore.delete(self._store, list(keys))
+
+    def sign(self, key: str, window: timedelta) -> str:
+        """Return a URL that puts bytes there, for a while, without a key."""
+        with self._serving():
+            return str(obstore.sign(self._store, "PUT", key, window))
+
+    def _objects(self, organization: str | None = None) -> Iterator[Object]:
+        """Yield what is ours by its form; anything else under the prefix is left alone."""
+        with self._serving():
+            for some in obstore.list(self._store, organization, chunk_size=1000):
+                for meta in some:
+                    of, _, name = meta["path"].partition("/")
+                    if NAME.fullmatch(of) and NAME.fullmatch(name.removesuffix(THUMBNAIL).removesuffix(_INCOMING)):
+                        yield Object(of, name, meta["last_modified"].timestamp())
+
+    def _open(self, key: str, size: int, buffering: int) -> BinaryIO:
+        return io.BufferedReader(_Reader(partial(self._part, key), size), buffering)
+
+    def _part(self, key: str, start: int, end: int) -> bytes:
+        with self._serving(key):
+            return bytes(obstore.get_range(self._store, key, start=start, end=end))
+
+    @contextmanager
+    def _serving(self, key: str | None = None) -> Iterator[None]:
+        """Tell what goes wrong by its kind alone: the client's own words quote requests, and how they were signed.
+
+        What is not found is NoSuchFile where a key was asked for; a write that finds nothing has found no bucket.
+        """
+        if _first_process() != os.getpid():
+            raise RuntimeError("the client has threads that did not survive a fork: it would wait for ever")
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise (self._unavailable(error) if key is None else NoSuchFile(key)) from None
+        except (BaseError, OSError) as error:
+            raise self._unavailable(error) from None
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        code = _CODE.search(str(error))
+        reason = code[1] if code else type(error).__name__
+        return Unavailable(f"The bucket {self._name} of STANDIN_MEDIA does not serve: {reason}.")
+
+
+def open_bucket(bucket: Bucket) -> MediaBucket:
+    """Raises Unavailable when the client cannot be set up like that, or by AWS's own variables."""
+    try:
+        return MediaBucket(bucket)
+    except (BaseError, ValueError) as error:
+        raise Unavailable(f"The bucket {bucket} of STANDIN_MEDIA cannot be used: {type(error).__name__}.") from None
+
+
+class DirectToBucket:
+    """Uploads that clients make to the bucket itself."""
+
+    def __init__(self, bucket: MediaBucket) -> None:
+        self._bucket = bucket
+
+    def url(self, organization: str, asset_id: str, window: timedelta) -> str:
+        """Return where the bytes of an upload go; good for a while, by the store's clock."""
+        return self._bucket.sign(_incoming(organization, asset_id), window)
+
+    def arrival(self, organization: str, asset_id: str) -> Arrival | None:
+        """Return what the store says of the bytes that came last, if any have."""
+        with suppress(NoSuchFile):
+            return self._bucket.arrival(_incoming(organization, asset_id))
+        return None
+
+    def take(self, organization: str, asset_id: str) -> Received | None:
+        """Copy what came to where nobody can change it any more, and read it once from end to end."""
+        file = new_file(asset_id)
+        try:
+            self._bucket.copy(_incoming(organization, asset_id), _key(organization, file))
+        except NoSuchFile:
+            return None
+        checksum, size = sha256(), 0
+        with self._bucket.original(organization, file).open("rb", _READ_BYTES) as bytes_taken:
+            while piece := bytes_taken.read(_READ_BYTES):
+                checksum.update(piece)
+                size += len(piece)
+        return Received(file, size, checksum.hexdigest())
+
+    def clear(self, organization: str, asset_id: str) -> None:
+        """Remove what came; what cannot be removed now is left to the next sweep."""
+        with suppress(Unavailable):
+            self._bucket.delete([_incoming(organization, asset_id)])
+
+
+class _Reader(io.RawIOBase):
+    """An object as a file, fetched in as many requests as it is read: each is short, however slow the reader."""
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+        self._fetch, self._size, self._position = fetch, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._position + len(buffer), self._size)
+        if end <= self._position:
+            return 0
+        piece = self._fetch(self._position, end)
+        buffer[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
+
+
+@cache
+def _first_process() -> int:
+    """Return the process that used the client first; its children are told the same."""
+    return os.getpid()
+
+
+def new_file(asset_id: str) -> str:
+    """Return a name for the bytes of an asset that no others have."""
+    return f"{asset_id}-{uuid4().hex}"
+
+
+def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of at least _PART_BYTES, but the last."""
+    part = bytearray()
+    for chunk in chunks:
+        part += chunk
+        if len(part) >= _PART_BYTES:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)
+
+
+def _is_known(found: Object, is_known: Callable[[str, str], bool]) -> bool:
+    if found.name.endswith(_INCOMING) or found.name.startswith(PORTRAIT):
+        return False  # a portrait that is asked for again is drawn again
+    return is_known(found.organization, found.name.removesuffix(THUMBNAIL))
+
+
+def _is_original(name: str) -> bool:
+    return bool(NAME.fullmatch(name)) and not name.startswith(PORTRAIT)
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise NoSuchFile(text)
+    return text
+
+
+def _key(organization: str, asset_id: str) -> str:
+    return f"{_name(organization)}/{_name(asset_id)}"
+
+
+def _incoming(organization: str, asset_id: str) -> str:
+    return _key(organization, asset_id) + _INCOMING
+
+
+def _kept(name: str) -> str:
+    key = f".kept/{name}.json"
+    if not _KEPT.fullmatch(key):
+        raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
+    return key
