@@ -308,6 +308,11 @@ class _Reader(io.RawIOBase):
         self._position += len(piece)
         return len(piece)
 
+    def readall(self) -> bytes:
+        """Return all the rest: what is inherited would ask for it 8 kB at a time."""
+        block = bytearray(_READ_BYTES)
+        return b"".join(bytes(block[:size]) for size in iter(partial(self.readinto, block), 0))
+
 
 @cache
 def _first_process() -> int:

@@ -492,7 +492,7 @@ def test_no_id_names_anything_but_an_asset(room, asked, trick):
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [1], [1000] * 10, [5 << 20], [3 << 20] * 4])
-def test_bytes_come_in_pieces_and_are_kept_as_they_are(room, sizes):
+def test_bytes_come_in_pieces_and_are_kept_as_they_are(room, asked, sizes):
     dice = random.Random(1)
     pieces = [dice.randbytes(size) for size in sizes]
 
@@ -500,8 +500,10 @@ def test_bytes_come_in_pieces_and_are_kept_as_they_are(room, sizes):
 
     whole = b"".join(pieces)
     assert received[1:] == (len(whole), sha256(whole).hexdigest())
+    asked.clear()
     with room.original("org", received.file).open("rb") as file:
         assert file.read() == whole
+    assert [method for method, *_ in asked] == ["HEAD"] + ["GET"] * -(-len(whole) // (4 << 20))
 
 
 @pytest.mark.parametrize("before", [1, 11 << 20])
