@@ -54,9 +54,14 @@ class Snapshot(Replica):
 
 def place_of(folder: Path, name: str) -> Path:
     """Return where the state of that name is kept. Raises ValueError."""
+    check_name(name)
+    return folder / _FOLDER / (name + _ENDING)
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError when no state may have that name, on whichever engine."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
-    return folder / _FOLDER / (name + _ENDING)
 
 
 def save(path: Path, snapshot: Path, disk: Disk, lists: Mapping[str, Lists], facts: dict[str, Any]) -> None:
