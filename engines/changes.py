@@ -1,11 +1,13 @@
 """What a transaction has changed so far, laid over what was there before."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from engines.line import Change, Entry
 
 Key = tuple[str, str, str]  # table, partition, id
+Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
 Lists = Callable[[bytes], Iterable[Entry]]  # a document's JSON → its places in the ordered lists of its table
 
 
@@ -88,3 +90,15 @@ def change_of(key: Key, left: list[Entry], after: Written) -> Change:
         [entry for entry in joined if entry not in left],
         [entry for entry in left if entry not in joined],
     )
+
+
+def once_each(documents: Iterable[Document]) -> Iterator[Document]:
+    """Yield the documents. Raises ValueError for one that comes twice: it would be listed twice."""
+    known: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for document in documents:
+        table, partition, doc_id, _ = document
+        ids = known[table, partition]
+        if doc_id in ids:
+            raise ValueError(f"document {doc_id!r} of table {table!r} comes twice")
+        ids.add(doc_id)
+        yield document

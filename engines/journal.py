@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from engines.changes import Changes, Key, Lists, change_of, places_of
+from engines.changes import Changes, Document, Key, Lists, change_of, places_of
 from engines.disk import Disk
 from engines.errors import Unavailable, Unconfirmed, UnknownFormat
 from engines.line import FORMAT, Entry, encode_header, encode_line
 from engines.lock import ProcessLock, Turn
 from engines.recovery import recover
 from engines.replica import Replica
-from engines.rewrite import Document, Report, Upgrade, replace_all, rewrite, upgrade
+from engines.rewrite import Report, Upgrade, replace_all, rewrite, upgrade
 from engines.snapshots import forget, place_of, restore, save, saved_in
 from engines.table import Record, Saved, Table
 

@@ -1,33 +1,31 @@
 """The document store on a PostgreSQL server, shared by any number of processes on any number of hosts."""
 
-import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any, NamedTuple, TypeVar
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
 
-import orjson
 import psycopg
 from psycopg import Connection, Cursor
-from psycopg.adapt import Loader
-from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import ConnectionPool, PoolTimeout
-from ulid import ULID
+from psycopg.pq import TransactionStatus
 
-from engines import sql
-from engines.changes import Changes, Key, Lists, Written, places_of
-from engines.errors import EngineError, NoSnapshot, Unavailable, Unconfirmed, UnknownFormat
-from engines.line import FORMAT, Entry
+from engines import sql, states
+from engines.changes import Changes, Document, Key, Lists, Written, places_of
+from engines.connections import Connections, Lease, NoneFree, name_of, reason
+from engines.errors import Unavailable, Unconfirmed
+from engines.line import FORMAT
+from engines.rows import Sent, meeting, moves, newcomer, of_key, of_organization, of_some, plain, safe
+from engines.snapshots import check_name
+from engines.states import Upgrade
 from engines.table import Saved, Table
 
 T = TypeVar("T")
-Upgrade = Callable[[str, dict[str, Any]], dict[str, Any]]
 
-MOST_CONNECTIONS = 8
 PATIENCE_SECONDS = 5.0
-ATTEMPTS = 6
+ATTEMPTS = 8
 _PAUSE_SECONDS = 0.01
 
 # What another transaction has brought about by being there at the same time; once more, and it may well go.
@@ -42,36 +40,42 @@ class TryAgain(Unavailable):
     """Nothing was changed, and the same may well succeed now."""
 
 
-class _Raw(Loader):
-    """Documents come out as the bytes that went in."""
-
-    def load(self, data: Any) -> bytes:
-        return bytes(data)
-
-
 class _Block:
-    """What a thread is in the middle of: a connection of its own, what it has read, and what it wants to write."""
+    """What a thread is in the middle of: a connection of its own, what it has read, and whether a BEGIN was sent."""
 
-    def __init__(self, connection: Connection[Any]) -> None:
-        self.connection = connection
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
         self.seen: dict[Key, bytes | None] = {}
         self.has_begun = False
 
+    @property
+    def connection(self) -> Connection[Any]:
+        return self.lease.connection
 
-class _Sent(NamedTuple):
-    """A statement and its parameters."""
+    def renew(self) -> None:
+        """Go on with another connection in the place of one that is lost, and whatever it was in the middle of."""
+        self.lease.renew()
+        self.has_begun = False
 
-    statement: str
-    parameters: Mapping[str, Any]
+    def roll_back(self) -> None:
+        """End whatever is going on; a connection that cannot even do that is of no more use to anybody."""
+        with suppress(psycopg.Error):
+            if self.has_begun and not self.lease.is_lost:
+                self.connection.execute(sql.OF_ALL["rollback"])
+        if self.connection.info.transaction_status != TransactionStatus.IDLE:
+            self.connection.close()
+        self.has_begun = False
 
 
 class Postgres:
     """TinyDB tables on a PostgreSQL database.
 
-    A transaction locks the rows it reads, and writes them when its block is left: two trips to the server. What it read
-    as absent it inserts, so that of two that do the same one fails, and is tried again by `attempt`.
+    A transaction locks the rows it reads, and writes them when its block is left: a trip to the server for each look,
+    and one for all that is written. What it read as absent it inserts, so that of two that do the same one fails, and
+    is tried again by `attempt`. Everything comes to the tables in the order documents, places, organizations.
     `lists` has, for each table that is listed in order, the function that places a document.
-    Raises EngineError at opening; Unavailable from everything else.
+    Raises EngineError at opening; Unavailable from everything else, after `patience_seconds` at most where it waits
+    for a connection or for others to leave a document alone.
     """
 
     def __init__(
@@ -81,17 +85,16 @@ class Postgres:
         lists: Mapping[str, Lists] | None = None,
         version: int = FORMAT,
         upgrades: Mapping[int, Upgrade] | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._url = url
         self._lists = lists or {}
         self._version = version
         self._upgrades = upgrades or {}
-        self._pool: ConnectionPool[Connection[Any]] | None = None
-        self._owner = 0
-        self._opening = threading.Lock()
+        self._connections = Connections(url, patience_seconds)
         self._thread = threading.local()
         self._met: set[str] = set()
-        self._prepare()
+        self._open()
 
     @property
     def name(self) -> str:
@@ -103,52 +106,49 @@ class Postgres:
         return Table(self, name, partition)
 
     def tables(self) -> list[tuple[str, str]]:
-        """Return every (table, partition) that holds a document."""
-        return [
-            (_plain(kind), partition)
-            for partition in self._partitions()
-            for (kind,) in self._ask(sql.KINDS, {"organization": _safe(partition)})
-        ]
+        """Return every (table, partition) that holds a document, without those of a transaction that goes on."""
+        return self._look(states.spaces)
 
     # What a Table needs: documents as JSON, in the calling thread's transaction if it has one.
 
     def read(self, table: str, partition: str, doc_id: str) -> bytes | None:
         """Return a document's JSON, or None."""
         key = (table, partition, doc_id)
-        changes = self._changes
+        changes, block = self._changes, self._block
         if changes is not None:
             return changes[key] if key in changes else self._read_and_lock(key)
-        block = self._block
         if block is not None and key in block.seen:
             return block.seen[key]
-        rows = self._ask(sql.FIND, _key(key))
+        rows = self._ask(sql.FIND, of_key(key))
         return rows[0][0] if rows else None
 
     def expect(self, keys: Sequence[Key]) -> None:
-        """Fetch what is about to be read, in one trip; it is kept until the end of `reading()`."""
-        block = self._block
-        if block is None or self._changes is not None:
+        """Fetch what is about to be read, in one trip: it is kept until `reading()` ends, locked in a transaction."""
+        block, changes = self._block, self._changes
+        if block is None:
             return
-        with suppress(psycopg.Error), block.connection.pipeline():  # what went wrong shows again when it is read
-            found = {partition: self._find_some(block, partition, keys) for partition in {key[1] for key in keys}}
-            for partition, cursor in found.items():
-                rows = {(_plain(kind), partition, _plain(doc_id)): document for kind, doc_id, document in cursor}
-                block.seen.update({key: rows.get(key) for key in keys if key[1] == partition})
-
-    def _find_some(self, block: _Block, partition: str, keys: Sequence[Key]) -> Cursor[Any]:
-        pairs = [(_safe(table), _safe(doc_id)) for table, of, doc_id in keys if of == partition]
-        kinds, ids = [table for table, _ in pairs], [doc_id for _, doc_id in pairs]
-        return block.connection.execute(sql.FIND_SOME, {"organization": _safe(partition), "kinds": kinds, "ids": ids})
+        wanted = [key for key in keys if key not in block.seen and (changes is None or key not in changes)]
+        if not wanted:
+            return
+        if changes is not None:
+            self._lock(block, wanted)
+        else:
+            block.seen.update(self._look(partial(_find, keys=wanted)))
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
-        rows = self._ask(sql.IDS, {"organization": _safe(partition), "kind": _safe(table)})
-        ids = [_plain(doc_id) for (doc_id,) in rows]
+        rows = self._ask(sql.IDS, of_organization(partition, kind=safe(table)))
+        ids = [plain(doc_id) for (doc_id,) in rows]
         return ids if self._changes is None else self._changes.ids(table, partition, ids)
 
     def count(self, table: str, partition: str) -> int:
-        """Return how many documents a table holds, without those of a transaction that goes on."""
-        return int(self._ask(sql.COUNT, {"organization": _safe(partition), "kind": _safe(table)})[0][0])
+        """Return how many documents a table has."""
+        count = int(self._ask(sql.COUNT, of_organization(partition, kind=safe(table)))[0][0])
+        if self._changes is None:
+            return count
+        return count + self._changes.growth(
+            table, partition, lambda doc_id: self._read_and_lock((table, partition, doc_id)) is not None
+        )
 
     def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None:
         """Put or, with None, remove a document; only inside a transaction."""
@@ -161,10 +161,10 @@ class Postgres:
 
         Sees what is committed, not the calling transaction's own changes.
         """
-        of = {"organization": _safe(partition), "kind": _safe(table), "list": _safe(group), "most": most}
+        of = of_organization(partition, kind=safe(table), list=safe(group), most=most)
         if before is None:
-            return [_plain(place) for (place,) in self._ask(sql.WALK, of)]
-        return [_plain(place) for (place,) in self._ask(sql.WALK_BELOW, of | {"before": _safe(before)})]
+            return [plain(place) for (place,) in self._ask(sql.WALK, of)]
+        return [plain(place) for (place,) in self._ask(sql.WALK_BELOW, of | {"before": safe(before)})]
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -172,8 +172,8 @@ class Postgres:
         if self._block is not None:
             yield
             return
-        with self._connection() as connection:
-            self._thread.block = _Block(connection)
+        with self._lent() as block:
+            self._thread.block = block
             try:
                 yield
             finally:
@@ -198,57 +198,49 @@ class Postgres:
                 time.sleep(_PAUSE_SECONDS * number * random.random())  # noqa: S311 - so that twins do not meet again
         return act()
 
-    # All documents at once.
+    # All documents at once. Each raises Unavailable and has changed nothing then, Unconfirmed when that is not known.
 
-    def replace_all(self, documents: Iterable[tuple[str, str, str, bytes]]) -> None:
-        """Put these (table, partition, id, JSON) in the place of all there is, in one step."""
-        with self._whole() as connection:
-            self._empty(connection)
-            self._fill(connection, documents)
+    def replace_all(self, documents: Iterable[Document]) -> None:
+        """Put these documents in the place of all there are, in one step that every process sees at once.
+
+        A transaction comes before it, and is gone, or after it. Raises ValueError when a document comes twice;
+        what `documents` raises goes through.
+        """
+        with self._whole("begin", "take time", "no more writes") as connection:
+            states.replace(connection, documents, self._lists)
 
     def save(self, name: str, facts: Mapping[str, Any]) -> None:
-        """Keep the state of one moment under a name, in the place of what was kept there."""
-        with self._whole("begin one moment", locked=False) as connection:
-            self._drop_snapshot(connection, name)
-            for organization in self._partitions(connection):
-                of = {"organization": _safe(organization), "snapshot": name}
-                connection.execute(sql.KEEP_DOCUMENTS, of)
-                connection.execute(sql.KEEP_PLACES, of)
-            told = {"facts": dict(facts), "format": self._version}
-            connection.execute(sql.OF_ALL["name snapshot"], {"name": name, "facts": orjson.dumps(told).decode()})
+        """Keep the state of this moment, and JSON about it, under a name; what was kept under it is replaced.
+
+        Others read and write meanwhile. Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -,
+        TypeError for facts that are not JSON.
+        """
+        check_name(name)
+        # The moment is that of the first look, which comes after the wait for others who save.
+        with self._whole("begin one moment", "take time", "no more snapshots") as connection:
+            states.save(connection, name, facts, self._version)
 
     def restore(self, name: str) -> None:
-        """Put a saved state in the place of all there is; it can be restored again. Raises NoSnapshot."""
-        with self._whole() as connection:
-            told = self._snapshots(connection).get(name)
-            if told is None:
-                raise _no_snapshot(name)
-            self._empty(connection)
-            for organization in self._partitions(connection):
-                of = {"organization": _safe(organization), "snapshot": name}
-                connection.execute(sql.BRING_BACK_DOCUMENTS, of)
-                connection.execute(sql.BRING_BACK_PLACES, of)
-            self._upgrade(connection, told["format"])
+        """Put a saved state, brought to today's format, in the place of all there is, as `replace_all` does.
+
+        Raises ValueError, NoSnapshot, UnknownFormat.
+        """
+        check_name(name)
+        with self._whole("begin", "take time", "no more snapshots", "no more writes") as connection:
+            states.restore(connection, name, self._version, self._upgrades, self._lists)
 
     def saved(self) -> list[Saved]:
-        """Return the saved states by name."""
-        with self._whole("begin one moment", locked=False) as connection:
-            partitions = self._partitions(connection)
-            return [
-                Saved(name, told["facts"], *self._size(connection, name, partitions))
-                for name, told in self._snapshots(connection).items()
-            ]
+        """Return what is saved, by name."""
+        return self._look(states.saved)
 
     def forget(self, name: str) -> None:
-        """Remove a saved state. Raises NoSnapshot."""
-        with self._whole(locked=False) as connection:
-            if not self._drop_snapshot(connection, name):
-                raise _no_snapshot(name)
+        """Remove a saved state. Raises ValueError, NoSnapshot."""
+        check_name(name)
+        with self._whole("begin", "no more snapshots") as connection:
+            states.forget(connection, name)
 
     def close(self) -> None:
-        if self._pool is not None and self._owner == os.getpid():
-            self._pool.close()
-        self._pool = None
+        self._connections.drop_idle()
 
     # One connection.
 
@@ -261,55 +253,51 @@ class Postgres:
         return getattr(self._thread, "changes", None)
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection[Any]]:
-        """Lend a connection of this process. Raises Unavailable when there is none for too long."""
+    def _lent(self) -> Iterator[_Block]:
+        """Lend a connection of this process, the one this thread has if it has one. Raises Unavailable."""
+        if self._block is not None:
+            yield self._block
+            return
         try:
-            connection = self._opened().getconn(PATIENCE_SECONDS)
-        except (PoolTimeout, psycopg.Error) as error:
+            lease = self._connections.lend()
+        except (NoneFree, psycopg.Error) as error:
             raise self._unavailable(error) from error
         try:
-            yield connection
+            yield _Block(lease)
         finally:
-            with suppress(psycopg.Error):
-                self._opened().putconn(connection)
-
-    def _opened(self) -> ConnectionPool[Connection[Any]]:
-        """Return the pool of this process; one that was opened before a fork is not ours."""
-        if self._pool is None or self._owner != os.getpid():
-            with self._opening:
-                if self._pool is None or self._owner != os.getpid():
-                    self._pool, self._owner = _pool(self._url), os.getpid()
-        return self._pool
+            lease.end()
 
     def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        """Return the rows of a statement that only reads; asked again when the connection turns out to be dead."""
-        block = self._block
-        if block is not None:
+        return self._look(lambda connection: connection.execute(statement, parameters).fetchall())
+
+    def _look(self, look: Callable[[Connection[Any]], T]) -> T:
+        """Return what `look` reads; it looks again when its connection turns out to be lost. Raises Unavailable."""
+        with self._lent() as block:
             try:
-                return block.connection.execute(statement, parameters).fetchall()
-            except psycopg.DataError:
-                return []
+                return look(block.connection)
             except psycopg.Error as error:
-                if self._changes is not None:
-                    raise self._in_transaction(error) from error
-                if not block.connection.closed:
-                    raise self._unavailable(error) from error
-        for is_last in (False, True):
-            with self._connection() as connection:
-                try:
-                    return connection.execute(statement, parameters).fetchall()
-                except psycopg.Error as error:
-                    if is_last or not connection.closed:
-                        raise self._unavailable(error) from error
-        return []
+                if block.has_begun or not block.lease.is_lost:
+                    raise self._refused(block, error) from error
+            self._renew(block)
+            try:
+                return look(block.connection)
+            except psycopg.Error as error:
+                raise self._unavailable(error) from error
+
+    def _renew(self, block: _Block) -> None:
+        self._met.clear()  # whatever happened to the server, what it has been told may have to be told again
+        try:
+            block.renew()
+        except psycopg.Error as error:
+            raise self._unavailable(error) from error
 
     def _unavailable(self, error: BaseException) -> Unavailable:
-        return Unavailable(f"The database {self.name} does not serve: {_reason(error)}.")
+        return Unavailable(f"The database {self.name} does not serve: {reason(error)}.")
 
-    def _in_transaction(self, error: psycopg.Error) -> Unavailable:
-        """Return what an error before the commit means: what was lost with the connection was not done."""
-        if isinstance(error, _IN_THE_WAY) or (self._block is not None and self._block.connection.closed):
-            return TryAgain(f"The database {self.name} could not finish: {_reason(error)}.")
+    def _refused(self, block: _Block, error: psycopg.Error) -> Unavailable:
+        """Return what an error before the commit means: what was lost with its connection was not done."""
+        if isinstance(error, _IN_THE_WAY) or block.lease.is_lost:
+            return TryAgain(f"The database {self.name} could not finish: {reason(error)}.")
         return self._unavailable(error)
 
     # One transaction.
@@ -317,19 +305,18 @@ class Postgres:
     @contextmanager
     def _outermost(self) -> Iterator[None]:
         before = self._block
-        with self._connection() if before is None else nullcontext(before.connection) as connection:
-            block = _Block(connection)
-            self._thread.block, self._thread.changes = block, Changes()
+        with self._lent() as lent:
+            block = self._thread.block = _Block(lent.lease)
+            changes = self._thread.changes = Changes()
             try:
                 yield
-                self._commit(block, self._thread.changes)
+                self._commit(block, changes)
             except BaseException:
-                self._roll_back(block)
+                block.roll_back()
                 raise
             finally:
                 self._thread.block, self._thread.changes = before, None
-                if before is not None:
-                    before.seen.clear()  # it may have been changed
+                lent.seen.clear()  # it may have been changed
 
     @contextmanager
     def _inner(self, outer: Changes) -> Iterator[None]:
@@ -348,251 +335,164 @@ class Postgres:
         return block.seen[key]
 
     def _lock(self, block: _Block, keys: Sequence[Key]) -> None:
-        """Read rows and keep everybody else from writing them, in one trip."""
+        """Begin, if that has not been done; read rows and keep everybody else from writing them. All in one trip."""
         try:
-            with block.connection.pipeline():
-                self._begin(block)
-                cursors = [block.connection.execute(sql.FIND_AND_LOCK, _key(key)) for key in keys]
-                for key, cursor in zip(keys, cursors, strict=True):
-                    row = cursor.fetchone()
-                    block.seen[key] = row[0] if row else None
+            block.seen.update(self._begin_and_find(block, keys))
+            return
         except psycopg.Error as error:
-            raise self._in_transaction(error) from error
+            if block.seen or not block.lease.is_lost:
+                raise self._refused(block, error) from error
+        self._renew(block)  # the server was away since this connection was last used, and nothing has begun
+        try:
+            block.seen.update(self._begin_and_find(block, keys))
+        except psycopg.Error as error:
+            raise self._refused(block, error) from error
 
-    def _begin(self, block: _Block) -> None:
-        if not block.has_begun:
-            block.has_begun = True
-            block.connection.execute(sql.OF_ALL["begin"])
+    def _begin_and_find(self, block: _Block, keys: Sequence[Key]) -> dict[Key, bytes | None]:
+        with block.connection.pipeline():
+            if not block.has_begun:
+                block.has_begun = True
+                block.connection.execute(sql.OF_ALL["begin"])
+            asked = _ask_for(block.connection, keys, locking=True)
+        return _found(asked)  # not before the pipeline has ended: an error in it would come twice
 
     def _commit(self, block: _Block, changes: Changes) -> None:
         """Write it all in one trip."""
-        unread = [key for key, _ in changes.own() if key[0] in self._lists and key not in block.seen]
-        if unread:
+        written = dict(changes.own())
+        unread = [key for key in written if key[0] in self._lists and key not in block.seen]
+        if unread or (written and not block.has_begun):
             self._lock(block, unread)
-        statements = [sent for key, written in changes.own() for sent in self._statements(block, key, written)]
-        if not statements and not block.has_begun:
+        if not block.has_begun:
             return
+        statements = [*self._writing(block, written), Sent(sql.OF_ALL["commit"], {})]
         try:
             with block.connection.pipeline():
-                self._begin(block)
                 for statement, parameters in statements:
                     block.connection.execute(statement, parameters)
-                block.connection.execute(sql.OF_ALL["commit"])
         except _IN_THE_WAY as error:
-            raise self._in_transaction(error) from error
+            raise self._refused(block, error) from error
         except psycopg.Error as error:
-            if block.connection.closed:
-                raise Unconfirmed(f"The database {self.name} was lost at the end of a transaction.") from error
+            if block.lease.is_lost or isinstance(error, psycopg.errors.StatementCompletionUnknown):
+                raise self._unconfirmed() from error
             raise self._unavailable(error) from error
         block.has_begun = False
-        self._met.update(partition for (_, partition, _), _ in changes.own())
+        self._met.update(partition for _, partition, _ in written)
 
-    def _statements(self, block: _Block, key: Key, written: Written) -> Iterator[_Sent]:
+    def _unconfirmed(self) -> Unconfirmed:
+        return Unconfirmed(f"The database {self.name} was lost before it said whether it has done what it was told.")
+
+    def _writing(self, block: _Block, written: Mapping[Key, Written]) -> Iterator[Sent]:
+        changed = {
+            key: after for key, after in written.items() if key not in block.seen or block.seen[key] != after.document
+        }
+        for key, after in changed.items():
+            yield from self._statements(block, key, after)
+        unmet = [partition for partition in dict.fromkeys(key[1] for key in changed) if partition not in self._met]
+        yield from sorted(map(meeting, unmet), key=lambda sent: str(sent.parameters["organization"]))
+
+    def _statements(self, block: _Block, key: Key, after: Written) -> Iterator[Sent]:
         before = block.seen.get(key)
-        if key in block.seen and before == written.document:
-            return
-        if key[1] not in self._met:
-            yield _Sent(sql.MEET, {"organization": _safe(key[1])})
-        yield from _moves(key, places_of(key[0], before, self._lists), written.places)
-        if written.document is None:
-            yield _Sent(sql.DELETE, _key(key))
+        if after.document is None:
+            yield Sent(sql.DELETE, of_key(key))
+        elif before is not None:
+            yield Sent(sql.UPDATE, of_key(key) | {"document": after.document.decode()})
         else:
-            document = {"document": written.document.decode()}
-            if key not in block.seen:
-                yield _Sent(sql.UPSERT, _key(key) | document | _arrived())
-            elif before is None:
-                yield _Sent(sql.INSERT, _key(key) | document | _arrived())
-            else:
-                yield _Sent(sql.UPDATE, _key(key) | document)
-
-    def _roll_back(self, block: _Block) -> None:
-        if block.has_begun and not block.connection.closed:
-            with suppress(psycopg.Error):
-                block.connection.execute(sql.OF_ALL["rollback"])
+            yield Sent(sql.INSERT if key in block.seen else sql.UPSERT, newcomer(key, after.document))
+        yield from moves(key, places_of(key[0], before, self._lists), after.places)
 
     # All of it.
 
     @contextmanager
-    def _whole(self, begin: str = "begin", locked: bool = True) -> Iterator[Connection[Any]]:
-        """Lend a connection in a transaction over all organizations; `locked` keeps every writer out until its end."""
-        with self._connection() as connection:
+    def _whole(self, *beginning: str) -> Iterator[Connection[Any]]:
+        """Lend a connection in a transaction over all organizations, begun by these statements of `OF_ALL`."""
+        if self._changes is not None:
+            raise RuntimeError("nothing is replaced or kept as a whole inside a transaction: it would wait for itself")
+        with self._lent() as lent:
+            block = _Block(lent.lease)
             try:
-                connection.execute(sql.OF_ALL[begin])
-                if locked:
-                    connection.execute(sql.OF_ALL["no more writes"])
-                yield connection
-                connection.execute(sql.OF_ALL["commit"])
-            except BaseException as error:
-                with suppress(psycopg.Error):
-                    connection.execute(sql.OF_ALL["rollback"])
-                if isinstance(error, psycopg.Error):
-                    raise self._unavailable(error) from error
-                raise
+                self._begin_whole(block, beginning)
+                yield block.connection
+                self._end_whole(block)
+            except psycopg.Error as error:
+                raise self._refused(block, error) from error
+            finally:
+                block.roll_back()
+                lent.seen.clear()
 
-    def _partitions(self, connection: Connection[Any] | None = None) -> list[str]:
-        statement = sql.OF_ALL["organizations"]
-        rows = self._ask(statement, {}) if connection is None else connection.execute(statement).fetchall()
-        return [_plain(organization) for (organization,) in rows]
-
-    def _empty(self, connection: Connection[Any]) -> None:
-        for organization in self._partitions(connection):
-            connection.execute(sql.EMPTY_DOCUMENTS, {"organization": _safe(organization)})
-            connection.execute(sql.EMPTY_PLACES, {"organization": _safe(organization)})
-
-    def _fill(self, connection: Connection[Any], documents: Iterable[tuple[str, str, str, bytes]]) -> None:
-        met: set[str] = set()
-        with connection.pipeline():
-            for table, partition, doc_id, document in documents:
-                key = (table, partition, doc_id)
-                if partition not in met:
-                    met.add(partition)
-                    connection.execute(sql.MEET, {"organization": _safe(partition)})
-                connection.execute(sql.UPSERT, _key(key) | {"document": document.decode()} | _arrived())
-                for statement, parameters in _moves(key, [], places_of(table, document, self._lists)):
-                    connection.execute(statement, parameters)
-
-    def _snapshots(self, connection: Connection[Any]) -> dict[str, Any]:
-        rows = connection.execute(sql.OF_ALL["snapshots"]).fetchall()
-        return {name: orjson.loads(told) for name, told in rows}
-
-    def _size(self, connection: Connection[Any], name: str, partitions: list[str]) -> tuple[int, int]:
-        of = ({"organization": _safe(partition), "snapshot": name} for partition in partitions)
-        rows = [connection.execute(sql.KEPT_SIZE, each).fetchone() or (0, 0) for each in of]
-        return sum(int(count) for count, _ in rows), sum(int(size) for _, size in rows)
-
-    def _drop_snapshot(self, connection: Connection[Any], name: str) -> bool:
-        for partition in self._partitions(connection):
-            of = {"organization": _safe(partition), "snapshot": name}
-            connection.execute(sql.FORGET_DOCUMENTS, of)
-            connection.execute(sql.FORGET_PLACES, of)
-        return connection.execute(sql.OF_ALL["forget snapshot"], {"name": name}).rowcount > 0
-
-    # Opening.
-
-    def _prepare(self) -> None:
-        """Make the tables where there are none, and bring old documents up to date; of many hosts one does it."""
+    def _begin_whole(self, block: _Block, beginning: Sequence[str]) -> None:
+        if block.lease.is_lost:
+            self._renew(block)
         try:
-            with psycopg.connect(self._url, connect_timeout=round(PATIENCE_SECONDS)) as connection:
-                connection.adapters.register_loader("json", _Raw)
-                connection.execute(sql.OF_ALL["make room"])
-                connection.execute(sql.CREATE)
-                self._refuse_newer(connection)
-                self._upgrade(connection, _fact(connection, "format") or self._version)
-                for name, number in (("schema", sql.SCHEMA), ("format", self._version)):
-                    connection.execute(sql.OF_ALL["note fact"], {"name": name, "fact": str(number)})
+            block.connection.execute(sql.OF_ALL[beginning[0]])
+        except psycopg.Error:
+            if not block.lease.is_lost:
+                raise
+            self._renew(block)
+            block.connection.execute(sql.OF_ALL[beginning[0]])
+        block.has_begun = True
+        for each in beginning[1:]:
+            block.connection.execute(sql.OF_ALL[each])
+
+    def _end_whole(self, block: _Block) -> None:
+        try:
+            block.connection.execute(sql.OF_ALL["commit"])
         except psycopg.Error as error:
-            raise self._unavailable(error) from error
+            if block.lease.is_lost:
+                raise self._unconfirmed() from error
+            raise
+        block.has_begun = False
 
-    def _refuse_newer(self, connection: Connection[Any]) -> None:
-        for name, known in (("schema", sql.SCHEMA), ("format", self._version)):
-            found = _fact(connection, name)
-            if found is not None and found > known:
-                raise UnknownFormat(
-                    f"The database {self.name} has {name} {found}, and this program knows up to {known}. "
-                    "Run the newer program, or set STANDIN_STORE to another database."
-                )
+    def _open(self) -> None:
+        """Make the tables where there are none, and bring old documents up to date; of many hosts one does it."""
+        today = {"schema": sql.SCHEMA, "format": self._version}
+        try:
+            if self._look(self._facts) != today:
+                self._create(today)
+        except BaseException:
+            self.close()
+            raise
 
-    def _upgrade(self, connection: Connection[Any], found: int) -> None:
-        steps = [self._upgrades[number] for number in range(found, self._version)]
-        if not steps:
-            return
-        for partition in self._partitions(connection):
-            connection.execute(sql.EMPTY_PLACES, {"organization": _safe(partition)})
-            kinds = connection.execute(sql.KINDS, {"organization": _safe(partition)}).fetchall()
-            for (kind,) in kinds:
-                self._upgrade_table(connection, _plain(kind), partition, steps)
+    def _create(self, today: Mapping[str, int]) -> None:
+        with self._whole("begin", "take time", "wait", "one at a time") as connection:
+            found = self._facts(connection)
+            if found != today:
+                format_ = found.get("format", self._version)
+                states.create(connection, format_, self._version, self._upgrades, self._lists)
 
-    def _upgrade_table(self, connection: Connection[Any], table: str, partition: str, steps: list[Upgrade]) -> None:
-        of = {"organization": _safe(partition), "kind": _safe(table)}
-        for (doc_id,) in connection.execute(sql.IDS, of).fetchall():
-            key = (table, partition, _plain(doc_id))
-            (document,) = connection.execute(sql.FIND, _key(key)).fetchone() or (b"{}",)
-            record = orjson.loads(document)
-            for step in steps:
-                record = step(table, record)
-            after = orjson.dumps(record)
-            connection.execute(sql.UPDATE, _key(key) | {"document": after.decode()})
-            for statement, parameters in _moves(key, [], places_of(table, after, self._lists)):
-                connection.execute(statement, parameters)
+    def _facts(self, connection: Connection[Any]) -> dict[str, int]:
+        facts = states.facts_of(connection)
+        states.refuse_other(connection, facts, self._version, self.name)
+        return facts
 
 
-def name_of(url: str) -> str:
-    """Return what may be said of a database's URL: its name and where it is, never who logs in."""
-    try:
-        parts = conninfo_to_dict(url)
-    except psycopg.Error:
-        return "in STANDIN_STORE"
-    return f"{parts.get('dbname', 'postgres')} at {parts.get('host', 'localhost')}"
+def _find(connection: Connection[Any], keys: Sequence[Key]) -> dict[Key, bytes | None]:
+    with connection.pipeline():
+        asked = _ask_for(connection, keys, locking=False)
+    return _found(asked)
 
 
-def _pool(url: str) -> ConnectionPool[Connection[Any]]:
-    pool: ConnectionPool[Connection[Any]] = ConnectionPool(
-        url,
-        min_size=1,
-        max_size=MOST_CONNECTIONS,
-        open=False,
-        timeout=PATIENCE_SECONDS,
-        configure=_configure,
-        kwargs={
-            "autocommit": True,
-            "prepare_threshold": 0,
-            "connect_timeout": round(PATIENCE_SECONDS),
-            "options": f"-c statement_timeout={_ms(PATIENCE_SECONDS * 12)} -c lock_timeout={_ms(PATIENCE_SECONDS)}",
-        },
-    )
-    pool.open()
-    return pool
+def _ask_for(connection: Connection[Any], keys: Sequence[Key], locking: bool) -> list[tuple[list[Key], Cursor[Any]]]:
+    """Ask for documents, with one statement for those of a partition; return each with what it is about."""
+    asked = []
+    for partition in sorted({partition for _, partition, _ in keys}):
+        some = [key for key in keys if key[1] == partition]
+        if len(some) > 1:
+            statement, parameters = sql.FIND_SOME_AND_LOCK if locking else sql.FIND_SOME, of_some(partition, some)
+        else:
+            statement, parameters = sql.FIND_AND_LOCK if locking else sql.FIND, of_key(some[0])
+        asked.append((some, connection.execute(statement, parameters)))
+    return asked
 
 
-def _configure(connection: Connection[Any]) -> None:
-    connection.adapters.register_loader("json", _Raw)
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _fact(connection: Connection[Any], name: str) -> int | None:
-    row = connection.execute(sql.OF_ALL["fact"], {"name": name}).fetchone()
-    return None if row is None else int(row[0])
-
-
-def _reason(error: BaseException) -> str:
-    """Return the kind of an error: its text may quote what was sent, or how to log in."""
-    state = getattr(error, "sqlstate", None)
-    return type(error).__name__ if state is None else f"{type(error).__name__} {state}"
-
-
-def _no_snapshot(name: str) -> EngineError:
-    return NoSnapshot(f"There is no snapshot {name}.")
-
-
-def _moves(key: Key, left: list[Entry], joined: list[Entry]) -> Iterator[_Sent]:
-    """Yield the statements that take a document from its places in lists to others."""
-    of = {"organization": _safe(key[1]), "kind": _safe(key[0])}
-    for statement, entries, but in ((sql.LEAVE, left, joined), (sql.JOIN, joined, left)):
-        for entry in entries:
-            if entry not in but:
-                yield _Sent(statement, of | {"list": _safe(entry.group), "place": _safe(entry.key)})
-
-
-def _key(key: Key) -> dict[str, Any]:
-    table, partition, doc_id = key
-    return {"kind": _safe(table), "organization": _safe(partition), "id": _safe(doc_id)}
-
-
-def _arrived() -> dict[str, str]:
-    return {"arrived": str(ULID())}
-
-
-# PostgreSQL's text has no U+0000, and what clients name things by may.
-
-
-def _safe(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\0", "\\0") if "\0" in text or "\\" in text else text
-
-
-def _plain(text: str) -> str:
-    if "\\" not in text:
-        return text
-    return "\\".join(part.replace("\\0", "\0") for part in text.split("\\\\"))
+def _found(asked: Sequence[tuple[list[Key], Cursor[Any]]]) -> dict[Key, bytes | None]:
+    """Return the documents that were asked for, None for those that are not there."""
+    found: dict[Key, bytes | None] = {}
+    for keys, cursor in asked:
+        rows = cursor.fetchall()
+        found |= dict.fromkeys(keys)
+        partition = keys[0][1]
+        if len(keys) == 1 and rows:
+            found[keys[0]] = rows[0][0]
+        elif len(keys) > 1:
+            found |= {(plain(kind), partition, plain(doc_id)): document for kind, doc_id, document in rows}
+    return found

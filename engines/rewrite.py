@@ -1,7 +1,6 @@
 """Writing documents to a new file that takes a journal's place: those that live in it, or others altogether."""
 
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from engines.changes import Key, Lists, Written, change_of, places_of
+from engines.changes import Document, Key, Lists, Written, change_of, once_each, places_of
 from engines.disk import Disk
 from engines.errors import Unconfirmed
 from engines.line import Change, Entry, decode_line, encode_header, encode_line, places
@@ -20,7 +19,6 @@ from engines.replica import Replica, read_lines
 
 Upgrade = Callable[[str, dict[str, Any]], dict[str, Any]]  # table, document of format n → document of format n + 1
 Transform = Callable[[str, bytes], bytes]  # table, a document's JSON → its JSON
-Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
 
 _DOCUMENTS_PER_LINE = 256
 _CHUNK_BYTES = 1 << 20
@@ -216,13 +214,8 @@ def confirm(path: Path, done: str, disk: Disk) -> None:
 
 
 def _placed(documents: Iterable[Document], lists: Mapping[str, Lists]) -> Iterator[Change]:
-    """Yield the change of each document. Raises ValueError for one that comes twice: it would be listed twice."""
-    known: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for table, partition, doc_id, document in documents:
-        ids = known[table, partition]
-        if doc_id in ids:
-            raise ValueError(f"document {doc_id!r} of table {table!r} comes twice")
-        ids.add(doc_id)
+    """Yield the change of each document. Raises ValueError for one that comes twice."""
+    for table, partition, doc_id, document in once_each(documents):
         yield _newcomer((table, partition, doc_id), document, lists)
 
 

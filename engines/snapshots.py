@@ -67,9 +67,14 @@ class Snapshot(Replica):
 
 def place_of(folder: Path, name: str, ending: str = _ENDING) -> Path:
     """Return where in a store's folder something is kept under that name. Raises ValueError."""
+    check_name(name)
+    return folder / _FOLDER / (name + ending)
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError when no state may have that name, on whichever engine."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
-    return folder / _FOLDER / (name + ending)
 
 
 def save(path: Path, snapshot: Path, disk: Disk, lists: Mapping[str, Lists], facts: dict[str, Any]) -> None:

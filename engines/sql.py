@@ -1,20 +1,24 @@
 """Every statement the PostgreSQL engine sends.
 
 Each one about documents carries the organization whose they are, and none joins two: so the tables can be distributed
-by it, and no statement has to go to more than one place. What cannot is in `OF_ALL`, and used by nobody's request.
+by it, and no statement has to go to more than one place. What cannot is in `OF_ALL`: of it, requests for documents use
+only what begins and ends a transaction. `CREATE` is sent once in the life of a database.
 """
 
 SCHEMA = 1
 
 CREATE = """
-CREATE TABLE IF NOT EXISTS standin_facts (name text PRIMARY KEY, fact text NOT NULL);
-CREATE TABLE IF NOT EXISTS standin_organizations (organization text COLLATE "C" PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS standin_snapshots (name text PRIMARY KEY, facts json NOT NULL);
+CREATE TABLE IF NOT EXISTS standin_facts (name text COLLATE "C" PRIMARY KEY, fact text NOT NULL);
+CREATE TABLE IF NOT EXISTS standin_organizations (
+    organization text COLLATE "C" PRIMARY KEY,
+    arrived bigint NOT NULL
+);
+CREATE TABLE IF NOT EXISTS standin_snapshots (name text COLLATE "C" PRIMARY KEY, facts text NOT NULL);
 CREATE TABLE IF NOT EXISTS standin_documents (
     organization text COLLATE "C" NOT NULL,
     kind text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
-    arrived text COLLATE "C" NOT NULL,
+    arrived bigint NOT NULL,
     document json NOT NULL,
     PRIMARY KEY (organization, kind, id)
 );
@@ -30,7 +34,7 @@ CREATE TABLE IF NOT EXISTS standin_kept_documents (
     snapshot text NOT NULL,
     kind text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
-    arrived text COLLATE "C" NOT NULL,
+    arrived bigint NOT NULL,
     document json NOT NULL,
     PRIMARY KEY (organization, snapshot, kind, id)
 );
@@ -53,19 +57,31 @@ WHERE organization = %(organization)s AND kind = %(kind)s AND id = %(id)s
 
 FIND_AND_LOCK = FIND + "FOR UPDATE\n"
 
+# One look into the index for each, whatever the planner thinks of the table.
 FIND_SOME = """
-SELECT kind, id, document FROM standin_documents
-WHERE organization = %(organization)s
-  AND (kind, id) IN (SELECT * FROM unnest(%(kinds)s::text[], %(ids)s::text[]))
+SELECT wanted.kind, wanted.id, found.document
+FROM unnest(%(kinds)s::text[], %(ids)s::text[]) AS wanted (kind, id) CROSS JOIN LATERAL (
+    SELECT document FROM standin_documents
+    WHERE organization = %(organization)s AND kind = wanted.kind AND id = wanted.id LIMIT 1
+) AS found
 """
+
+FIND_SOME_AND_LOCK = FIND_SOME.replace("LIMIT 1", "LIMIT 1 FOR UPDATE")
 
 IDS = """
 SELECT id FROM standin_documents
 WHERE organization = %(organization)s AND kind = %(kind)s ORDER BY arrived, id
 """
 
+# From each kind to the next one in the index: however many documents there are of one.
 KINDS = """
-SELECT DISTINCT kind FROM standin_documents WHERE organization = %(organization)s ORDER BY kind
+WITH RECURSIVE kinds AS (
+    SELECT min(kind) AS kind FROM standin_documents WHERE organization = %(organization)s
+    UNION ALL
+    SELECT (SELECT min(kind) FROM standin_documents WHERE organization = %(organization)s AND kind > kinds.kind)
+    FROM kinds WHERE kinds.kind IS NOT NULL
+)
+SELECT kind FROM kinds WHERE kind IS NOT NULL
 """
 
 COUNT = """
@@ -112,7 +128,8 @@ WHERE organization = %(organization)s AND kind = %(kind)s AND list = %(list)s AN
 """
 
 MEET = """
-INSERT INTO standin_organizations (organization) VALUES (%(organization)s) ON CONFLICT DO NOTHING
+INSERT INTO standin_organizations (organization, arrived) VALUES (%(organization)s, %(arrived)s)
+ON CONFLICT DO NOTHING
 """
 
 EMPTY_DOCUMENTS = "DELETE FROM standin_documents WHERE organization = %(organization)s"
@@ -149,8 +166,8 @@ FORGET_PLACES = """
 DELETE FROM standin_kept_places WHERE organization = %(organization)s AND snapshot = %(snapshot)s
 """
 
-KEPT_SIZE = """
-SELECT count(*), coalesce(sum(octet_length(document::text)), 0) FROM standin_kept_documents
+KEPT_BYTES = """
+SELECT coalesce(sum(octet_length(document::text)), 0) FROM standin_kept_documents
 WHERE organization = %(organization)s AND snapshot = %(snapshot)s
 """
 
@@ -161,14 +178,19 @@ OF_ALL = {
     "begin one moment": "BEGIN ISOLATION LEVEL REPEATABLE READ",
     "commit": "COMMIT",
     "rollback": "ROLLBACK",
-    "make room": "SELECT pg_advisory_xact_lock(7113421)",
-    "no more writes": "LOCK TABLE standin_documents, standin_places IN EXCLUSIVE MODE",
-    "fact": "SELECT fact FROM standin_facts WHERE name = %(name)s",
+    "take time": "SET LOCAL statement_timeout = 0",
+    "wait": "SET LOCAL lock_timeout = 0",
+    "one at a time": "SELECT pg_advisory_xact_lock(7113421)",
+    # In the order in which a transaction comes to them: so neither waits for the other in a circle.
+    "no more writes": "LOCK TABLE standin_documents, standin_places, standin_organizations IN EXCLUSIVE MODE",
+    "no more snapshots": "LOCK TABLE standin_snapshots IN SHARE ROW EXCLUSIVE MODE",
+    "is new": "SELECT to_regclass('standin_facts') IS NULL",
+    "facts": "SELECT name, fact FROM standin_facts",
     "note fact": (
         "INSERT INTO standin_facts (name, fact) VALUES (%(name)s, %(fact)s) "
         "ON CONFLICT (name) DO UPDATE SET fact = excluded.fact"
     ),
-    "organizations": "SELECT organization FROM standin_organizations ORDER BY organization",
+    "organizations": "SELECT organization FROM standin_organizations ORDER BY arrived, organization",
     "snapshots": "SELECT name, facts FROM standin_snapshots ORDER BY name",
     "name snapshot": "INSERT INTO standin_snapshots (name, facts) VALUES (%(name)s, %(facts)s)",
     "forget snapshot": "DELETE FROM standin_snapshots WHERE name = %(name)s",

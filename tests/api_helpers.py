@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from databases import Rows
 from werkzeug.test import TestResponse
 
 from engines.table import Record
@@ -132,7 +133,7 @@ def key_of(store: Store, organization: str, *scopes: str) -> dict[str, str]:
     return {"X-Api-Key": store.keys.create(organization, list(scopes), "A key")}
 
 
-def unchanged(journal: Path) -> Callable[[], bool]:
-    """Return the question whether a store's file is still what it is now."""
+def unchanged(journal: Path | Rows) -> Callable[[], bool]:
+    """Return the question whether what is in the store is still what it is now, to the byte."""
     before = journal.read_bytes()
     return lambda: journal.read_bytes() == before

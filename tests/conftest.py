@@ -1,4 +1,4 @@
-"""A seeded service on a real folder, for every test."""
+"""A seeded service on a real folder or database, for every test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from api_helpers import Clock
+from databases import Databases, Rows, databases
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -29,15 +30,44 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "store", sync=False)
+@pytest.fixture(scope="session")
+def server_of_databases() -> Iterator[Databases]:
+    with databases() as made:
+        yield made
+
+
+@pytest.fixture(params=["journal", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return which engine a test is run on; `only_journal` is for those that are about its file."""
+    return request.param
+
+
+only_journal = pytest.mark.parametrize("kind", ["journal"], indirect=True)
 
 
 @pytest.fixture
-def journal(settings: Settings) -> Path:
-    """Return the store's file."""
-    return settings.data / "journal.jsonl"
+def database(request: pytest.FixtureRequest, kind: str) -> str | None:
+    """Return the URL of an empty database, or None when the engine needs none."""
+    if kind == "journal":
+        return None
+    return request.getfixturevalue("server_of_databases").emptied()
+
+
+@pytest.fixture
+def place(tmp_path: Path, database: str | None) -> Path | str:
+    """Return where an engine is to be opened: a folder or a database."""
+    return database or tmp_path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: str | None) -> Settings:
+    return Settings(data=tmp_path / "store", store=database, sync=False)
+
+
+@pytest.fixture
+def journal(settings: Settings) -> Path | Rows:
+    """Return the store's file or, of a database, what can be read like one and changes whenever it does."""
+    return settings.data / "journal.jsonl" if settings.store is None else Rows(settings.store)
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from databases import Rows
 
 from engines.disk import Disk
 from engines.journal import Journal
 from engines.line import Entry
+from engines.postgres import Postgres
 
 _PATIENCE_SECONDS = 20  # after which what should have happened is taken not to: a failure instead of a hang
 
@@ -31,15 +33,31 @@ def by_rank(document: bytes) -> Iterator[Entry]:
 
 
 @contextmanager
-def opened(folder: Path, disk: Disk | None = None, **options: Any) -> Iterator[Journal]:
-    journal = Journal(folder, disk=disk or Disk(syncing=False), **options)
+def opened(place: Path | str, disk: Disk | None = None, **options: Any) -> Iterator[Any]:
+    """Open the journal in a folder, or the database of a URL."""
+    engine = engine_at(place, disk, **options)
     try:
-        yield journal
+        yield engine
     finally:
-        journal.close()
+        engine.close()
 
 
-def put(journal: Journal, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = "") -> None:
+def engine_at(place: Path | str, disk: Disk | None = None, **options: Any) -> Any:
+    if isinstance(place, Path):
+        return Journal(place, disk=disk or Disk(syncing=False), **options)
+    return Postgres(place, **options)
+
+
+def bytes_of(engine: Journal | Postgres) -> bytes:
+    """Return all that an engine has on disk: different as soon as anything was written."""
+    return engine.path.read_bytes() if isinstance(engine, Journal) else Rows(engine._url).read_bytes()
+
+
+def put(
+    journal: Journal | Postgres, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = ""
+) -> None:
+    journal: Journal | Postgres, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = ""
+) -> None:
     """Set one document in a transaction, or a part of one, of its own."""
     with journal.transaction():
         journal.write(table, partition, doc_id, orjson.dumps(document))
@@ -52,16 +70,16 @@ def as_documents(contents: Contents) -> list[tuple[str, str, str, bytes]]:
     ]
 
 
-def contents(journal: Journal) -> Contents:
+def contents(journal: Journal | Postgres) -> Contents:
     """Return every document of a journal by (table, partition) and id."""
     return {
         space: {document.doc_id: dict(document) for document in journal.table(*space)} for space in journal.tables()
     }
 
 
-def stored(folder: Path, **options: Any) -> Contents:
-    """Return what a process that opens the folder now finds."""
-    with opened(folder, **options) as journal:
+def stored(place: Path | str, **options: Any) -> Contents:
+    """Return what a process that opens the folder or database now finds."""
+    with opened(place, **options) as journal:
         return contents(journal)
 
 

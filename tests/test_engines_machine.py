@@ -1,18 +1,16 @@
-"""The engine against a dict: any order of changes, rollbacks, reopenings, compactions and replacements of all,
+"""Each engine against a dict: any order of changes, rollbacks, reopenings, compactions and replacements of all,
 seen from two sides.
 """
 
-import tempfile
 from copy import deepcopy
-from pathlib import Path
+from functools import partial
 
 import pytest
-from engine_helpers import as_documents, by_rank, contents, put
+from engine_helpers import as_documents, by_rank, contents, engine_at, put
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from engines.disk import Disk
 from engines.errors import NoSnapshot
 from engines.journal import Journal
 
@@ -31,15 +29,15 @@ class RolledBack(Exception):
 
 
 class Engine(RuleBasedStateMachine):
-    def __init__(self):
+    def __init__(self, new_place):
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        self.place = new_place()
         self.here, self.there = self.open(), self.open()
         self.model = {}
         self.saved = {}
 
     def open(self):
-        return Journal(Path(self.folder.name), lists=RULES, disk=Disk(syncing=False))
+        return engine_at(self.place, lists=RULES)
 
     def apply(self, journal, made, model):
         """Make changes to journal and model alike, whichever way the document goes in or out."""
@@ -90,6 +88,7 @@ class Engine(RuleBasedStateMachine):
         except RolledBack:
             pass
 
+    @precondition(lambda self: isinstance(self.here, Journal))
     @rule(second=st.booleans())
     def compact(self, second):
         assert self.side(second).compact().documents == sum(map(len, self.model.values()))
@@ -145,7 +144,6 @@ class Engine(RuleBasedStateMachine):
     def teardown(self):
         self.here.close()
         self.there.close()
-        self.folder.cleanup()
 
 
 def in_model(made):
@@ -166,5 +164,10 @@ def contents_in_transaction(journal, model):
     return without_empty({space: {d.doc_id: dict(d) for d in journal.table(*space)} for space in model})
 
 
-Engine.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
-TestEngine = Engine.TestCase
+def test_an_engine_does_as_a_dict_does(request, kind, tmp_path_factory):
+    if kind == "journal":
+        new_place, examples = partial(tmp_path_factory.mktemp, "store"), 60
+    else:
+        new_place, examples = request.getfixturevalue("server_of_databases").emptied, 30
+    rules = settings(max_examples=examples, stateful_step_count=20, deadline=None)
+    run_state_machine_as_test(partial(Engine, new_place), settings=rules)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from conftest import only_journal
 from engine_helpers import (
     CallCounter,
     Gate,
@@ -10,6 +11,7 @@ from engine_helpers import (
     WatchedDisk,
     Worker,
     by_rank,
+    bytes_of,
     contents,
     half_then_no_space,
     input_output_error,
@@ -28,8 +30,8 @@ from engines.errors import Unavailable
 
 
 @pytest.fixture
-def journal(tmp_path):
-    with opened(tmp_path) as journal:
+def journal(place):
+    with opened(place) as journal:
         put(journal, "a", {"n": 0})
         yield journal
 
@@ -45,6 +47,7 @@ def document(journal, doc_id):
 # All or nothing.
 
 
+@only_journal
 def test_several_operations_across_tables_are_one_line(journal):
     before = lines_of(journal)
     with journal.transaction():
@@ -56,20 +59,20 @@ def test_several_operations_across_tables_are_one_line(journal):
 
 
 def test_a_transaction_that_only_reads_writes_nothing(journal):
-    before = journal.path.read_bytes()
+    before = bytes_of(journal)
     with journal.transaction():
         assert document(journal, "a") == {"n": 0}
-    assert journal.path.read_bytes() == before
+    assert bytes_of(journal) == before
 
 
 def test_an_exception_rolls_everything_back(journal):
-    before = journal.path.read_bytes()
+    before = bytes_of(journal)
     with pytest.raises(ZeroDivisionError), journal.transaction():
         put(journal, "a", {"n": 1})
         put(journal, "b", {"n": 1})
         1 / 0  # noqa: B018
     assert contents(journal) == {("t", ""): {"a": {"n": 0}}}
-    assert journal.path.read_bytes() == before
+    assert bytes_of(journal) == before
 
 
 def test_a_transaction_within_can_fail_alone(journal):
@@ -89,6 +92,10 @@ def test_a_transaction_within_can_fail_alone(journal):
 def test_nothing_is_written_outside_a_transaction(journal):
     with pytest.raises(RuntimeError):
         journal.write("t", "", "b", b"{}")
+
+
+@only_journal
+def test_no_journal_is_compacted_inside_a_transaction(journal):
     with pytest.raises(RuntimeError), journal.transaction():
         journal.compact()
 
@@ -260,12 +267,12 @@ def test_a_write_of_nothing_is_an_error(tmp_path):
         put(journal, "a", {})
 
 
-def test_a_document_that_cannot_be_placed_fails_its_transaction_and_no_later_one(tmp_path):
-    with opened(tmp_path, lists={"t": by_rank}) as journal:
-        before = journal.path.read_bytes()
+def test_a_document_that_cannot_be_placed_fails_its_transaction_and_no_later_one(place):
+    with opened(place, lists={"t": by_rank}) as journal:
+        before = bytes_of(journal)
         with pytest.raises(KeyError):
             put(journal, "a", {"groups": ["g"]})
-        assert journal.path.read_bytes() == before
+        assert bytes_of(journal) == before
         put(journal, "a", {"groups": ["g"], "rank": "1"})
         assert journal.walk("t", "", "g") == ["1"]
 
@@ -287,8 +294,8 @@ def test_every_acknowledged_transaction_has_been_synced_by_default(tmp_path):
 # The ordered lists.
 
 
-def test_documents_join_and_leave_lists_as_they_change(tmp_path):
-    with opened(tmp_path, lists={"t": by_rank}) as journal:
+def test_documents_join_and_leave_lists_as_they_change(place):
+    with opened(place, lists={"t": by_rank}) as journal:
         put(journal, "a", {"groups": ["x", "y"], "rank": "1"})
         put(journal, "b", {"groups": ["x"], "rank": "2"})
         put(journal, "c", {"groups": ["x"], "rank": "3"})
@@ -303,12 +310,12 @@ def test_documents_join_and_leave_lists_as_they_change(tmp_path):
         assert journal.walk("t", "", "x", most=9) == ["2"]
 
 
-def test_a_list_is_the_same_however_it_came_about(tmp_path):
-    with opened(tmp_path, lists={"t": by_rank}) as journal:
+def test_a_list_is_the_same_however_it_came_about(place):
+    with opened(place, lists={"t": by_rank}) as journal:
         put(journal, "a", {"groups": ["x", "x"], "rank": "1"})
         put(journal, "a", {"groups": ["x"], "rank": "1"})
         assert journal.walk("t", "", "x", most=9) == ["1"]
-        with opened(tmp_path, lists={"t": by_rank}) as reopened:
+        with opened(place, lists={"t": by_rank}) as reopened:
             assert reopened.walk("t", "", "x", most=9) == ["1"]
 
 
