@@ -24,7 +24,7 @@ from records.jobs import cancel, end_ms, influencer_status, new_course, state_at
 from records.keys import Keys
 from records.organizations import Organizations
 from records.projects import Projects
-from records.tables import DOOMED, EVERY, FINE, RUNNING, Page, Tables
+from records.tables import ARCHIVED, DOOMED, EVERY, FINE, RUNNING, Page, Tables
 from records.times import epoch_milliseconds, seconds, utc_now
 
 INFLUENCER_FIELDS = (
@@ -311,7 +311,10 @@ class Store:
     def page_of_influencers(
         self, organization: str, project_id: str, query: Mapping[str, Any]
     ) -> tuple[list[Record], str | None]:
-        """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor."""
+        """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor.
+
+        With the status `archived`, which no client can ask for: those that were deleted, the last one first.
+        """
         of = (organization, "influencers", canonical(project_id), query.get("status"))
         before = read_cursor(query.get("cursor"), *of)
         project = self.projects.get(organization, project_id)["id"]
@@ -405,12 +408,12 @@ class Store:
     def _page(self, organization: str, project: str, status: str | None, before: str | None, limit: int) -> Page:
         if status in ("pending", "training"):
             return self._running(organization, project, status, before, limit)
-        group = {None: EVERY, "ready": FINE, "failed": DOOMED}.get(status)
+        group = {None: EVERY, "ready": FINE, "failed": DOOMED, "archived": ARCHIVED}.get(status)
         if group is None:
             return Page([], None)  # draft: never produced
 
         def keep(document: Record) -> bool:
-            return status is None or influencer_status(document, self.now_ms()) == status
+            return status in (None, "archived") or influencer_status(document, self.now_ms()) == status
 
         return self.tables.page("influencers", organization, project + group, before, limit, keep)
 

@@ -15,7 +15,7 @@ from records.jobs import end_ms, is_doomed
 
 Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
 
-EVERY, FINE, DOOMED, RUNNING = "", ":fine", ":doomed", ":running"
+EVERY, FINE, DOOMED, RUNNING, ARCHIVED = "", ":fine", ":doomed", ":running", ":archived"
 
 ALL = "*"  # instead of an organization: what is set for every one that has nothing of its own
 
@@ -57,9 +57,16 @@ def moment_at(place: str) -> int:
 
 
 def _influencer_places(document: bytes) -> Iterator[Entry]:
-    """Living influencers, by project: all, those whose job goes well, those whose job does not, and jobs by end."""
+    """Living influencers, by project: all, those whose job goes well, those whose job does not, and jobs by end.
+
+    The others stand in a list of their own, by when they were archived.
+    """
     record = orjson.loads(document)
     if record["is_archived"]:
+        deletion = record["attributes"].get("deletion") or {}
+        yield Entry(
+            record["projectId"] + ARCHIVED, f"{deletion.get('deletedAt', '')}={canonical(record['influencerId'])}"
+        )
         return
     project, place, course = record["projectId"], record["place"], record.get("course")
     yield Entry(project + EVERY, place)
