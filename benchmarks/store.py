@@ -28,10 +28,11 @@ from tinydb import TinyDB
 from tinydb.table import Table
 
 from benchmarks.children import in_child
-from benchmarks.documents import ORGANIZATION, influencer, mint, populate
+from benchmarks.documents import ORGANIZATION, influencer, populate
 from benchmarks.machine import describe, resident_bytes
 from benchmarks.tables import markdown, megabytes, number, percentile, row
 from engines.journal import Journal
+from records.ids import mint
 from records.tables import LISTS
 
 PROCESSES, THREADS = 2, 4
@@ -79,7 +80,7 @@ class Together(NamedTuple):
 
 
 def fill_journal(folder: Path, count: int) -> list[str]:
-    return [influencer_id for influencer_id, _ in populate(folder, count).influencers]
+    return populate(folder, count).influencers
 
 
 @contextmanager
