@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import orjson
 
-from engines.journal import Journal
-from engines.table import Record
+from engines.table import Engine, Record
 from records.assets import asset_of, new_upload
 from records.ids import mint
 from records.jobs import new_course
 from records.keys import DEMO_KEY
 from records.projects import new_project
-from records.tables import IDENTITIES, LISTS
+from records.tables import IDENTITIES
 from records.times import epoch_milliseconds, milliseconds, utc_now
+from start import journal_in
 from store import Store, new_influencer
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
@@ -38,7 +38,7 @@ class Sample(NamedTuple):
 
 def populate(folder: Path, count: int) -> Sample:
     """Make a compacted store with the demo key and `count` influencers in one project; return a sample of them."""
-    journal = Journal(folder, lists=LISTS)
+    journal = journal_in(folder)
     project = new_project(ORGANIZATION, mint("proj"), {"name": "Spring launch", "timezone": "UTC"}, _WHEN)
     assets = [_asset(project["id"]) for _ in range(ASSETS)]
     put_all(journal, iter([("organizations", _organization()), ("projects", project)]))
@@ -52,7 +52,7 @@ def populate(folder: Path, count: int) -> Sample:
     return Sample(project["id"], sampled, [asset["assetId"] for asset in assets])
 
 
-def put_all(journal: Journal, documents: Iterator[tuple[str, Record]]) -> None:
+def put_all(journal: Engine, documents: Iterator[tuple[str, Record]]) -> None:
     """Write (table, document) pairs, a thousand a commit."""
     while batch := list(islice(documents, _PER_COMMIT)):
         with journal.transaction():

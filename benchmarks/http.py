@@ -34,8 +34,7 @@ from benchmarks.pictures import compare_thumbnail, measure_uploads
 from benchmarks.rounds import HEAD, Bench
 from benchmarks.servers import NoAnswer, Server, plain_settings, stand_in
 from benchmarks.tables import markdown, megabytes, number, spread
-from engines.journal import Journal
-from records.tables import LISTS
+from start import journal_in
 
 SIZED = (*OPERATIONS, "page")  # what is measured at each size
 PARTS = ("start", *SIZED, "thumbnail", "upload")
@@ -128,7 +127,7 @@ def _held(server: Server, size: str, open_seconds: float | None) -> Held:
 def time_opening(data: Path) -> float:
     """Return the seconds it takes to open a store, in this process."""
     started = time.perf_counter()
-    journal = Journal(data, lists=LISTS)
+    journal = journal_in(data)
     seconds = time.perf_counter() - started
     journal.close()
     return seconds
