@@ -74,7 +74,7 @@ def verify() -> None:
     if found:
         _fail("The store is damaged. `flask store repair` cuts the damage out into a side file.")
     replica = _guarded(lambda: Replica.load(path))
-    documents = sum(len(replica.directory.ids(*space)) for space in replica.directory.spaces())
+    documents = sum(replica.directory.count(*space) for space in replica.directory.spaces())
     click.echo(f"{path}: {replica.seq} transactions, {documents} documents, {replica.position} bytes, no fault.")
 
 

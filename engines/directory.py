@@ -33,6 +33,9 @@ class Directory:
     def ids(self, table: str, partition: str) -> list[str]:
         return list(self._at((table, partition)))
 
+    def count(self, table: str, partition: str) -> int:
+        return len(self._at((table, partition)))
+
     def spaces(self) -> list[Space]:
         """Return every (table, partition) that holds a document."""
         return [space for space, documents in list(self._documents.items()) if documents]

@@ -11,15 +11,33 @@ class Unavailable(EngineError):
     """Writes are refused; nothing of the failed transaction was kept."""
 
 
+class Unconfirmed(EngineError):
+    """It is done and everybody sees it, but the disk did not confirm it: a power cut may undo it, as a whole."""
+
+
 class Damaged(EngineError):
     """The file does not say what was written to it; `line` counts from 1, `offset` is a byte."""
 
+    kind = "store"
+    advice = "`flask store verify` shows more, `flask store repair` cuts the damage out."
+
     def __init__(self, path: Path, line: int, offset: int, what: str) -> None:
         super().__init__(
-            f"The store {path} is damaged at line {line}, byte {offset}: {what}. "
-            "Nothing was changed. `flask store verify` shows more, `flask store repair` cuts the damage out."
+            f"The {self.kind} {path} is damaged at line {line}, byte {offset}: {what}. "
+            f"Nothing was changed. {self.advice}"
         )
         self.path, self.line, self.offset, self.what = path, line, offset, what
+
+
+class DamagedSnapshot(Damaged):
+    """The same of a saved state."""
+
+    kind = "snapshot"
+    advice = "It cannot be restored: save it anew, or forget it."
+
+
+class NoSnapshot(EngineError):
+    """No state is saved under that name."""
 
 
 class Busy(EngineError):

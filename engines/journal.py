@@ -2,19 +2,20 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from engines.changes import Changes, Key, Lists, change_of, places_of
 from engines.disk import Disk
-from engines.errors import Unavailable, UnknownFormat
+from engines.errors import Unavailable, Unconfirmed, UnknownFormat
 from engines.line import FORMAT, Entry, encode_header, encode_line
 from engines.lock import ProcessLock, Turn
 from engines.recovery import recover
 from engines.replica import Replica
-from engines.rewrite import Report, Upgrade, rewrite, upgrade
-from engines.table import Table
+from engines.rewrite import Document, Report, Upgrade, replace_all, rewrite, upgrade
+from engines.snapshots import forget, place_of, restore, save, saved_in
+from engines.table import Record, Saved, Table
 
 JOURNAL = "journal.jsonl"
 LOCK = "journal.lock"
@@ -74,7 +75,7 @@ class Journal:
         self._writers = ProcessLock(folder / LOCK)
         self._turn = Turn()
         self._commit: Commit | None = None
-        self._refusal: OSError | None = None
+        self._refusal: BaseException | None = None
         self._thread = threading.local()
         self._replacing = threading.Lock()
         self._is_placed = True  # whether the file's name is known to be on disk, and not only its content
@@ -108,6 +109,15 @@ class Journal:
         if changes is None:
             return self._view().directory.ids(table, partition)
         return changes.ids(table, partition, self._replica.directory.ids(table, partition))
+
+    def count(self, table: str, partition: str) -> int:
+        """Return how many documents a table has."""
+        changes = self._changes
+        if changes is None:
+            return self._view().directory.count(table, partition)
+        directory = self._replica.directory
+        growth = changes.growth(table, partition, lambda doc_id: directory.find(table, partition, doc_id) is not None)
+        return directory.count(table, partition) + growth
 
     def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None:
         """Put or, with None, remove a document; only inside a transaction."""
@@ -143,10 +153,7 @@ class Journal:
 
     def compact(self) -> Report:
         """Write the live documents to a new file and put it in the old one's place; other processes go on meanwhile."""
-        if self._changes is not None:
-            raise RuntimeError("a journal is not compacted inside a transaction")
-        # With a lock of its own: the one of the commits lets in every thread of this process.
-        with closing(ProcessLock(self._writers.path)) as writers:
+        with self._alone() as writers:
             return rewrite(self.path, writers, self._disk, self._lists)
 
     def is_wasteful(self) -> bool:
@@ -157,6 +164,68 @@ class Journal:
     def close(self) -> None:
         self._replica.file.close()
         self._writers.close()
+
+    # All documents at once: each raises Unavailable when the disk refuses, and has changed nothing then;
+    # Unconfirmed when it is done and the disk does not say so. Whoever compacts meanwhile is waited for.
+
+    def replace_all(self, documents: Iterable[Document]) -> None:
+        """Put these documents in the place of all there are, in one step that every process sees at once.
+
+        A transaction comes before it, and is gone, or after it. Raises ValueError when a document comes twice;
+        what `documents` raises goes through, an OSError as Unavailable.
+        """
+        with self._switching() as writers:
+            replace_all(self.path, writers, self._disk, self._lists, self._version, documents)
+
+    def save(self, name: str, facts: Record) -> None:
+        """Keep the state of this moment, and JSON about it, under a name; what was kept under it is replaced.
+
+        Others read and write meanwhile. Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -,
+        TypeError for facts that are not JSON.
+        """
+        snapshot = place_of(self.path.parent, name)
+        with self._alone(), _as_unwritten(f"The snapshot {name!r} cannot be written"):
+            save(self.path, snapshot, self._disk, self._lists, facts)
+
+    def restore(self, name: str) -> None:
+        """Put a saved state, brought to today's format, in the place of all there is, as `replace_all` does.
+
+        Raises ValueError, NoSnapshot, DamagedSnapshot, UnknownFormat.
+        """
+        snapshot = place_of(self.path.parent, name)
+        with self._switching() as writers:
+            restore(self.path, writers, snapshot, self._disk, self._lists, self._version, self._upgrades)
+
+    def saved(self) -> list[Saved]:
+        """Return what is saved, by name. Raises DamagedSnapshot when one does not say what it is."""
+        with _as_unwritten("The snapshots cannot be looked at"):
+            return saved_in(self.path.parent)
+
+    def forget(self, name: str) -> None:
+        """Remove a saved state. Raises ValueError, NoSnapshot."""
+        with _as_unwritten(f"The snapshot {name!r} cannot be removed"):
+            forget(place_of(self.path.parent, name), self._disk)
+
+    @contextmanager
+    def _alone(self) -> Iterator[ProcessLock]:
+        """Yield a writers' lock for this once: the one of the commits lets in every thread of this process."""
+        if self._changes is not None:
+            raise RuntimeError("a journal is not rewritten inside a transaction: that would wait for itself")
+        with closing(ProcessLock(self._writers.path)) as writers:
+            yield writers
+
+    @contextmanager
+    def _switching(self) -> Iterator[ProcessLock]:
+        if self._refusal is not None:
+            raise _unavailable(self._refusal)
+        try:
+            with self._alone() as writers, _as_unwritten("The store cannot be replaced"):
+                yield writers
+        except Unconfirmed as error:
+            self._refusal = error.__cause__
+            raise
+        finally:
+            self._thread.view = None  # what this thread reads from now on it reads from the new file
 
     # Opening and following.
 
@@ -347,6 +416,14 @@ def _as_unavailable() -> Iterator[None]:
         yield
     except OSError as error:
         raise _unavailable(error) from error
+
+
+@contextmanager
+def _as_unwritten(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"{what}: {error.strerror}. Nothing was changed.") from error
 
 
 def _unavailable(error: BaseException) -> Unavailable:

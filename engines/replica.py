@@ -104,10 +104,10 @@ class Replica:
             try:
                 header = decode_header(line)
             except NotALine as error:
-                raise Damaged(self.path, 1, 0, str(error)) from error
+                raise self.damage(str(error)) from error
             self.position, self.line = len(line) + 1, 2
             return header
-        raise Damaged(self.path, 1, 0, "it has no header")
+        raise self.damage("it has no header")
 
     def decode_next(self, line: bytes) -> tuple[int, list[list[Any]], int]:
         """Decode the line that comes next; see `decode_line`. Raises Damaged when it is not that one."""

@@ -1,16 +1,18 @@
-"""Writing the live documents of a journal to a new file that takes the old one's place."""
+"""Writing documents to a new file that takes a journal's place: those that live in it, or others altogether."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from engines.changes import Lists, Written, change_of, places_of
+from engines.changes import Key, Lists, Written, change_of, places_of
 from engines.disk import Disk
+from engines.errors import Unconfirmed
 from engines.line import Change, Entry, decode_line, encode_header, encode_line, places
 from engines.lock import ProcessLock
 from engines.recovery import recover
@@ -18,6 +20,7 @@ from engines.replica import Replica, read_lines
 
 Upgrade = Callable[[str, dict[str, Any]], dict[str, Any]]  # table, document of format n → document of format n + 1
 Transform = Callable[[str, bytes], bytes]  # table, a document's JSON → its JSON
+Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
 
 _DOCUMENTS_PER_LINE = 256
 _CHUNK_BYTES = 1 << 20
@@ -29,19 +32,35 @@ class Report(NamedTuple):
     bytes_after: int
 
 
-class _Writer:
-    """Writes the lines of a new journal, numbered from 1."""
+class Writer:
+    """Writes the lines of a new journal, numbered from 1; `facts` go into its header."""
 
-    def __init__(self, descriptor: int, disk: Disk, version: int) -> None:
+    def __init__(self, descriptor: int, disk: Disk, version: int, **facts: Any) -> None:
         self._descriptor, self._disk, self._seq = descriptor, disk, 0
-        disk.append(descriptor, encode_header(format=version))
+        disk.append(descriptor, encode_header(format=version, **facts))
 
     def line(self, changes: list[Change]) -> None:
         self._seq += 1
         self._disk.append(self._descriptor, encode_line(self._seq, changes) + b"\n")
 
+    def lines(self, changes: Iterator[Change]) -> int:
+        """Write some hundreds of changes a line; return how many they were."""
+        count = 0
+        while batch := list(islice(changes, _DOCUMENTS_PER_LINE)):
+            self.line(batch)
+            count += len(batch)
+        return count
+
+    def copies(self, lines: Iterable[bytes]) -> None:
+        """Write lines as they are; they must be numbered from 1."""
+        for line in lines:
+            self._disk.append(self._descriptor, line + b"\n")
+
     def sync(self) -> None:
         self._disk.sync(self._descriptor)
+
+
+# What lives in a journal, written anew.
 
 
 def rewrite(path: Path, writers: ProcessLock, disk: Disk, lists: Mapping[str, Lists]) -> Report:
@@ -50,12 +69,12 @@ def rewrite(path: Path, writers: ProcessLock, disk: Disk, lists: Mapping[str, Li
     A crash leaves the old file or the new one in place, each whole. Raises OSError, Damaged,
     Busy while another process rewrites.
     """
-    with _only_rewriter(path):
+    with only_rewriter(path):
         old = Replica.load(path)
-        with _new_file(path) as (new, descriptor):
-            writer = _Writer(descriptor, disk, old.format)
+        with _new_journal(path) as (new, descriptor):
+            writer = Writer(descriptor, disk, old.format)
             copied = old.position
-            count = _copy_documents(old, writer, lists, _unchanged)
+            count = writer.lines(living(old, lists))
             old.catch_up()
             copied = _copy_lines(old, copied, writer)
             writer.sync()
@@ -74,45 +93,47 @@ def upgrade(
     upgrades: Mapping[int, Upgrade],
 ) -> None:
     """Bring an older journal to `version` on a copy; the old file stays as `journal.format-<n>.jsonl`."""
-    with _only_rewriter(path, wait=True), writers.held():
+    with only_rewriter(path, wait=True), writers.held():
         old = Replica.load(path)
         found = old.format
         if found >= version:
             return  # another process was quicker
         _keep_copy(old, path.with_suffix(f".format-{found}.jsonl"), disk)
-        with _new_file(path) as (new, descriptor):
-            writer = _Writer(descriptor, disk, version)
-            count = _copy_documents(old, writer, lists, _upgrading([upgrades[n] for n in range(found, version)]))
+        with _new_journal(path) as (new, descriptor):
+            writer = Writer(descriptor, disk, version)
+            count = writer.lines(living(old, lists, upgrading(upgrades, found, version)))
             _take_place(new, old, writer, disk, count)
 
 
 def replace_with_documents_of(old: Replica, disk: Disk, lists: Mapping[str, Lists]) -> Report:
     """Write what `old` knows to a new journal in its file's place; the writers' lock must be held."""
-    with _only_rewriter(old.path), _new_file(old.path) as (new, descriptor):
-        writer = _Writer(descriptor, disk, old.format)
-        count = _copy_documents(old, writer, lists, _unchanged)
+    with only_rewriter(old.path), _new_journal(old.path) as (new, descriptor):
+        writer = Writer(descriptor, disk, old.format)
+        count = writer.lines(living(old, lists))
         return _take_place(new, old, writer, disk, count)
 
 
-@contextmanager
-def _only_rewriter(path: Path, wait: bool = False) -> Iterator[None]:
-    lock = ProcessLock(path.with_suffix(".rewrite.lock"))
-    try:
-        with lock.held(wait):
-            yield
-    finally:
-        lock.close()
+def living(old: Replica, lists: Mapping[str, Lists], transform: Transform | None = None) -> Iterator[Change]:
+    """Yield every live document as if it were put for the first time."""
+    for table, partition in old.directory.spaces():
+        for doc_id in old.directory.ids(table, partition):
+            document = old.document(table, partition, doc_id)
+            if document is not None:
+                after = document if transform is None else transform(table, document)
+                yield _newcomer((table, partition, doc_id), after, lists)
 
 
-@contextmanager
-def _new_file(path: Path) -> Iterator[tuple[Path, int]]:
-    new = path.with_suffix(".new")
-    with new.open("wb", buffering=0) as file:
-        try:
-            yield new, file.fileno()
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+def upgrading(upgrades: Mapping[int, Upgrade], found: int, wanted: int) -> Transform:
+    """Return what makes documents of format `found` those of format `wanted`."""
+    steps = [upgrades[number] for number in range(found, wanted)]
+
+    def transform(table: str, document: bytes) -> bytes:
+        record = orjson.loads(document)
+        for step in steps:
+            record = step(table, record)
+        return orjson.dumps(record)
+
+    return transform
 
 
 def _keep_copy(old: Replica, copy: Path, disk: Disk) -> None:
@@ -123,26 +144,11 @@ def _keep_copy(old: Replica, copy: Path, disk: Disk) -> None:
         disk.sync(file.fileno())
 
 
-def _copy_documents(old: Replica, writer: _Writer, lists: Mapping[str, Lists], transform: Transform) -> int:
-    changes = _documents(old, lists, transform)
-    count = 0
-    while batch := list(islice(changes, _DOCUMENTS_PER_LINE)):
-        writer.line(batch)
-        count += len(batch)
-    return count
+def _newcomer(key: Key, document: bytes, lists: Mapping[str, Lists]) -> Change:
+    return change_of(key, [], Written(document, places_of(key[0], document, lists)))
 
 
-def _documents(old: Replica, lists: Mapping[str, Lists], transform: Transform) -> Iterator[Change]:
-    """Yield every live document as if it were put for the first time."""
-    for table, partition in old.directory.spaces():
-        for doc_id in old.directory.ids(table, partition):
-            document = old.document(table, partition, doc_id)
-            if document is not None:
-                after = transform(table, document)
-                yield change_of((table, partition, doc_id), [], Written(after, places_of(table, after, lists)))
-
-
-def _copy_lines(old: Replica, start: int, writer: _Writer) -> int:
+def _copy_lines(old: Replica, start: int, writer: Writer) -> int:
     """Write the lines of `old` from an offset to where it has read, numbered anew; return that place."""
     for line in read_lines(old.file.fileno(), start, old.position):
         writer.line(list(_changes_in(line)))
@@ -157,22 +163,93 @@ def _changes_in(line: bytes) -> Iterator[Change]:
         yield Change(table, partition, doc_id, document, [Entry(*e) for e in joined], [Entry(*e) for e in left])
 
 
-def _take_place(new: Path, old: Replica, writer: _Writer, disk: Disk, count: int) -> Report:
+def _take_place(new: Path, old: Replica, writer: Writer, disk: Disk, count: int) -> Report:
     writer.sync()
     disk.replace(new, old.path)
     disk.sync_folder(old.path.parent)
     return Report(count, old.size(), old.path.stat().st_size)
 
 
-def _unchanged(table: str, document: bytes) -> bytes:
-    return document
+# Other documents altogether.
 
 
-def _upgrading(steps: list[Upgrade]) -> Transform:
-    def transform(table: str, document: bytes) -> bytes:
-        record = orjson.loads(document)
-        for step in steps:
-            record = step(table, record)
-        return orjson.dumps(record)
+def replace_all(
+    path: Path,
+    writers: ProcessLock,
+    disk: Disk,
+    lists: Mapping[str, Lists],
+    version: int,
+    documents: Iterable[Document],
+) -> None:
+    """Put these documents in the place of all there are. Raises OSError, Unconfirmed, ValueError; see below."""
+    with taking_place(path, writers, disk) as descriptor:
+        Writer(descriptor, disk, version).lines(_placed(documents, lists))
 
-    return transform
+
+@contextmanager
+def taking_place(path: Path, writers: ProcessLock, disk: Disk) -> Iterator[int]:
+    """Yield the descriptor of a new file; it takes the journal's place when the block ends well.
+
+    Waits for whoever rewrites the journal now; writers wait only for the switch, and look what file is there once
+    they have the lock, so that none writes to the old one after it. A crash leaves the old file or the new one
+    in place, each whole. Raises OSError when nothing was changed, Unconfirmed.
+    """
+    with only_rewriter(path, wait=True), _new_journal(path) as (new, descriptor):
+        yield descriptor
+        disk.sync(descriptor)
+        with writers.held():
+            put_in_place(new, path, disk)
+
+
+def put_in_place(new: Path, path: Path, disk: Disk) -> None:
+    """Give a synced file its name. Raises OSError when it has not got it, Unconfirmed when it has."""
+    disk.replace(new, path)
+    confirm(path, "in place", disk)
+
+
+def confirm(path: Path, done: str, disk: Disk) -> None:
+    """Make durable what was done to a name. Raises Unconfirmed."""
+    try:
+        disk.sync_folder(path.parent)
+    except OSError as error:
+        raise Unconfirmed(f"{path} is {done}, but the disk did not confirm it: {error.strerror}.") from error
+
+
+def _placed(documents: Iterable[Document], lists: Mapping[str, Lists]) -> Iterator[Change]:
+    """Yield the change of each document. Raises ValueError for one that comes twice: it would be listed twice."""
+    known: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for table, partition, doc_id, document in documents:
+        ids = known[table, partition]
+        if doc_id in ids:
+            raise ValueError(f"document {doc_id!r} of table {table!r} comes twice")
+        ids.add(doc_id)
+        yield _newcomer((table, partition, doc_id), document, lists)
+
+
+# New files.
+
+
+@contextmanager
+def only_rewriter(path: Path, wait: bool = False) -> Iterator[None]:
+    """Keep everybody else from rewriting a journal. Raises OSError, or Busy when it may not wait."""
+    lock = ProcessLock(path.with_suffix(".rewrite.lock"))
+    try:
+        with lock.held(wait):
+            yield
+    finally:
+        lock.close()
+
+
+@contextmanager
+def new_file(new: Path) -> Iterator[tuple[Path, int]]:
+    """Yield path and descriptor of a file that somebody is going to rename; it is removed when that fails."""
+    with new.open("wb", buffering=0) as file:
+        try:
+            yield new, file.fileno()
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+
+
+def _new_journal(path: Path) -> AbstractContextManager[tuple[Path, int]]:
+    return new_file(path.with_suffix(".new"))

@@ -1,9 +1,9 @@
 """A TinyDB table whose documents live in an engine, one by one, instead of in one dict of everything."""
 
 import json
-from collections.abc import Callable, ItemsView, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import orjson
 import tinydb.table
@@ -14,17 +14,35 @@ from ulid import ULID
 Record = dict[str, Any]
 
 
+class Saved(NamedTuple):
+    """A state that is kept under a name: what it was saved with, how many documents it has, its size on disk."""
+
+    name: str
+    facts: Record
+    documents: int
+    bytes: int
+
+
 class Engine(Protocol):
-    """Where documents live: JSON by table, partition and id. A partition never meets another."""
+    """Where documents live: JSON by table, partition and id. A partition never meets another.
+
+    The last five are about all documents at once: what takes their place, and states kept to be brought back.
+    """
 
     def table(self, name: str, partition: str = "") -> "Table": ...
     def tables(self) -> list[tuple[str, str]]: ...
     def read(self, table: str, partition: str, doc_id: str) -> bytes | None: ...
     def ids(self, table: str, partition: str) -> list[str]: ...
+    def count(self, table: str, partition: str) -> int: ...
     def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None: ...
     def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]: ...
     def reading(self) -> AbstractContextManager[None]: ...
     def transaction(self) -> AbstractContextManager[None]: ...
+    def replace_all(self, documents: Iterable[tuple[str, str, str, bytes]]) -> None: ...
+    def save(self, name: str, facts: Record) -> None: ...
+    def restore(self, name: str) -> None: ...
+    def saved(self) -> list[Saved]: ...
+    def forget(self, name: str) -> None: ...
 
 
 class Table(tinydb.table.Table):
@@ -89,7 +107,7 @@ class Rows(Mapping[str, Record]):
         return iter(self._engine.ids(self._name, self._partition))
 
     def __len__(self) -> int:
-        return len(self._engine.ids(self._name, self._partition))
+        return self._engine.count(self._name, self._partition)
 
     def items(self) -> ItemsView[str, Record]:
         return Items(self)

@@ -45,6 +45,13 @@ def put(journal: Journal, doc_id: str, document: dict[str, Any], table: str = "t
         journal.write(table, partition, doc_id, orjson.dumps(document))
 
 
+def as_documents(contents: Contents) -> list[tuple[str, str, str, bytes]]:
+    """Return what `replace_all` takes."""
+    return [
+        (*space, doc_id, orjson.dumps(record)) for space, rows in contents.items() for doc_id, record in rows.items()
+    ]
+
+
 def contents(journal: Journal) -> Contents:
     """Return every document of a journal by (table, partition) and id."""
     return {
@@ -185,8 +192,12 @@ class Worker(threading.Thread):
 
 def wait_until_queued(journal: Journal, number: int) -> None:
     """Return when that many threads wait for their turn."""
+    wait_until(lambda: journal._turn.waiting >= number)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while journal._turn.waiting < number:
+    while not happened():
         assert time.monotonic() < deadline
         os.sched_yield()
 

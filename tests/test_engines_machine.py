@@ -1,19 +1,24 @@
-"""The engine against a dict: any order of changes, rollbacks, reopenings and compactions, seen from two sides."""
+"""The engine against a dict: any order of changes, rollbacks, reopenings, compactions and replacements of all,
+seen from two sides.
+"""
 
 import tempfile
 from copy import deepcopy
 from pathlib import Path
 
-from engine_helpers import by_rank, contents, put
+import pytest
+from engine_helpers import as_documents, by_rank, contents, put
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from engines.disk import Disk
+from engines.errors import NoSnapshot
 from engines.journal import Journal
 
 spaces = st.sampled_from([("t", ""), ("t", "org"), ("u", "org")])
 ids = st.sampled_from("abc")
+names = st.sampled_from(["first", "second"])
 records = st.fixed_dictionaries(
     {"groups": st.lists(st.sampled_from("xy"), unique=True), "text": st.text(st.characters(codec="utf-8"), max_size=3)}
 )
@@ -31,6 +36,7 @@ class Engine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.here, self.there = self.open(), self.open()
         self.model = {}
+        self.saved = {}
 
     def open(self):
         return Journal(Path(self.folder.name), lists=RULES, disk=Disk(syncing=False))
@@ -88,6 +94,25 @@ class Engine(RuleBasedStateMachine):
     def compact(self, second):
         assert self.side(second).compact().documents == sum(map(len, self.model.values()))
 
+    @rule(made=changes, second=st.booleans())
+    def replace_all(self, made, second):
+        self.model = without_empty(in_model(made))
+        self.side(second).replace_all(as_documents(self.model))
+
+    @rule(name=names, second=st.booleans())
+    def save(self, name, second):
+        self.side(second).save(name, {"number": len(self.saved)})
+        self.saved[name] = (len(self.saved), deepcopy(self.model))
+
+    @rule(name=names, second=st.booleans())
+    def restore(self, name, second):
+        if name in self.saved:
+            self.side(second).restore(name)
+            self.model = deepcopy(self.saved[name][1])
+        else:
+            with pytest.raises(NoSnapshot):
+                self.side(second).restore(name)
+
     @rule()
     def reopen(self):
         self.here.close()
@@ -96,6 +121,17 @@ class Engine(RuleBasedStateMachine):
     @invariant()
     def both_sides_hold_what_the_model_holds(self):
         assert contents(self.here) == contents(self.there) == without_empty(self.model)
+
+    @invariant()
+    def both_sides_count_what_the_model_holds(self):
+        for space, documents in self.model.items():
+            assert self.here.count(*space) == self.there.count(*space) == len(documents)
+
+    @invariant()
+    def both_sides_tell_what_was_saved(self):
+        told = [(name, {"number": n}, sum(map(len, model.values()))) for name, (n, model) in sorted(self.saved.items())]
+        for journal in (self.here, self.there):
+            assert [each[:3] for each in journal.saved()] == told
 
     @invariant()
     def both_sides_list_what_the_model_lists(self):
@@ -110,6 +146,15 @@ class Engine(RuleBasedStateMachine):
         self.here.close()
         self.there.close()
         self.folder.cleanup()
+
+
+def in_model(made):
+    """Return the model of a store that was empty before these changes."""
+    model = {}
+    for space, doc_id, record in made:
+        if record is not None:
+            model.setdefault(space, {})[doc_id] = record | {"rank": doc_id}
+    return model
 
 
 def without_empty(model):

@@ -88,6 +88,27 @@ def test_counting_and_containing(people):
     assert [document["name"] for document in people.all()] == ["Ada", "Bob", "Cyd"]
 
 
+def test_a_table_is_counted_as_it_is_listed_whatever_a_transaction_has_changed_so_far(journal, people):
+    def counts():
+        return [(journal.count("people", part), len(journal.ids("people", part))) for part in ("org", "other")]
+
+    assert counts() == [(3, 3), (0, 0)]
+    with journal.transaction():
+        people.insert(Document({"name": "Dan"}, doc_id="d"))
+        people.insert(Document({"name": "Dan"}, doc_id="e"))
+        people.remove(doc_ids=["a", "d"])
+        with pytest.raises(ZeroDivisionError), journal.transaction():
+            people.update({"age": 1}, doc_ids=["b"])
+            people.truncate()
+            journal.table("people", "other").insert({})
+            assert counts() == [(0, 0), (1, 1)]
+            1 / 0  # noqa: B018
+        assert counts() == [(3, 3), (0, 0)]
+        people.remove(doc_ids=["b"])
+        assert counts() == [(2, 2), (0, 0)]
+    assert counts() == [(2, 2), (0, 0)]
+
+
 @pytest.mark.parametrize(
     ("change", "choice", "changed"),
     [

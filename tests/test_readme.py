@@ -13,6 +13,7 @@ import pytest
 from servers import ROOT, serving
 
 from app import operations
+from control.operations import operations as control_operations
 from settings import PREFIX, Settings
 
 README = (ROOT / "README.md").read_text()
@@ -22,6 +23,7 @@ EXAMPLE_URL = "http://127.0.0.1:8000"
 VARYING = [
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
     (re.compile(r"req_[0-9A-Z]{26}"), "<request id>"),
+    (re.compile(r"fault_[0-9A-Z]{26}"), "<fault id>"),
     (re.compile(r"lp_test_(?!DEM0)[0-9A-Z]{16}_[0-9A-Za-z_-]{43}"), "<key>"),
     (re.compile(r"\d+ bytes"), "<n> bytes"),
 ]
@@ -70,9 +72,21 @@ def test_the_first_command_starts_the_service_and_the_second_the_tests() -> None
 
 
 def test_the_endpoint_table_and_the_operations_are_the_same() -> None:
-    told = set(re.findall(r"^\| `(GET|POST|PATCH|DELETE|PUT) (/\S+)` \| `?([^`|]+?)`? \|", README, re.MULTILINE))
+    told = set(re.findall(r"^\| `(GET|POST|PATCH|DELETE|PUT) (/v1/\S+)` \| `?([^`|]+?)`? \|", README, re.MULTILINE))
     served = {(o.method, as_told(o.path), o.scope or "any key") for o in operations}
     assert told == served
+
+
+def test_the_table_of_the_control_plane_and_its_operations_are_the_same() -> None:
+    told = set()
+    for row in re.findall(r"^\|.*/_standin/.*\|$", README, re.MULTILINE):
+        methods = []
+        for method, path in re.findall(r"`(GET|PUT|POST|DELETE)(?: (/_standin/\S+))?`", row):
+            methods.append(method)
+            if path:
+                told |= {(each, path) for each in methods}
+                methods = []
+    assert told == {(operation.method, as_told(operation.path)) for operation in control_operations}
 
 
 def as_told(path: str) -> str:

@@ -57,7 +57,11 @@ def serve_operation(operation: Operation, rooms: Rooms, limits: Limits, **ids: s
         act = partial(_act, operation, call, own_rooms, key, ids, asked)
         if fault is None and not operation.changes:
             return act()
-    return act() if fault is None else under(fault, exchange, operation.scope, act)
+    if fault is None:
+        return act()
+    if operation.changes:
+        call.read()  # so that the log has it also when the fault leaves it unread
+    return under(fault, exchange, operation.scope, act)
 
 
 def _receive(

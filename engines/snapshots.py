@@ -1,0 +1,153 @@
+"""States of a journal that are kept under names: `snapshots/<name>.jsonl`, each a journal without history."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engines.changes import Lists
+from engines.disk import Disk
+from engines.errors import Damaged, DamagedSnapshot, NoSnapshot, UnknownFormat
+from engines.lock import ProcessLock
+from engines.replica import Replica, read_lines
+from engines.rewrite import (
+    Upgrade,
+    Writer,
+    confirm,
+    living,
+    new_file,
+    only_rewriter,
+    put_in_place,
+    taking_place,
+    upgrading,
+)
+from engines.table import Saved
+
+_FOLDER = "snapshots"
+_ENDING = ".jsonl"
+_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+class Snapshot(Replica):
+    """A saved state. Its header tells what it was saved with, and how much of it there must be."""
+
+    @property
+    def told(self) -> Saved:
+        """Raises Damaged when this is a journal, but none that was saved here."""
+        kept = self.header.get("snapshot")
+        if not isinstance(kept, dict):
+            raise self.damage("its header is not that of a snapshot")
+        return Saved(self.path.stem, kept["facts"], kept["documents"], self.size())
+
+    def read(self) -> None:
+        """Take in all of it. Raises Damaged, also when whole lines are missing at its end."""
+        self.catch_up()
+        self._check_end(_documents(self))
+
+    def whole_lines(self) -> Iterator[bytes]:
+        """Yield its lines instead, each when it has proved whole. Raises Damaged as late as at the end."""
+        found = 0
+        for line in read_lines(self.file.fileno(), self.position, self.size()):
+            self.seq, changes, _ = self.decode_next(line)
+            self.position += len(line) + 1
+            self.line += 1
+            found += len(changes)
+            yield line
+        self._check_end(found)
+
+    def damage(self, what: str) -> Damaged:
+        return DamagedSnapshot(self.path, self.line, self.position, what)
+
+    def _check_end(self, found: int) -> None:
+        expected = self.told.documents
+        if (self.position, found) != (self.size(), expected):
+            raise self.damage(f"it ends after {found} of {expected} documents")
+
+
+def place_of(folder: Path, name: str) -> Path:
+    """Return where the state of that name is kept. Raises ValueError."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
+    return folder / _FOLDER / (name + _ENDING)
+
+
+def save(path: Path, snapshot: Path, disk: Disk, lists: Mapping[str, Lists], facts: dict[str, Any]) -> None:
+    """Keep what lives in a journal now, in the place of what was kept there. Raises OSError, Damaged, Unconfirmed."""
+    with only_rewriter(path, wait=True):
+        snapshot.parent.mkdir(exist_ok=True)
+        disk.sync_folder(path.parent)
+        # A reader of its own, that follows nobody once it has read the file: the state of one moment.
+        now = Replica.load(path)
+        # One name for all that are not finished: what a crash leaves is overwritten by the next.
+        with new_file(snapshot.with_name("unfinished.new")) as (new, descriptor):
+            header = {"facts": facts, "documents": _documents(now)}
+            writer = Writer(descriptor, disk, now.format, snapshot=header)
+            writer.lines(living(now, lists))
+            writer.sync()
+            put_in_place(new, snapshot, disk)
+
+
+def restore(
+    path: Path,
+    writers: ProcessLock,
+    snapshot: Path,
+    disk: Disk,
+    lists: Mapping[str, Lists],
+    version: int,
+    upgrades: Mapping[int, Upgrade],
+) -> None:
+    """Put a saved state in the place of all there is. Raises OSError, NoSnapshot, Damaged, UnknownFormat, Unconfirmed.
+
+    What is of today's format is copied line by line: none of its documents is decoded.
+    """
+    with taking_place(path, writers, disk) as descriptor, _opened(snapshot) as saved:
+        if saved.format > version:
+            raise UnknownFormat(f"The snapshot {snapshot} has format {saved.format}: only a newer program restores it.")
+        writer = Writer(descriptor, disk, version)
+        if saved.format == version:
+            writer.copies(saved.whole_lines())
+        else:
+            saved.read()
+            writer.lines(living(saved, lists, upgrading(upgrades, saved.format, version)))
+
+
+def saved_in(folder: Path) -> list[Saved]:
+    """Return what is kept, by name. Raises OSError, and Damaged when it cannot be told what one of them is."""
+    stems = sorted(path.stem for path in (folder / _FOLDER).glob("*" + _ENDING))
+    found = (_told(place_of(folder, name)) for name in stems if _NAME.fullmatch(name))
+    return [told for told in found if told is not None]
+
+
+def forget(snapshot: Path, disk: Disk) -> None:
+    """Remove a saved state. Raises OSError, NoSnapshot, Unconfirmed."""
+    try:
+        snapshot.unlink()
+    except FileNotFoundError as error:
+        raise _missing(snapshot) from error
+    confirm(snapshot, "gone", disk)
+
+
+def _told(snapshot: Path) -> Saved | None:
+    try:
+        return Snapshot(snapshot).told
+    except FileNotFoundError:  # forgotten since the folder was listed
+        return None
+
+
+@contextmanager
+def _opened(snapshot: Path) -> Iterator[Snapshot]:
+    try:
+        saved = Snapshot(snapshot)
+    except FileNotFoundError as error:
+        raise _missing(snapshot) from error
+    with saved.file:
+        yield saved
+
+
+def _missing(snapshot: Path) -> NoSnapshot:
+    return NoSnapshot(f"There is no snapshot named {snapshot.stem!r}.")
+
+
+def _documents(replica: Replica) -> int:
+    return sum(replica.directory.count(*space) for space in replica.directory.spaces())
