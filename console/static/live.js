@@ -48,8 +48,8 @@ async function lookOnce() {
 async function show(reply) {
   const isPage = (reply.headers.get("Content-Type") || "").startsWith("text/html");
   if (!isPage || reply.status >= 500) throw new Error(`answered ${reply.status}`);
-  const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").body;
-  alterChildren(main, fresh);
+  const page = new DOMParser().parseFromString(`<main>${await reply.text()}</main>`, "text/html");
+  alterChildren(main, page.querySelector("main"));
   etag = reply.headers.get("ETag");
 }
 
@@ -97,6 +97,8 @@ function alterChildren(old, fresh) {
   for (const child of [...fresh.childNodes]) {
     const match = keyOf(child) ? known.get(keyOf(child)) : isAlike(next, child) ? next : null;
     if (match && match.nodeName === child.nodeName) {
+      // Moving an element takes the focus from it: what stands in between and has no key gives way instead.
+      while (next && next !== match && !keyOf(next)) next = removed(next);
       if (match === next) next = next.nextSibling;
       else old.insertBefore(match, next);
       alter(match, child);
@@ -105,11 +107,14 @@ function alterChildren(old, fresh) {
       old.insertBefore(arrived(child), next);
     }
   }
-  while (next) {
-    const after = next.nextSibling;
-    next.remove();
-    next = after;
-  }
+  while (next) next = removed(next);
+}
+
+/** Remove a node and return the one after it. */
+function removed(node) {
+  const after = node.nextSibling;
+  node.remove();
+  return after;
 }
 
 function arrived(node) {
@@ -128,7 +133,7 @@ function keyOf(node) {
 /** Open the entry that the address names, as a link from a history does. */
 function openNamed() {
   const named = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const entry = named && named.querySelector("details");
+  const entry = named && named.querySelector(":scope > details[data-key='entry']");
   if (!entry) return;
   entry.open = true;
   named.scrollIntoView({ block: "start" });
