@@ -43,7 +43,7 @@ def serve_operation(operation: Operation, rooms: Rooms, limits: Limits, **ids: s
         cast(Mapping[str, str], asked.headers),
         lambda: asked.args,
         partial(whole_body, asked),
-        _base_url(rooms.settings),
+        base_url(rooms.settings),
     )
     with nullcontext() if operation.changes else rooms.store.db.reading():
         key = check_key(call, rooms.store)
@@ -60,7 +60,8 @@ def _tagged(response: Response, asked: FlaskRequest) -> Response:
     return cast(Response, response.make_conditional(asked))
 
 
-def _base_url(settings: Settings) -> Callable[[], str]:
+def base_url(settings: Settings) -> Callable[[], str]:
+    """Return what tells the URL that the service goes by, without a slash at its end."""
     return lambda: settings.public_url or _own_url()
 
 
