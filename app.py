@@ -6,7 +6,7 @@ happens before it runs (key, scope, body, idempotency, in the contract's order) 
 
 import os
 import sys
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from typing import BinaryIO
 
@@ -91,7 +91,8 @@ def attach_reference_images(call: Call, influencer_id: str) -> Record:
 def list_influencers(call: Call, project_id: str) -> Record:
     """Return a page of a project's influencers, newest first."""
     documents, cursor = call.store.page_of_influencers(call.organization, project_id, call.body)
-    return {"items": [influencer_item(document, call.base_url) for document in documents], "nextCursor": cursor}
+    base_url = cache(call.base_url)
+    return {"items": [influencer_item(document, base_url) for document in documents], "nextCursor": cursor}
 
 
 @operations.add(
