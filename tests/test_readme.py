@@ -44,6 +44,10 @@ def test_the_first_command_starts_the_service_and_the_second_the_tests() -> None
     assert second == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
 
 
+def test_the_test_in_ten_lines_is_the_one_that_is_run() -> None:
+    assert f"```python\n{(ROOT / 'docs/recipes/test_in_ten_lines.py').read_text()}```" in README
+
+
 def test_the_endpoint_table_and_the_operations_are_the_same() -> None:
     told = set(re.findall(r"^\| `(GET|POST|PATCH|DELETE|PUT) (/v1/\S+)` \| `?([^`|]+?)`? \|", README, re.MULTILINE))
     served = {(o.method, as_told(o.path), o.scope or "any key") for o in operations}
