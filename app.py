@@ -14,6 +14,7 @@ import click
 from flask import Flask
 
 import schemas
+from console.serving import add_console
 from control.serving import add_control
 from engines.table import Record
 from media.inspect import fault_of_picture
@@ -263,6 +264,7 @@ def create_app(rooms: Rooms) -> Flask:
     log = RequestLog.of(rooms.settings)
     add_control(app, rooms, log, operations)
     add_reference(app, document, rooms.settings)
+    add_console(app, rooms, log, operations)
     add_error_handlers(app)
     app.wsgi_app = Front(app.wsgi_app, access_log(rooms.settings.log), log.record)  # type: ignore[method-assign]
     return app

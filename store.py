@@ -25,7 +25,7 @@ from records.jobs import cancel, influencer_status, new_course, state_at
 from records.keys import Keys
 from records.organizations import Organizations
 from records.projects import Projects
-from records.tables import DOOMED, FINE, Page, Tables, oldest_first, running
+from records.tables import ARCHIVED, DOOMED, FINE, Page, Tables, oldest_first, running
 from records.times import epoch_milliseconds, seconds, utc_now
 
 INFLUENCER_FIELDS = (
@@ -324,7 +324,10 @@ class Store:
     def page_of_influencers(
         self, organization: str, project_id: str, query: Mapping[str, Any]
     ) -> tuple[list[Record], str | None]:
-        """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor."""
+        """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor.
+
+        With the status `archived`, which no client can ask for: those that were deleted, the last one first.
+        """
         of = (organization, "influencers", canonical(project_id), query.get("status"))
         before = read_cursor(query.get("cursor"), *of)
         project = self.projects.get(organization, project_id)["id"]
@@ -419,12 +422,12 @@ class Store:
     def _page(self, organization: str, project: str, status: str | None, before: str | None, limit: int) -> Page:
         if status in ("pending", "training"):
             return self._running(organization, project, status, before, limit)
-        kinds = {None: (FINE, DOOMED), "ready": (FINE,), "failed": (DOOMED,)}.get(status)
+        kinds = {None: (FINE, DOOMED), "ready": (FINE,), "failed": (DOOMED,), "archived": (ARCHIVED,)}.get(status)
         if kinds is None:
             return Page([], None)  # draft: never produced
 
         def keep(document: Record) -> bool:
-            return status is None or influencer_status(document, self.now_ms()) == status
+            return status in (None, "archived") or influencer_status(document, self.now_ms()) == status
 
         return self.tables.page("influencers", organization, [project + kind for kind in kinds], before, limit, keep)
 

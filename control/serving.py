@@ -28,7 +28,7 @@ def add_control(app: Flask, rooms: Rooms, log: RequestLog, api: Operations) -> N
 
 def serve_command(operation: Operation, rooms: Rooms, log: RequestLog, api: Operations, **ids: str) -> Response:
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
-    admit(request.environ, rooms.settings)
+    admit(request.environ, rooms.settings, rooms.store.signing_key)
     command = Command(rooms, log, api, _judged(operation), base_url(rooms.settings))
     return answer(_outcome(operation, command, ids))
 

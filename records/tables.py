@@ -17,7 +17,7 @@ from records.jobs import end_ms, is_doomed
 
 Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
 
-FINE, DOOMED = ":fine", ":doomed"
+FINE, DOOMED, ARCHIVED = ":fine", ":doomed", ":archived"
 
 ALL = "*"  # instead of an organization: what is set for every one that has nothing of its own
 
@@ -61,10 +61,15 @@ def moment_at(place: str) -> int:
 def _influencer_places(document: bytes) -> Iterator[Entry]:
     """Living influencers, by project: those whose job goes well, and those whose job does not.
 
-    In one list each, not in one of all too: a million of them should not be in memory twice.
+    In one list each, not in one of all too: a million of them should not be in memory twice. The others stand in a
+    list of their own, by when they were archived.
     """
     record = orjson.loads(document)
-    if not record["is_archived"]:
+    if record["is_archived"]:
+        deletion = record["attributes"].get("deletion") or {}
+        archived_at = f"{deletion.get('deletedAt', '')}={canonical(record['influencerId'])}"
+        yield Entry(record["projectId"] + ARCHIVED, archived_at)
+    else:
         yield Entry(record["projectId"] + (DOOMED if is_doomed(record) else FINE), record["place"])
 
 

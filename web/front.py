@@ -33,12 +33,14 @@ class Exchange:
     """What is known of a request and its response; the app fills in what it finds out.
 
     `key_id` is the public part of the key, `cut` how much of the body is sent before hanging up, None for all of it.
+    `is_idle` is a look that a page takes by itself, every second: a line for each would drown the others.
     """
 
     __slots__ = (
         "cut",
         "endpoint_class",
         "fault",
+        "is_idle",
         "is_logged",
         "key_id",
         "limits",
@@ -58,6 +60,7 @@ class Exchange:
         self.limits: list[tuple[str, str]] = []
         self.cut: int | None = None
         self.is_logged = True
+        self.is_idle = False
         self.operation: str | None = None
         self.organization: str | None = None
         self.key_id: str | None = None
@@ -95,7 +98,8 @@ class Front:
             line = Line(
                 datetime.now(UTC), exchange.request_id, exchange.key_id, method, asked, exchange.status, took_ms
             )
-            self._log(line)
+            if not exchange.is_idle:
+                self._log(line)
             self._record(line, exchange, environ)
 
 

@@ -11,7 +11,7 @@ import orjson
 from engines.ring import Ring
 from engines.table import Record
 from records.tables import ALL
-from settings import OFF, Settings
+from settings import OFF, READ_ONLY, Settings
 from web.access_log import Line
 from web.front import Exchange, is_api
 from web.redaction import redacted
@@ -71,16 +71,17 @@ class RequestLog:
     """The newest requests of all processes. When the disk refuses, they are not logged, and answered all the same."""
 
     def __init__(self, ring: Ring, is_kept: bool = True) -> None:
-        self._ring, self._is_kept = ring, is_kept
+        self._ring, self.is_kept = ring, is_kept
 
     @classmethod
     def of(cls, settings: Settings) -> "RequestLog":
         """Return the log of a service, which keeps nothing where nobody could read it."""
-        return cls(Ring(settings.data / "requests", MOST_BYTES), settings.control != OFF)
+        is_kept = settings.control != OFF or settings.console == READ_ONLY
+        return cls(Ring(settings.data / "requests", MOST_BYTES), is_kept)
 
     def record(self, line: Line, exchange: Exchange, environ: "WSGIEnvironment") -> None:
         """Write down an exchange of the API."""
-        if self._is_kept and exchange.is_logged and is_api(line.path):
+        if self.is_kept and exchange.is_logged and is_api(line.path):
             self._append(entry_of(line, exchange, environ))
 
     def newest(self, wanted: Mapping[str, Any], limit: int) -> list[Record]:
