@@ -92,8 +92,8 @@ def reset(command: Command) -> Record:
 def create_snapshot(command: Command) -> Record:
     """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
     name = command.body["name"]
-    command.rooms.media.keep(name)
     command.store.db.save(name, {"at": milliseconds(utc_now())})
+    command.rooms.media.keep(name)  # after the documents, so that none of them lacks its bytes
     return _snapshot(command.store, name)
 
 

@@ -45,6 +45,10 @@ class Disk:
     def replace(self, source: Path, target: Path) -> None:
         os.replace(source, target)
 
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file one more name; some disks cannot."""
+        os.link(source, target)
+
     def sync_folder(self, folder: Path) -> None:
         """Make a rename in `folder` durable; Windows has no such call and needs none."""
         if not self.syncing or os.name == "nt":

@@ -65,11 +65,11 @@ class Snapshot(Replica):
             raise self.damage(f"it ends after {found} of {expected} documents")
 
 
-def place_of(folder: Path, name: str) -> Path:
-    """Return where the state of that name is kept. Raises ValueError."""
+def place_of(folder: Path, name: str, ending: str = _ENDING) -> Path:
+    """Return where in a store's folder something is kept under that name. Raises ValueError."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
-    return folder / _FOLDER / (name + _ENDING)
+    return folder / _FOLDER / (name + ending)
 
 
 def save(path: Path, snapshot: Path, disk: Disk, lists: Mapping[str, Lists], facts: dict[str, Any]) -> None:

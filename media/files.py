@@ -1,8 +1,11 @@
 """The bytes of assets, in a folder: `<root>/<organization>/<asset id>`, thumbnails made once beside them."""
 
+import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -12,14 +15,16 @@ from uuid import uuid4
 from PIL import Image, ImageDraw, ImageOps
 
 from engines.disk import Disk
+from engines.snapshots import place_of
 from media.inspect import MOST_PIXELS, NO_PICTURE
+from media.writing import UNFINISHED, DurableFiles
 
 THUMBNAIL_PIXELS = 256
 
 _NAME = re.compile(r"[0-9A-Za-z_-]+")
 _THUMBNAIL = ".thumbnail.webp"
-_UNFINISHED = ".part"
 _PORTRAIT = "portrait-"
+_KEPT = ".media"
 
 
 class NoSuchFile(LookupError):
@@ -35,18 +40,26 @@ class Received(NamedTuple):
 
 
 class MediaFolder:
-    """Bytes go in as temporary file → sync → rename, so that a name always stands for whole bytes.
+    """A name here always stands for whole bytes.
 
-    Organization and asset ids become names here, and only ids of letters, digits, `_` and `-` can.
+    Organization and asset ids become names here, and only ids of letters, digits, `_` and `-` can. What a snapshot
+    keeps lies beside the folder, in `snapshots/<name>.media`, as further names of the same bytes where the disk can.
     """
 
     def __init__(self, root: Path, disk: Disk | None = None) -> None:
         self._root = root
-        self._disk = disk or Disk()
+        self._files = DurableFiles(disk or Disk())
 
     def put(self, organization: str, asset_id: str, data: bytes) -> None:
-        """Store an asset's bytes; they are on disk when this returns. Raises OSError."""
-        self._write(self._place(organization, asset_id), [data])
+        """Store an asset's bytes; they are on disk when this returns. Raises OSError.
+
+        Bytes that are there already are not written again.
+        """
+        path = self._place(organization, asset_id)
+        if _is_rejuvenated(path, data):
+            self._files.confirm([path])  # whoever wrote them may not have come to that
+        else:
+            self._files.write(path, [data])
 
     def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> Received:
         """Store bytes as they come, in constant memory, under a name nobody else has. Raises OSError.
@@ -63,7 +76,7 @@ class MediaFolder:
                 size += len(chunk)
                 yield chunk
 
-        self._write(self._place(organization, file), noted())
+        self._files.write(self._place(organization, file), noted())
         return Received(file, size, checksum.hexdigest())
 
     def original(self, organization: str, asset_id: str) -> Path:
@@ -78,50 +91,124 @@ class MediaFolder:
         original = self.original(organization, asset_id)
         path = original.with_name(original.name + _THUMBNAIL)
         if not path.is_file():
-            self._write(path, [draw_thumbnail(original)])
+            self._files.write(path, [draw_thumbnail(original)])
         return path
 
     def portrait(self, organization: str, mark: str, draw: Callable[[], bytes]) -> Path:
         """Return the file of a portrait, drawn at the first call; its mark tells all that shows in it."""
         path = self._place(organization, f"{_PORTRAIT}{mark}")
         if not path.is_file():
-            self._write(path, [draw()])
+            self._files.write(path, [draw()])
         return path
 
-    def sweep(self, is_known: Callable[[str, str], bool], older_than_seconds: float) -> list[Path]:
-        """Remove files that no document knows, unless they are younger; return what was removed."""
-        limit = time.time() - older_than_seconds
-        orphans = [path for path in self._files() if not self._is_known(path, is_known)]
-        old = [path for path in orphans if path.stat().st_mtime < limit]
-        for path in old:
-            path.unlink(missing_ok=True)
-        return old
+    def sweep(
+        self, is_known: Callable[[str, str], bool], older_than_seconds: float, now: float | None = None
+    ) -> list[Path]:
+        """Remove files that no document knows, unless they are younger; return what was removed.
 
-    def _files(self) -> Iterator[Path]:
-        return (path for path in self._root.glob("*/*") if path.is_file())
+        `now` is in seconds since 1970, and that of this machine if it is not given.
+        """
+        limit = (time.time() if now is None else now) - older_than_seconds
+        orphans = (path for path in list(_found_in(self._root)) if not self._is_known(path, is_known))
+        return [path for path in orphans if _is_removed(path, limit)]
+
+    def drop_organization(self, organization: str) -> None:
+        """Remove the bytes of an organization whose documents are gone; what snapshots keep of it stays.
+
+        Raises OSError, and NoSuchFile when there can be none of that id.
+        """
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._folder(organization))
+
+    # What snapshots keep
+
+    def keep(self, name: str) -> None:
+        """Keep all bytes there are, but not what is drawn from them, in the place of what was kept under that name.
+
+        Meant for after the documents were saved: bytes come before the document that knows them, so that now none
+        can be missing. Raises OSError, ValueError.
+        """
+        kept = self._kept(name)
+        originals = {path.relative_to(self._root): path for path in _originals(self._root)}
+        for relative, path in originals.items():
+            with suppress(FileNotFoundError):  # swept meanwhile
+                self._files.link(path, kept / relative)
+        for path in list(_found_in(kept)):
+            if path.relative_to(kept) not in originals:
+                path.unlink()
+        self._files.confirm(kept / relative for relative in originals)
+
+    def bring_back(self, name: str) -> None:
+        """Put what is kept back where it is missing; nothing is removed. Raises OSError, ValueError.
+
+        Meant for before the documents are restored. No sweep takes what is here from now on for a day-old orphan.
+        """
+        kept = self._kept(name)
+        places = {path: self._root / path.relative_to(kept) for path in _originals(kept)}
+        for path, place in places.items():
+            os.utime(path)  # which is the other name's time too
+            if not _is_touched(place):
+                self._files.link(path, place)
+        self._files.confirm(places.values())
+
+    def forget(self, name: str) -> None:
+        """Remove what is kept under a name, if anything is. Raises OSError, ValueError."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._kept(name))
+
+    def _kept(self, name: str) -> Path:
+        return place_of(self._root.parent, name, _KEPT)
+
+    # The folder
 
     def _is_known(self, path: Path, is_known: Callable[[str, str], bool]) -> bool:
-        if path.name.endswith(_UNFINISHED) or path.name.startswith(_PORTRAIT):
+        if path.name.endswith(UNFINISHED) or path.name.startswith(_PORTRAIT):
             return False  # a portrait that is asked for again is drawn again
         return is_known(path.parent.name, path.name.removesuffix(_THUMBNAIL))
 
     def _place(self, organization: str, asset_id: str) -> Path:
-        if not (_NAME.fullmatch(organization) and _NAME.fullmatch(asset_id)):
+        if not _NAME.fullmatch(asset_id):
             raise NoSuchFile(asset_id)
-        return self._root / organization / asset_id
+        return self._folder(organization) / asset_id
 
-    def _write(self, path: Path, chunks: Iterable[bytes]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
-        try:
-            with unfinished.open("xb", buffering=0) as file:
-                for chunk in chunks:
-                    self._disk.append(file.fileno(), chunk)
-                self._disk.sync(file.fileno())
-            self._disk.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        self._disk.sync_folder(path.parent)
+    def _folder(self, organization: str) -> Path:
+        if not _NAME.fullmatch(organization):
+            raise NoSuchFile(organization)
+        return self._root / organization
+
+
+def _found_in(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob("*/*") if path.is_file())
+
+
+def _originals(folder: Path) -> Iterator[Path]:
+    """Return the files that nobody can draw again."""
+    return (path for path in _found_in(folder) if _NAME.fullmatch(path.name) and not path.name.startswith(_PORTRAIT))
+
+
+def _is_removed(path: Path, limit: float) -> bool:
+    """Remove a file that is older than a time; it is looked at last, for somebody may just have come back to it."""
+    with suppress(FileNotFoundError):
+        if path.stat().st_mtime < limit:
+            path.unlink()
+            return True
+    return False
+
+
+def _is_rejuvenated(path: Path, data: bytes) -> bool:
+    """Whether a file holds these bytes; if so it is young again, or a sweep could still take it for an orphan."""
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data and _is_touched(path)
+    except OSError:
+        return False
+
+
+def _is_touched(path: Path) -> bool:
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def draw_thumbnail(original: Path) -> bytes:

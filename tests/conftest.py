@@ -6,6 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from api_helpers import Clock
+from conformance import ToldClient
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -60,7 +61,9 @@ def organization(store: Store) -> str:
 
 @pytest.fixture
 def app(rooms: Rooms, settings: Settings) -> Flask:
-    return create_app(Rooms(rooms.store, rooms.media, settings))
+    made = create_app(Rooms(rooms.store, rooms.media, settings))
+    made.test_client_class = ToldClient
+    return made
 
 
 @pytest.fixture

@@ -84,6 +84,9 @@ class WatchedDisk(Disk):
     def replace(self, source, target):
         return self._around("replace", partial(super().replace, source, target))
 
+    def link(self, source, target):
+        return self._around("link", partial(super().link, source, target))
+
     def sync_folder(self, folder):
         return self._around("sync_folder", partial(super().sync_folder, folder))
 

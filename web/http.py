@@ -114,6 +114,7 @@ def _tagged(response: Response, asked: FlaskRequest) -> Response:
 
 
 def base_url(settings: Settings) -> Callable[[], str]:
+    """Return what tells the URL that the service goes by, without a slash at its end."""
     return lambda: settings.public_url or _own_url()
 
 

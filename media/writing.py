@@ -1,0 +1,63 @@
+"""Files that are whole and on disk, their names included, as soon as they have these names."""
+
+from collections.abc import Iterable, Iterator
+from filecmp import cmp
+from pathlib import Path
+from uuid import uuid4
+
+from engines.disk import Disk
+
+UNFINISHED = ".part"
+
+_CHUNK_BYTES = 1 << 20
+
+
+class DurableFiles:
+    """Bytes go in as temporary file → sync → rename. Each method raises OSError."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def write(self, path: Path, chunks: Iterable[bytes]) -> None:
+        """Write a file, whatever had its name before. What `chunks` raises goes through, and leaves nothing behind."""
+        self._make_folder(path.parent)
+        unfinished = path.with_name(f"{path.name}.{uuid4().hex}{UNFINISHED}")
+        try:
+            with unfinished.open("xb", buffering=0) as file:
+                for chunk in chunks:
+                    self._disk.append(file.fileno(), chunk)
+                self._disk.sync(file.fileno())
+            self._disk.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        self.confirm([path])
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give bytes a second name, to be confirmed; they are copied when the disk cannot, or the name has others."""
+        self._make_folder(target.parent)
+        try:
+            self._disk.link(source, target)
+        except OSError:
+            if not _are_alike(source, target):
+                self.write(target, _chunks(source))
+
+    def confirm(self, paths: Iterable[Path]) -> None:
+        """Make names durable that were given before."""
+        for folder in {path.parent for path in paths}:
+            self._disk.sync_folder(folder)
+
+    def _make_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            self.confirm([folder])
+
+
+def _are_alike(one: Path, other: Path) -> bool:
+    return other.is_file() and (one.samefile(other) or cmp(one, other, shallow=False))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
