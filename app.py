@@ -15,9 +15,11 @@ from flask import Flask
 
 import schemas
 from console.serving import add_console
+from control.operations import operations as control_operations
 from control.serving import add_control
 from engines.table import Record
 from media.inspect import fault_of_picture
+from openapi.control import control_plane
 from openapi.document import openapi_document
 from openapi.partner import partner_api
 from records.assets import arrived, asset_view, new_upload
@@ -246,7 +248,7 @@ def delete_key(call: Call, key_id: str) -> Record:
 
 def document(server: str) -> Record:
     """Return the OpenAPI document of what is served here, at the URL `server`."""
-    return openapi_document([partner_api(operations)], server)
+    return openapi_document([partner_api(operations), control_plane(control_operations)], server)
 
 
 def create_app(rooms: Rooms) -> Flask:

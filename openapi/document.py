@@ -28,6 +28,7 @@ A local stand-in for the influencer part of the Layers Partner API.
   for byte, with `Idempotent-Replayed: true`.
 - Beside what is told of each operation: an unknown path is a 404, a method that a path does not have a 405, a request
   that is no HTTP a 422, and one whose line or headers are over 8 KiB a 413.
+- All this is about `/v1`. What begins with `/_standin` is no part of that API: it commands the stand-in itself.
 """
 JSON = "application/json"
 _PACKAGE = "layers-stand-in"
@@ -270,7 +271,7 @@ def _refusals(entry: Entry) -> Iterator[tuple[str, Refusal]]:
     for name in entry.parameters:
         yield "NotFound", REFUSALS["NotFound"]._replace(message=f"{part.things[name].noun} not found.")
     if operation.query is not None:
-        details = {"fieldErrors": {"limit": ["Number must be greater than or equal to 1"]}}
+        details = {"fieldErrors": _fault_of_query(operation.query)}
         yield "Invalid", REFUSALS["Invalid"]._replace(message="Invalid query.", details=details)
     if operation.body is not None:
         yield from ((name, REFUSALS[name]) for name in ("Invalid", "PayloadTooLarge"))
@@ -278,6 +279,12 @@ def _refusals(entry: Entry) -> Iterator[tuple[str, Refusal]]:
         yield "IdempotencyConflict", REFUSALS["IdempotencyConflict"]
         if operation.secret:
             yield "SecretNotKept", REFUSALS["SecretNotKept"]
+
+
+def _fault_of_query(query: Schema) -> dict[str, list[str]]:
+    if "limit" in query.fields:
+        return {"limit": ["Number must be greater than or equal to 1"]}
+    return {"organizationid": ["Unrecognized key"]}
 
 
 def _headers(entry: Entry, status: int) -> Json:

@@ -39,6 +39,7 @@ def _bounds(converter: OpenAPIConverter, field: Field[Any], **_: Any) -> JsonSch
     """Return what a field of ours demands beside its type; apispec calls this for every field, as its own method."""
     of_kind = [tell(field) for kind, tell in _TELL.items() if isinstance(field, kind)]
     told = {name: value for facts in of_kind for name, value in facts.items() if value is not None}
+    told |= getattr(field, "json_schema", {})  # a field from elsewhere tells it itself, as a schema does of the whole
     if isinstance(field, schemas.Array):
         told["items"] = converter.field2property(field.inner)
     if field.allow_none and "enum" in told:

@@ -71,6 +71,9 @@ _HASH: JsonSchema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 # By the name of its schema in the document.
 REFUSALS: dict[str, Refusal] = {
     "Unauthenticated": Refusal("UNAUTHENTICATED", "No key, or none of ours.", "Missing or invalid API key."),
+    "NoControlToken": Refusal(
+        "UNAUTHENTICATED", "No control token, or not the one that was set.", "Missing or invalid control token."
+    ),
     "ForbiddenScope": Refusal(
         "FORBIDDEN_SCOPE",
         "The key lacks the scope.",
@@ -82,6 +85,11 @@ REFUSALS: dict[str, Refusal] = {
         "FORBIDDEN",
         "The signature is not ours, has expired, or is for another type.",
         "The upload URL is not valid for this request.",
+    ),
+    "NotFromHere": Refusal(
+        "FORBIDDEN",
+        "From another machine, through a proxy, or by a page of another origin; only where no token is set.",
+        "The control plane answers only on this machine; set STANDIN_CONTROL to a token to open it.",
     ),
     "NotFound": Refusal("NOT_FOUND", "Unknown, of another organization, or deleted.", "Not found."),
     "MethodNotAllowed": Refusal("METHOD_NOT_ALLOWED", "The path has no such method.", "Method not allowed."),
@@ -144,6 +152,14 @@ REFUSALS: dict[str, Refusal] = {
         "NOT_KEPT",
         "The repetition of a request whose reply held a secret.",
         "This was done; its reply held a secret and was not kept.",
+        {},
+    ),
+    "NoSeed": _conflict("NO_SEED", "The service has no seed.", "There is no seed: STANDIN_SEED is none.", {}),
+    "TooManyFaults": _conflict("TOO_MANY_FAULTS", "There are 100 already.", "There are 100 faults already.", {}),
+    "AmbiguousId": _conflict(
+        "AMBIGUOUS",
+        "Several organizations have an influencer of that id.",
+        "Several organizations have an influencer of this id: say organizationId.",
         {},
     ),
     "PayloadTooLarge": Refusal(

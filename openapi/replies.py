@@ -12,13 +12,15 @@ JsonSchema = dict[str, Any]
 
 _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _SECONDS = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"}
-_MILLISECONDS = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
+MILLISECONDS = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
 _URL = {"type": "string", "format": "uri"}
-_TEXT = {"type": "string"}
-_ID = {"type": "string", "minLength": 1}
-_UUID = {"type": "string", "format": "uuid"}
-_FLAG = {"type": "boolean"}
+TEXT = {"type": "string"}
+ID = {"type": "string", "minLength": 1}
+UUID = {"type": "string", "format": "uuid"}
+FLAG = {"type": "boolean"}
 _NULL = {"type": "null"}
+SCOPE = {"enum": [*SCOPES, "*"]}
+TIER = {"enum": ["standard", "pilot", "partner"]}
 _PROJECT_STATUS = {"enum": ["active", "archived"]}
 
 REQUEST_ID: JsonSchema = {"type": "string", "pattern": f"^req_{_ULID}$"}
@@ -55,7 +57,7 @@ def minted(prefix: str) -> JsonSchema:
 
 
 def page(item: str) -> JsonSchema:
-    return record(items=listed(ref(item)), nextCursor=or_null(_ID))
+    return record(items=listed(ref(item)), nextCursor=or_null(ID))
 
 
 def _text(most: int) -> JsonSchema:
@@ -74,42 +76,43 @@ _JOB: JsonSchema = {
     "kind": constant("influencer_create"),
     "status": constant("running"),
     "stage": constant("queued"),
-    "projectId": _ID,
-    "influencerId": _ID,
+    "projectId": ID,
+    "influencerId": ID,
     "locationUrl": {"type": "string", "pattern": f"^/v1/jobs/job_{_ULID}$"},
-    "startedAt": _MILLISECONDS,
+    "startedAt": MILLISECONDS,
 }
 
+API_KEY: JsonSchema = {"type": "string", "pattern": "^lp_(live|test)_[0-9A-Z]{16}_[0-9A-Za-z_-]{43}$"}
 _KEY: JsonSchema = {
-    "id": _UUID,
-    "organizationId": _UUID,
-    "name": _TEXT,
+    "id": UUID,
+    "organizationId": UUID,
+    "name": TEXT,
     "prefix": {"type": "string", "pattern": "^lp_(live|test)_[0-9A-Z]{16}$"},
-    "killSwitch": _FLAG,
-    "isActive": _FLAG,
-    "revokedAt": or_null(_MILLISECONDS),
+    "killSwitch": FLAG,
+    "isActive": FLAG,
+    "revokedAt": or_null(MILLISECONDS),
 }
-_KILLED = record(**_KEY | {"killSwitch": constant(True), "isActive": constant(False), "revokedAt": _MILLISECONDS})
+_KILLED = record(**_KEY | {"killSwitch": constant(True), "isActive": constant(False), "revokedAt": MILLISECONDS})
 _ROTATED = record(
-    **_KEY | {"killSwitch": constant(False), "isActive": constant(True), "revokedAt": _NULL, "rotatedAt": _MILLISECONDS}
+    **_KEY | {"killSwitch": constant(False), "isActive": constant(True), "revokedAt": _NULL, "rotatedAt": MILLISECONDS}
 )
 
 SCHEMAS: dict[str, JsonSchema] = {
     "WhoAmI": record(
-        organizationId=_UUID,
-        workspaceId=_UUID,
-        organizationName=_TEXT,
-        scopes=listed({"enum": [*SCOPES, "*"]}),
-        rateLimitTier={"enum": ["standard", "pilot", "partner"]},
+        organizationId=UUID,
+        workspaceId=UUID,
+        organizationName=TEXT,
+        scopes=listed(SCOPE),
+        rateLimitTier=TIER,
         killSwitch=constant(False),
         apiAccessRevoked=constant(False),
-        apiKeyId=_UUID,
+        apiKeyId=UUID,
         creditBalance={"type": "number"},
     ),
     "InfluencerStatus": {"enum": ["draft", "pending", "training", "ready", "failed"]},
     "Influencer": record(
-        influencerId=_ID,
-        projectId=_ID,
+        influencerId=ID,
+        projectId=ID,
         name={"type": "string", "minLength": 1, "maxLength": 128},
         gender={"enum": [*GENDERS, None]},
         ageRange=_text(16),
@@ -127,7 +130,7 @@ SCHEMAS: dict[str, JsonSchema] = {
         updatedAt=_SECONDS,
     ),
     "InfluencerItem": record(
-        influencerId=_ID,
+        influencerId=ID,
         name={"type": "string", "minLength": 1, "maxLength": 128},
         gender={"enum": [*GENDERS, None]},
         ageRange=_text(16),
@@ -136,20 +139,20 @@ SCHEMAS: dict[str, JsonSchema] = {
         createdAt=_SECONDS,
     ),
     "InfluencerPage": page("InfluencerItem"),
-    "InfluencerDeleted": record(influencerId=_ID, status=constant("deleted"), deletedAt=_SECONDS),
-    "ReferenceImage": record(assetId=_ID, url=_URL, thumbnailUrl=_URL, addedAt=_SECONDS),
-    "ReferenceImageList": record(influencerId=_ID, referenceImages=listed(ref("ReferenceImage"))),
+    "InfluencerDeleted": record(influencerId=ID, status=constant("deleted"), deletedAt=_SECONDS),
+    "ReferenceImage": record(assetId=ID, url=_URL, thumbnailUrl=_URL, addedAt=_SECONDS),
+    "ReferenceImageList": record(influencerId=ID, referenceImages=listed(ref("ReferenceImage"))),
     "JobStarted": record(**_JOB),
     "JobRunning": _job(constant("running")),
     "JobCompleted": _job(
         constant("completed"),
         progress=constant(1),
         stage=constant("finalizing"),
-        finishedAt=_MILLISECONDS,
-        result=record(influencerId=_ID),
+        finishedAt=MILLISECONDS,
+        result=record(influencerId=ID),
     ),
     "JobEndedEarly": _job(
-        {"enum": ["failed", "canceled"]}, finishedAt=_MILLISECONDS, error=record(code=_TEXT, message=_TEXT)
+        {"enum": ["failed", "canceled"]}, finishedAt=MILLISECONDS, error=record(code=TEXT, message=TEXT)
     ),
     "Job": {"oneOf": [ref("JobRunning"), ref("JobCompleted"), ref("JobEndedEarly")]},
     "CancelAccepted": record(jobId=minted("job"), accepted=constant(True)),
@@ -159,14 +162,14 @@ SCHEMAS: dict[str, JsonSchema] = {
         reason={"enum": ["ALREADY_COMPLETED", "ALREADY_FAILED", "ALREADY_CANCELED"]},
     ),
     "Project": record(
-        id=_ID,
-        organizationId=_UUID,
+        id=ID,
+        organizationId=UUID,
         name={"type": "string", "minLength": 1, "maxLength": 128},
         status=_PROJECT_STATUS,
-        customerExternalId=or_null(_TEXT),
-        timezone=_TEXT,
-        primaryLanguage=_TEXT,
-        ownerEmail=or_null(_TEXT),
+        customerExternalId=or_null(TEXT),
+        timezone=TEXT,
+        primaryLanguage=TEXT,
+        ownerEmail=or_null(TEXT),
         brand=_NULL,
         brandContext=_NULL,
         ingestState=record(github=_NULL, website=_NULL, appstore=_NULL),
@@ -178,44 +181,42 @@ SCHEMAS: dict[str, JsonSchema] = {
         updatedAt=_SECONDS,
     ),
     "ProjectItem": record(
-        id=_ID,
+        id=ID,
         name={"type": "string", "minLength": 1, "maxLength": 128},
         status=_PROJECT_STATUS,
-        customerExternalId=or_null(_TEXT),
-        timezone=_TEXT,
-        primaryLanguage=_TEXT,
-        ownerEmail=or_null(_TEXT),
+        customerExternalId=or_null(TEXT),
+        timezone=TEXT,
+        primaryLanguage=TEXT,
+        ownerEmail=or_null(TEXT),
         createdAt=_SECONDS,
         updatedAt=_SECONDS,
     ),
     "ProjectPage": page("ProjectItem"),
     "ProjectArchived": record(
-        id=_ID, status=constant("archived"), archivedAt=_SECONDS, canceledScheduledPosts=constant(0)
+        id=ID, status=constant("archived"), archivedAt=_SECONDS, canceledScheduledPosts=constant(0)
     ),
     "UploadPromise": record(
         uploadId=minted("upl"),
         uploadUrl=_URL,
         method=constant("PUT"),
-        headers=record(**{"Content-Type": _TEXT}),
-        expiresAt=_MILLISECONDS,
+        headers=record(**{"Content-Type": TEXT}),
+        expiresAt=MILLISECONDS,
     ),
     "Asset": record(
-        mediaId=_ID,
-        assetId=_ID,
-        projectId=_ID,
+        mediaId=ID,
+        assetId=ID,
+        projectId=ID,
         url=_URL,
         thumbnailUrl=_URL,
         kind={"enum": list(KINDS)},
-        contentType=_TEXT,
-        mimeType=_TEXT,
+        contentType=TEXT,
+        mimeType=TEXT,
         filename=or_null({"type": "string", "minLength": 1, "maxLength": 256}),
         sizeBytes={"type": "integer", "minimum": 0},
         checksumSha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
         createdAt=_SECONDS,
     ),
     "KeyKilled": record(apiKey=_KILLED, killed=constant(True)),
-    "KeyRotated": record(
-        apiKey=_ROTATED, secret={"type": "string", "pattern": "^lp_(live|test)_[0-9A-Z]{16}_[0-9A-Za-z_-]{43}$"}
-    ),
+    "KeyRotated": record(apiKey=_ROTATED, secret=API_KEY),
     "KeyDeleted": record(apiKey=_KILLED, deleted=constant(True)),
 }

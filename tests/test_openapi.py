@@ -20,6 +20,7 @@ from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Response
 
 from app import create_app, document, operations
+from control.operations import operations as control_operations
 from openapi.document import camel_case, openapi_document, openapi_path
 from openapi.examples import WHO_AM_I
 from openapi.partner import partner_api
@@ -65,7 +66,8 @@ def test_it_tells_every_route_but_its_own(app):
 
 def test_an_operation_is_named_after_its_handler():
     assert camel_case("attach_reference_images") == "attachReferenceImages"
-    assert {operation.name for operation in operations} == set(BY_ID) - {"putUpload", "getMedia"}
+    names = {operation.name for operation in (*operations, *control_operations)}
+    assert names == set(BY_ID) - {"putUpload", "getMedia"}
 
 
 def test_every_operation_has_a_summary_a_tag_and_what_its_path_names():
@@ -85,6 +87,15 @@ def test_an_operation_asks_for_a_key_with_its_scope(operation):
     _, _, told = BY_ID[operation.name]
     scopes = [operation.scope] if operation.scope else []
     assert told["security"] == [{"ApiKey": scopes}, {"Bearer": scopes}]
+
+
+@pytest.mark.parametrize("operation", control_operations, ids=lambda operation: operation.name)
+def test_the_control_plane_asks_for_nothing_or_for_its_token(operation):
+    _, _, told = BY_ID[operation.name]
+    assert told["security"] == [{}, {"ControlToken": []}]
+    assert "Idempotency-Key" not in parameters(told, "header")
+    for response in told["responses"].values():
+        assert set(response["headers"]) == {"X-Request-Id", "X-RateLimit-Endpoint-Class"}
 
 
 def test_both_ways_to_send_a_key_are_told():
@@ -126,6 +137,13 @@ STATUSES = {
     "rotateKey": "200 401 404 409 413 422 429 500 503",
     "putUpload": "200 403 404 409 413 422 500 503",
     "getMedia": "200 206 304 404 416 500 503",
+    "getHealth": "200 401 403 404 500 503",
+    "reset": "200 401 403 404 409 413 422 500 503",
+    "createOrganization": "201 401 403 404 413 422 500 503",
+    "getClock": "200 401 403 404 422 500 503",
+    "setClock": "200 401 403 404 413 422 500 503",
+    "createFault": "201 401 403 404 409 413 422 500 503",
+    "getHistory": "200 401 403 404 409 422 500 503",
 }
 
 
@@ -143,6 +161,9 @@ CONFLICTS = {
     "finalizeUpload": {"IDEMPOTENCY_CONFLICT", "UPLOAD_MISSING", "UPLOAD_MISMATCH"},
     "rotateKey": {"IDEMPOTENCY_CONFLICT", "NOT_KEPT"},
     "putUpload": {"UPLOAD_FINALIZED"},
+    "reset": {"NO_SEED"},
+    "createFault": {"TOO_MANY_FAULTS"},
+    "getHistory": {"AMBIGUOUS"},
 }
 
 
@@ -209,6 +230,33 @@ def test_lists_forms_and_what_must_be_there_are_told():
         ("ProjectPatch", {"ownerEmail": "a@b.c"}, True),
         ("ProjectPatch", {"ownerEmail": "a@b"}, False),
         ("ProjectPatch", {"ownerEmail": "a\x85@b.c"}, False),
+        ("Reset", {"to": "yesterday"}, False),
+        ("SnapshotCreate", {"name": "a b"}, False),
+        ("LogSetting", {"enabled": True}, True),
+        ("LogSetting", {"enabled": 1}, False),
+        ("ClockSetting", {}, False),
+        ("ClockSetting", {"mode": "real"}, True),
+        ("ClockSetting", {"mode": "real", "at": "2026-04-18T09:18:44Z"}, False),
+        ("ClockSetting", {"mode": "real", "advance": "P1D"}, False),
+        ("ClockSetting", {"mode": "frozen"}, True),
+        ("ClockSetting", {"mode": "frozen", "at": "2026-04-18T09:18:44+02:00"}, True),
+        ("ClockSetting", {"mode": "frozen", "offset": "P1D"}, False),
+        ("ClockSetting", {"mode": "offset"}, False),
+        ("ClockSetting", {"mode": "offset", "offset": "-P1W2DT3H4M5.5S"}, True),
+        ("ClockSetting", {"advance": "PT15M"}, True),
+        ("ClockSetting", {"advance": "P1M"}, False),
+        ("ClockSetting", {"advance": "P"}, False),
+        ("FaultCreate", {}, False),
+        ("FaultCreate", {"answer": {}}, False),
+        ("FaultCreate", {"answer": {"delayMs": 0}}, True),
+        ("FaultCreate", {"answer": {"code": "INTERNAL", "message": "x", "delayMs": 0}}, True),
+        ("FaultCreate", {"answer": {"code": "INTERNAL", "truncateBody": 1}}, False),
+        ("FaultCreate", {"answer": {"dropConnection": True}}, True),
+        ("FaultCreate", {"answer": {"dropConnection": False}}, False),
+        ("FaultCreate", {"answer": {"dropConnection": True, "retryAfter": 1}}, False),
+        ("FaultCreate", {"answer": {"failJob": {"code": "X"}}}, False),
+        ("FaultCreate", {"answer": {"delayMs": 0}, "match": {"operation": "getJob"}}, True),
+        ("FaultCreate", {"answer": {"delayMs": 0}, "match": {"operation": "getJob", "method": "GET"}}, False),
     ],
 )
 def test_a_body_is_judged_by_the_document_as_by_the_service(demo, schema, body, fits):
@@ -218,13 +266,18 @@ def test_a_body_is_judged_by_the_document_as_by_the_service(demo, schema, body, 
         "Presign": ("POST", "/v1/projects/x/media/presign"),
         "InlineMedia": ("POST", "/v1/projects/x/media"),
         "ProjectPatch": ("PATCH", "/v1/projects/x"),
+        "Reset": ("POST", "/_standin/reset"),
+        "SnapshotCreate": ("POST", "/_standin/snapshots"),
+        "LogSetting": ("PUT", "/_standin/requests"),
+        "ClockSetting": ("PUT", "/_standin/clock"),
+        "FaultCreate": ("POST", "/_standin/faults"),
     }[schema]
 
     faults = Conformance(DOCUMENT).schema_faults(body, SCHEMAS[schema])
 
     response = demo.open(route[1], method=route[0], json=body)
     assert (faults == []) == fits
-    assert response.status_code == (404 if fits else 422)
+    assert response.status_code in ((200, 201, 404) if fits else (422,))
 
 
 def test_a_query_and_its_defaults_are_told():
@@ -259,7 +312,7 @@ REPLIES = [
 ]
 
 
-def send(client, name: str, body: Any = None, **values: str):
+def send(client, name: str, body: Any = None, /, **values: str):
     """Make a call; parameters that are not given are those of the document's examples."""
     method, path, told = BY_ID[name]
     for parameter in parameters(told, "path").values():
