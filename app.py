@@ -178,6 +178,8 @@ def delete_project(call: Call, project_id: str) -> Record:
 def presign_upload(call: Call, project_id: str) -> Record:
     """Promise an upload; return where its bytes go."""
     project = call.store.projects.get(call.organization, project_id)
+    for file in call.store.assets.forget_unfinished(call.organization):
+        call.rooms.media.discard(call.organization, file)
     upload = call.store.assets.presign(call.organization, project["id"], call.body)
     return {
         "uploadId": upload["uploadId"],

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from records.history import change_view
 from records.keys import public_id_of
 from records.organizations import organization_view
 from records.tables import ALL
-from records.times import epoch_milliseconds, milliseconds, utc_now
+from records.times import epoch_milliseconds, milliseconds
 from schemas import Nothing
 from start import Rooms
 from store import Store, influencer_view
@@ -93,7 +92,7 @@ def create_snapshot(command: Command) -> Record:
     """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
     name = command.body["name"]
     command.rooms.media.keep(name)
-    command.store.db.save(name, {"at": milliseconds(utc_now())})
+    command.store.db.save(name, {"at": milliseconds(command.store.now())})
     return _snapshot(command.store, name)
 
 
@@ -147,7 +146,7 @@ def _snapshot_view(saved: Any) -> Record:
 def create_organization(command: Command) -> Record:
     """Make an organization with a key of its own; the one time the key is seen."""
     with command.store.db.transaction():
-        organization = command.store.organizations.create(command.body.get("name", "Organization"))
+        organization = command.store.within(ALL).organizations.create(command.body.get("name", "Organization"))
         key = _create_key(command, organization["id"])
     return organization_view(organization) | key
 
@@ -184,7 +183,7 @@ def create_key(command: Command, organization_id: str) -> Record:
 def _create_key(command: Command, organization: str) -> Record:
     scopes, tier = command.body.get("scopes", ["*"]), command.body.get("rateLimitTier", "standard")
     name = command.body.get("name", "Control plane")
-    text = command.store.keys.create(organization, scopes, name, tier=tier)
+    text = command.store.within(organization).keys.create(organization, scopes, name, tier=tier)
     key = command.store.keys.find(public_id_of(text)) or {}
     return {"apiKeyId": key["apiKeyId"], "apiKey": text, "scopes": scopes, "rateLimitTier": tier}
 
@@ -201,28 +200,28 @@ def get_clock(command: Command) -> Record:
 @operations.add("PUT", f"{_ROOT}/clock", scope=None, body=schemas.ClockSetting())
 def set_clock(command: Command) -> Record:
     """Freeze, shift, advance, or let go the clock of an organization or of all."""
-    scope = command.scope
-    clock = _clock(command.store, scope)
-    change = partial(_set, inherited=clock, body=command.body, real=command.store.now())
-    command.store.controls.change(scope, "clock", change)
-    return _clock_view(command.store, scope)
+    with command.store.db.transaction():
+        scope = command.scope
+        clock = _set(_clock(command.store, scope), command.body, command.store.now())
+        command.store.controls.change(scope, "clock", lambda _: clock)
+        return _clock_view(command.store, scope)
 
 
 @operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery())
 def delete_clock(command: Command) -> Record:
     """Let an organization go by the clock of all again, or all by the real one."""
-    scope = command.scope
-    command.store.controls.change(scope, "clock", lambda _: None)
-    return _clock_view(command.store, scope)
+    with command.store.db.transaction():
+        scope = command.scope
+        command.store.controls.change(scope, "clock", lambda _: None)
+        return _clock_view(command.store, scope)
 
 
 def _clock(store: Store, scope: str) -> Clock:
     return store.controls.in_force(scope).clock
 
 
-def _set(own: Clock | None, inherited: Clock, body: Record, real: datetime) -> Record:
-    """Return the clock that a judged body asks for; one frozen at no instant in particular stops where it is."""
-    clock = own or inherited
+def _set(clock: Clock, body: Record, real: datetime) -> Record:
+    """Return the clock that a judged body makes of one; frozen at no instant in particular, it stops where it is."""
     mode = body.get("mode")
     if mode is None:
         return advance(clock, body["advance"])
@@ -250,7 +249,7 @@ def create_fault(command: Command) -> Record:
     """Let requests go wrong, in one organization or in all."""
     check_rule(command.body, command.api)
     scope = command.scope
-    rule = new_rule(command.body, utc_now())
+    rule = new_rule(command.body, command.store.within(scope).now())
     command.store.faults.add(scope, rule)
     return _fault_view(scope, rule)
 

@@ -9,6 +9,7 @@ from isodate import ISO8601Error, parse_duration
 from marshmallow import ValidationError, post_load, validates_schema
 from marshmallow.fields import Field
 
+from records.clocks import LATEST_MS
 from records.keys import SCOPES
 from records.times import epoch_milliseconds
 from schemas import Array, Choice, Matching, Metadata, Object, Query, QueryNumber, Strict, Text, Whole, wrong_type
@@ -50,9 +51,12 @@ class Instant(Text):
             moment = datetime.fromisoformat(text)
             if moment.tzinfo is None:
                 raise ValueError
-            return max(0, epoch_milliseconds(moment.astimezone(UTC)))
+            moment_ms = epoch_milliseconds(moment.astimezone(UTC))
         except (ValueError, OverflowError) as error:
             raise ValidationError("Invalid instant: say 2026-04-18T09:18:44Z") from error
+        if not 0 <= moment_ms <= LATEST_MS:
+            raise ValidationError("Invalid instant: must be from 1970-01-01T00:00:00Z to 9999-12-01T00:00:00Z")
+        return moment_ms
 
 
 class Duration(Text):

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -87,6 +88,11 @@ class MediaFolder:
         if not path.is_file():
             self._write(path, [draw()])
         return path
+
+    def discard(self, organization: str, file: str) -> None:
+        """Remove bytes that no document knows any more; what cannot be removed now is left to the next sweep."""
+        with suppress(OSError):
+            self._place(organization, file).unlink(missing_ok=True)
 
     def sweep(self, is_known: Callable[[str, str], bool], older_than_seconds: float) -> list[Path]:
         """Remove files that no document knows, unless they are younger; return what was removed."""

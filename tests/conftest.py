@@ -6,6 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from api_helpers import Clock
+from control_helpers import Control
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -73,3 +74,9 @@ def demo(client: FlaskClient) -> FlaskClient:
     """Return a client that sends the demo key unless a test sends another."""
     client.environ_base["HTTP_X_API_KEY"] = DEMO_KEY
     return client
+
+
+@pytest.fixture
+def control(client: FlaskClient) -> Control:
+    """Return who commands the service, from this machine."""
+    return Control(client)

@@ -35,11 +35,13 @@ def expiry_of(upload: Record) -> str:
 def serve_upload(rooms: Rooms, signature: str) -> Response:
     """Take the bytes in. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is kept then."""
     try:
-        upload = _promised(rooms.store, signature)
+        organization, *terms = _read(rooms.store, signature)
+        store = rooms.store.within(organization)
+        upload = _promised(store, organization, *terms)
         received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
     finally:
         read_on(request)
-    rooms.store.assets.receive(upload["organizationId"], upload["uploadId"], received._asdict())
+    store.assets.receive(organization, upload["uploadId"], received._asdict())
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
 
 
@@ -51,9 +53,10 @@ def keep(media: MediaFolder, upload: Record, chunks: Iterable[bytes]) -> Receive
         raise Unavailable(f"The upload cannot be written: {error.strerror}.") from error
 
 
-def _promised(store: Store, signature: str) -> Record:
-    """Return the upload that a signature allows this request to make. Raises Forbidden, NotFound, Conflict."""
-    organization, upload_id, created_ms, content_type, _ = _read(store, signature)
+def _promised(
+    store: Store, organization: str, upload_id: str, created_ms: int, content_type: str, _size_bytes: int | None
+) -> Record:
+    """Return the upload that signed terms allow this request to make. Raises Forbidden, NotFound, Conflict."""
     if store.now_ms() >= created_ms + _WINDOW_MS:
         raise Forbidden("The upload URL has expired.")
     if request.mimetype != content_type:
@@ -93,6 +96,7 @@ def _terms(upload: Record) -> list[Any]:
 
 
 def _read(store: Store, signature: str) -> list[Any]:
+    """Return the terms in a signature. Raises Forbidden."""
     try:
         return list(_serializer(store).loads(signature))
     except BadSignature:
