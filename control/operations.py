@@ -21,7 +21,7 @@ from schemas import Nothing
 from start import Rooms
 from store import Store, influencer_view
 from web.operations import Operations
-from web.request_log import FILTERS, RequestLog, curl_of
+from web.request_log import FILTERS, RequestLog, entry_view
 
 operations = Operations()
 
@@ -160,6 +160,7 @@ def list_organizations(command: Command) -> Record:
 @operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=Nothing(), body_optional=True)
 def delete_organization(command: Command, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
+    command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
     command.store.organizations.drop(organization_id)
     command.rooms.media.drop_organization(organization_id)
     command.log.clear(organization_id)
@@ -286,9 +287,10 @@ def _fault_view(scope: str, rule: Record) -> Record:
 def list_requests(command: Command) -> Record:
     """Return what was asked of the API and answered, newest first, each with the command that asks it again."""
     wanted = {name: command.body[name] for name in FILTERS if name in command.body}
-    base = command.base_url()
+    if "organizationId" in wanted:
+        wanted["organizationId"] = command.scope
     entries = command.log.newest(wanted, command.body["limit"])
-    return {"items": [entry | {"curl": curl_of(entry, base)} for entry in entries]}
+    return {"items": [entry_view(entry, command.base_url()) for entry in entries]}
 
 
 @operations.add("PUT", f"{_ROOT}/requests", scope=None, body=schemas.LogSetting())

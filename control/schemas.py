@@ -12,7 +12,7 @@ from marshmallow.fields import Field
 from records.clocks import LATEST_MS
 from records.keys import SCOPES
 from records.times import epoch_milliseconds
-from schemas import Array, Choice, Matching, Metadata, Object, Query, QueryNumber, Strict, Text, Whole, wrong_type
+from schemas import Array, Choice, Matching, Metadata, Object, QueryNumber, Strict, Text, Whole, wrong_type
 from web.errors import STATUS_OF_CODE
 from web.faults import MOST_DELAY_MS
 from web.limits import PER_MINUTE
@@ -20,6 +20,10 @@ from web.request_log import MOST_ENTRIES
 
 _SNAPSHOT = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+def _is_no_key(text: str) -> bool:
+    return not text.startswith("lp_")
 
 
 class Flag(Field[bool]):
@@ -131,9 +135,9 @@ class Match(Strict):
     """Which requests a fault is for; what is not said may be anything."""
 
     operation = Text()
-    method = Choice("GET", "POST", "PATCH", "DELETE")
+    method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
     path = Text(least=1, most=512)
-    keyId = Text()
+    keyId = Matching(_is_no_key, "Must be the id of a key, not the key", most=64)
 
     @validates_schema
     def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -187,8 +191,8 @@ class FaultCreate(Strict):
         return {"match": {}} | data
 
 
-class ScopeQuery(Query):
-    """Of which organization; of all when none is said."""
+class ScopeQuery(Strict):
+    """Of which organization; of all when none is said. Strict: a mistyped name must not mean everybody."""
 
     organizationId = Text()
 

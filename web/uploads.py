@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from flask import Response, request
@@ -12,12 +13,18 @@ from engines.errors import Unavailable
 from engines.table import Record
 from media.files import MediaFolder, Received
 from records.assets import UPLOAD_WINDOW
+from records.faults import Asked
+from records.history import Author
 from records.times import from_epoch_milliseconds, milliseconds
 from settings import Settings
 from start import Rooms
 from store import Store
 from web.bodies import read_on
 from web.errors import Forbidden, TooLarge
+from web.faults import fault_of, under
+from web.front import exchange_of
+
+PUT_UPLOAD, UPLOAD_PATH = "putUpload", "/v1/uploads/<signature>"
 
 _CHUNK_BYTES = 1 << 18
 _WINDOW_MS = UPLOAD_WINDOW // timedelta(milliseconds=1)
@@ -34,14 +41,23 @@ def expiry_of(upload: Record) -> str:
 
 def serve_upload(rooms: Rooms, signature: str) -> Response:
     """Take the bytes in. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is kept then."""
+    exchange = exchange_of(request.environ)
+    exchange.operation = PUT_UPLOAD
     try:
-        organization, *terms = _read(rooms.store, signature)
-        store = rooms.store.within(organization)
-        upload = _promised(store, organization, *terms)
-        received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
+        terms = _read(rooms.store, signature)
+        store = exchange.enter(rooms.store, terms[0], Author(None, exchange.request_id, PUT_UPLOAD))
+        asked = Asked(PUT_UPLOAD, request.method, request.path)
+        fault = fault_of(asked, store, exchange, request.environ, rooms.settings)
+        act = partial(_take_in, rooms._replace(store=store), terms)
+        return act() if fault is None else under(fault, exchange, None, act)
     finally:
         read_on(request)
-    store.assets.receive(organization, upload["uploadId"], received._asdict())
+
+
+def _take_in(rooms: Rooms, terms: list[Any]) -> Response:
+    upload = _promised(rooms.store, *terms)
+    received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
+    rooms.store.assets.receive(upload["organizationId"], upload["uploadId"], received._asdict())
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
 
 
