@@ -36,15 +36,14 @@ from web.files import serve_file
 from web.front import Front
 from web.http import add_error_handlers, route, serve_operation
 from web.limits import rate_limits
-from web.operations import Call, Operations, Reply
+from web.operations import LONG_RUNNING, Call, Operations, Reply
 from web.reference import add_reference
 from web.request_log import RequestLog
-from web.uploads import expiry_of, keep, serve_upload, signed_url
+from web.uploads import UPLOAD_PATH, expiry_of, keep, serve_upload, signed_url
 
 operations = Operations()
 
 INFLUENCERS_WRITE, PROJECTS_READ, PROJECTS_WRITE, JOBS_READ, JOBS_CANCEL = SCOPES
-LONG_RUNNING = "long-running"
 
 _INFLUENCER = "/v1/influencers/<influencer_id>"
 _PROJECT = "/v1/projects/<project_id>"
@@ -185,6 +184,8 @@ def delete_project(call: Call, project_id: str) -> Record:
 def presign_upload(call: Call, project_id: str) -> Record:
     """Promise an upload; return where its bytes go."""
     project = call.store.projects.get(call.organization, project_id)
+    for file in call.store.assets.forget_unfinished(call.organization):
+        call.rooms.media.discard(call.organization, file)
     upload = call.store.assets.presign(call.organization, project["id"], call.body)
     return {
         "uploadId": upload["uploadId"],
@@ -260,10 +261,10 @@ def create_app(rooms: Rooms) -> Flask:
     for operation in operations:
         view = partial(serve_operation, operation, rooms, limits)
         route(app, operation.method, operation.path, operation.name, view)
-    route(app, "PUT", "/v1/uploads/<signature>", "upload", partial(serve_upload, rooms))
+    route(app, "PUT", UPLOAD_PATH, "upload", partial(serve_upload, rooms))
     file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"
     route(app, "GET", file_path, "media", partial(serve_file, rooms))
-    log = RequestLog.of(rooms.settings)
+    log = RequestLog.of(rooms)
     add_control(app, rooms, log, operations)
     add_reference(app, document, rooms.settings)
     add_console(app, rooms, log, operations)

@@ -147,7 +147,7 @@ class Entry(NamedTuple):
     is_cut: bool
     request: str
     response: str
-    curl: str
+    curl: str | None
 
 
 class Fault(NamedTuple):
@@ -276,7 +276,7 @@ def change_of(change: Mapping[str, Any], key_name: KeyName) -> Change:
     )
 
 
-def entry_of(entry: Mapping[str, Any], curl: str) -> Entry:
+def entry_of(entry: Mapping[str, Any], curl: str | None) -> Entry:
     status = entry["status"]
     return Entry(
         entry["requestId"],

@@ -9,9 +9,10 @@ from isodate import ISO8601Error, parse_duration
 from marshmallow import ValidationError, post_load, validates_schema
 from marshmallow.fields import Field
 
+from records.clocks import LATEST_MS
 from records.keys import SCOPES
 from records.times import epoch_milliseconds
-from schemas import Array, Choice, Matching, Metadata, Object, Query, QueryNumber, Strict, Text, Whole, wrong_type
+from schemas import Array, Choice, Matching, Metadata, Object, QueryNumber, Strict, Text, Whole, wrong_type
 from web.errors import STATUS_OF_CODE
 from web.faults import MOST_DELAY_MS
 from web.limits import PER_MINUTE
@@ -30,6 +31,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 def _told_without(*names: str) -> dict[str, Any]:
     """Return the JSON Schema of an object that has none of these fields."""
     return {"properties": dict.fromkeys(names, _NEVER)}
+
+
+def _is_no_key(text: str) -> bool:
+    return not text.startswith("lp_")
 
 
 class Flag(Field[bool]):
@@ -67,9 +72,12 @@ class Instant(Text):
             moment = datetime.fromisoformat(text)
             if moment.tzinfo is None:
                 raise ValueError
-            return max(0, epoch_milliseconds(moment.astimezone(UTC)))
+            moment_ms = epoch_milliseconds(moment.astimezone(UTC))
         except (ValueError, OverflowError) as error:
             raise ValidationError("Invalid instant: say 2026-04-18T09:18:44Z") from error
+        if not 0 <= moment_ms <= LATEST_MS:
+            raise ValidationError("Invalid instant: must be from 1970-01-01T00:00:00Z to 9999-12-01T00:00:00Z")
+        return moment_ms
 
 
 class Duration(Text):
@@ -166,9 +174,9 @@ class Match(Strict):
     json_schema = {"anyOf": [_told_without("operation"), _told_without("method", "path")]}
 
     operation = Text()
-    method = Choice("GET", "POST", "PATCH", "DELETE")
+    method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
     path = Text(least=1, most=512)
-    keyId = Text()
+    keyId = Matching(_is_no_key, "Must be the id of a key, not the key", most=64)
 
     @validates_schema
     def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -231,8 +239,8 @@ class FaultCreate(Strict):
         return {"match": {}} | data
 
 
-class ScopeQuery(Query):
-    """Of which organization; of all when none is said."""
+class ScopeQuery(Strict):
+    """Of which organization; of all when none is said. Strict: a mistyped name must not mean everybody."""
 
     organizationId = Text()
 

@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from control.operations import Command, operations
 from engines.errors import Unavailable
 from records.idempotency import Outcome
+from schemas import Nothing
 from settings import StartError
 from start import Rooms
 from web.bodies import load_query, load_request, whole_body
@@ -17,6 +18,8 @@ from web.guard import admit
 from web.http import answer, base_url, route
 from web.operations import Operation, Operations, Reply
 from web.request_log import RequestLog
+
+_NOTHING = Nothing()
 
 
 def add_control(app: Flask, rooms: Rooms, log: RequestLog, api: Operations) -> None:
@@ -34,11 +37,12 @@ def serve_command(operation: Operation, rooms: Rooms, log: RequestLog, api: Oper
 
 
 def _judged(operation: Operation) -> Any:
-    if operation.query is not None:
-        return load_query(operation.query, request.args)
-    if operation.body is None:
-        return {}
-    return load_request(operation.body, operation.body_optional, whole_body(request), None)[1]
+    """Return what was said, in the query or the body, and nowhere else: what is overlooked here goes to everybody."""
+    query = load_query(operation.query or _NOTHING, request.args)
+    if not operation.changes:
+        return query
+    is_optional = operation.body is None or operation.body_optional
+    return query | load_request(operation.body or _NOTHING, is_optional, whole_body(request), None)[1]
 
 
 def _outcome(operation: Operation, command: Command, ids: Mapping[str, str]) -> Outcome:

@@ -101,6 +101,11 @@ class MediaFolder:
             self._files.write(path, [draw()])
         return path
 
+    def discard(self, organization: str, file: str) -> None:
+        """Remove bytes that no document knows any more; what cannot be removed now is left to the next sweep."""
+        with suppress(OSError):
+            self._place(organization, file).unlink(missing_ok=True)
+
     def sweep(
         self, is_known: Callable[[str, str], bool], older_than_seconds: float, now: float | None = None
     ) -> list[Path]:

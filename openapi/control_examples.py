@@ -109,6 +109,7 @@ REQUEST_LIST: Example = {
             "milliseconds": 1.2,
             "organizationId": ORGANIZATION,
             "keyId": "DEM0DEM0DEM0DEM0",
+            "apiKeyId": KEY,
             "idempotencyKey": None,
             "replayed": False,
             "faultId": FAULT,
@@ -117,7 +118,7 @@ REQUEST_LIST: Example = {
             "response": '{"error":{"code":"RATE_LIMITED","message":"Too many requests.",'
             f'"requestId":"{_REQUEST}","details":{{"endpointClass":"write-light"}}}}}}',
             "curl": f'curl -X PATCH http://127.0.0.1:8000{_PATCH_PATH} -H "X-Api-Key: $LAYERS_API_KEY" '
-            "-H 'Content-Type: application/json' -d '{\"vibe\":\"festive\"}'",
+            "-H 'Content-Type: application/json' --data-raw '{\"vibe\":\"festive\"}'",
         }
     ]
 }

@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 from api_helpers import Clock
 from conformance import ToldClient
+from control_helpers import Control
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -76,3 +77,9 @@ def demo(client: FlaskClient) -> FlaskClient:
     """Return a client that sends the demo key unless a test sends another."""
     client.environ_base["HTTP_X_API_KEY"] = DEMO_KEY
     return client
+
+
+@pytest.fixture
+def control(client: FlaskClient) -> Control:
+    """Return who commands the service, from this machine."""
+    return Control(client)

@@ -14,8 +14,16 @@ from web.session import has_session
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# A proxy adds them: what comes through one from this machine may have come from anywhere.
-_OF_PROXIES = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
+# A proxy adds what begins so: what comes through one from this machine may have come from anywhere.
+_OF_PROXIES = (
+    "HTTP_X_FORWARDED",
+    "HTTP_FORWARDED",
+    "HTTP_X_REAL_IP",
+    "HTTP_X_CLIENT_IP",
+    "HTTP_TRUE_CLIENT_IP",
+    "HTTP_CF_CONNECTING_IP",
+    "HTTP_VIA",
+)
 
 
 def is_open(environ: "WSGIEnvironment", settings: Settings) -> bool:
@@ -47,7 +55,7 @@ def is_from_here(environ: "WSGIEnvironment", settings: Settings) -> bool:
     """Whether a request was sent on this machine, to a name of it, and by no page of another origin."""
     return (
         is_loopback(environ.get("REMOTE_ADDR", ""))
-        and not any(header in environ for header in _OF_PROXIES)
+        and not any(name.startswith(_OF_PROXIES) for name in environ)
         and is_loopback(_host_of(f"//{environ.get('HTTP_HOST', '')}"))
         and (settings.public_url is None or is_loopback(_host_of(settings.public_url)))
         and (is_same_origin(environ) or is_visit(environ))
