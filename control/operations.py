@@ -208,7 +208,7 @@ def set_clock(command: Command) -> Record:
         return _clock_view(command.store, scope)
 
 
-@operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery())
+@operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
 def delete_clock(command: Command) -> Record:
     """Let an organization go by the clock of all again, or all by the real one."""
     with command.store.db.transaction():
@@ -262,14 +262,16 @@ def list_faults(command: Command) -> Record:
     return {"items": [_fault_view(scope, rule) for rule in command.store.faults.of(scope)]}
 
 
-@operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery())
+@operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
 def delete_faults(command: Command) -> Record:
     """Remove the faults of an organization, or those for all."""
     command.store.faults.clear(command.scope)
     return {"deleted": True}
 
 
-@operations.add("DELETE", f"{_ROOT}/faults/<fault_id>", scope=None, query=schemas.ScopeQuery())
+@operations.add(
+    "DELETE", f"{_ROOT}/faults/<fault_id>", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
+)
 def delete_fault(command: Command, fault_id: str) -> Record:
     """Remove one fault."""
     command.store.faults.remove(command.scope, fault_id)
@@ -301,7 +303,9 @@ def set_request_log(command: Command) -> Record:
     return {"organizationId": _whose(scope), "enabled": command.body["enabled"]}
 
 
-@operations.add("DELETE", f"{_ROOT}/requests", scope=None, query=schemas.ScopeQuery())
+@operations.add(
+    "DELETE", f"{_ROOT}/requests", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
+)
 def delete_requests(command: Command) -> Record:
     """Empty the request log, for an organization or whole."""
     command.log.clear(command.scope)

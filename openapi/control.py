@@ -83,7 +83,7 @@ def control_plane(operations: Sequence[Described]) -> Part:
         schemas=CONTROL_SCHEMAS,
         security=lambda _: [{}, {"ControlToken": []}],
         security_schemes=_SECURITY_SCHEMES,
-        refusals=["NoControlToken", "NotFromHere", "NotFound", "Internal", "Unavailable"],
+        refusals=["NoControlToken", "NotFromHere", "Invalid", "NotFound", "Internal", "Unavailable"],
         things=_THINGS,
         idempotent=False,
     )
