@@ -6,14 +6,19 @@ happens before it runs (key, scope, body, idempotency, in the contract's order) 
 
 import os
 import sys
-from functools import partial
+from functools import cache, partial
 
 import click
 from flask import Flask
 
 import schemas
+from console.serving import add_console
+from control.operations import operations as control_operations
 from control.serving import add_control
 from engines.table import Record
+from openapi.control import control_plane
+from openapi.document import openapi_document
+from openapi.partner import partner_api
 from records.assets import arrived, asset_view
 from records.errors import NotAcceptable
 from records.jobs import envelope_view, job_view
@@ -28,14 +33,14 @@ from web.files import serve_file
 from web.front import Front
 from web.http import add_error_handlers, route, serve_operation
 from web.limits import rate_limits
-from web.operations import Call, Operations, Reply
+from web.operations import LONG_RUNNING, Call, Operations, Reply
+from web.reference import add_reference
 from web.request_log import RequestLog
-from web.uploads import Taken, expiry_of, kept, serve_upload, taken_in, upload_url
+from web.uploads import UPLOAD_PATH, Taken, expiry_of, kept, serve_upload, taken_in, upload_url
 
 operations = Operations()
 
 INFLUENCERS_WRITE, PROJECTS_READ, PROJECTS_WRITE, JOBS_READ, JOBS_CANCEL = SCOPES
-LONG_RUNNING = "long-running"
 
 _INFLUENCER = "/v1/influencers/<influencer_id>"
 _PROJECT = "/v1/projects/<project_id>"
@@ -53,13 +58,13 @@ def whoami(call: Call) -> Record:
 
 @operations.add("GET", _INFLUENCER, scope=INFLUENCERS_WRITE)
 def get_influencer(call: Call, influencer_id: str) -> Record:
-    """Return the full record."""
+    """Return an influencer's full record."""
     return influencer_view(call.store.influencer(call.organization, influencer_id), call.base_url)
 
 
 @operations.add("PATCH", _INFLUENCER, scope=INFLUENCERS_WRITE, body=schemas.InfluencerPatch())
 def patch_influencer(call: Call, influencer_id: str) -> Record:
-    """Change the given fields; the rest stays."""
+    """Change the given fields of an influencer; the rest stays."""
     document = call.store.patch_influencer(call.organization, influencer_id, call.body)
     return influencer_view(document, call.base_url)
 
@@ -85,7 +90,8 @@ def attach_reference_images(call: Call, influencer_id: str) -> Record:
 def list_influencers(call: Call, project_id: str) -> Record:
     """Return a page of a project's influencers, newest first."""
     documents, cursor = call.store.page_of_influencers(call.organization, project_id, call.body)
-    return {"items": [influencer_item(document, call.base_url) for document in documents], "nextCursor": cursor}
+    base_url = cache(call.base_url)
+    return {"items": [influencer_item(document, base_url) for document in documents], "nextCursor": cursor}
 
 
 @operations.add(
@@ -152,13 +158,13 @@ def list_projects(call: Call) -> Record:
 
 @operations.add("GET", _PROJECT, scope=PROJECTS_READ)
 def get_project(call: Call, project_id: str) -> Record:
-    """Return the full record."""
+    """Return a project's full record."""
     return project_view(call.store.projects.get(call.organization, project_id))
 
 
 @operations.add("PATCH", _PROJECT, scope=PROJECTS_WRITE, body=schemas.ProjectPatch())
 def patch_project(call: Call, project_id: str) -> Record:
-    """Change the given fields; metadata as a whole."""
+    """Change the given fields of a project; metadata as a whole."""
     return project_view(call.store.projects.patch(call.organization, project_id, call.body))
 
 
@@ -175,6 +181,8 @@ def delete_project(call: Call, project_id: str) -> Record:
 def presign_upload(call: Call, project_id: str) -> Record:
     """Promise an upload; return where its bytes go."""
     project = call.store.projects.get(call.organization, project_id)
+    for file in call.store.assets.forget_unfinished(call.organization):
+        call.rooms.media.discard(call.organization, file)
     upload = call.store.assets.presign(call.organization, project["id"], call.body)
     return {
         "uploadId": upload["uploadId"],
@@ -233,6 +241,11 @@ def delete_key(call: Call, key_id: str) -> Record:
     return {"apiKey": key_view(call.store.keys.delete(call.organization, key_id)), "deleted": True}
 
 
+def document(server: str) -> Record:
+    """Return the OpenAPI document of what is served here, at the URL `server`."""
+    return openapi_document([partner_api(operations), control_plane(control_operations)], server)
+
+
 def create_app(rooms: Rooms) -> Flask:
     """Return the app; all it needs is handed in."""
     app = Flask(__name__, static_folder=None)
@@ -242,11 +255,13 @@ def create_app(rooms: Rooms) -> Flask:
     for operation in operations:
         view = partial(serve_operation, operation, rooms, limits)
         route(app, operation.method, operation.path, operation.name, view)
-    route(app, "PUT", "/v1/uploads/<signature>", "upload", partial(serve_upload, rooms))
+    route(app, "PUT", UPLOAD_PATH, "upload", partial(serve_upload, rooms))
     file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"
     route(app, "GET", file_path, "media", partial(serve_file, rooms))
-    log = RequestLog.of(rooms.settings)
+    log = RequestLog.of(rooms)
     add_control(app, rooms, log, operations)
+    add_reference(app, document, rooms.settings)
+    add_console(app, rooms, log, operations)
     add_error_handlers(app)
     app.wsgi_app = Front(app.wsgi_app, access_log(rooms.settings.log), log.record)  # type: ignore[method-assign]
     return app

@@ -1,4 +1,4 @@
-"""The command line, through Flask's own: `flask keys …` and `flask store …`. They need no running service.
+"""The command line, through Flask's own: `flask keys …`, `flask store …`, `flask openapi`. No service need run.
 
 Registered as entry points rather than on the app, so that a store too damaged to be served can still be repaired.
 """
@@ -16,6 +16,7 @@ from typing import IO, NoReturn, TypeVar
 import click
 import orjson
 
+from app import document
 from engines.copying import copy
 from engines.disk import Disk
 from engines.errors import Busy, EngineError
@@ -35,6 +36,13 @@ from start import open_database, open_journal, open_rooms
 from store import Store
 
 T = TypeVar("T")
+
+
+@click.command()
+@click.option("--server", default="http://127.0.0.1:8000", show_default=True, help="URL of the service it describes.")
+def openapi(server: str) -> None:
+    """Print the OpenAPI document."""
+    click.echo(orjson.dumps(document(server.rstrip("/")), option=orjson.OPT_INDENT_2))
 
 
 @click.group()

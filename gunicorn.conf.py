@@ -23,6 +23,7 @@ threads = 4
 worker_class = Worker
 loglevel = "warning"  # the lines that matter at start are our own
 limit_request_line = 8190
+keepalive = 75  # a client at rest should not find its connection closed just when it goes on
 control_socket_disable = True  # two stand-ins of one user would fight over its path
 
 

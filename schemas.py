@@ -9,7 +9,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
 import orjson
@@ -17,20 +17,29 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_lo
 from marshmallow.exceptions import SCHEMA
 
 from records.cursors import is_cursor
-from records.ids import is_uuid
+from records.ids import UUID
 
 MAX_ASSET_IDS = 20
 MAX_INLINE_BYTES = 262_144
+FAMILIES = {"image/": ("image", "logo", "reference_image"), "video/": ("video",), "audio/": ("audio",)}
+KINDS = tuple(kind for kinds in FAMILIES.values() for kind in kinds)
 MAX_SAFE_INTEGER = 2**53 - 1  # as far as every JSON number is a whole one
 
-_MINTED_INFLUENCER = re.compile(r"inf_[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_INFLUENCER_ID = re.compile(rf"{UUID.pattern}|inf_[0-7][0-9A-HJKMNP-TV-Z]{{25}}")
 _PROJECT_ID = re.compile(r"[0-9A-Za-z_-]*")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+# What Python takes for space, spelled out: the OpenAPI document tells these patterns, and JavaScript has another \s.
+_SPACE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_EMAIL = re.compile(rf"[^@{_SPACE}]+@[^@{_SPACE}.]+(\.[^@{_SPACE}.]+)+")
 _MIME_TYPE = re.compile(r"[0-9A-Za-z!#$&^_.+-]+/[0-9A-Za-z!#$&^_.+-]+")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _DIGITS = re.compile(r"-?[0-9]{1,9}")
-_MINTED_ASSET = re.compile(r"(asset|med)_[0-9A-Za-z-]{1,64}")
+_ASSET_ID = re.compile(rf"{UUID.pattern}|(asset|med)_[0-9A-Za-z-]{{1,64}}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
+
+# For the OpenAPI document, what a function that judges a string does not tell of itself.
+_TIMEZONE = {"format": "iana-timezone", "description": "A name of the IANA's, such as `Europe/Lisbon`."}
+_METADATA = {"description": "Anything, as long as it is at most 8192 bytes of JSON; replaced as a whole."}
+_CURSOR = {"format": "cursor", "description": "The `nextCursor` of the page before, of the same list."}
 
 GENDERS = ("male", "female", "nonbinary", "unspecified")
 
@@ -103,14 +112,33 @@ class Choice(Text):
         return text
 
 
-class AssetId(Text):
-    """A UUID, or `asset_` or `med_` and up to 64 letters, digits and hyphens."""
+class Matching(Text):
+    """A string of a certain form, told by a pattern or a function; `message` is said of any other."""
+
+    def __init__(self, form: re.Pattern[str] | Callable[[str], object], message: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.form, self.message = form, message
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if not is_uuid(text) and not _MINTED_ASSET.fullmatch(text):
-            raise ValidationError("Invalid uuid")
+        fits = self.form.fullmatch if isinstance(self.form, re.Pattern) else self.form
+        if not fits(text):
+            raise ValidationError(self.message)
         return text
+
+
+class AssetId(Matching):
+    """A UUID, or `asset_` or `med_` and up to 64 letters, digits and hyphens."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(_ASSET_ID, "Invalid uuid", **kwargs)
+
+
+class InfluencerId(Matching):
+    """A UUID, or `inf_` and a ULID."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(_INFLUENCER_ID, "Invalid uuid", **kwargs)
 
 
 class Array(_Strict, fields.Field[list[Any]]):
@@ -143,30 +171,6 @@ class Array(_Strict, fields.Field[list[Any]]):
             yield f"Array must contain at least {self.least} element(s)"
         if self.most is not None and size > self.most:
             yield f"Array must contain at most {self.most} element(s)"
-
-
-class InfluencerId(Text):
-    """A UUID, or `inf_` and a ULID."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if not is_uuid(text) and not _MINTED_INFLUENCER.fullmatch(text):
-            raise ValidationError("Invalid uuid")
-        return text
-
-
-class Matching(Text):
-    """A string of a certain form; `message` is said of any other."""
-
-    def __init__(self, fits: Callable[[str], object], message: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.fits, self.message = fits, message
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if not self.fits(text):
-            raise ValidationError(self.message)
-        return text
 
 
 class Whole(_Strict, fields.Field[int]):
@@ -248,6 +252,7 @@ class Strict(Schema):
     """Base of every schema: unknown fields are faults, at every level."""
 
     error_messages = {"unknown": "Unrecognized key"}
+    json_schema: ClassVar[Mapping[str, Any]] = {}  # what the validators of the whole demand, for the OpenAPI document
 
     class Meta:
         unknown = RAISE
@@ -255,6 +260,17 @@ class Strict(Schema):
     def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
         if not isinstance(data, dict):
             raise ValidationError(wrong_type("object", data))
+
+
+class Patch(Strict):
+    """Base of what changes something: at least one field."""
+
+    json_schema = {"minProperties": 1}
+
+    @validates_schema
+    def _not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data:
+            raise ValidationError("At least one field is required")
 
 
 class PersonalityPatch(Strict):
@@ -270,7 +286,7 @@ class PersonalityPatch(Strict):
     speakingStyle = Text(allow_none=True)
 
 
-class InfluencerPatch(Strict):
+class InfluencerPatch(Patch):
     """PATCH: at least one field; null clears it, but neither the name nor the personality as a whole."""
 
     name = Text(least=1, most=128)
@@ -284,11 +300,6 @@ class InfluencerPatch(Strict):
     vibe = Text(most=256, allow_none=True)
     voiceDescription = Text(most=1024, allow_none=True)
     personality = Object(PersonalityPatch)
-
-    @validates_schema
-    def _not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
-        if not data:
-            raise ValidationError("At least one field is required")
 
 
 class InfluencerDeletion(Strict):
@@ -351,41 +362,50 @@ class Nothing(Strict):
     """A body that says nothing: absent, or an empty object."""
 
 
-class ProjectPatch(Strict):
+class ProjectPatch(Patch):
     """PATCH of a project: at least one field."""
 
     name = Text(least=1, most=128)
     status = Choice("active", "archived")
-    timezone = Matching(_is_timezone, "Invalid timezone")
+    timezone = Matching(_is_timezone, "Invalid timezone", metadata=_TIMEZONE)
     customerExternalId = Text(least=1, most=256, allow_none=True)
-    ownerEmail = Matching(_EMAIL.fullmatch, "Invalid email", most=320, allow_none=True)
+    ownerEmail = Matching(_EMAIL, "Invalid email", most=320, allow_none=True)
     primaryLanguage = Text(least=1, most=35)
-    metadata = Metadata(most=8192)
-
-    @validates_schema
-    def _not_empty(self, data: Mapping[str, Any], **_: Any) -> None:
-        if not data:
-            raise ValidationError("At least one field is required")
+    metadata = Metadata(most=8192, metadata=_METADATA)
 
 
 class ProjectCreate(Strict):
     """create: a name and a timezone."""
 
     name = Text(least=1, most=128, required=True)
-    timezone = Matching(_is_timezone, "Invalid timezone", required=True)
-    id = Matching(_PROJECT_ID.fullmatch, "Invalid id", least=1, most=64)
+    timezone = Matching(_is_timezone, "Invalid timezone", required=True, metadata=_TIMEZONE)
+    id = Matching(_PROJECT_ID, "Invalid id", least=1, most=64)
     customerExternalId = Text(least=1, most=256)
-    ownerEmail = Matching(_EMAIL.fullmatch, "Invalid email", most=320)
+    ownerEmail = Matching(_EMAIL, "Invalid email", most=320)
     primaryLanguage = Text(least=1, most=35)
-    metadata = Metadata(most=8192)
+    metadata = Metadata(most=8192, metadata=_METADATA)
+
+
+def _family_rule(family: str, kinds: tuple[str, ...]) -> dict[str, Any]:
+    """Return `_Media._fits` for some kinds, as JSON Schema; types in capitals are fine too, but need not be told."""
+    typed = {"pattern": f"^{family}"}
+    return {
+        "if": {"properties": {"kind": {"enum": list(kinds)}}},
+        "then": {"properties": {"mimeType": typed, "contentType": typed}},
+    }
 
 
 class _Media(Strict):
     """What is said of bytes before they come; `mimeType` may also be called `contentType`."""
 
-    kind = Choice("image", "video", "audio", "logo", "reference_image", required=True)
-    mimeType = Matching(_MIME_TYPE.fullmatch, "Invalid mimeType", most=255)
-    contentType = Matching(_MIME_TYPE.fullmatch, "Invalid mimeType", most=255)
+    json_schema = {
+        "anyOf": [{"required": ["mimeType"]}, {"required": ["contentType"]}],
+        "allOf": [_family_rule(family, kinds) for family, kinds in FAMILIES.items()],
+    }
+
+    kind = Choice(*KINDS, required=True)
+    mimeType = Matching(_MIME_TYPE, "Invalid mimeType", most=255)
+    contentType = Matching(_MIME_TYPE, "Invalid mimeType", most=255)
     filename = Text(least=1, most=256)
 
     aliases: tuple[tuple[str, str], ...] = (("mimeType", "contentType"),)
@@ -403,7 +423,7 @@ class _Media(Strict):
 
     @validates_schema
     def _fits(self, data: Mapping[str, Any], **_: Any) -> None:
-        family = {"video": "video/", "audio": "audio/"}.get(data["kind"], "image/")
+        family = next(family for family, kinds in FAMILIES.items() if data["kind"] in kinds)
         mime_type = data.get("mimeType", data.get("contentType", family))
         if not mime_type.lower().startswith(family):
             raise ValidationError(f"Must be {family}* for kind {data['kind']}", "mimeType")
@@ -421,7 +441,7 @@ class Presign(_Media):
 
     sizeBytes = Whole(least=1, most=MAX_SAFE_INTEGER)
     byteSize = Whole(least=1, most=MAX_SAFE_INTEGER)
-    checksumSha256 = Matching(_SHA256.fullmatch, "Invalid checksum")
+    checksumSha256 = Matching(_SHA256, "Invalid checksum")
 
     aliases = (("mimeType", "contentType"), ("sizeBytes", "byteSize"))
 
@@ -436,7 +456,7 @@ class Finalize(Strict):
     """finalize: which upload is complete."""
 
     uploadId = Text(required=True)
-    checksumSha256 = Matching(_SHA256.fullmatch, "Invalid checksum")
+    checksumSha256 = Matching(_SHA256, "Invalid checksum")
 
 
 class Query(Schema):
@@ -447,13 +467,13 @@ class Query(Schema):
 
 
 class InfluencerQuery(Query):
-    cursor = Matching(is_cursor, "Invalid cursor")
+    cursor = Matching(is_cursor, "Invalid cursor", metadata=_CURSOR)
     limit = QueryNumber(least=1, most=100, load_default=25)
     status = Choice("draft", "pending", "training", "ready", "failed")
 
 
 class ProjectQuery(Query):
-    cursor = Matching(is_cursor, "Invalid cursor")
+    cursor = Matching(is_cursor, "Invalid cursor", metadata=_CURSOR)
     limit = QueryNumber(least=1, most=200, load_default=25)
     status = Choice("active", "archived")
     search = Text()
@@ -463,13 +483,7 @@ class ProjectQuery(Query):
 class IdempotencyHeader(Strict):
     """The header `Idempotency-Key`, if sent."""
 
-    key = Text(least=1, most=255, data_key="Idempotency-Key")
-
-    @post_load
-    def _printable(self, data: dict[str, str], **_: Any) -> dict[str, str]:
-        if not _PRINTABLE.fullmatch(data.get("key", "")):
-            raise ValidationError("Invalid", "Idempotency-Key")
-        return data
+    key = Matching(_PRINTABLE, "Invalid", least=1, most=255, data_key="Idempotency-Key")
 
 
 def details(*errors: ValidationError) -> dict[str, Any]:

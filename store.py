@@ -3,10 +3,11 @@
 The other nouns (projects, jobs, keys, assets) have their rules in `records/`, one module each.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from hashlib import sha256
+from operator import itemgetter
 from secrets import token_urlsafe
 from typing import Any, Self
 
@@ -20,11 +21,11 @@ from records.faults import Faults
 from records.history import NOBODY, Author, History
 from records.idempotency import Idempotency, Outcome
 from records.ids import canonical, id_at, mint, new_place
-from records.jobs import cancel, end_ms, influencer_status, new_course, state_at
+from records.jobs import cancel, influencer_status, new_course, state_at
 from records.keys import Keys
 from records.organizations import Organizations
 from records.projects import Projects
-from records.tables import DOOMED, EVERY, FINE, RUNNING, Page, Tables
+from records.tables import ARCHIVED, DOOMED, FINE, Page, Tables, oldest_first, running
 from records.times import epoch_milliseconds, seconds, utc_now
 
 INFLUENCER_FIELDS = (
@@ -147,7 +148,14 @@ def portrait_path(document: Mapping[str, Any]) -> str:
 
 def portrait_mark(document: Mapping[str, Any]) -> str:
     """Return what nobody can guess who has not seen the path: a hash of a secret token and of what is drawn."""
-    drawn = [document["token"], document["influencerId"], *portrait_traits(document).values()]
+    return _mark((document["token"], document["influencerId"], *_traits(document)))
+
+
+_traits = itemgetter(*_PORTRAIT_FIELDS)
+
+
+@lru_cache(4096)  # a list asks for the same ones again and again
+def _mark(drawn: tuple[str | None, ...]) -> str:
     return sha256("\0".join(part or "" for part in drawn).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -198,6 +206,11 @@ def body_of_clone(source: Mapping[str, Any], body: Mapping[str, Any]) -> Record:
 def refresh_references(references: list[Record], now: datetime) -> list[Record]:
     """Return the same pictures as if they had been attached now."""
     return [entry | {"addedAt": seconds(now)} for entry in references]
+
+
+def with_status(document: Record, now_ms: int) -> Record:
+    """Return an influencer with the status it has at a moment."""
+    return document | {"status": influencer_status(document, now_ms)} if "course" in document else document
 
 
 class Store:
@@ -275,7 +288,7 @@ class Store:
         document = self.tables.get("influencers", organization, influencer_id)
         if document is None:
             raise NotFound("Influencer not found.")
-        return self._with_status(document)
+        return with_status(document, self.now_ms())
 
     def patch_influencer(self, organization: str, influencer_id: str, patch: Record) -> Record:
         return self._change(organization, influencer_id, partial(merge_influencer, patch=patch, now=self.now()))
@@ -311,12 +324,16 @@ class Store:
     def page_of_influencers(
         self, organization: str, project_id: str, query: Mapping[str, Any]
     ) -> tuple[list[Record], str | None]:
-        """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor."""
+        """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor.
+
+        With the status `archived`, which no client can ask for: those that were deleted, the last one first.
+        """
         of = (organization, "influencers", canonical(project_id), query.get("status"))
         before = read_cursor(query.get("cursor"), *of)
         project = self.projects.get(organization, project_id)["id"]
         page = self._page(organization, project, query.get("status"), before, query["limit"])
-        return [self._with_status(document) for document in page.documents], write_cursor(page.next_place, *of)
+        now_ms = self.now_ms()
+        return [with_status(document, now_ms) for document in page.documents], write_cursor(page.next_place, *of)
 
     # Jobs
 
@@ -361,9 +378,6 @@ class Store:
     def now_ms(self) -> int:
         return epoch_milliseconds(self.now())
 
-    def _with_status(self, document: Record) -> Record:
-        return document | {"status": influencer_status(document, self.now_ms())} if "course" in document else document
-
     def _change(self, organization: str, influencer_id: str, change: Callable[[Record], Record]) -> Record:
         """Put the influencer after `change` in the place of the one before it, and return it. Raises NotFound."""
         with self.db.transaction():
@@ -393,6 +407,7 @@ class Store:
         }
         self._put_influencer(None, influencer | {"referenceImages": references})
         self.put("jobs", job)
+        self._settle(organization, project_id)
         return job
 
     def _follow(self, job: Record, course: Record) -> None:
@@ -400,39 +415,46 @@ class Store:
         self.put("jobs", job | {"course": course})
         influencer = self.tables.get("influencers", job["organizationId"], job["influencerId"])
         if influencer is not None:
-            self._put_influencer(self._with_status(influencer), self._with_status(influencer | {"course": course}))
+            self._put_influencer(
+                with_status(influencer, self.now_ms()), with_status(influencer | {"course": course}, self.now_ms())
+            )
 
     def _page(self, organization: str, project: str, status: str | None, before: str | None, limit: int) -> Page:
         if status in ("pending", "training"):
             return self._running(organization, project, status, before, limit)
-        group = {None: EVERY, "ready": FINE, "failed": DOOMED}.get(status)
-        if group is None:
+        kinds = {None: (FINE, DOOMED), "ready": (FINE,), "failed": (DOOMED,), "archived": (ARCHIVED,)}.get(status)
+        if kinds is None:
             return Page([], None)  # draft: never produced
 
         def keep(document: Record) -> bool:
-            return status is None or influencer_status(document, self.now_ms()) == status
+            return status in (None, "archived") or influencer_status(document, self.now_ms()) == status
 
-        return self.tables.page("influencers", organization, project + group, before, limit, keep)
+        return self.tables.page("influencers", organization, [project + kind for kind in kinds], before, limit, keep)
 
     def _running(self, organization: str, project: str, status: str, before: str | None, limit: int) -> Page:
         """Look through those whose job still runs: as many as were begun within a job's length, whatever there is."""
-        running = [
+        found = [
             document
             for document in self._still_running(organization, project)
             if influencer_status(document, self.now_ms()) == status and (before is None or document["place"] < before)
         ]
-        running.sort(key=lambda document: str(document["place"]), reverse=True)
-        more = running[limit - 1]["place"] if len(running) > limit else None
-        return Page(running[:limit], more)
+        found.sort(key=lambda document: str(document["place"]), reverse=True)
+        more = found[limit - 1]["place"] if len(found) > limit else None
+        return Page(found[:limit], more)
 
-    def _still_running(self, organization: str, project: str) -> list[Record]:
-        now_ms, found, before = self.now_ms(), [], None
-        while places := self.db.walk("influencers", organization, project + RUNNING, before, 100):
+    def _still_running(self, organization: str, project: str) -> Iterator[Record]:
+        before = oldest_first(self.now_ms(), "")
+        while places := self.db.walk("jobs", organization, running(project), before, 100):
             for place in places:
-                document = self.tables.get("influencers", organization, id_at(place))
-                if document is not None and end_ms(document["course"]) > now_ms:
-                    found.append(document)
+                job = self.tables.get("jobs", organization, id_at(place))
+                document = job and self.tables.get("influencers", organization, job["influencerId"])
+                if document is not None and not document["is_archived"]:
+                    yield document
             before = places[-1]
-            if int(before.partition("=")[0]) <= now_ms:
-                break
-        return found
+
+    def _settle(self, organization: str, project: str) -> None:
+        """Take two jobs that are over off the list of those that may run, for each that begins: so it stays short."""
+        for job_id in self.tables.oldest("jobs", organization, self.now_ms(), running(project)):
+            job = self.tables.get("jobs", organization, job_id)
+            if job is not None:
+                self.put("jobs", job | {"isSettled": True})

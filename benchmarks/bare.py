@@ -1,25 +1,27 @@
-"""The floor: Flask views that answer ready-made bytes on the stand-in's routes. No key, no check, no log, no store."""
+"""The floor: a Flask view that answers ready-made bytes, or a file. No key, no check, no log, no store."""
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
-from flask import Flask, Response
+from flask import Flask, Response, send_file
 
-ROUTES = {
-    "GET": "/v1/influencers/<influencer_id>",
-    "PATCH": "/v1/influencers/<influencer_id>",
-    "POST": "/v1/influencers/<influencer_id>/reference-images",
-}
+READY = "/ready"
 
 
-def create_app(folder: str) -> Flask:
-    """Return an app that answers each method with the file `<folder>/<method>.json`."""
+def answer_bytes(method: str, rule: str, body: str) -> Flask:
+    """Return an app that answers a method on Flask's `rule` with what is in the file `body` now."""
+    content = Path(body).read_bytes()
+    return _app(method, rule, lambda: Response(content, mimetype="application/json"))
+
+
+def answer_file(rule: str, file: str, content_type: str) -> Flask:
+    """Return an app that answers GET with a file as Flask would serve it."""
+    return _app("GET", rule, lambda: send_file(file, content_type))
+
+
+def _app(method: str, rule: str, answer: Callable[[], Response]) -> Flask:
+    """Return an app of two routes; whatever stands in the path, the answer is the same."""
     app = Flask(__name__, static_folder=None)
-    for method, path in ROUTES.items():
-        body = Path(folder, f"{method}.json").read_bytes()
-        app.add_url_rule(path, method, partial(_answer, body), methods=[method])
+    app.add_url_rule(READY, "ready", lambda: Response(status=200))
+    app.add_url_rule(rule, "answer", lambda **_: answer(), methods=[method])
     return app
-
-
-def _answer(body: bytes, influencer_id: str) -> Response:
-    return Response(body, mimetype="application/json")

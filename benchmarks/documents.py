@@ -1,74 +1,78 @@
-"""Stores of any size to measure on: influencers of a plausible shape, spread over the projects of one organization."""
+"""Stores of any size to measure on: one project with that many influencers, made by the rules of the API."""
 
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
-from ulid import ULID
 
-from engines.journal import Journal
-from engines.table import Record
-from records.assets import media_paths
+from engines.table import Engine, Record
+from records.assets import asset_of, new_upload
+from records.ids import mint
+from records.jobs import new_course
 from records.keys import DEMO_KEY
-from records.tables import IDENTITIES, LISTS
-from store import Store
+from records.projects import new_project
+from records.tables import IDENTITIES
+from records.times import epoch_milliseconds, milliseconds, utc_now
+from start import journal_in
+from store import Store, new_influencer
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
-PROJECTS = 40
-ASSETS_PER_PROJECT = 6
+ASSETS = 6
 MOST_SAMPLED = 50_000
 
 _PER_COMMIT = 1000
-_WHEN = "2026-04-01T14:22:10Z"
+_WHEN = utc_now() - timedelta(days=1)
 
 
 class Sample(NamedTuple):
-    """Some of a store's influencers, in random order, as (id, number of its project); assets by project number."""
+    """A store's one project, some of its influencers in random order, and all of its assets."""
 
-    influencers: list[tuple[str, int]]
-    assets: list[list[str]]
+    project: str
+    influencers: list[str]
+    assets: list[str]
 
 
 def populate(folder: Path, count: int) -> Sample:
-    """Make a compacted store with `count` influencers and the demo key, and return a sample of it."""
-    journal = Journal(folder, lists=LISTS)
-    projects = [_project(number) for number in range(PROJECTS)]
-    assets = [[_asset(project["id"]) for _ in range(ASSETS_PER_PROJECT)] for project in projects]
-    put_all(journal, [("organizations", _organization()), *(("projects", project) for project in projects)])
-    put_all(journal, (("assets", asset) for group in assets for asset in group))
+    """Make a compacted store with the demo key and `count` influencers in one project; return a sample of them."""
+    journal = journal_in(folder)
+    project = new_project(ORGANIZATION, mint("proj"), {"name": "Spring launch", "timezone": "UTC"}, _WHEN)
+    assets = [_asset(project["id"]) for _ in range(ASSETS)]
+    put_all(journal, iter([("organizations", _organization()), ("projects", project)]))
+    put_all(journal, (("assets", asset) for asset in assets))
     Store(journal).keys.create(ORGANIZATION, ["*"], "Demo key", DEMO_KEY)
-    places = [(mint("inf"), number % PROJECTS) for number in range(count)]
-    put_all(journal, (("influencers", influencer(at, projects[project]["id"])) for at, project in places))
+    ids = [mint("inf") for _ in range(count)]
+    put_all(journal, (("influencers", influencer(influencer_id, project["id"])) for influencer_id in ids))
     journal.compact()
     journal.close()
-    return Sample(
-        random.sample(places, min(count, MOST_SAMPLED)), [[asset["assetId"] for asset in group] for group in assets]
-    )
+    sampled = random.sample(ids, min(count, MOST_SAMPLED))
+    return Sample(project["id"], sampled, [asset["assetId"] for asset in assets])
 
 
-def put_all(journal: Journal, documents: Iterator[tuple[str, Record]] | list[tuple[str, Record]]) -> None:
+def put_all(journal: Engine, documents: Iterator[tuple[str, Record]]) -> None:
     """Write (table, document) pairs, a thousand a commit."""
-    rest = iter(documents)
-    while batch := list(islice(rest, _PER_COMMIT)):
+    while batch := list(islice(documents, _PER_COMMIT)):
         with journal.transaction():
             for table, document in batch:
                 journal.write(table, *IDENTITIES[table](document), orjson.dumps(document))
 
 
 def influencer(influencer_id: str, project_id: str) -> Record:
-    """Return a document of some 900 bytes, 600 of them content."""
-    name = f"{random.choice(_FIRST)} {random.choice(_LAST)}"
+    """Return a document of some 1,100 bytes, 600 of them content; its job was done long ago."""
+    course = new_course(epoch_milliseconds(_WHEN), 2000)
+    return new_influencer(ORGANIZATION, project_id, influencer_id, description(), course, _WHEN)
+
+
+def description() -> Record:
+    """Return what a client may say of an influencer: the body of a create."""
     return {
-        "influencerId": influencer_id,
-        "organizationId": ORGANIZATION,
-        "projectId": project_id,
-        "name": name,
+        "name": f"{random.choice(_FIRST)} {random.choice(_LAST)}",
         "gender": random.choice(("female", "male", "nonbinary", "unspecified")),
         "ageRange": random.choice(("18-24", "25-34", "35-44", "45-54")),
-        "ethnicity": random.choice(("East Asian", "Black", "Latina", "Middle Eastern", "White", None)),
+        "ethnicity": random.choice(("East Asian", "Black", "Latina", "Middle Eastern", "White")),
         "bodyType": random.choice(("athletic", "slim", "tall, broad", "average")),
         "hairColor": random.choice(("black", "dark brown", "blonde", "grey")),
         "hairStyle": "long, straight, curtain bangs",
@@ -80,42 +84,18 @@ def influencer(influencer_id: str, project_id: str) -> Record:
             "values": ["craft", "honesty"],
             "tone": "friendly",
         },
-        "referenceImages": [],
-        "status": "ready",
-        "is_archived": False,
-        "attributes": {},
-        "createdAt": _WHEN,
-        "updatedAt": _WHEN,
     }
-
-
-def mint(kind: str) -> str:
-    return f"{kind}_{ULID()}"
 
 
 def _organization() -> Record:
-    return {"id": ORGANIZATION, "name": "Northwind Studio", "creditBalance": 25000, "createdAt": _WHEN}
-
-
-def _project(number: int) -> Record:
-    facts: dict[str, Any] = {"name": f"Launch {number}", "status": "active", "createdAt": _WHEN, "updatedAt": _WHEN}
-    return {"id": mint("proj"), "organizationId": ORGANIZATION, **facts}
+    name, since = "Northwind Studio", milliseconds(_WHEN)
+    return {"id": ORGANIZATION, "name": name, "creditBalance": 25000, "createdAt": since}
 
 
 def _asset(project_id: str) -> Record:
-    asset = {
-        "assetId": mint("asset"),
-        "organizationId": ORGANIZATION,
-        "projectId": project_id,
-        "kind": "reference_image",
-        "contentType": "image/jpeg",
-        "filename": "portrait.jpg",
-        "token": "Xq3v9Lr0TzW5bN2mK7cYdA",
-        "sizeBytes": 0,
-        "checksumSha256": "",
-        "createdAt": _WHEN,
-    }
-    return asset | media_paths(asset)
+    promised = {"kind": "reference_image", "mimeType": "image/jpeg", "filename": "portrait.jpg"}
+    upload = new_upload(ORGANIZATION, project_id, promised, _WHEN)
+    return asset_of(upload | {"received": {"sizeBytes": 0, "checksumSha256": ""}}, _WHEN)
 
 
 _FIRST = ("Ava", "Marcus", "Noor", "Sol", "Mina", "Theo", "Ines", "Jun", "Priya", "Emil")

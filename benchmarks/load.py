@@ -5,56 +5,55 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.documents import Sample
 from records.keys import DEMO_KEY
 
 CONNECTIONS = 8
+MARK = "000000000"  # in a body it becomes a number that no other request has
 
-# The influencers stand in random order and are asked one after the other, so the same one comes again only when all
-# others have been. Each time round, the next of its project's assets is attached: with the times on them in whole
-# seconds, attaching the same one twice within a second would be a write that changes nothing.
+# requests.txt has lines of path, tab, body; they are asked one after the other, then again from the first.
 _SCRIPT = """\
-wrk.headers["X-Api-Key"] = "%(key)s"
-
-local method, turn, count, influencers, projects, assets = "GET", 0, 0, {}, {}, {}
+local method, turn, is_keyed, count, paths, bodies = "GET", 0, false, 0, {}, {}
 
 function init(arguments)
-  method, turn = arguments[1], tonumber(arguments[2])
-  if method ~= "GET" then wrk.headers["Content-Type"] = "application/json" end
-  for line in io.lines("%(folder)s/influencers.txt") do
+  method, turn, is_keyed = arguments[2], tonumber(arguments[3]), arguments[4] == "keyed"
+  for line in io.lines(arguments[1]) do
     count = count + 1
-    influencers[count], projects[count] = line:match("(%%S+) (%%d+)")
+    paths[count], bodies[count] = line:match("([^\\t]*)\\t(.*)")
   end
-  for line in io.lines("%(folder)s/assets.txt") do
-    local group = {}
-    for asset in line:gmatch("%%S+") do group[#group + 1] = asset end
-    assets[#assets + 1] = group
-  end
+  if bodies[1] ~= "" then wrk.headers["Content-Type"] = "application/json" end
 end
 
 function request()
   turn = turn + 1
-  local at = turn %% count + 1
-  local path = "/v1/influencers/" .. influencers[at]
-  if method == "GET" then return wrk.format(method, path) end
-  if method == "PATCH" then return wrk.format(method, path, nil, string.format(
-    '{"vibe":"calm and curious, take %%09d","personality":{"tone":"friendly %%09d"}}', turn, turn))
-  end
-  local group = assets[projects[at] + 1]
-  local asset = group[math.floor(turn / count) %% #group + 1]
-  return wrk.format(method, path .. "/reference-images", nil, '{"assetIds":["' .. asset .. '"]}')
+  local at = turn % count + 1
+  if bodies[at] == "" then return wrk.format(method, paths[at]) end
+  local mark = string.format("%09d", turn)
+  if is_keyed then wrk.headers["Idempotency-Key"] = "benchmark-" .. mark end
+  return wrk.format(method, paths[at], nil, (bodies[at]:gsub("000000000", mark)))
 end
 
 function done(summary, latency, requests)
   local errors = summary.errors
-  io.write(string.format('{"requests":%%d,"microseconds":%%d,"p50":%%d,"p99":%%d,"refused":%%d,"broken":%%d}\\n',
+  io.write(string.format('{"requests":%d,"microseconds":%d,"p50":%d,"p99":%d,"refused":%d,"broken":%d}\\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
     errors.status, errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
+
+
+class Asked(NamedTuple):
+    """Requests of one method, as (path, body or nothing) in the order they are asked.
+
+    Where a body has MARK, each request has another number. `is_keyed` ones carry an Idempotency-Key of their own.
+    """
+
+    method: str
+    requests: Sequence[tuple[str, str]]
+    is_keyed: bool = False
 
 
 class Round(NamedTuple):
@@ -71,31 +70,39 @@ class Failed(Exception):
     """Something was answered with an error, or not at all: numbers beside it would mean nothing."""
 
 
+class Load:
+    """One kind of load for any server, its files in a folder of its own."""
+
+    def __init__(self, folder: Path, asked: Asked, seconds: int) -> None:
+        self.folder = folder
+        self._script, self._requests = folder / "load.lua", folder / "requests.txt"
+        self._script.write_text(_SCRIPT)
+        self._requests.write_text("".join(f"{path}\t{body}\n" for path, body in asked.requests))
+        self._asked, self._seconds = asked, seconds
+
+    def run(self, url: str) -> Round:
+        """Load the server at `url`. Raises Failed on any answer that is not a success."""
+        done = subprocess.run(
+            self._command(url), capture_output=True, text=True, check=False, timeout=60 + self._seconds
+        )
+        if done.returncode != 0 or not done.stdout.rstrip().endswith("}"):
+            raise Failed(f"wrk failed: {done.stdout}{done.stderr}")
+        result = json.loads(done.stdout.rstrip().rsplit("\n", 1)[-1])
+        if result["refused"] or result["broken"]:
+            what = f"{self._asked.method} {url}{self._asked.requests[0][0]}"
+            raise Failed(f"{what}: {result['refused']} error answers, {result['broken']} broken connections.")
+        per_second = result["requests"] / result["microseconds"] * 1e6
+        return Round(result["requests"], per_second, result["p50"] / 1000, result["p99"] / 1000)
+
+    def _command(self, url: str) -> list[str]:
+        first_turn = random.randrange(10**8)  # so that no two runs write the same
+        keyed = "keyed" if self._asked.is_keyed else "plain"
+        options = ["-t1", f"-c{CONNECTIONS}", f"-d{self._seconds}s", "--timeout", "10s", "-s", str(self._script)]
+        options += ["-H", f"X-Api-Key: {DEMO_KEY}"]
+        return ["wrk", *options, url, "--", str(self._requests), self._asked.method, str(first_turn), keyed]
+
+
 def check_wrk() -> None:
     """Exit with a hint when wrk is not installed."""
     if shutil.which("wrk") is None:
         sys.exit("This benchmark needs wrk: `apt-get install wrk` (Debian, Ubuntu) or `brew install wrk` (macOS).")
-
-
-def write_script(folder: Path, sample: Sample) -> Path:
-    """Write the script and its two lists, and return the script's path."""
-    (folder / "influencers.txt").write_text("".join(f"{at} {project}\n" for at, project in sample.influencers))
-    (folder / "assets.txt").write_text("".join(" ".join(group) + "\n" for group in sample.assets))
-    script = folder / "load.lua"
-    script.write_text(_SCRIPT % {"key": DEMO_KEY, "folder": folder})
-    return script
-
-
-def run(script: Path, method: str, seconds: int, url: str) -> Round:
-    """Load `url` with one method. Raises Failed on any answer that is not a success."""
-    first_turn = random.randrange(10**8)  # so that no two runs write the same
-    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script)]
-    command = ["wrk", *options, url, "--", method, str(first_turn)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60)
-    if done.returncode != 0 or not done.stdout.rstrip().endswith("}"):
-        raise Failed(f"wrk failed: {done.stdout}{done.stderr}")
-    result = json.loads(done.stdout.rstrip().rsplit("\n", 1)[-1])
-    if result["refused"] or result["broken"]:
-        raise Failed(f"{method} {url}: {result['refused']} error answers, {result['broken']} broken connections.")
-    per_second = result["requests"] / result["microseconds"] * 1e6
-    return Round(result["requests"], per_second, result["p50"] / 1000, result["p99"] / 1000)

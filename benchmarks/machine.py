@@ -28,6 +28,21 @@ def resident_bytes(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def begin_peak(pid: int) -> int | None:
+    """Forget the most memory a process ever held, and return what it holds; None where the system does not tell."""
+    try:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+        return peak_bytes(pid)
+    except OSError:
+        return None
+
+
+def peak_bytes(pid: int) -> int:
+    """Return the most memory that a process held since `begin_peak`. Raises OSError beside Linux."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
 def processor_ticks(pid: int) -> int:
     """Return how long a process has kept a processor busy, in the kernel's own unit. Raises OSError beside Linux."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from gunicorn.config import KNOWN_SETTINGS
 
+from benchmarks.bare import READY
 from benchmarks.machine import children, processor_ticks, resident_bytes
 from records.keys import DEMO_KEY
 
@@ -36,14 +37,17 @@ class Server(NamedTuple):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def workers(self) -> list[int]:
+        return children(self.pid)
+
     def worker_bytes(self) -> list[int]:
         """Return the memory of each worker."""
-        return [resident_bytes(worker) for worker in children(self.pid)]
+        return [resident_bytes(worker) for worker in self.workers()]
 
     def worker_ticks(self) -> list[int]:
         """Return for how long each worker has been busy; nothing where the system does not tell."""
         try:
-            return [processor_ticks(worker) for worker in children(self.pid)]
+            return [processor_ticks(worker) for worker in self.workers()]
         except OSError:
             return []
 
@@ -54,19 +58,20 @@ class NoAnswer(Exception):
 
 @contextmanager
 def stand_in(folder: Path, path: str, **settings: str) -> Iterator[Server]:
-    """Run `gunicorn app:app` as it is meant to be run, its access log in `folder`; `path` must answer 200."""
+    """Run `gunicorn app:app` as it is meant to be run, its access log in `folder`; `path` must answer."""
     environ = {f"STANDIN_{name.upper()}": value for name, value in settings.items()}
     with _running(["app:app"], folder, path, {"STANDIN_DATA": str(folder / "data")} | environ) as server:
         yield server
 
 
 @contextmanager
-def bare(folder: Path, path: str) -> Iterator[Server]:
-    """Run the bare views on the bytes in `folder`, under the stand-in's own gunicorn settings."""
+def bare(folder: Path, factory: str, *arguments: str) -> Iterator[Server]:
+    """Run an app that a function of bare.py returns, under the stand-in's own gunicorn settings."""
+    folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "bare.conf.py"
     conf.write_text("".join(f"{name} = {value!r}\n" for name, value in plain_settings().items()))
-    application = f"benchmarks.bare:create_app({str(folder)!r})"
-    with _running(["--config", str(conf), "--worker-class", "gthread", application], folder, path, {}) as server:
+    application = f"benchmarks.bare:{factory}({', '.join(map(repr, arguments))})"
+    with _running(["--config", str(conf), "--worker-class", "gthread", application], folder, READY, {}) as server:
         yield server
 
 
@@ -77,11 +82,11 @@ def plain_settings() -> dict[str, int | str]:
     return {name: value for name, value in conf.items() if name in known and isinstance(value, int | str)}
 
 
-def ask(port: int, method: str, path: str, body: bytes = b"") -> bytes:
-    """Return the body of a 200 with the demo key. Raises NoAnswer, OSError."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+def ask(port: int, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
+    """Return the body of a success with the demo key. Raises NoAnswer, OSError."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        headers = {"X-Api-Key": DEMO_KEY} | ({"Content-Type": "application/json"} if body else {})
+        headers = {"X-Api-Key": DEMO_KEY} | ({"Content-Type": content_type} if body else {})
         connection.request(method, path, body or None, headers)
         response = connection.getresponse()
         text = response.read()
@@ -89,7 +94,7 @@ def ask(port: int, method: str, path: str, body: bytes = b"") -> bytes:
         raise NoAnswer(f"{method} {path}: {error!r}") from error
     finally:
         connection.close()
-    if response.status != 200:
+    if response.status >= 300:
         raise NoAnswer(f"{method} {path} answered {response.status}: {text[:500]!r}")
     return text
 

@@ -28,11 +28,11 @@ from tinydb import TinyDB
 from tinydb.table import Table
 
 from benchmarks.children import in_child
-from benchmarks.documents import ORGANIZATION, influencer, mint, populate
+from benchmarks.documents import ORGANIZATION, influencer, populate
 from benchmarks.machine import describe, resident_bytes
 from benchmarks.tables import markdown, megabytes, number, percentile, row
-from engines.journal import Journal
-from records.tables import LISTS
+from records.ids import mint
+from start import journal_in
 
 PROCESSES, THREADS = 2, 4
 
@@ -79,12 +79,12 @@ class Together(NamedTuple):
 
 
 def fill_journal(folder: Path, count: int) -> list[str]:
-    return [influencer_id for influencer_id, _ in populate(folder, count).influencers]
+    return populate(folder, count).influencers
 
 
 @contextmanager
 def journal_table(folder: Path) -> Iterator[Table]:
-    journal = Journal(folder, lists=LISTS)
+    journal = journal_in(folder)
     try:
         yield journal.table("influencers", ORGANIZATION)
     finally:
@@ -93,7 +93,7 @@ def journal_table(folder: Path) -> Iterator[Table]:
 
 def compact_journal(folder: Path) -> float:
     """Return the seconds it takes, without opening the journal first."""
-    journal = Journal(folder, lists=LISTS)
+    journal = journal_in(folder)
     started = time.perf_counter()
     journal.compact()
     return time.perf_counter() - started

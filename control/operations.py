@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -17,12 +16,12 @@ from records.history import change_view
 from records.keys import public_id_of
 from records.organizations import organization_view
 from records.tables import ALL
-from records.times import epoch_milliseconds, milliseconds, utc_now
+from records.times import epoch_milliseconds, milliseconds
 from schemas import Nothing
 from start import Rooms
 from store import Store, influencer_view
 from web.operations import Operations
-from web.request_log import FILTERS, RequestLog, curl_of
+from web.request_log import FILTERS, RequestLog, entry_view
 
 operations = Operations()
 
@@ -92,8 +91,8 @@ def reset(command: Command) -> Record:
 def create_snapshot(command: Command) -> Record:
     """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
     name = command.body["name"]
-    command.rooms.media.keep(name)
-    command.store.db.save(name, {"at": milliseconds(utc_now())})
+    command.store.db.save(name, {"at": milliseconds(command.store.now())})
+    command.rooms.media.keep(name)  # after the documents, so that none of them lacks its bytes
     return _snapshot(command.store, name)
 
 
@@ -147,7 +146,7 @@ def _snapshot_view(saved: Any) -> Record:
 def create_organization(command: Command) -> Record:
     """Make an organization with a key of its own; the one time the key is seen."""
     with command.store.db.transaction():
-        organization = command.store.organizations.create(command.body.get("name", "Organization"))
+        organization = command.store.within(ALL).organizations.create(command.body.get("name", "Organization"))
         key = _create_key(command, organization["id"])
     return organization_view(organization) | key
 
@@ -161,6 +160,7 @@ def list_organizations(command: Command) -> Record:
 @operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=Nothing(), body_optional=True)
 def delete_organization(command: Command, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
+    command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
     command.store.organizations.drop(organization_id)
     command.rooms.media.drop_organization(organization_id)
     command.log.clear(organization_id)
@@ -184,7 +184,7 @@ def create_key(command: Command, organization_id: str) -> Record:
 def _create_key(command: Command, organization: str) -> Record:
     scopes, tier = command.body.get("scopes", ["*"]), command.body.get("rateLimitTier", "standard")
     name = command.body.get("name", "Control plane")
-    text = command.store.keys.create(organization, scopes, name, tier=tier)
+    text = command.store.within(organization).keys.create(organization, scopes, name, tier=tier)
     key = command.store.keys.find(public_id_of(text)) or {}
     return {"apiKeyId": key["apiKeyId"], "apiKey": text, "scopes": scopes, "rateLimitTier": tier}
 
@@ -201,28 +201,28 @@ def get_clock(command: Command) -> Record:
 @operations.add("PUT", f"{_ROOT}/clock", scope=None, body=schemas.ClockSetting())
 def set_clock(command: Command) -> Record:
     """Freeze, shift, advance, or let go the clock of an organization or of all."""
-    scope = command.scope
-    clock = _clock(command.store, scope)
-    change = partial(_set, inherited=clock, body=command.body, real=command.store.now())
-    command.store.controls.change(scope, "clock", change)
-    return _clock_view(command.store, scope)
+    with command.store.db.transaction():
+        scope = command.scope
+        clock = _set(_clock(command.store, scope), command.body, command.store.now())
+        command.store.controls.change(scope, "clock", lambda _: clock)
+        return _clock_view(command.store, scope)
 
 
-@operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery())
+@operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
 def delete_clock(command: Command) -> Record:
     """Let an organization go by the clock of all again, or all by the real one."""
-    scope = command.scope
-    command.store.controls.change(scope, "clock", lambda _: None)
-    return _clock_view(command.store, scope)
+    with command.store.db.transaction():
+        scope = command.scope
+        command.store.controls.change(scope, "clock", lambda _: None)
+        return _clock_view(command.store, scope)
 
 
 def _clock(store: Store, scope: str) -> Clock:
     return store.controls.in_force(scope).clock
 
 
-def _set(own: Clock | None, inherited: Clock, body: Record, real: datetime) -> Record:
-    """Return the clock that a judged body asks for; one frozen at no instant in particular stops where it is."""
-    clock = own or inherited
+def _set(clock: Clock, body: Record, real: datetime) -> Record:
+    """Return the clock that a judged body makes of one; frozen at no instant in particular, it stops where it is."""
     mode = body.get("mode")
     if mode is None:
         return advance(clock, body["advance"])
@@ -250,7 +250,7 @@ def create_fault(command: Command) -> Record:
     """Let requests go wrong, in one organization or in all."""
     check_rule(command.body, command.api)
     scope = command.scope
-    rule = new_rule(command.body, utc_now())
+    rule = new_rule(command.body, command.store.within(scope).now())
     command.store.faults.add(scope, rule)
     return _fault_view(scope, rule)
 
@@ -262,14 +262,16 @@ def list_faults(command: Command) -> Record:
     return {"items": [_fault_view(scope, rule) for rule in command.store.faults.of(scope)]}
 
 
-@operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery())
+@operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
 def delete_faults(command: Command) -> Record:
     """Remove the faults of an organization, or those for all."""
     command.store.faults.clear(command.scope)
     return {"deleted": True}
 
 
-@operations.add("DELETE", f"{_ROOT}/faults/<fault_id>", scope=None, query=schemas.ScopeQuery())
+@operations.add(
+    "DELETE", f"{_ROOT}/faults/<fault_id>", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
+)
 def delete_fault(command: Command, fault_id: str) -> Record:
     """Remove one fault."""
     command.store.faults.remove(command.scope, fault_id)
@@ -287,9 +289,10 @@ def _fault_view(scope: str, rule: Record) -> Record:
 def list_requests(command: Command) -> Record:
     """Return what was asked of the API and answered, newest first, each with the command that asks it again."""
     wanted = {name: command.body[name] for name in FILTERS if name in command.body}
-    base = command.base_url()
+    if "organizationId" in wanted:
+        wanted["organizationId"] = command.scope
     entries = command.log.newest(wanted, command.body["limit"])
-    return {"items": [entry | {"curl": curl_of(entry, base)} for entry in entries]}
+    return {"items": [entry_view(entry, command.base_url()) for entry in entries]}
 
 
 @operations.add("PUT", f"{_ROOT}/requests", scope=None, body=schemas.LogSetting())
@@ -300,7 +303,9 @@ def set_request_log(command: Command) -> Record:
     return {"organizationId": _whose(scope), "enabled": command.body["enabled"]}
 
 
-@operations.add("DELETE", f"{_ROOT}/requests", scope=None, query=schemas.ScopeQuery())
+@operations.add(
+    "DELETE", f"{_ROOT}/requests", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
+)
 def delete_requests(command: Command) -> Record:
     """Empty the request log, for an organization or whole."""
     command.log.clear(command.scope)

@@ -3,26 +3,44 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from isodate import ISO8601Error, parse_duration
 from marshmallow import ValidationError, post_load, validates_schema
 from marshmallow.fields import Field
 
+from records.clocks import LATEST_MS
 from records.keys import SCOPES
 from records.times import epoch_milliseconds
-from schemas import Array, Choice, Matching, Metadata, Object, Query, QueryNumber, Strict, Text, Whole, wrong_type
+from schemas import Array, Choice, Matching, Metadata, Object, QueryNumber, Strict, Text, Whole, wrong_type
 from web.errors import STATUS_OF_CODE
 from web.faults import MOST_DELAY_MS
 from web.limits import PER_MINUTE
 from web.request_log import MOST_ENTRIES
 
 _SNAPSHOT = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_NUMBER = "[0-9]{1,6}"  # more is understood, and none that anybody needs
+_DURATION = (
+    rf"^-?P(?!$)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?!$)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}(?:\.{_NUMBER})?S)?)?$"
+)
+_DETAILS = {"description": "Anything, as long as it is at most 8192 bytes of JSON."}
+_NEVER: dict[str, Any] = {"not": {}}
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+def _told_without(*names: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object that has none of these fields."""
+    return {"properties": dict.fromkeys(names, _NEVER)}
+
+
+def _is_no_key(text: str) -> bool:
+    return not text.startswith("lp_")
 
 
 class Flag(Field[bool]):
     """True, or absent."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean", "enum": [True]}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if value is not True:
@@ -32,6 +50,8 @@ class Flag(Field[bool]):
 
 class YesOrNo(Field[bool]):
     """True or false."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean"}
 
     default_error_messages = {"required": "Required", "null": "Expected boolean, received null"}
 
@@ -44,19 +64,29 @@ class YesOrNo(Field[bool]):
 class Instant(Text):
     """A moment with its offset from UTC, as 2026-04-18T09:18:44Z; becomes milliseconds since 1970."""
 
+    json_schema: ClassVar[Mapping[str, Any]] = {"format": "date-time"}
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
             moment = datetime.fromisoformat(text)
             if moment.tzinfo is None:
                 raise ValueError
-            return max(0, epoch_milliseconds(moment.astimezone(UTC)))
+            moment_ms = epoch_milliseconds(moment.astimezone(UTC))
         except (ValueError, OverflowError) as error:
             raise ValidationError("Invalid instant: say 2026-04-18T09:18:44Z") from error
+        if not 0 <= moment_ms <= LATEST_MS:
+            raise ValidationError("Invalid instant: must be from 1970-01-01T00:00:00Z to 9999-12-01T00:00:00Z")
+        return moment_ms
 
 
 class Duration(Text):
     """An ISO 8601 duration of weeks, days, hours, minutes and seconds, maybe negative; becomes milliseconds."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "description": "As in ISO 8601, of weeks, days, hours, minutes and seconds: `PT15M`, `P1D`, `-PT1H`.",
+        "pattern": _DURATION,
+    }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -78,7 +108,7 @@ class Reset(Strict):
 class SnapshotCreate(Strict):
     """snapshots: under which name."""
 
-    name = Matching(_SNAPSHOT.fullmatch, "Invalid name", required=True)
+    name = Matching(_SNAPSHOT, "Invalid name", required=True)
 
 
 class OrganizationCreate(Strict):
@@ -93,8 +123,23 @@ class KeyCreate(OrganizationCreate):
     """keys of an organization: all optional."""
 
 
+def _only_mode(mode: str, *others: str) -> dict[str, Any]:
+    """Return the JSON Schema of a setting of that mode, without the fields of the others."""
+    properties = {"mode": {"const": mode}} | dict.fromkeys(("advance", *others), _NEVER)
+    return {"properties": properties, "required": ["mode"]}
+
+
 class ClockSetting(Strict):
     """clock: a mode with what belongs to it, or by how much to advance; for one organization or for all."""
+
+    json_schema = {
+        "oneOf": [
+            _told_without("mode", "at", "offset") | {"required": ["advance"]},
+            _only_mode("real", "at", "offset"),
+            _only_mode("frozen", "offset"),
+            _only_mode("offset", "at") | {"required": ["mode", "offset"]},
+        ]
+    }
 
     mode = Choice("real", "frozen", "offset")
     at = Instant()
@@ -126,10 +171,12 @@ class LogSetting(Strict):
 class Match(Strict):
     """Which requests a fault is for; what is not said may be anything."""
 
+    json_schema = {"anyOf": [_told_without("operation"), _told_without("method", "path")]}
+
     operation = Text()
-    method = Choice("GET", "POST", "PATCH", "DELETE")
+    method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
     path = Text(least=1, most=512)
-    keyId = Text()
+    keyId = Matching(_is_no_key, "Must be the id of a key, not the key", most=64)
 
     @validates_schema
     def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -145,14 +192,23 @@ class JobFailure(Strict):
 
 
 _KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob")
+_OF_CODE = ("message", "details", "retryAfter")
+
+
+def _only_kind(kind: str) -> dict[str, Any]:
+    """Return the JSON Schema of an answer of that kind, without the fields of the others."""
+    others = [other for other in _KINDS if other != kind]
+    return _told_without(*others, *(() if kind == "code" else _OF_CODE)) | {"required": [kind]}
 
 
 class Answer(Strict):
     """What goes wrong: one thing of these, late or not; or only late."""
 
+    json_schema = {"oneOf": [*map(_only_kind, (*_KINDS, "delayMs"))]}
+
     code = Choice(*STATUS_OF_CODE)
     message = Text(least=1, most=1024)
-    details = Metadata(most=8192)
+    details = Metadata(most=8192, metadata=_DETAILS)
     retryAfter = Whole(most=86_400)
     delayMs = Whole(most=MOST_DELAY_MS)
     dropConnection = Flag()
@@ -165,7 +221,7 @@ class Answer(Strict):
         kinds = [kind for kind in _KINDS if kind in data]
         if len(kinds) > 1 or not (kinds or "delayMs" in data):
             raise ValidationError(f"Exactly one of {', '.join(_KINDS)}; or delayMs alone")
-        for name in ("message", "details", "retryAfter"):
+        for name in _OF_CODE:
             if name in data and "code" not in data:
                 raise ValidationError("Only with code", name)
 
@@ -183,8 +239,8 @@ class FaultCreate(Strict):
         return {"match": {}} | data
 
 
-class ScopeQuery(Query):
-    """Of which organization; of all when none is said."""
+class ScopeQuery(Strict):
+    """Of which organization; of all when none is said. Strict: a mistyped name must not mean everybody."""
 
     organizationId = Text()
 

@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from control.operations import Command, operations
 from engines.errors import Unavailable
 from records.idempotency import Outcome
+from schemas import Nothing
 from settings import StartError
 from start import Rooms
 from web.bodies import load_query, load_request, whole_body
@@ -17,6 +18,8 @@ from web.guard import admit
 from web.http import answer, base_url, route
 from web.operations import Operation, Operations, Reply
 from web.request_log import RequestLog
+
+_NOTHING = Nothing()
 
 
 def add_control(app: Flask, rooms: Rooms, log: RequestLog, api: Operations) -> None:
@@ -28,17 +31,18 @@ def add_control(app: Flask, rooms: Rooms, log: RequestLog, api: Operations) -> N
 
 def serve_command(operation: Operation, rooms: Rooms, log: RequestLog, api: Operations, **ids: str) -> Response:
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
-    admit(request.environ, rooms.settings)
+    admit(request.environ, rooms.settings, rooms.store.signing_key)
     command = Command(rooms, log, api, _judged(operation), base_url(rooms.settings))
     return answer(_outcome(operation, command, ids))
 
 
 def _judged(operation: Operation) -> Any:
-    if operation.query is not None:
-        return load_query(operation.query, request.args)
-    if operation.body is None:
-        return {}
-    return load_request(operation.body, operation.body_optional, whole_body(request), None)[1]
+    """Return what was said, in the query or the body, and nowhere else: what is overlooked here goes to everybody."""
+    query = load_query(operation.query or _NOTHING, request.args)
+    if not operation.changes:
+        return query
+    is_optional = operation.body is None or operation.body_optional
+    return query | load_request(operation.body or _NOTHING, is_optional, whole_body(request), None)[1]
 
 
 def _outcome(operation: Operation, command: Command, ids: Mapping[str, str]) -> Outcome:

@@ -13,7 +13,7 @@ from engines.errors import Unavailable, Unconfirmed, UnknownFormat
 from engines.line import FORMAT, Entry, encode_header, encode_line
 from engines.lock import ProcessLock, Turn
 from engines.recovery import recover
-from engines.replica import Replica
+from engines.replica import Replica, undisturbed
 from engines.rewrite import Report, Upgrade, replace_all, rewrite, upgrade
 from engines.snapshots import forget, place_of, restore, save, saved_in
 from engines.table import Record, Saved, Table
@@ -245,8 +245,9 @@ class Journal:
                 self._create()
             replica = Replica(self.path)
             self._refuse_newer(replica)
-            recover(replica, self._disk)
-            replica.directory.loaded()
+            with undisturbed():
+                recover(replica, self._disk)
+                replica.directory.loaded()
         if replica.format == self._version:
             return replica
         upgrade(self.path, self._writers, self._disk, self._lists, self._version, self._upgrades)

@@ -1,9 +1,11 @@
 """What one process knows of a journal file: all its lines up to a position, as a directory."""
 
+import gc
 import os
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +17,18 @@ from engines.line import NotALine, decode_header, decode_line, places
 _CHUNK_BYTES = 1 << 20
 _CACHED_DOCUMENTS = 1024
 _LARGEST_CACHED_BYTES = 1 << 14
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Load without the collector, which would look through millions of things that all stay, time and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Replica:
@@ -44,8 +58,9 @@ class Replica:
     def load(cls, path: Path) -> "Replica":
         """Read a whole file. Raises OSError, Damaged."""
         replica = cls(path)
-        replica.catch_up()
-        replica.directory.loaded()
+        with undisturbed():
+            replica.catch_up()
+            replica.directory.loaded()
         return replica
 
     def refresh(self) -> int | None:

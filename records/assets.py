@@ -2,12 +2,14 @@
 
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from mimetypes import guess_extension
 from typing import Any
 
 from engines.table import Record
+from records.clocks import LATEST_MS
 from records.errors import Conflict, NotFound
 from records.ids import mint
 from records.tables import Tables
@@ -132,14 +134,25 @@ class Assets:
         return [asset for asset in found if asset is not None and asset["projectId"] == project_id]
 
     def presign(self, organization: str, project_id: str, body: Mapping[str, Any]) -> Record:
-        """Promise an upload, and forget some that nobody finished."""
-        now = self._tables.now()
+        """Promise an upload."""
+        upload = new_upload(organization, project_id, body, self._tables.now())
+        self._tables.put("uploads", upload)
+        return upload
+
+    def forget_unfinished(self, organization: str, most: int = 2) -> list[str]:
+        """Forget up to `most` uploads that nobody finished in time; return the names of their bytes on disk."""
         with self._tables.transaction():
-            for upload_id in self._tables.oldest("uploads", organization, self._oldest_kept()):
+            ids = self._tables.oldest("uploads", organization, self._oldest_kept(), most=most)
+            uploads = [self._tables.get("uploads", organization, upload_id) for upload_id in ids]
+            for upload_id in ids:
                 self._tables.drop("uploads", organization, upload_id)
-            upload = new_upload(organization, project_id, body, now)
-            self._tables.put("uploads", upload)
-            return upload
+            return [upload["received"]["file"] for upload in uploads if upload is not None and upload["received"]]
+
+    def unfinished_files(self, organization: str) -> set[str]:
+        """Return the names of the bytes that have come and are no asset yet."""
+        ids = self._tables.oldest("uploads", organization, LATEST_MS, most=sys.maxsize)
+        uploads = (self._tables.get("uploads", organization, upload_id) for upload_id in ids)
+        return {upload["received"]["file"] for upload in uploads if upload is not None and upload["received"]}
 
     def upload(self, organization: str, upload_id: str) -> Record:
         """Return a promised upload that is not too old. Raises NotFound."""

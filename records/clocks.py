@@ -13,7 +13,7 @@ from records.times import epoch_milliseconds, from_epoch_milliseconds
 Clock = Mapping[str, Any]
 
 REAL: Clock = {"mode": "real"}
-LATEST_MS = 253_402_300_799_999  # 9999-12-31, the last day that can be written
+LATEST_MS = 253_399_622_400_000  # 9999-12-01: what follows from it, such as an expiry, can be written too
 
 
 def frozen(at_ms: int) -> Record:
@@ -21,7 +21,7 @@ def frozen(at_ms: int) -> Record:
 
 
 def shifted(offset_ms: int) -> Record:
-    return {"mode": "offset", "offsetMs": offset_ms}
+    return {"mode": "offset", "offsetMs": min(max(offset_ms, -LATEST_MS), LATEST_MS)}
 
 
 def advance(clock: Clock, by_ms: int) -> Record:

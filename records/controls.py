@@ -39,6 +39,10 @@ class Controls:
         has_faults = any(set_.get("faults") for set_ in (own, everyone) if set_)
         return InForce(both.get("clock", REAL), has_faults, both.get("isLogged", True))
 
+    def scopes(self) -> list[str]:
+        """Return for whom something was set."""
+        return [partition for table, partition in self._tables.db.tables() if table == "controls"]
+
     def own(self, scope: str, name: str) -> Any:
         """Return what was set for an organization, or for ALL, under a name; None when nothing was."""
         return (self._find(scope) or {}).get(name)

@@ -27,7 +27,8 @@ class Asked(NamedTuple):
     operation: str
     method: str
     path: str
-    key_ids: tuple[str, ...]
+    key_ids: tuple[str, ...] = ()
+    begins_job: bool = False
 
 
 def new_rule(body: Mapping[str, Any], now: datetime) -> Record:
@@ -48,6 +49,7 @@ def matches(rule: Mapping[str, Any], asked: Asked) -> bool:
         and match.get("method", asked.method) == asked.method
         and ("keyId" not in match or match["keyId"] in asked.key_ids)
         and ("path" not in match or fits_path(match["path"], asked.path))
+        and ("failJob" not in rule["answer"] or asked.begins_job)
     )
 
 
@@ -76,8 +78,12 @@ class Faults:
         self._controls.change(scope, "faults", lambda rules: [*_with_room(rules or []), rule])
 
     def remove(self, scope: str, rule_id: str) -> None:
-        """Raises NotFound."""
-        self._controls.change(scope, "faults", lambda rules: _without(rules or [], rule_id) or None)
+        """Remove a rule of an organization, or with ALL of anyone. Raises NotFound."""
+        scopes = self._controls.scopes() if scope == ALL else [scope]
+        owner = next((each for each in scopes if any(rule["id"] == rule_id for rule in self.of(each))), None)
+        if owner is None:
+            raise NotFound("Fault not found.")
+        self._controls.change(owner, "faults", lambda rules: _without(rules or [], rule_id) or None)
 
     def clear(self, scope: str) -> None:
         self._controls.change(scope, "faults", lambda _: None)
@@ -113,7 +119,4 @@ def _with_room(rules: list[Record]) -> list[Record]:
 
 
 def _without(rules: list[Record], rule_id: str) -> list[Record]:
-    kept = [rule for rule in rules if rule["id"] != rule_id]
-    if len(kept) == len(rules):
-        raise NotFound("Fault not found.")
-    return kept
+    return [rule for rule in rules if rule["id"] != rule_id]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from ulid import ULID
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def mint(prefix: str) -> str:
@@ -14,7 +14,7 @@ def mint(prefix: str) -> str:
 
 
 def is_uuid(text: str) -> bool:
-    return _UUID.fullmatch(text) is not None
+    return UUID.fullmatch(text) is not None
 
 
 def canonical(identifier: str) -> str:

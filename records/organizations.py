@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from engines.table import Record
 from records.errors import NotFound
-from records.tables import Tables
+from records.tables import IDENTITIES, Tables
 from records.times import milliseconds
 
 
@@ -30,7 +30,8 @@ class Organizations:
 
     def all(self) -> list[Record]:
         spaces = [partition for table, partition in self._tables.db.tables() if table == "organizations"]
-        return [self.get(partition) for partition in spaces]
+        found = (self._tables.get("organizations", partition, partition) for partition in spaces)
+        return [document for document in found if document is not None]  # another process may have dropped one by now
 
     def create(self, name: str) -> Record:
         now = milliseconds(self._tables.now())
@@ -45,9 +46,8 @@ class Organizations:
             for key in self._tables.db.table("api_key_ids", organization):
                 self._tables.drop("api_keys", key["publicId"], key["publicId"])
                 self._drop_where("rate_limits", key["apiKeyId"])
-            for table, partition in self._tables.db.tables():
-                if partition == organization:
-                    self._tables.db.table(table, partition).truncate()
+            for table in IDENTITIES:  # not of what there was at the last commit, but of what there may be by now
+                self._tables.db.table(table, organization).truncate()
 
     def _drop_where(self, table: str, in_partition: str) -> None:
         for name, partition in self._tables.db.tables():

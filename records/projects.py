@@ -130,7 +130,7 @@ class Projects:
         group = f"customer:{customer}" if customer is not None else f"status:{status}" if status else "all"
         keep = partial(_is_found, search, status, customer)
         before = read_cursor(query.get("cursor"), *of)
-        page = self._tables.page("projects", organization, group, before, query["limit"], keep)
+        page = self._tables.page("projects", organization, [group], before, query["limit"], keep)
         return page.documents, write_cursor(page.next_place, *of)
 
     def _change(self, organization: str, project_id: str, change: Callable[[Record], Record]) -> Record:

@@ -1,8 +1,10 @@
 """Where each kind of document lives: its table, its partition, its id, and its places in ordered lists."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from heapq import merge
+from itertools import islice
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -15,7 +17,7 @@ from records.jobs import end_ms, is_doomed
 
 Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
 
-EVERY, FINE, DOOMED, RUNNING = "", ":fine", ":doomed", ":running"
+FINE, DOOMED, ARCHIVED = ":fine", ":doomed", ":archived"
 
 ALL = "*"  # instead of an organization: what is set for every one that has nothing of its own
 
@@ -57,15 +59,30 @@ def moment_at(place: str) -> int:
 
 
 def _influencer_places(document: bytes) -> Iterator[Entry]:
-    """Living influencers, by project: all, those whose job goes well, those whose job does not, and jobs by end."""
+    """Living influencers, by project: those whose job goes well, and those whose job does not.
+
+    In one list each, not in one of all too: a million of them should not be in memory twice. The others stand in a
+    list of their own, by when they were archived.
+    """
     record = orjson.loads(document)
     if record["is_archived"]:
-        return
-    project, place, course = record["projectId"], record["place"], record.get("course")
-    yield Entry(project + EVERY, place)
-    yield Entry(project + (DOOMED if is_doomed(record) else FINE), place)
-    if course is not None:
-        yield Entry(project + RUNNING, f"{end_ms(course):016d}={record['influencerId']}")
+        deletion = record["attributes"].get("deletion") or {}
+        archived_at = f"{deletion.get('deletedAt', '')}={canonical(record['influencerId'])}"
+        yield Entry(record["projectId"] + ARCHIVED, archived_at)
+    else:
+        yield Entry(record["projectId"] + (DOOMED if is_doomed(record) else FINE), record["place"])
+
+
+def _job_places(document: bytes) -> Iterator[Entry]:
+    """Jobs by project and end, until they are over and somebody has noticed."""
+    record = orjson.loads(document)
+    if not record.get("isSettled"):
+        yield Entry(running(record["projectId"]), oldest_first(end_ms(record["course"]), record["jobId"]))
+
+
+def running(project: str) -> str:
+    """Return the name of the list of a project's jobs that may still run, the one that ends first last."""
+    return f"running:{project}"
 
 
 def _project_places(document: bytes) -> Iterator[Entry]:
@@ -89,6 +106,7 @@ def _idempotency_places(document: bytes) -> Iterator[Entry]:
 
 LISTS: dict[str, Lists] = {
     "influencers": _influencer_places,
+    "jobs": _job_places,
     "projects": _project_places,
     "uploads": _upload_places,
     "idempotency": _idempotency_places,
@@ -129,11 +147,17 @@ class Tables:
         self.db.table(table, partition).drop(canonical(doc_id))
 
     def page(
-        self, table: str, partition: str, group: str, before: str | None, limit: int, keep: Callable[[Record], bool]
+        self,
+        table: str,
+        partition: str,
+        groups: Sequence[str],
+        before: str | None,
+        limit: int,
+        keep: Callable[[Record], bool],
     ) -> Page:
-        """Return up to `limit` documents of a list that `keep` keeps, newest first, from below a place."""
+        """Return up to `limit` documents of some lists that `keep` keeps, newest first, from below a place."""
         found: list[tuple[str, Record]] = []
-        for place, document in self._walk(table, partition, group, before, limit):
+        for place, document in self._walk(table, partition, groups, before, limit):
             if not keep(document):
                 continue
             if len(found) == limit:
@@ -141,18 +165,23 @@ class Tables:
             found.append((place, document))
         return Page([kept for _, kept in found], None)
 
-    def oldest(self, table: str, partition: str, before_ms: int, most: int = 2) -> list[str]:
-        """Return the ids of up to `most` documents from before a moment, of a table that keeps an `age` list."""
-        places = self.db.walk(table, partition, "age", most=most)
+    def oldest(self, table: str, partition: str, before_ms: int, group: str = "age", most: int = 2) -> list[str]:
+        """Return the ids of up to `most` documents up to a moment, of a list that has the oldest first."""
+        places = self.db.walk(table, partition, group, most=most)
         return [id_at(place) for place in places if moment_at(place) <= before_ms]
 
     def _walk(
-        self, table: str, partition: str, group: str, before: str | None, limit: int
+        self, table: str, partition: str, groups: Sequence[str], before: str | None, limit: int
     ) -> Iterator[tuple[str, Record]]:
-        while places := self.db.walk(table, partition, group, before, limit + 1):
+        while places := self._places(table, partition, groups, before, limit + 1):
             self.expect(*((table, partition, id_at(place)) for place in places))
             for place in places:
                 document = self.get(table, partition, id_at(place))
                 if document is not None:
                     yield place, document
             before = places[-1]
+
+    def _places(self, table: str, partition: str, groups: Sequence[str], before: str | None, most: int) -> list[str]:
+        """Return the greatest places of some lists together, greatest first."""
+        walks = [self.db.walk(table, partition, group, before, most) for group in groups]
+        return walks[0] if len(walks) == 1 else list(islice(merge(*walks, reverse=True), most))

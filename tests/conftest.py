@@ -6,6 +6,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 from api_helpers import Clock
+from conformance import ToldClient
+from control_helpers import Control
 from databases import Databases, Rows, databases
 from flask import Flask
 from flask.testing import FlaskClient
@@ -90,7 +92,9 @@ def organization(store: Store) -> str:
 
 @pytest.fixture
 def app(rooms: Rooms, settings: Settings) -> Flask:
-    return create_app(Rooms(rooms.store, rooms.media, settings))
+    made = create_app(Rooms(rooms.store, rooms.media, settings))
+    made.test_client_class = ToldClient
+    return made
 
 
 @pytest.fixture
@@ -103,3 +107,9 @@ def demo(client: FlaskClient) -> FlaskClient:
     """Return a client that sends the demo key unless a test sends another."""
     client.environ_base["HTTP_X_API_KEY"] = DEMO_KEY
     return client
+
+
+@pytest.fixture
+def control(client: FlaskClient) -> Control:
+    """Return who commands the service, from this machine."""
+    return Control(client)

@@ -56,8 +56,6 @@ def bytes_of(engine: Journal | Postgres) -> bytes:
 def put(
     journal: Journal | Postgres, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = ""
 ) -> None:
-    journal: Journal | Postgres, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = ""
-) -> None:
     """Set one document in a transaction, or a part of one, of its own."""
     with journal.transaction():
         journal.write(table, partition, doc_id, orjson.dumps(document))

@@ -69,7 +69,8 @@ def spend(store, key, endpoint_class, left, window=0, until=None):
     now, length = store.now().timestamp(), item.get_expiry()
     ends = until or (now // length + 1) * length
     counter = item.key_for(document["apiKeyId"], endpoint_class)
-    store.put("rate_limits", {"id": counter, "count": item.amount - left, "until": ends})
+    seconds = length if until is None else until  # since 1970
+    store.put("rate_limits", {"id": counter, "count": item.amount - left, "until": ends, "seconds": seconds})
 
 
 def counters(store):

@@ -616,6 +616,24 @@ def test_deleted_ones_are_in_no_list(service):
     assert by_status(shop) == {}
 
 
+def test_deleted_ones_are_in_a_list_of_their_own_the_last_one_first(service):
+    store, clock, shop = service
+    added = [add_influencer(shop)[0] for _ in range(3)]
+    for influencer_id in (added[1], added[0], added[2]):
+        clock.move(seconds=1)
+        shop.delete(f"/v1/influencers/{influencer_id}")
+    organization = store.organizations.all()[0]["id"]
+
+    def page(cursor: str | None) -> tuple[list[str], str | None]:
+        query = {"status": "archived", "limit": 2, "cursor": cursor}
+        documents, after = store.page_of_influencers(organization, "shelf", query)
+        return [document["influencerId"] for document in documents], after
+
+    first, cursor = page(None)
+    second, end = page(cursor)
+    assert (first, second, end) == ([added[2], added[0]], [added[1]], None)
+
+
 def test_a_patch_leaves_a_running_one_on_its_course(service):
     _, clock, shop = service
     kim, _ = add_influencer(shop)

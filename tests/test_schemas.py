@@ -23,8 +23,8 @@ LIMITS = {
     "voiceDescription": (0, 1024),
 }
 NULLABLE = set(LIMITS) - {"name"} | {"gender"}
-LISTS = {"traits", "values", "interests", "catchphrases"}
-WORDS = {"tone", "humor", "formality", "speakingStyle"}
+LISTS = ("traits", "values", "interests", "catchphrases")
+WORDS = ("tone", "humor", "formality", "speakingStyle")
 TYPES = dict.fromkeys([*LIMITS, "gender"], "string") | {"personality": "object"}
 PERSONALITY_TYPES = dict.fromkeys(LISTS, "array") | dict.fromkeys(WORDS, "string")
 

@@ -2,18 +2,50 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response
-from werkzeug.http import parse_dict_header
+from werkzeug.http import parse_list_header, unquote_header_value
 
 from engines.table import Record
+from records.faults import Asked
+from settings import Settings
+from store import Store
 from web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE, Invalid, Refusal
 from web.front import NOTHING, Exchange
+from web.guard import is_open
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 MOST_DELAY_MS = 60_000
+NO_RESPONSE = 444  # as nginx calls it in its logs; nobody receives it
+PREFERRED = "prefer"  # instead of the id of a rule
 
 Answer = Mapping[str, Any]
+
+
+def fault_of(
+    asked: Asked, store: Store, exchange: Exchange, environ: "WSGIEnvironment", settings: Settings
+) -> Answer | None:
+    """Return what is to go wrong with a request: what it prefers itself, or else what a rule says. Raises Invalid."""
+    fault = _preference(environ, settings)
+    if fault is None and store.in_force.has_faults:
+        fault = store.faults.take(str(exchange.organization), asked)
+    if fault is None:
+        return None
+    exchange.fault = fault["id"]
+    store.job_failure = fault["answer"].get("failJob")
+    return cast(Answer, fault["answer"])
+
+
+def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None:
+    """Return the fault that a request itself asks for, where who may ask for one is let in."""
+    header = environ.get("HTTP_PREFER")
+    if header is None or not is_open(environ, settings):
+        return None
+    answer = preferred(header)
+    return {"id": PREFERRED, "answer": answer} if answer else None
 
 
 def under(answer: Answer, exchange: Exchange, scope: str | None, act: Callable[[], Response]) -> Response:
@@ -23,7 +55,7 @@ def under(answer: Answer, exchange: Exchange, scope: str | None, act: Callable[[
         raise injected(answer, exchange.endpoint_class, scope)
     if answer.get("dropConnection"):
         exchange.cut = NOTHING
-        return Response()
+        return Response(status=NO_RESPONSE)
     exchange.cut = NOTHING if answer.get("loseReplyAfterEffect") else answer.get("truncateBody")
     return act()
 
@@ -55,7 +87,10 @@ def preferred(header: str) -> Record:
 
     `code` is an HTTP status or one of our codes, `delay` is in milliseconds. Raises Invalid. Source: RFC 7240.
     """
-    wanted = {name.lower(): value or "" for name, value in parse_dict_header(header).items()}
+    wanted: dict[str, str] = {}
+    for preference in parse_list_header(header):
+        name, _, value = preference.partition(";")[0].partition("=")
+        wanted.setdefault(name.strip().lower(), unquote_header_value(value.strip()))  # the first one counts
     answer: Record = {}
     if "code" in wanted:
         answer["code"] = _code(wanted["code"])

@@ -14,6 +14,9 @@ from web.redaction import redacted
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from records.history import Author
+    from store import Store
+
 EXPOSED_HEADERS = (
     "X-Request-Id, X-RateLimit-Endpoint-Class, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
     "Idempotent-Replayed, Retry-After, ETag"
@@ -32,13 +35,17 @@ NOTHING = -1  # of a response: not even its status line
 class Exchange:
     """What is known of a request and its response; the app fills in what it finds out.
 
-    `key_id` is the public part of the key, `cut` how much of the body is sent before hanging up, None for all of it.
+    `key_id` is the public part of the key, `api_key_id` what replies call it, and `cut` how much of the body is sent
+    before hanging up, None for all of it. `is_idle` is a look that a page takes by itself, every second: a line for
+    each would drown the others.
     """
 
     __slots__ = (
+        "api_key_id",
         "cut",
         "endpoint_class",
         "fault",
+        "is_idle",
         "is_logged",
         "key_id",
         "limits",
@@ -58,12 +65,20 @@ class Exchange:
         self.limits: list[tuple[str, str]] = []
         self.cut: int | None = None
         self.is_logged = True
+        self.is_idle = False
         self.operation: str | None = None
         self.organization: str | None = None
         self.key_id: str | None = None
+        self.api_key_id: str | None = None
         self.fault: str | None = None
         self.received = self.sent = b""
         self.replayed = False
+
+    def enter(self, store: "Store", organization: str, by: "Author") -> "Store":
+        """Note whose request this is; return the store as they meet it, by their clock and under their name."""
+        own = store.within(organization, by)
+        self.organization, self.is_logged = organization, own.in_force.is_logged
+        return own
 
     def headers(self, path: str) -> list[tuple[str, str]]:
         own = [("X-Request-Id", self.request_id), ("X-RateLimit-Endpoint-Class", self.endpoint_class)]
@@ -95,7 +110,8 @@ class Front:
             line = Line(
                 datetime.now(UTC), exchange.request_id, exchange.key_id, method, asked, exchange.status, took_ms
             )
-            self._log(line)
+            if not exchange.is_idle:
+                self._log(line)
             self._record(line, exchange, environ)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
@@ -20,12 +21,11 @@ from settings import Settings
 from start import Rooms
 from web.bodies import whole_body
 from web.errors import Refusal, http_refusal, refusal
-from web.faults import preferred, under
+from web.faults import fault_of, under
 from web.front import Exchange, exchange_of, is_api
-from web.guard import is_open
 from web.keys import refuse_demo_key_abroad
 from web.limits import Limits
-from web.operations import Operation, Request, check_key, perform
+from web.operations import LONG_RUNNING, Operation, Request, check_key, perform
 
 logger = logging.getLogger("standin")
 
@@ -52,43 +52,28 @@ def serve_operation(operation: Operation, rooms: Rooms, limits: Limits, **ids: s
     with rooms.store.db.reading():
         key = check_key(call, rooms.store)
         refuse_demo_key_abroad(key, asked.environ["SERVER_NAME"], rooms.settings)
-        own_rooms, fault = _receive(operation, call, rooms, key, exchange)
-        exchange.limits = limits(own_rooms.store, key, operation.endpoint_class)
-        act = partial(_act, operation, call, own_rooms, key, ids, asked)
+        exchange.key_id, exchange.api_key_id = key["publicId"], key["apiKeyId"]
+        store = exchange.enter(rooms.store, key["organizationId"], _author(operation, call, key))
+        exchange.limits = limits(store, key, operation.endpoint_class)
+        fault = fault_of(_asked(operation, call, key), store, exchange, asked.environ, rooms.settings)
+        act = partial(_act, operation, call, rooms._replace(store=store), key, ids, asked)
         if fault is None and not operation.changes:
             return act()
-    return act() if fault is None else under(fault, exchange, operation.scope, act)
-
-
-def _receive(
-    operation: Operation, call: Request, rooms: Rooms, key: Record, exchange: Exchange
-) -> tuple[Rooms, Record | None]:
-    """Return the rooms as the caller meets them, and the fault that this request falls under, if any."""
-    organization = key["organizationId"]
-    exchange.key_id, exchange.organization = key["publicId"], organization
-    store = rooms.store.within(organization, Author(key["apiKeyId"], call.request_id, operation.name))
-    exchange.is_logged = store.in_force.is_logged
-    fault = _preferred(call, rooms.settings)
-    if fault is None and store.in_force.has_faults:
-        fault = store.faults.take(organization, _asked(operation, call, key))
     if fault is None:
-        return rooms._replace(store=store), None
-    exchange.fault = fault["id"]
-    store.job_failure = fault["answer"].get("failJob")
-    return rooms._replace(store=store), fault["answer"]
+        return act()
+    if operation.changes:
+        with suppress(HTTPException):
+            call.read()  # for the log, where it is wanted most when things go wrong
+    return under(fault, exchange, operation.scope, act)
+
+
+def _author(operation: Operation, call: Request, key: Record) -> Author:
+    return Author(key["apiKeyId"], call.request_id, operation.name)
 
 
 def _asked(operation: Operation, call: Request, key: Record) -> Asked:
-    return Asked(operation.name, call.method, call.path, (key["apiKeyId"], key["publicId"]))
-
-
-def _preferred(call: Request, settings: Settings) -> Record | None:
-    """Return the fault that the request itself asks for, where who may ask for one is let in."""
-    header = call.headers.get("Prefer")
-    if header is None or not is_open(request.environ, settings):
-        return None
-    answer = preferred(header)
-    return {"id": "prefer", "answer": answer} if answer else None
+    begins_job = operation.endpoint_class == LONG_RUNNING
+    return Asked(operation.name, call.method, call.path, (key["apiKeyId"], key["publicId"]), begins_job)
 
 
 def _act(
@@ -110,6 +95,7 @@ def _tagged(response: Response, asked: FlaskRequest) -> Response:
 
 
 def base_url(settings: Settings) -> Callable[[], str]:
+    """Return what tells the URL that the service goes by, without a slash at its end."""
     return lambda: settings.public_url or _own_url()
 
 

@@ -65,8 +65,16 @@ def _headers(item: RateLimitItem, left: int, reset: float) -> Headers:
     ]
 
 
+def _is_in(counter: Record, now: float) -> bool:
+    """Whether a moment is in the window of a counter: one that begins later is what a clock set back has left."""
+    return bool(counter["until"] - counter["seconds"] <= now < counter["until"])
+
+
 class TableStorage(Storage):
-    """The counters of `limits` as documents {"id", "count", "until"}; `until` is in seconds since 1970."""
+    """The counters of `limits` as documents {"id", "count", "until", "seconds"}.
+
+    A window is so many seconds long, and ends `until` seconds after 1970.
+    """
 
     STORAGE_SCHEME = None
 
@@ -84,7 +92,8 @@ class TableStorage(Storage):
 
     def _incr(self, key: str, expiry: float, amount: int) -> int:
         with self._tables.transaction():
-            counter = self._live(key) or {"id": key, "count": 0, "until": (self._now() // expiry + 1) * expiry}
+            until = (self._now() // expiry + 1) * expiry
+            counter = self._live(key) or {"id": key, "count": 0, "until": until, "seconds": expiry}
             counter["count"] += amount
             self._tables.put("rate_limits", counter)
             return int(counter["count"])
@@ -108,7 +117,7 @@ class TableStorage(Storage):
 
     def _live(self, key: str) -> Record | None:
         counter = self._tables.get("rate_limits", key, key)
-        return counter if counter and counter["until"] > self._now() else None
+        return counter if counter and _is_in(counter, self._now()) else None
 
     def _now(self) -> float:
         return self._tables.now().timestamp()

@@ -19,6 +19,8 @@ from web.errors import refusal
 from web.front import class_of_method
 from web.keys import authenticate, presented_key, require_scope
 
+LONG_RUNNING = "long-running"  # the class of operations that begin a job
+
 
 class Call(NamedTuple):
     """What an operation is handed: who asks, the judged body or query, where to look, and what was done ahead of it."""

@@ -5,16 +5,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import orjson
 
+from engines.errors import EngineError
 from engines.ring import Ring
 from engines.table import Record
 from records.tables import ALL
-from settings import OFF, Settings
+from settings import OFF, READ_ONLY
+from start import Rooms
+from store import Store
 from web.access_log import Line
 from web.front import Exchange, is_api
 from web.redaction import redacted
+from web.uploads import PUT_UPLOAD
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -22,20 +27,22 @@ if TYPE_CHECKING:
 MOST_BYTES = 4 << 20
 MOST_ENTRIES = 1000
 _MOST_BODY_CHARACTERS = 16_384
+_WITHOUT_BODY = (204, 304)
+_PLAIN = "/:@!$&'()*+,;=~"  # what a path may hold as it is
 
-# What can be asked for, and how it is called in an entry.
+# What can be asked for, and what it is called in an entry. A key goes by two ids.
 FILTERS = {
-    "operation": "operation",
-    "status": "status",
-    "keyId": "keyId",
-    "idempotencyKey": "idempotencyKey",
-    "organizationId": "organizationId",
+    "operation": ("operation",),
+    "status": ("status",),
+    "keyId": ("keyId", "apiKeyId"),
+    "idempotencyKey": ("idempotencyKey",),
+    "organizationId": ("organizationId",),
 }
 
 
 def entry_of(line: Line, exchange: Exchange, environ: "WSGIEnvironment") -> Record:
     """Return what is kept of a request and its response: no secret, and of large bodies the beginning."""
-    once = environ.get("HTTP_IDEMPOTENCY_KEY")
+    once, received = environ.get("HTTP_IDEMPOTENCY_KEY"), _body(exchange.received)
     return {
         "requestId": line.request_id,
         "at": line.time,
@@ -47,47 +54,63 @@ def entry_of(line: Line, exchange: Exchange, environ: "WSGIEnvironment") -> Reco
         "milliseconds": round(line.milliseconds, 1),
         "organizationId": exchange.organization,
         "keyId": line.key_id,
+        "apiKeyId": exchange.api_key_id,
         "idempotencyKey": None if once is None else redacted(_text(once.encode("latin-1"))),
         "replayed": exchange.replayed,
         "faultId": exchange.fault,
         "cut": exchange.cut is not None,
-        "request": _body(exchange.received),
-        "response": _body(exchange.sent),
+        "request": received,
+        "response": "" if line.method == "HEAD" or line.status in _WITHOUT_BODY else _body(exchange.sent),
+        "isWhole": not _is_unread(exchange, environ) and _can_be_sent(received, exchange.received),
     }
 
 
-def curl_of(entry: Mapping[str, Any], base_url: str) -> str:
-    """Return the command that asks the same again, with the key from the environment."""
-    url = base_url + entry["path"] + (f"?{entry['query']}" if entry["query"] else "")
-    parts = ["curl", "-X", entry["method"], shlex.quote(url), "-H", '"X-Api-Key: $LAYERS_API_KEY"']
+def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
+    """Return the command that asks the same again, with the key from the environment; None when too little is kept."""
+    if entry["operation"] == PUT_UPLOAD or not entry["isWhole"]:
+        return None
+    query = f"?{quote(entry['query'], safe=f'{_PLAIN}?%')}" if entry["query"] else ""
+    url = f"{base_url}{quote(entry['path'], safe=_PLAIN)}{query}"
+    how = ["--head"] if entry["method"] == "HEAD" else ["-X", shlex.quote(entry["method"])]
+    parts = ["curl", *how, shlex.quote(url), "-H", '"X-Api-Key: $LAYERS_API_KEY"']
     if entry["idempotencyKey"] is not None:
-        parts += ["-H", shlex.quote(f"Idempotency-Key: {entry['idempotencyKey']}")]
+        # As curl is told of a header that has no value.
+        header = f"Idempotency-Key: {entry['idempotencyKey']}" if entry["idempotencyKey"] else "Idempotency-Key;"
+        parts += ["-H", shlex.quote(header)]
     if entry["request"]:
-        parts += ["-H", "'Content-Type: application/json'", "-d", shlex.quote(entry["request"])]
+        parts += ["-H", "'Content-Type: application/json'", "--data-raw", shlex.quote(entry["request"])]
     return " ".join(parts)
+
+
+def entry_view(entry: Record, base_url: str) -> Record:
+    """Return an entry as the control plane shows it."""
+    return {name: value for name, value in entry.items() if name != "isWhole"} | {"curl": curl_of(entry, base_url)}
 
 
 class RequestLog:
     """The newest requests of all processes. When the disk refuses, they are not logged, and answered all the same."""
 
-    def __init__(self, ring: Ring, is_kept: bool = True) -> None:
-        self._ring, self._is_kept = ring, is_kept
+    def __init__(self, ring: Ring, store: Store, is_kept: bool = True) -> None:
+        self._ring, self._store, self.is_kept = ring, store, is_kept
 
     @classmethod
-    def of(cls, settings: Settings) -> "RequestLog":
+    def of(cls, rooms: Rooms) -> "RequestLog":
         """Return the log of a service, which keeps nothing where nobody could read it."""
-        return cls(Ring(settings.data / "requests", MOST_BYTES), settings.control != OFF)
+        settings = rooms.settings
+        is_kept = settings.control != OFF or settings.console == READ_ONLY
+        return cls(Ring(settings.data / "requests", MOST_BYTES), rooms.store, is_kept)
 
     def record(self, line: Line, exchange: Exchange, environ: "WSGIEnvironment") -> None:
-        """Write down an exchange of the API."""
-        if self._is_kept and exchange.is_logged and is_api(line.path):
-            self._append(entry_of(line, exchange, environ))
+        """Write down an exchange of the API, unless that was switched off."""
+        with suppress(OSError, EngineError):
+            if self.is_kept and is_api(line.path) and self._is_wanted(exchange):
+                self._ring.append(orjson.dumps(entry_of(line, exchange, environ), option=orjson.OPT_UTC_Z))
 
     def newest(self, wanted: Mapping[str, Any], limit: int) -> list[Record]:
         """Return entries, newest first, in which each of `wanted`, by the names of FILTERS, is as said."""
 
         def is_wanted(entry: Record) -> bool:
-            return all(entry[FILTERS[name]] == value for name, value in wanted.items())
+            return all(value in (entry[field] for field in FILTERS[name]) for name, value in wanted.items())
 
         return list(islice(filter(is_wanted, islice(self._entries(), MOST_ENTRIES)), limit))
 
@@ -98,14 +121,19 @@ class RequestLog:
         else:
             self._ring.append(orjson.dumps({"cleared": scope}))
 
-    def _append(self, entry: Record) -> None:
-        with suppress(OSError):
-            self._ring.append(orjson.dumps(entry, option=orjson.OPT_UTC_Z))
+    def _is_wanted(self, exchange: Exchange) -> bool:
+        """Whether it may be logged; of one that no organization stands behind, what is set for ALL decides."""
+        if exchange.organization is None:
+            return self._store.controls.in_force(ALL).is_logged
+        return exchange.is_logged
 
     def _entries(self) -> Iterator[Record]:
         cleared = set()
         for line in self._ring.newest():
-            entry = orjson.loads(line)
+            try:
+                entry = orjson.loads(line)
+            except orjson.JSONDecodeError:  # half a line: the disk was full once, or the power went
+                continue
             if "cleared" in entry:
                 cleared.add(entry["cleared"])
             elif entry["organizationId"] not in cleared:
@@ -114,6 +142,17 @@ class RequestLog:
 
 def _body(data: bytes) -> str:
     return redacted(_text(data))[:_MOST_BODY_CHARACTERS]
+
+
+def _can_be_sent(kept: str, body: bytes) -> bool:
+    """Whether what is kept of a body is the body, and a command can have it as an argument."""
+    return kept.encode() == body and "\0" not in kept
+
+
+def _is_unread(exchange: Exchange, environ: "WSGIEnvironment") -> bool:
+    """Whether there was a body that nobody wanted to see."""
+    is_announced = environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
+    return is_announced and not exchange.received
 
 
 def _text(data: bytes) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple
 
@@ -16,13 +17,19 @@ from media.inspect import fault_of_picture
 from media.room import MediaRoom, Received
 from records.assets import UPLOAD_WINDOW, new_upload
 from records.errors import NotFound
+from records.faults import Asked
+from records.history import Author
 from records.times import from_epoch_milliseconds, milliseconds
 from settings import Settings
 from start import Rooms
 from store import Store
 from web.bodies import read_on
 from web.errors import Forbidden, TooLarge
+from web.faults import fault_of, under
+from web.front import exchange_of
 from web.operations import Call
+
+PUT_UPLOAD, UPLOAD_PATH = "putUpload", "/v1/uploads/<signature>"
 
 _CHUNK_BYTES = 1 << 18
 _HEAD_BYTES = 1 << 16
@@ -43,11 +50,22 @@ def expiry_of(upload: Record) -> str:
 
 def serve_upload(rooms: Rooms, signature: str) -> Response:
     """Take the bytes in. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is kept then."""
+    exchange = exchange_of(request.environ)
+    exchange.operation = PUT_UPLOAD
     try:
-        upload = _promised(rooms.store, signature)
-        received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
+        terms = _read(rooms.store, signature)
+        store = exchange.enter(rooms.store, terms[0], Author(None, exchange.request_id, PUT_UPLOAD))
+        asked = Asked(PUT_UPLOAD, request.method, request.path)
+        fault = fault_of(asked, store, exchange, request.environ, rooms.settings)
+        act = partial(_take_in, rooms._replace(store=store), terms)
+        return act() if fault is None else under(fault, exchange, None, act)
     finally:
         read_on(request)
+
+
+def _take_in(rooms: Rooms, terms: list[Any]) -> Response:
+    upload = _promised(rooms.store, *terms)
+    received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
     rooms.store.assets.receive(upload["organizationId"], upload["uploadId"], received._asdict())
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
 
@@ -146,9 +164,10 @@ def _discarded_unless_used(call: Call, received: Record | None) -> Iterator[None
             call.rooms.media.discard(call.organization, received["file"])
 
 
-def _promised(store: Store, signature: str) -> Record:
-    """Return the upload that a signature allows this request to make. Raises Forbidden, NotFound, Conflict."""
-    organization, upload_id, created_ms, content_type, _ = _read(store, signature)
+def _promised(
+    store: Store, organization: str, upload_id: str, created_ms: int, content_type: str, _size_bytes: int | None
+) -> Record:
+    """Return the upload that signed terms allow this request to make. Raises Forbidden, NotFound, Conflict."""
     if store.now_ms() >= created_ms + _WINDOW_MS:
         raise Forbidden("The upload URL has expired.")
     if request.mimetype != content_type:
@@ -188,6 +207,7 @@ def _terms(upload: Record) -> list[Any]:
 
 
 def _read(store: Store, signature: str) -> list[Any]:
+    """Return the terms in a signature. Raises Forbidden."""
     try:
         return list(_serializer(store).loads(signature))
     except BadSignature:

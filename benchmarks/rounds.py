@@ -1,0 +1,83 @@
+"""Two servers under load in turn, and the table that says how they compare."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from tempfile import mkdtemp
+from typing import NamedTuple
+
+from benchmarks.load import Asked, Load, Round
+from benchmarks.servers import Server
+from benchmarks.tables import number, row, spread
+
+HEAD = ("operation", "influencers", "stand-in", "p50", "p99", "against", "", "p50", "p99", "ratio")
+
+_MOST_REPEATS = 10
+
+
+class Side(NamedTuple):
+    """One of the two: a load, and the server it is for."""
+
+    server: Server
+    load: Load
+
+    def measure(self) -> Round:
+        """Load the server until a run has kept all of its workers busy."""
+        for repeats in range(_MOST_REPEATS):
+            before = self.server.worker_ticks()
+            seen = self.load.run(self.server.url)
+            ticks = [after - start for after, start in zip(self.server.worker_ticks(), before, strict=True)]
+            if not ticks or min(ticks) > sum(ticks) * 0.05:
+                return seen._replace(repeats=repeats)
+        return seen._replace(repeats=_MOST_REPEATS)
+
+
+class Pair(NamedTuple):
+    """One round: what became of both."""
+
+    ours: Round
+    other: Round
+
+    @property
+    def ratio(self) -> float:
+        return self.ours.per_second / self.other.per_second
+
+
+class Bench:
+    """Compares two sides in `rounds` rounds of `seconds` each, prints a line of the table, and remembers the rounds."""
+
+    def __init__(self, folder: Path, rounds: int, seconds: int) -> None:
+        self.folder = folder
+        self._rounds, self._seconds = rounds, seconds
+        self._done: list[Pair] = []
+
+    def load(self, asked: Asked) -> Load:
+        """Return a load that asks this, its files in a new folder."""
+        return Load(Path(mkdtemp(prefix="load-", dir=self.folder)), asked, self._seconds)
+
+    def compare(self, title: str, size: str, ours: Side, against: str, other: Side) -> None:
+        pairs = list(self._measure(ours, other))
+        cells = _cells([pair.ours for pair in pairs]), _cells([pair.other for pair in pairs])
+        ratios = spread([pair.ratio * 100 for pair in pairs], " %")
+        print(row((title, size, *cells[0], against, *cells[1], ratios)), flush=True)
+        self._done += pairs
+
+    def repeats(self) -> str:
+        """Return how many runs were thrown away, as a sentence."""
+        ours, other = sum(pair.ours.repeats for pair in self._done), sum(pair.other.repeats for pair in self._done)
+        return (
+            f"Repeated because one worker had accepted every connection: {ours} runs on the left, {other} on the right."
+        )
+
+    def _measure(self, ours: Side, other: Side) -> Iterator[Pair]:
+        """Load both in turn, the one that goes first changing, after one round to warm up."""
+        ours.measure(), other.measure()
+        for number_of_round in range(self._rounds):
+            both = (ours, other) if number_of_round % 2 else (other, ours)
+            seen = {side: side.measure() for side in both}
+            yield Pair(seen[ours], seen[other])
+
+
+def _cells(rounds: list[Round]) -> list[str]:
+    p50, p99 = median(each.p50 for each in rounds), median(each.p99 for each in rounds)
+    return [f"{spread([each.per_second for each in rounds])} /s", f"{number(p50)} ms", f"{number(p99)} ms"]

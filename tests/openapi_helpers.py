@@ -1,0 +1,26 @@
+"""What the OpenAPI document's examples need to be there before they work."""
+
+from openapi import control_examples, examples
+from records.faults import new_rule
+from records.keys import public_id_of
+from records.tables import ALL
+from start import Rooms
+
+
+def plant_examples(rooms: Rooms) -> None:
+    """Put into a seeded store the job, the key, the upload, the fault and the snapshot of the examples."""
+    store, organization = rooms.store, examples.ORGANIZATION
+    job = store.create_influencer(organization, examples.SPRING, {"name": "Example"})
+    store.put("jobs", job | {"jobId": examples.JOB})
+    key = store.keys.create(organization, [], "Example")
+    document = store.keys.find(public_id_of(key))
+    assert document is not None
+    store.put("api_keys", document | {"apiKeyId": examples.KEY})
+    store.put("api_key_ids", {"apiKeyId": examples.KEY, **{f: document[f] for f in ("organizationId", "publicId")}})
+    upload = store.assets.presign(organization, examples.SPRING, {"kind": "video", "mimeType": "video/mp4"})
+    received = rooms.media.receive(organization, upload["assetId"], [b"bytes"])
+    store.put("uploads", upload | {"uploadId": examples.UPLOAD, "received": received._asdict()})
+    harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
+    store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": control_examples.FAULT})
+    rooms.media.keep(control_examples.SNAPSHOT)
+    store.db.save(control_examples.SNAPSHOT, {})

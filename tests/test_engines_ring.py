@@ -1,0 +1,258 @@
+"""The ring: the newest lines of several processes in their order, whole, and never more than so many bytes."""
+
+import os
+import signal
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from engine_helpers import Child, Worker
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.errors import Busy
+from engines.lock import ProcessLock
+from engines.ring import LOCK, Ring
+
+MOST = 1000
+
+
+@pytest.fixture
+def ring(tmp_path):
+    with closing(Ring(tmp_path / "ring", MOST)) as ring:
+        yield ring
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Return the ring as another process has it."""
+    with closing(Ring(tmp_path / "ring", MOST)) as ring:
+        yield ring
+
+
+def lines(ring):
+    return [line.decode() for line in ring.newest()]
+
+
+def size(folder):
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def test_a_ring_nobody_wrote_to_has_no_lines(ring):
+    assert lines(ring) == []
+    ring.clear()
+    assert lines(ring) == []
+
+
+def test_the_last_line_comes_first(ring):
+    for line in (b"a", b"b", b"c"):
+        ring.append(line)
+
+    assert lines(ring) == ["c", "b", "a"]
+
+
+def test_the_oldest_go_when_there_is_no_room(ring, tmp_path):
+    written = [f"{number:03d}".ljust(50, ".") for number in range(200)]
+    for line in written:
+        ring.append(line.encode())
+        assert size(tmp_path / "ring") <= 2 * (MOST + 52)
+
+    kept = lines(ring)
+    assert kept == written[: -len(kept) - 1 : -1]
+    assert len(kept) * 52 >= MOST
+
+
+def test_a_line_that_is_longer_than_the_ring_is_kept_until_the_next_but_one(ring):
+    for line in (b"a" * 3 * MOST, b"b", b"c"):
+        ring.append(line)
+
+    assert lines(ring) == ["c", "b", "a" * 3 * MOST]
+
+
+def test_what_is_there_is_found_by_who_opens_it_later(ring, other):
+    ring.append(b"a")
+    ring.close()
+
+    assert lines(other) == ["a"]
+    other.append(b"b")
+    ring.append(b"c")
+    assert lines(ring) == ["c", "b", "a"]
+
+
+def test_who_clears_clears_what_others_have_turned_to(ring, other):
+    ring.append(b"a")
+    while len(list((ring._folder).iterdir())) < 3:  # until the other one has turned the file under the first
+        other.append(b"x" * 100)
+
+    ring.clear()
+
+    assert lines(ring) == lines(other) == []
+    ring.append(b"b")
+    other.append(b"c")
+    assert lines(ring) == lines(other) == ["c", "b"]
+
+
+def test_who_was_away_while_others_turned_twice_writes_where_it_is_read(ring, other):
+    ring.append(b"a")
+    for _ in range(50):
+        other.append(b"x" * 100)
+
+    ring.append(b"b")
+
+    assert lines(other)[0] == "b"
+    assert "a" not in lines(other)
+
+
+steps = st.one_of(
+    st.tuples(st.just("append"), st.integers(0, 2), st.integers(0, 300)),
+    st.tuples(st.just("clear"), st.integers(0, 2), st.none()),
+)
+
+
+@given(st.lists(steps, max_size=60))
+def test_whoever_writes_the_lines_are_the_last_ones_in_their_order(taken):
+    with TemporaryDirectory() as folder:
+        rings = [Ring(Path(folder), MOST) for _ in range(3)]
+        written: list[str] = []
+        for number, (step, who, length) in enumerate(taken):
+            if step == "clear":
+                rings[who].clear()
+                written = []
+            else:
+                written.append(str(number).ljust(length, "."))
+                rings[who].append(written[-1].encode())
+            for ring in rings:
+                kept = lines(ring)
+                assert kept == written[len(written) - len(kept) :][::-1]
+                assert len(kept) == len(written) or sum(len(line) + 2 for line in kept) >= MOST
+        for ring in rings:
+            ring.close()
+
+
+def test_half_a_line_left_by_a_full_disk_does_not_spoil_the_next(ring):
+    ring.append(b"a")
+    with (ring._folder / "newer.jsonl").open("ab") as file:
+        file.write(b"\nhal")
+
+    ring.append(b"b")
+
+    assert lines(ring) == ["b", "hal", "a"]
+
+
+def test_a_line_that_is_just_being_written_is_not_there_yet(ring):
+    ring.append(b"a")
+    with (ring._folder / "newer.jsonl").open("ab") as file:
+        file.write(b"\nhal")
+
+    assert lines(ring) == ["a"]
+
+
+def test_a_folder_that_somebody_removed_is_made_again(ring, tmp_path):
+    ring.append(b"a")
+    for path in (tmp_path / "ring").iterdir():
+        path.unlink()
+    (tmp_path / "ring").rmdir()
+
+    ring.append(b"b")
+
+    assert lines(ring) == ["b"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_system(tmp_path):
+    (tmp_path / "ring").write_text("a file")
+
+    with closing(Ring(tmp_path / "ring", MOST)) as ring:
+        with pytest.raises(OSError, match="exists"):
+            ring.append(b"a")
+        with pytest.raises(OSError, match="exists"):
+            ring.clear()
+
+
+# Several processes and threads
+
+
+def text_of(writer, number):
+    return f"{writer}:{number}:".ljust(20 + (7 * number) % 90, writer)
+
+
+def is_whole(line):
+    writer, number, _ = line.split(":")
+    return line == text_of(writer, int(number))
+
+
+def write_many(ring, writer, count=3000):
+    for number in range(count):
+        ring.append(text_of(writer, number).encode())
+
+
+def assert_in_order(found, writers):
+    """Every line is whole and there once, and those of one writer stand as it wrote them, none missing between."""
+    assert all(is_whole(line) for line in found)
+    for writer in writers:
+        numbers = [int(line.split(":")[1]) for line in found if line.startswith(writer)]
+        assert numbers == list(range(numbers[0], numbers[0] - len(numbers), -1)) if numbers else True
+
+
+def test_processes_that_turn_the_file_while_others_write_tear_and_lose_nothing(tmp_path):
+    folder, most = tmp_path / "ring", 100_000
+
+    def work(writer):
+        def write(tell):
+            with closing(Ring(folder, most)) as ring:
+                write_many(ring, writer)
+            tell("done")
+
+        return write
+
+    children = [Child(work(writer)) for writer in "abcd"]
+    with closing(Ring(folder, most)) as ring:
+        for _ in range(50):
+            assert_in_order(lines(ring), "abcd")
+            assert size(folder) <= 2 * (most + 4 * 120)
+        assert [child.finish() for child in children] == [["done"]] * 4
+        assert_in_order(lines(ring), "abcd")
+        assert any(line.split(":")[1] == "2999" for line in lines(ring))
+
+
+def test_threads_that_turn_the_file_while_others_write_tear_and_lose_nothing(tmp_path):
+    with closing(Ring(tmp_path / "ring", 5_000)) as ring:
+        workers = [Worker(lambda writer=writer: write_many(ring, writer, 1000)) for writer in "abcd"]
+        for _ in range(20):
+            assert_in_order(lines(ring), "abcd")
+        assert [worker.finish().error for worker in workers] == [None] * 4
+        assert_in_order(lines(ring), "abcd")
+
+
+class WatchedRing(Ring):
+    """Looks, while it reads, whether anybody could turn the files."""
+
+    def _read(self, name):
+        with closing(ProcessLock(self._folder / LOCK)) as lock, pytest.raises(Busy):
+            lock.acquire(wait=False)
+        return super()._read(name)
+
+
+def test_nobody_turns_the_files_while_they_are_read_or_lines_would_be_there_twice(tmp_path):
+    with closing(WatchedRing(tmp_path / "ring", MOST)) as ring:
+        ring.append(b"a")
+        assert lines(ring) == ["a"]
+
+
+def test_a_process_that_is_killed_while_it_turns_the_file_stops_nobody(tmp_path):
+    folder = tmp_path / "ring"
+
+    def work(tell):
+        ring = Ring(folder, MOST)
+        with ring._alone():
+            tell("alone")
+            signal.pause()
+
+    child = Child(work)
+    assert child.next_line() == "alone"
+    with closing(Ring(folder, MOST)) as ring:
+        waiting = Worker(lambda: write_many(ring, "a", 100))
+        os.kill(child.pid, signal.SIGKILL)
+        child.finish()
+        assert waiting.finish().error is None
+        assert_in_order(lines(ring), "a")

@@ -1,0 +1,85 @@
+"""Schemathesis against the service as people run it: it reads the OpenAPI document, and finds nothing.
+
+No 5xx, no status that is not told, every response as its schema says; what fits the schemas is accepted and what does
+not is refused; without a key nothing works, and what is deleted is gone. What it may not hold against us is in
+`schemathesis_hooks.py`, with the reasons. It commands the control plane too, but for what would end its own run: the
+operations left out are in `schemathesis.toml`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from conformance import Conformance
+from openapi_helpers import plant_examples
+from servers import Server, seeded, serving
+
+from app import document
+from openapi import examples
+from records.keys import DEMO_KEY
+from settings import Settings
+from start import Rooms, open_media
+from web.uploads import signed_url
+
+HERE = Path(__file__).parent
+PATIENCE_SECONDS = 300
+
+DOCUMENT = document("http://localhost")
+
+
+def planted(folder: Path) -> str:
+    """Fill a new store with what the document's examples need; return the signature of an upload."""
+    settings = Settings(data=folder, sync=False)
+    with seeded(folder) as store:
+        plant_examples(Rooms(store, open_media(settings), settings))
+        gif = {"kind": "image", "mimeType": "image/gif"}
+        upload = store.assets.presign(examples.ORGANIZATION, examples.SPRING, gif)
+        return signed_url(store, upload).rpartition("/")[2]
+
+
+def fuzzed(server: Server, folder: Path, signature: str) -> "subprocess.CompletedProcess[str]":
+    """Run Schemathesis to its end; what it prints says how to repeat a request it did not like."""
+    command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(HERE / "schemathesis.toml")]
+    variables = {
+        "FUZZ_HOOKS": str(HERE / "schemathesis_hooks.py"),
+        "FUZZ_KEY": DEMO_KEY,
+        "FUZZ_SIGNATURE": signature,
+    }
+    return subprocess.run(
+        [*command, "run", f"{server.url}/openapi.json", "--no-color"],
+        cwd=folder,  # it leaves files behind
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+def left_out() -> set[str]:
+    """Return the ids of the operations that Schemathesis is told to leave alone."""
+    told = tomllib.loads((HERE / "schemathesis.toml").read_text())["operations"]
+    return {name for rule in told if not rule.get("enabled", True) for name in rule["include-operation-id"]}
+
+
+def successes(log: str) -> set[str]:
+    """Return the ids of the operations that an access log shows a success of."""
+    conformance, found = Conformance(DOCUMENT), set()
+    for method, path in re.findall(r"^\S+ req_\w+ \S+ ([A-Z]+) (/\S+) 2\d\d ", log, re.MULTILINE):
+        if told := conformance.operation(method, path):
+            found.add(told["operationId"])
+    return found
+
+
+def test_schemathesis_finds_nothing(tmp_path):
+    signature = planted(tmp_path / "store")
+    with serving(tmp_path / "store", STANDIN_SYNC="never", STANDIN_JOB_SECONDS="0.5") as server:
+        run = fuzzed(server, tmp_path, signature)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    every = {told["operationId"] for methods in DOCUMENT["paths"].values() for told in methods.values()}
+    assert left_out() < every
+    assert successes(server.output) == every - left_out()
