@@ -30,6 +30,7 @@ from store import influencer_item, influencer_view, references_view
 from web.access_log import access_log
 from web.errors import MAX_BODY_BYTES
 from web.files import serve_file
+from web.foresight import Foresight
 from web.front import Front
 from web.http import add_error_handlers, route, serve_operation
 from web.limits import rate_limits
@@ -251,9 +252,9 @@ def create_app(rooms: Rooms) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # one more than whole_body accepts
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect with a page
-    limits = rate_limits(rooms.settings)
+    limits, foresight = rate_limits(rooms.settings), Foresight()
     for operation in operations:
-        view = partial(serve_operation, operation, rooms, limits)
+        view = partial(serve_operation, operation, rooms, limits, foresight)
         route(app, operation.method, operation.path, operation.name, view)
     route(app, "PUT", UPLOAD_PATH, "upload", partial(serve_upload, rooms))
     file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"

@@ -22,10 +22,11 @@ from start import Rooms
 from web.bodies import whole_body
 from web.errors import Refusal, http_refusal, refusal
 from web.faults import fault_of, under
+from web.foresight import Foresight
 from web.front import Exchange, exchange_of, is_api
-from web.keys import refuse_demo_key_abroad
+from web.keys import authenticate, presented_key, refuse_demo_key_abroad
 from web.limits import Limits
-from web.operations import LONG_RUNNING, Operation, Request, check_key, perform
+from web.operations import LONG_RUNNING, Operation, Request, perform
 
 logger = logging.getLogger("standin")
 
@@ -35,7 +36,7 @@ def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Res
     app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
 
 
-def serve_operation(operation: Operation, rooms: Rooms, limits: Limits, **ids: str) -> Response:
+def serve_operation(operation: Operation, rooms: Rooms, limits: Limits, foresight: Foresight, **ids: str) -> Response:
     """Answer a request for an operation. Raises Refusal, StoreError, EngineError, HTTPException."""
     asked = cast(LocalProxy[FlaskRequest], request)._get_current_object()  # each look-up through the proxy costs
     exchange = exchange_of(asked.environ)
@@ -50,7 +51,10 @@ def serve_operation(operation: Operation, rooms: Rooms, limits: Limits, **ids: s
         base_url(rooms.settings),
     )
     with rooms.store.db.reading():
-        key = check_key(call, rooms.store)
+        presented = presented_key(call.headers)
+        foresight.tell(rooms.store, presented, operation, ids)
+        key = authenticate(presented, rooms.store.keys.find)
+        foresight.learn(key)
         refuse_demo_key_abroad(key, asked.environ["SERVER_NAME"], rooms.settings)
         exchange.key_id, exchange.api_key_id = key["publicId"], key["apiKeyId"]
         store = exchange.enter(rooms.store, key["organizationId"], _author(operation, call, key))

@@ -17,7 +17,7 @@ from store import Store
 from web.bodies import load_query, load_request
 from web.errors import refusal
 from web.front import class_of_method
-from web.keys import authenticate, presented_key, require_scope
+from web.keys import require_scope
 
 LONG_RUNNING = "long-running"  # the class of operations that begin a job
 
@@ -129,11 +129,6 @@ class Request(NamedTuple):
     query: Callable[[], Mapping[str, str]]
     read: Callable[[], bytes]
     base_url: Callable[[], str]
-
-
-def check_key(request: Request, store: Store) -> Record:
-    """Return the document of the request's key. Raises Refusal."""
-    return authenticate(presented_key(request.headers), store.keys.find)
 
 
 def perform(operation: Operation, request: Request, rooms: Rooms, key: Record, ids: Mapping[str, str]) -> Outcome:
