@@ -117,10 +117,10 @@ def test_a_copy_is_the_same_to_the_byte_and_in_the_same_order(place, source, tar
         assert content(engine) == before
 
 
-def test_a_service_goes_on_where_its_store_was_copied_to(tmp_path, postgres):
+def test_a_service_goes_on_where_its_store_was_copied_to(tmp_path, server_of_databases):
     with seeded(tmp_path / "old"):
         pass
-    url, back = postgres(), tmp_path / "new"
+    url, back = server_of_databases.new(), tmp_path / "new"
     assert copied(str(tmp_path / "old"), url).returncode == 0
     with serving(tmp_path / "old", STANDIN_STORE=url) as server:
         before = server.client().get(AVA_PATH).json()
