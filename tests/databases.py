@@ -97,7 +97,14 @@ class Databases:
         return url_of(self._url, name)
 
     def emptied(self) -> str:
-        """Return the URL of the database that all tests share, with nothing in it but its tables."""
+        """Return the URL of the database that all tests share, with nothing in it but its tables.
+
+        Whoever is still connected, after a test that failed, is so no longer: it might hold a lock.
+        """
+        self._cleaner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         with suppress(psycopg.errors.UndefinedTable):
             for table in _TABLES:
                 self._cleaner.execute(f"DELETE FROM standin_{table}")

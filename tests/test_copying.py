@@ -18,6 +18,8 @@ from conftest import AVA, AVA_PATH
 from databases import Databases
 from servers import PATIENCE_SECONDS, ROOT, Server, environment, eventually, run, seeded, serving
 
+pytest.importorskip("psycopg")
+
 from engines.copying import compare, copy, is_unfinished, sum_of
 from engines.disk import Disk
 from engines.errors import Different, NotEmpty
