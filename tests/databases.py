@@ -52,7 +52,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, after a crash too, and return when it answers."""
-        with (self._folder / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, user=self._user, cwd="/", start_new_session=True
             )
@@ -61,6 +61,10 @@ class Server:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not start: {(self._folder / 'log').read_text()}")
             time.sleep(0.01)
+
+    @property
+    def log(self) -> Path:
+        return self._folder / "log"
 
     def kill(self) -> None:
         """End it as a power cut would. What of it still runs notices that, and ends too."""
