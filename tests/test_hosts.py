@@ -3,9 +3,8 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +12,7 @@ import databases
 import httpx
 import pytest
 from conftest import AVA_PATH
-from servers import STAYS_OPEN, Server, eventually, serving, together
+from servers import Server, eventually, hosts_on, together
 
 from engines.table import Record
 
@@ -24,18 +23,6 @@ INFLUENCERS = "/v1/projects/proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG/influencers"
 SECRET = "s3cret-s3cret"
 UNAVAILABLE = "The store is unavailable; nothing was changed."
 UNCONFIRMED = "The store is unavailable; this may or may not have been done."
-
-
-@contextmanager
-def hosts_on(url: str, folder: Path, number: int = 3, **settings: str) -> Iterator[list[Server]]:
-    """Run that many hosts on a database, all started at one moment, each with a folder of its own."""
-
-    def start(name: str) -> Server:
-        ours = {"WEB_CONCURRENCY": "1", "STANDIN_STORE": url} | settings
-        return stack.enter_context(serving(folder / name, *STAYS_OPEN, **ours))
-
-    with ExitStack() as stack:
-        yield together(partial(start, f"host{each}") for each in range(number))
 
 
 @pytest.fixture(scope="module")

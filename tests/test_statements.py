@@ -109,7 +109,8 @@ def test_so_does_every_statement_of_uploads_pictures_and_limits(rooms, settings,
     url = demo.post(f"{path}/media/presign", json=promise, headers=DEMO).json["uploadUrl"]
     assert demo.put(url, data=b"bytes", headers={"Content-Type": "video/mp4"}).status_code == 200
     for item in demo.get(f"{path}/influencers", headers=DEMO).json["items"]:
-        assert demo.get(item["thumbnailUrl"]).status_code == 200
+        with demo.get(item["thumbnailUrl"]) as picture:
+            assert picture.status_code == 200
     about_documents = [statement for statement in sent() if statement not in ABOUT_NOTHING]
     assert about_documents
     assert [statement for statement in about_documents if not carries_one(statement)] == []
