@@ -1,7 +1,8 @@
 """Documents from a file in the layout `{table: {any id: document}}`: the seed of a new store, and imports."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_urlsafe
@@ -74,7 +75,10 @@ def plant(path: Path, store: Store, media: MediaRoom) -> None:
 
     Of two processes that do this at once, the second finds the store filled.
     """
-    documents = seed_documents(path, media, store.now())
+    store.db.attempt(partial(_put_in_empty, store, seed_documents(path, media, store.now())))
+
+
+def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None:
     with store.db.transaction():
         if store.is_empty():
             for table, document in documents:

@@ -366,11 +366,13 @@ class Store:
     def signing_key(self) -> str:
         """Return the secret that presigned URLs are signed with: made once, the same for every worker."""
         found = self.tables.get("secrets", "signing", "signing")
-        if found is None:
-            with self.db.transaction():
-                found = self.tables.get("secrets", "signing", "signing") or {"id": "signing", "key": token_urlsafe(32)}
-                self.put("secrets", found)
-        return str(found["key"])
+        return str((found or self.db.attempt(self._make_signing_key))["key"])
+
+    def _make_signing_key(self) -> Record:
+        with self.db.transaction():
+            found = self.tables.get("secrets", "signing", "signing") or {"id": "signing", "key": token_urlsafe(32)}
+            self.put("secrets", found)
+            return found
 
     def is_empty(self) -> bool:
         return not self.db.tables()

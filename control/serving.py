@@ -47,7 +47,7 @@ def _judged(operation: Operation) -> Any:
 
 def _outcome(operation: Operation, command: Command, ids: Mapping[str, str]) -> Outcome:
     try:
-        reply = operation.handler(command, **ids)
+        reply = command.store.db.attempt(partial(operation.handler, command, **ids))
     except (OSError, StartError) as error:
         raise Unavailable(str(error)) from error
     status, body = reply if isinstance(reply, Reply) else (operation.success, reply)

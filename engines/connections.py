@@ -12,6 +12,8 @@ from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
+from engines import sql
+
 MOST_CONNECTIONS = 8
 
 # What it warns of, our own errors tell: without the parts that quote what was sent, or how to log in.
@@ -104,6 +106,10 @@ class Connections:
     def _connect(self) -> Connection[Any]:
         connection = psycopg.connect(autocommit=True, prepare_threshold=0, **self._parameters())
         connection.adapters.register_loader("json", _Raw)
+        # A host that froze keeps nobody out for longer. The other limit on that, below, is not enough: the last message
+        # of each pipeline makes the server forget it. Servers before PostgreSQL 17 have only that one.
+        limit = {"milliseconds": str(12 * round(self._patience_seconds * 1000))}
+        connection.execute(sql.OF_ALL["limit transactions"], limit)
         return connection
 
     def _parameters(self) -> dict[str, Any]:
@@ -112,7 +118,7 @@ class Connections:
         limits = {
             "lock_timeout": patience,
             "statement_timeout": 2 * patience,
-            "idle_in_transaction_session_timeout": 6 * patience,  # a host that froze keeps nobody out for longer
+            "idle_in_transaction_session_timeout": 6 * patience,
         }
         given = conninfo_to_dict(self._url)
         options = "".join(f"-c {name}={milliseconds} " for name, milliseconds in limits.items())

@@ -217,7 +217,7 @@ class Postgres:
         """
         check_name(name)
         # The moment is that of the first look, which comes after the wait for others who save.
-        with self._whole("begin one moment", "take time", "no more snapshots") as connection:
+        with self._whole("begin one moment", "no more snapshots", "take time") as connection:
             states.save(connection, name, facts, self._version)
 
     def restore(self, name: str) -> None:

@@ -178,7 +178,13 @@ OF_ALL = {
     "begin one moment": "BEGIN ISOLATION LEVEL REPEATABLE READ",
     "commit": "COMMIT",
     "rollback": "ROLLBACK",
-    "take time": "SET LOCAL statement_timeout = 0",
+    "limit transactions": (
+        "SELECT set_config(name, %(milliseconds)s, false) FROM pg_settings "
+        "WHERE name = 'transaction_timeout' AND source = 'default'"
+    ),
+    "take time": (
+        "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout')"
+    ),
     "wait": "SET LOCAL lock_timeout = 0",
     "one at a time": "SELECT pg_advisory_xact_lock(7113421)",
     # In the order in which a transaction comes to them: so neither waits for the other in a circle.

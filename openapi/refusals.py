@@ -66,6 +66,7 @@ _ID: JsonSchema = {"type": "string", "minLength": 1}
 _ULID = "01HXZF2A4C6E8G0J2M4P6R8T0V"
 _MESSAGES: JsonSchema = listed({"type": "string"})
 _SIZE: JsonSchema = {"type": "integer", "minimum": 0}
+_TYPE: JsonSchema = {"type": "string"}
 _HASH: JsonSchema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 # By the name of its schema in the document.
@@ -139,7 +140,10 @@ REFUSALS: dict[str, Refusal] = {
         "The bytes are not as declared.",
         "The upload is not as declared.",
         {"subcode": "UPLOAD_MISMATCH", "sizeBytes": {"expected": 4096, "received": 4095}},
-        record({"sizeBytes": _both(_SIZE), "checksumSha256": _both(_HASH)}, subcode=constant("UPLOAD_MISMATCH")),
+        record(
+            {"contentType": _both(_TYPE), "sizeBytes": _both(_SIZE), "checksumSha256": _both(_HASH)},
+            subcode=constant("UPLOAD_MISMATCH"),
+        ),
     ),
     "UploadFinalized": _conflict(
         "UPLOAD_FINALIZED",

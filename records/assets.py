@@ -5,6 +5,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from mimetypes import guess_extension
 from typing import Any
 
@@ -141,6 +142,9 @@ class Assets:
 
     def forget_unfinished(self, organization: str, most: int = 2) -> list[str]:
         """Forget up to `most` uploads that nobody finished in time; return the names of their bytes on disk."""
+        return self._tables.db.attempt(partial(self._forget_unfinished, organization, most))
+
+    def _forget_unfinished(self, organization: str, most: int) -> list[str]:
         with self._tables.transaction():
             ids = self._tables.oldest("uploads", organization, self._oldest_kept(), most=most)
             uploads = [self._tables.get("uploads", organization, upload_id) for upload_id in ids]
@@ -177,6 +181,9 @@ class Assets:
 
     def receive(self, organization: str, upload_id: str, received: Record) -> None:
         """Note what is on disk of an upload: {"file", "sizeBytes", "checksumSha256"}. Raises NotFound, Conflict."""
+        self._tables.db.attempt(partial(self._receive, organization, upload_id, received))
+
+    def _receive(self, organization: str, upload_id: str, received: Record) -> None:
         with self._tables.transaction():
             self._tables.put("uploads", self.open_upload(organization, upload_id) | {"received": received})
 

@@ -83,6 +83,7 @@ UNAVAILABLE = {
     "code": "UNAVAILABLE",
     "message": "The store is unavailable; nothing was changed.",
 }
+UNCONFIRMED = UNAVAILABLE | {"message": "The store is unavailable; this may or may not have been done."}
 CRASHED = {"status": 500, "code": "INTERNAL", "message": "Internal error."}
 
 

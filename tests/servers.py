@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from engines.table import Record
 from media.files import MediaFolder
 from seed import plant
 from settings import SEED
-from start import journal_in
+from start import journal_in, open_database
 from store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -174,6 +175,18 @@ def serving(folder: Path, *options: str, **settings: str) -> Iterator[Server]:
         server.kill()
 
 
+@contextmanager
+def hosts_on(database: str, folder: Path, number: int = 3, **settings: str) -> Iterator[list[Server]]:
+    """Run that many hosts on a database, all started at one moment, each with one worker and a folder of its own."""
+
+    def start(name: str) -> Server:
+        ours = {"WEB_CONCURRENCY": "1", "STANDIN_STORE": database} | settings
+        return stack.enter_context(serving(folder / name, *STAYS_OPEN, **ours))
+
+    with ExitStack() as stack:
+        yield together(partial(start, f"host{each}") for each in range(number))
+
+
 _LIMITED = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
@@ -199,9 +212,9 @@ def run(
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Store]:
-    """Open the store in this process, beside whoever else has it open."""
-    store = Store(journal_in(folder, Disk(syncing=False)))
+def opened(place: Path | str) -> Iterator[Store]:
+    """Open the store of a folder or database in this process, beside whoever else has it open."""
+    store = Store(open_database(place) if isinstance(place, str) else journal_in(place, Disk(syncing=False)))
     try:
         yield store
     finally:
@@ -209,9 +222,9 @@ def opened(folder: Path) -> Iterator[Store]:
 
 
 @contextmanager
-def seeded(folder: Path) -> Iterator[Store]:
-    """Open a new store with the seed in it."""
-    with opened(folder) as store:
+def seeded(folder: Path, database: str | None = None) -> Iterator[Store]:
+    """Open a new store with the seed in it, its documents in a database if one is given."""
+    with opened(database or folder) as store:
         plant(SEED, store, MediaFolder(folder / "media", Disk(syncing=False)))
         yield store
 

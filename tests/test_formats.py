@@ -28,6 +28,12 @@ def format_of(path: Path) -> int:
         return int(decode_header(file.readline().rstrip(b"\n"))["format"])
 
 
+@pytest.fixture
+def kind() -> str:
+    """Return the engine whose files are old: databases there were none of."""
+    return "journal"
+
+
 @pytest.fixture(params=sorted(UPGRADES))
 def old(request: pytest.FixtureRequest, settings: Settings) -> Path:
     """Return the file of a store that an older program has left."""

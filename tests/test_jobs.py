@@ -681,7 +681,7 @@ def test_a_store_opened_anew_knows_how_its_jobs_stand(demo, rooms, settings, clo
     clock.move(seconds=1)
     seen = [job(demo, running), job(demo, over)]
 
-    with opened(settings.data) as store:
+    with opened(settings.store or settings.data) as store:
         again = create_app(Rooms(Store(store.db, clock, job_ms=5), rooms.media, settings)).test_client()
         again.environ_base["HTTP_X_API_KEY"] = DEMO["X-Api-Key"]
         assert [job(again, running), job(again, over)] == seen

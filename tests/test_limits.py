@@ -328,7 +328,7 @@ def test_many_requests_at_once_are_counted_one_by_one(rooms, settings, standard)
 def test_a_store_opened_anew_goes_on_counting(limited, rooms, settings, standard, clock):
     ask(limited, "read-light", standard)
 
-    with opened(settings.data) as store:
+    with opened(settings.store or settings.data) as store:
         again = Rooms(Store(store.db, clock), rooms.media, replace(settings, rate_limits=True))
         assert limits_of(ask(create_app(again).test_client(), "read-light", standard))[1] == "118"
 

@@ -370,7 +370,7 @@ def test_a_store_opened_anew_has_the_same_projects(demo, rooms, settings, clock)
     archive(demo)
     clock.move(hours=1)
 
-    with opened(settings.data) as store:
+    with opened(settings.store or settings.data) as store:
         again = create_app(Rooms(Store(store.db, clock), rooms.media, settings)).test_client()
         again.environ_base["HTTP_X_API_KEY"] = DEMO["X-Api-Key"]
         assert again.get(f"{PROJECTS}/{WHOLE['id']}").json == created

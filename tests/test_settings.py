@@ -10,6 +10,8 @@ from settings import PREFIX, SEED, Bucket, Settings, StartError, read_settings
 GOOD = [
     ("STANDIN_DATA", "here", "data", Path("here")),
     ("STANDIN_DATA", "/tmp/a folder", "data", Path("/tmp/a folder")),
+    ("STANDIN_STORE", "postgresql://user@host/database", "store", "postgresql://user@host/database"),
+    ("STANDIN_STORE", "postgres:///database?host=/run", "store", "postgres:///database?host=/run"),
     ("STANDIN_MEDIA", "s3://bucket/prefix", "media", Bucket("bucket", "prefix")),
     ("STANDIN_MEDIA", "s3://a.bucket-1/one/two_3.4/", "media", Bucket("a.bucket-1", "one/two_3.4")),
     ("STANDIN_MEDIA", "s3://bucket/p?region=eu-west-1", "media", Bucket("bucket", "p", None, "eu-west-1")),
@@ -54,6 +56,10 @@ A_BUCKET = (
 A_SEED = "'none' or the path of a file"
 BAD = [
     ("STANDIN_DATA", "", "a folder"),
+    *[
+        ("STANDIN_STORE", text, "a URL like postgresql://user@host/database")
+        for text in ("", "data/store", "postgresql:", "mysql://user:secret@host/database")
+    ],
     *[
         ("STANDIN_MEDIA", text, A_BUCKET)
         for text in (

@@ -198,6 +198,7 @@ def assert_refuses(folder: Path, command: tuple[str, ...], *hints: str, **settin
 
 BAD_SETTINGS = {
     "STANDIN_DATA": "",
+    "STANDIN_STORE": "mysql://user:secret@host/database",
     "STANDIN_MEDIA": "s3://bucket",
     "STANDIN_SEED": "no/such/file.json",
     "STANDIN_PUBLIC_URL": "stand-in.example",

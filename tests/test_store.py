@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from api_helpers import SPRING, living, new_organization, picture, unchanged
 from conftest import AVA
+from databases import commits_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -348,7 +349,7 @@ def test_a_crash_undoes_what_was_written_before_it_and_is_not_filed(store, organ
 
 
 def test_effect_and_filed_outcome_are_one_commit(store, organization, journal):
-    lines = journal.read_bytes().count(b"\n")
+    before = commits_of(journal)
 
     store.once(
         organization,
@@ -357,7 +358,7 @@ def test_effect_and_filed_outcome_are_one_commit(store, organization, journal):
         lambda error: Outcome(404, b""),
     )
 
-    assert journal.read_bytes().count(b"\n") == lines + 1
+    assert commits_of(journal) == before + 1
 
 
 def test_pictures_of_another_project_are_not_attached(store, organization):

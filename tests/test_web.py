@@ -22,6 +22,7 @@ from api_helpers import (
     TOO_LARGE,
     UNAUTHENTICATED,
     UNAVAILABLE,
+    UNCONFIRMED,
     invalid,
     key_of,
     living,
@@ -29,12 +30,13 @@ from api_helpers import (
     refused,
     unchanged,
 )
-from conftest import AVA, AVA_PATH, DEMO
+from conftest import AVA, AVA_PATH, DEMO, only_journal
 from engine_helpers import WatchedDisk, input_output_error, no_space
+from servers import opened
 from ulid import ULID
 
 from app import create_app
-from engines.errors import EngineError
+from engines.errors import EngineError, Unconfirmed
 from records.errors import StoreError
 from records.keys import DEMO_KEY
 from settings import Settings
@@ -641,12 +643,9 @@ def test_what_was_filed_survives_reopening_the_store(demo, rooms, settings, cloc
     first = sender(demo, "DELETE", AVA_PATH)({"reason": "x"})
     rooms.store.db.close()
 
-    journal = journal_in(settings.data)
-    try:
-        client = create_app(Rooms(Store(journal, clock), rooms.media, settings)).test_client()
+    with opened(settings.store or settings.data) as store:
+        client = create_app(Rooms(Store(store.db, clock), rooms.media, settings)).test_client()
         second = sender(client, "DELETE", AVA_PATH, headers=DEMO)({"reason": "x"})
-    finally:
-        journal.close()
 
     assert (second.status_code, second.data, is_replay(second)) == (200, first.data, True)
 
@@ -894,6 +893,7 @@ class Valve:
         return self._fail(call) if self.shut and name in ("write", "sync") else call()
 
 
+@only_journal
 @pytest.mark.parametrize("fail", [no_space, input_output_error])
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
 def test_a_store_that_takes_no_writes_says_so_and_shows_the_old_state(
@@ -921,6 +921,7 @@ def test_a_store_that_takes_no_writes_says_so_and_shows_the_old_state(
     reopened.close()
 
 
+@only_journal
 @pytest.mark.parametrize("lost", ["file", "folder"])
 def test_while_the_file_of_the_store_is_gone_nothing_is_served_and_nothing_crashes(demo, rooms, journal, caplog, lost):
     picture, before, is_unchanged = picture_url(rooms), demo.get(AVA_PATH).data, unchanged(journal)
@@ -1040,10 +1041,9 @@ def test_every_error_of_the_engine_is_a_503(error, tmp_path):
 
     status, body = refusal(made, "req_01")
 
+    message = UNCONFIRMED["message"] if issubclass(error, Unconfirmed) else UNAVAILABLE["message"]
     assert status == 503
-    assert json.loads(body) == {
-        "error": {"code": "UNAVAILABLE", "message": UNAVAILABLE["message"], "requestId": "req_01"}
-    }
+    assert json.loads(body) == {"error": {"code": "UNAVAILABLE", "message": message, "requestId": "req_01"}}
 
 
 def test_the_codes_and_statuses_are_those_of_the_contract():
