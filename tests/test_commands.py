@@ -121,7 +121,9 @@ def test_an_organization_is_found_by_its_id(flask, folder):
     assert [key["organizationId"] for key in documents(folder)["api_keys"]] == [organization["id"]] * 2
 
 
-@pytest.mark.parametrize(("org", "hint"), [("9e8d6b6f-3f0c-4c55-9d0b-0d8f2f3c1a77", "Organization not found."), (" ", "--org")])
+@pytest.mark.parametrize(
+    ("org", "hint"), [("9e8d6b6f-3f0c-4c55-9d0b-0d8f2f3c1a77", "Organization not found."), (" ", "--org")]
+)
 def test_a_key_for_no_organization_is_refused(flask, folder, org, hint):
     before = (folder / JOURNAL).read_bytes()
     assert_refused(flask("keys", "create", "--org", org, "--scopes", "*"), hint)
