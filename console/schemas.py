@@ -26,3 +26,6 @@ class LogQuery(RequestQuery):
     """As the control plane's, but fewer unless more are asked for: they are looked at, and over and over."""
 
     limit = QueryNumber(least=1, most=MOST_ENTRIES, load_default=50)
+
+    class Meta(Query.Meta):
+        """As in the query of every page, where there may be more, such as `fragment`."""
