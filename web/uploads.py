@@ -26,7 +26,7 @@ from web.front import exchange_of
 
 PUT_UPLOAD, UPLOAD_PATH = "putUpload", "/v1/uploads/<signature>"
 
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 20
 _WINDOW_MS = UPLOAD_WINDOW // timedelta(milliseconds=1)
 
 
