@@ -31,6 +31,3 @@ class LogQuery(RequestQuery):
         unknown = EXCLUDE
 
     limit = QueryNumber(least=1, most=MOST_ENTRIES, load_default=50)
-
-    class Meta(Query.Meta):
-        """As in the query of every page, where there may be more, such as `fragment`."""
