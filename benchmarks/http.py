@@ -26,6 +26,7 @@ sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.children import in_child
+from benchmarks.control import compare_logging, measure_commands
 from benchmarks.documents import populate
 from benchmarks.influencers import OPERATIONS, Filled, compare_pages, compare_with_bare
 from benchmarks.load import CONNECTIONS, Failed, check_wrk
@@ -37,7 +38,7 @@ from benchmarks.tables import markdown, megabytes, number, spread
 from start import journal_in
 
 SIZED = (*OPERATIONS, "page")  # what is measured at each size
-PARTS = ("start", *SIZED, "thumbnail", "upload")
+PARTS = ("start", *SIZED, "log", "thumbnail", "upload", "control")
 STARTS = 5
 OPENINGS = 3
 SETTLE_SECONDS = 1  # the first answer comes from the first worker; the others are still starting
@@ -94,8 +95,12 @@ def _measure(bench: Bench, options: Options) -> None:
     print(markdown(HEAD, ()), flush=True)
     if sized := [part for part in SIZED if part in options.parts]:
         held += [_measure_size(bench, size, sized) for size in options.sizes]
-    uploads = _measure_pictures(bench, options)
-    print("", bench.repeats(), "", *uploads, markdown(_HELD_HEAD, map(_held_row, held)), sep="\n")
+    if "log" in options.parts:
+        compare_logging(bench)
+    tables = _measure_pictures(bench, options)
+    if "control" in options.parts:
+        tables += [measure_commands(bench, options.rounds), ""]
+    print("", bench.repeats(), "", *tables, markdown(_HELD_HEAD, map(_held_row, held)), sep="\n")
 
 
 def _print_head(folder: Path, options: Options) -> None:

@@ -1,5 +1,7 @@
 """What may stand behind the question mark of a page."""
 
+from marshmallow import EXCLUDE
+
 from console.pages import ARCHIVED, STATUSES
 from control.schemas import RequestQuery
 from records.cursors import is_cursor
@@ -24,5 +26,8 @@ class ControlsQuery(Query):
 
 class LogQuery(RequestQuery):
     """As the control plane's, but fewer unless more are asked for: they are looked at, and over and over."""
+
+    class Meta(RequestQuery.Meta):
+        unknown = EXCLUDE
 
     limit = QueryNumber(least=1, most=MOST_ENTRIES, load_default=50)

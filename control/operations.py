@@ -76,10 +76,8 @@ def reset(command: Command) -> Record:
     to = command.body.get("to", "seed" if seed is not None else "empty")
     if to == "seed" and seed is None:
         raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
-    rows = empty_rows(command.store)
-    if to == "seed" and seed is not None:
-        rows += seed_rows(seed, command.rooms)
-    command.store.db.replace_all(rows)
+    rows = seed_rows(seed, command.rooms) if to == "seed" and seed is not None else []
+    command.store.db.replace_all(empty_rows(command.store) + rows)
     command.log.clear(ALL)
     return {"reset": True, "to": to}
 
@@ -160,8 +158,9 @@ def list_organizations(command: Command) -> Record:
 @operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=Nothing(), body_optional=True)
 def delete_organization(command: Command, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
-    command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
-    command.store.organizations.drop(organization_id)
+    with command.store.db.transaction():
+        command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
+        command.store.organizations.drop(organization_id)
     command.rooms.media.drop_organization(organization_id)
     command.log.clear(organization_id)
     return {"organizationId": organization_id, "deleted": True}

@@ -56,7 +56,7 @@ NOTES: dict[str, Note] = {
     "create_key": Note(ORGANIZATIONS, Reply("KeyCreated", examples.KEY_CREATED), examples.CREATE_KEY),
     "get_clock": Note(CLOCK, Reply("Clock", examples.CLOCK)),
     "set_clock": Note(CLOCK, Reply("Clock", examples.CLOCK), examples.SET_CLOCK),
-    "delete_clock": Note(CLOCK, Reply("Clock", examples.CLOCK)),
+    "delete_clock": Note(CLOCK, Reply("Clock", examples.CLOCK), NOTHING),
     "create_fault": Note(
         FAULTS,
         Reply("Fault", examples.FAULT_VIEW),
@@ -65,11 +65,11 @@ NOTES: dict[str, Note] = {
         gives={"faultId": "/id"},
     ),
     "list_faults": Note(FAULTS, Reply("FaultList", examples.FAULT_LIST), gives={"faultId": "/items/0/id"}),
-    "delete_faults": Note(FAULTS, Reply("Deleted", examples.DELETED)),
-    "delete_fault": Note(FAULTS, Reply("FaultDeleted", examples.FAULT_DELETED)),
+    "delete_faults": Note(FAULTS, Reply("Deleted", examples.DELETED), NOTHING),
+    "delete_fault": Note(FAULTS, Reply("FaultDeleted", examples.FAULT_DELETED), NOTHING),
     "list_requests": Note(REQUESTS, Reply("LoggedRequestList", examples.REQUEST_LIST)),
     "set_request_log": Note(REQUESTS, Reply("LogSwitched", examples.LOG_SWITCHED), examples.SET_LOG),
-    "delete_requests": Note(REQUESTS, Reply("Deleted", examples.DELETED)),
+    "delete_requests": Note(REQUESTS, Reply("Deleted", examples.DELETED), NOTHING),
     "get_history": Note(REQUESTS, Reply("History", examples.HISTORY), refusals=["AmbiguousId"]),
 }
 

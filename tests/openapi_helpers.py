@@ -1,4 +1,7 @@
-"""What the OpenAPI document's examples need to be there before they work."""
+"""What the tests of the OpenAPI document share: what its examples need, and what Schemathesis leaves alone."""
+
+import tomllib
+from pathlib import Path
 
 from openapi import control_examples, examples
 from records.faults import new_rule
@@ -24,3 +27,9 @@ def plant_examples(rooms: Rooms) -> None:
     store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": control_examples.FAULT})
     rooms.media.keep(control_examples.SNAPSHOT)
     store.db.save(control_examples.SNAPSHOT, {})
+
+
+def left_out_of_fuzzing() -> set[str]:
+    """Return the ids of the operations that Schemathesis is told to leave alone."""
+    told = tomllib.loads((Path(__file__).parent / "schemathesis.toml").read_text())["operations"]
+    return {name for rule in told if not rule.get("enabled", True) for name in rule["include-operation-id"]}

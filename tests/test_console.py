@@ -373,7 +373,7 @@ def pages_full_of(folder: Path, text: str) -> list[str]:
     demo.delete(f"/v1/influencers/{kim}", json={"reason": text})
     demo.post(f"/v1/influencers/{kim}x/clone", query_string={"q": text}, json={text: text})
     fault = {"code": "CONFLICT", "message": text}
-    demo.post("/_standin/faults", json={"match": {"keyId": text or "x"}, "answer": fault})
+    demo.post("/_standin/faults", json={"match": {"keyId": text[:64] or "x"}, "answer": fault})
     paths = [f"/console?project={SPRING}", f"/console/influencers/{organization['id']}/{kim}", "/console/controls"]
     pages = [shown(demo, path) for path in [*paths, "/console/requests"]]
     store.db.close()

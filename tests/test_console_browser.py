@@ -3,6 +3,8 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -83,7 +85,14 @@ def shop(server: Server) -> Shop:
 
 
 @pytest.fixture
-def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
+def own_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Return what starts a service for one test alone, with these settings; it ends after the pages that look at it."""
+    with ExitStack() as running:
+        yield lambda **settings: running.enter_context(serving(tmp_path / "store", STANDIN_SYNC="never", **settings))
+
+
+@pytest.fixture
+def open_page(browser: Any, server: Server, own_server: Callable[..., Server]) -> Iterator[Callable[..., Any]]:
     """Return what opens a page of the service; in the end nothing may have been wrong on any of them."""
     contexts, wrong = [], []
     forgiven: list[str] = []
@@ -331,61 +340,60 @@ def test_an_organization_is_made_with_a_key_that_works_and_deleted_after_a_quest
     expect(row).to_be_visible()
 
 
-def test_nothing_is_reset_until_it_is_confirmed(open_page, tmp_path):
-    with serving(tmp_path / "store", STANDIN_SYNC="never") as server:
-        api = server.client()
-        api.patch(AVA_PATH, json={"name": "Eva"}).raise_for_status()
-        page = open_page("/console/controls", url=server.url)
-        button = page.get_by_role("button", name="Reset to the seed")
-        dialog = page.get_by_role("dialog", name="Reset to the seed?")
+def test_nothing_is_reset_until_it_is_confirmed(open_page, own_server):
+    server = own_server()
+    api = server.client()
+    api.patch(AVA_PATH, json={"name": "Eva"}).raise_for_status()
+    page = open_page("/console/controls", url=server.url)
+    button = page.get_by_role("button", name="Reset to the seed")
+    dialog = page.get_by_role("dialog", name="Reset to the seed?")
 
-        button.press("Enter")
-        expect(dialog).to_be_visible()
-        expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
-        page.keyboard.press("Escape")
-        expect(dialog).to_be_hidden()
-        expect(button).to_be_focused()
-        assert api.get(AVA_PATH).json()["name"] == "Eva"
+    button.press("Enter")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+    assert api.get(AVA_PATH).json()["name"] == "Eva"
 
-        button.press("Enter")
-        dialog.get_by_role("button", name="Reset", exact=True).click()
-        expect(page.locator("#said")).to_have_text("Everything is as in the seed.")
-        assert api.get(AVA_PATH).json()["name"] == "Ava Chen"
+    button.press("Enter")
+    dialog.get_by_role("button", name="Reset", exact=True).click()
+    expect(page.locator("#said")).to_have_text("Everything is as in the seed.")
+    assert api.get(AVA_PATH).json()["name"] == "Ava Chen"
 
 
 # Who may
 
 
-def test_with_a_token_one_signs_in_commands_and_signs_out(open_page, tmp_path):
+def test_with_a_token_one_signs_in_commands_and_signs_out(open_page, own_server):
     token = "a-token-of-the-control-plane"
-    with serving(tmp_path / "store", STANDIN_SYNC="never", STANDIN_CONTROL=token) as server:
-        page = open_page("/console", url=server.url, forgive="401")
-        page.get_by_label("Token").fill("a-wrong-one")
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("alert").filter(has_text="That is not the token.")).to_be_visible()
-        page.get_by_label("Token").fill(token)
-        page.keyboard.press("Enter")
-        expect(page.locator(".card").first).to_be_visible()
-        assert [cookie["httpOnly"] for cookie in page.context.cookies()] == [True]
-        assert page.evaluate("document.cookie") == ""
+    server = own_server(STANDIN_CONTROL=token)
+    page = open_page("/console", url=server.url, forgive="401")
+    page.get_by_label("Token").fill("a-wrong-one")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="That is not the token.")).to_be_visible()
+    page.get_by_label("Token").fill(token)
+    page.keyboard.press("Enter")
+    expect(page.locator(".card").first).to_be_visible()
+    assert [cookie["httpOnly"] for cookie in page.context.cookies()] == [True]
+    assert page.evaluate("document.cookie") == ""
 
-        page.goto("/console/controls")
-        page.get_by_role("button", name="Freeze", exact=True).click()
-        expect(page.locator(".panel .chip").first).to_have_text("frozen")
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_label("Token")).to_be_visible()
+    page.goto("/console/controls")
+    page.get_by_role("button", name="Freeze", exact=True).click()
+    expect(page.locator(".panel .chip").first).to_have_text("frozen")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
 
 
-def test_a_public_demo_can_be_looked_at_but_not_commanded(open_page, tmp_path):
-    settings = {"STANDIN_CONSOLE": "read-only", "STANDIN_CONTROL": "off", "STANDIN_SYNC": "never"}
-    with serving(tmp_path / "store", **settings) as server:
-        page = open_page(f"/console?project={SPRING}", url=server.url)
-        expect(page.locator(".card")).to_have_count(3)
-        server.client().patch(AVA_PATH, json={"name": "Eva"}).raise_for_status()
-        expect(card(page, AVA).get_by_role("heading")).to_have_text("Eva")
-        page.goto("/console/controls")
-        expect(page.get_by_role("region", name="Clock")).to_be_visible()
-        expect(page.locator("main button")).to_have_count(0)
+def test_a_public_demo_can_be_looked_at_but_not_commanded(open_page, own_server):
+    server = own_server(STANDIN_CONSOLE="read-only", STANDIN_CONTROL="off")
+    page = open_page(f"/console?project={SPRING}", url=server.url)
+    expect(page.locator(".card")).to_have_count(3)
+    server.client().patch(AVA_PATH, json={"name": "Eva"}).raise_for_status()
+    expect(card(page, AVA).get_by_role("heading")).to_have_text("Eva")
+    page.goto("/console/controls")
+    expect(page.get_by_role("region", name="Clock")).to_be_visible()
+    expect(page.locator("main button")).to_have_count(0)
 
 
 # Everybody
@@ -464,16 +472,16 @@ def test_no_page_keeps_anybody_out(open_page, full, scheme, viewport):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_dialog_and_no_form_to_sign_in_keeps_anybody_out(open_page, scheme, tmp_path):
-    with serving(tmp_path / "store", STANDIN_CONTROL="a-token-of-the-control-plane", STANDIN_SYNC="never") as server:
-        page = open_page("/console", url=server.url, forgive="401", color_scheme=scheme)
-        assert _serious(page) == []
-        page.get_by_label("Token").fill("a-token-of-the-control-plane")
-        page.keyboard.press("Enter")
-        expect(page.locator(".card").first).to_be_visible()
-        page.goto("/console/controls")
-        page.get_by_role("button", name="Reset to the seed").click()
-        assert _serious(page) == []
+def test_no_dialog_and_no_form_to_sign_in_keeps_anybody_out(open_page, own_server, scheme):
+    server = own_server(STANDIN_CONTROL="a-token-of-the-control-plane")
+    page = open_page("/console", url=server.url, forgive="401", color_scheme=scheme)
+    assert _serious(page) == []
+    page.get_by_label("Token").fill("a-token-of-the-control-plane")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card").first).to_be_visible()
+    page.goto("/console/controls")
+    page.get_by_role("button", name="Reset to the seed").click()
+    assert _serious(page) == []
 
 
 def _serious(page: Any) -> list[tuple[str, str]]:

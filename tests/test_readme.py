@@ -48,6 +48,14 @@ def test_the_test_in_ten_lines_is_the_one_that_is_run() -> None:
     assert f"```python\n{(ROOT / 'docs/recipes/test_in_ten_lines.py').read_text()}```" in README
 
 
+def test_what_the_readme_links_to_is_there() -> None:
+    linked = re.findall(r"\]\(([^)]+)\)", README) + re.findall(
+        r"`((?:docs|examples|benchmarks|engines)/[\w./]+)`", README
+    )
+    assert len(linked) > 10
+    assert [path for path in linked if not (ROOT / path).exists()] == []
+
+
 def test_the_endpoint_table_and_the_operations_are_the_same() -> None:
     told = set(re.findall(r"^\| `(GET|POST|PATCH|DELETE|PUT) (/v1/\S+)` \| `?([^`|]+?)`? \|", README, re.MULTILINE))
     served = {(o.method, as_told(o.path), o.scope or "any key") for o in operations}

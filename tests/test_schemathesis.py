@@ -7,14 +7,12 @@ operations left out are in `schemathesis.toml`.
 """
 
 import os
-import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
-from conformance import Conformance
-from openapi_helpers import plant_examples
+from evidence.programs import succeeded
+from openapi_helpers import left_out_of_fuzzing, plant_examples
 from servers import Server, seeded, serving
 
 from app import document
@@ -60,21 +58,6 @@ def fuzzed(server: Server, folder: Path, signature: str) -> "subprocess.Complete
     )
 
 
-def left_out() -> set[str]:
-    """Return the ids of the operations that Schemathesis is told to leave alone."""
-    told = tomllib.loads((HERE / "schemathesis.toml").read_text())["operations"]
-    return {name for rule in told if not rule.get("enabled", True) for name in rule["include-operation-id"]}
-
-
-def successes(log: str) -> set[str]:
-    """Return the ids of the operations that an access log shows a success of."""
-    conformance, found = Conformance(DOCUMENT), set()
-    for method, path in re.findall(r"^\S+ req_\w+ \S+ ([A-Z]+) (/\S+) 2\d\d ", log, re.MULTILINE):
-        if told := conformance.operation(method, path):
-            found.add(told["operationId"])
-    return found
-
-
 def test_schemathesis_finds_nothing(tmp_path):
     signature = planted(tmp_path / "store")
     with serving(tmp_path / "store", STANDIN_SYNC="never", STANDIN_JOB_SECONDS="0.5") as server:
@@ -82,5 +65,5 @@ def test_schemathesis_finds_nothing(tmp_path):
 
     assert run.returncode == 0, run.stdout + run.stderr
     every = {told["operationId"] for methods in DOCUMENT["paths"].values() for told in methods.values()}
-    assert left_out() < every
-    assert successes(server.output) == every - left_out()
+    assert left_out_of_fuzzing() < every
+    assert succeeded(server.output) == every - left_out_of_fuzzing()

@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from docs_helpers import RECIPES, copy_recipes
 from servers import PATIENCE_SECONDS, ROOT, environment, eventually, serving, together
 
 from control.operations import operations
 from settings import PREFIX, Settings
 
-RECIPES = ROOT / "docs" / "recipes"
 GUIDE = (ROOT / "docs" / "testing.md").read_text()
 LANGUAGES = {".py": "python", ".mjs": "js", ".sh": "sh"}
 NODE = shutil.which("node")
@@ -32,12 +32,7 @@ Run = Callable[..., str]
 def suite(tmp_path: Path) -> Run:
     """A function that runs a command in a project that has copied the recipes, beside a clone of the stand-in."""
     clone, folder = tmp_path / "layers-stand-in", tmp_path / "suite"
-    (clone / ".venv").mkdir(parents=True)
-    (clone / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    for entry in ROOT.iterdir():
-        if not entry.name.startswith((".", "__")):
-            (clone / entry.name).symlink_to(entry)
-    shutil.copytree(RECIPES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_recipes(clone, folder)
     return partial(run, folder)
 
 

@@ -31,7 +31,7 @@ from web.operations import Call
 
 PUT_UPLOAD, UPLOAD_PATH = "putUpload", "/v1/uploads/<signature>"
 
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
 _WINDOW_MS = UPLOAD_WINDOW // timedelta(milliseconds=1)
 

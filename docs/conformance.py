@@ -1,0 +1,27 @@
+"""Write `docs/conformance.md` anew, from what the service does now: `python docs/conformance.py`.
+
+It takes as long as a few tests, needs what they need (`pip install -e '.[test]'`), and shares their `evidence/`.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+# Not this folder: conformance.py has the name of a module of the tests.
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from evidence.gathered import gather
+from evidence.page import conformance_page
+
+
+def main() -> None:
+    """Gather the evidence and write the page beside this file."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = conformance_page(gather(Path(folder)))
+    Path(__file__).with_suffix(".md").write_text(page)
+
+
+if __name__ == "__main__":
+    main()

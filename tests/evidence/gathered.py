@@ -1,0 +1,41 @@
+"""All the evidence there is, gathered in one go."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from app import create_app
+from evidence.answers import Answers
+from evidence.inside import crash, routes
+from evidence.programs import drivers
+from evidence.refusals import provoke
+from evidence.replies import see_other_replies, send_examples
+from evidence.service import running
+from settings import Settings
+from start import open_rooms
+
+
+class Evidence(NamedTuple):
+    """What was answered, the routes there are as (method, path), and what calls each operation by its id."""
+
+    answers: Answers
+    routes: set[tuple[str, str]]
+    drivers: Mapping[str, list[str]]
+
+
+def gather(folder: Path) -> Evidence:
+    """Ask services on this folder for all that the document tells, and run what calls them."""
+    answers = Answers()
+    with ThreadPoolExecutor() as pool:
+        driven = pool.submit(drivers, folder / "programs")  # beside the rest, for most of it is waiting
+        with running(folder, answers) as services:
+            services.plain.keep_beginning()
+            send_examples(services.plain, answers)
+            see_other_replies(services.plain)
+            provoke(services, answers)
+        rooms = open_rooms(Settings(data=folder / "inside", sync=False))
+        app = create_app(rooms)
+        crash(app, answers)
+        rooms.store.db.close()
+        return Evidence(answers, routes(app), driven.result())
