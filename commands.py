@@ -247,7 +247,14 @@ def _settings() -> Settings:
 
 
 def _journal() -> Journal:
+    _refuse_database()
     return _started(open_journal)
+
+
+def _refuse_database() -> None:
+    """End with a sentence when the settings say that the store is none of the files that most commands are about."""
+    if _settings().store is not None:
+        _fail("STANDIN_STORE is a database, and this is for a store in a folder: `flask store copy` makes one of it.")
 
 
 def _existing_journal() -> Journal:
@@ -273,6 +280,7 @@ def _started(opening: Callable[[Settings], T]) -> T:
 
 
 def _journal_path() -> Path:
+    _refuse_database()
     path = _settings().data / JOURNAL
     if not path.is_file():
         _fail(f"There is no store in {path.parent}.")

@@ -364,7 +364,10 @@ class Postgres:
             self._lock(block, unread)
         if not block.has_begun:
             return
-        statements = [*self._writing(block, written), Sent(sql.OF_ALL["commit"], {})]
+        changed = {
+            key: after for key, after in written.items() if key not in block.seen or block.seen[key] != after.document
+        }
+        statements = [*self._writing(block, changed), Sent(sql.OF_ALL["commit"], {})]
         try:
             with block.connection.pipeline():
                 for statement, parameters in statements:
@@ -376,15 +379,12 @@ class Postgres:
                 raise self._unconfirmed() from error
             raise self._unavailable(error) from error
         block.has_begun = False
-        self._met.update(partition for _, partition, _ in written)
+        self._met.update(partition for _, partition, _ in changed)
 
     def _unconfirmed(self) -> Unconfirmed:
         return Unconfirmed(f"The database {self.name} was lost before it said whether it has done what it was told.")
 
-    def _writing(self, block: _Block, written: Mapping[Key, Written]) -> Iterator[Sent]:
-        changed = {
-            key: after for key, after in written.items() if key not in block.seen or block.seen[key] != after.document
-        }
+    def _writing(self, block: _Block, changed: Mapping[Key, Written]) -> Iterator[Sent]:
         for key, after in changed.items():
             yield from self._statements(block, key, after)
         unmet = [partition for partition in dict.fromkeys(key[1] for key in changed) if partition not in self._met]

@@ -200,6 +200,8 @@ REFUSALS: dict[str, Refusal] = {
         record(scope=constant("key")),
     ),
     "Unavailable": Refusal(
-        "UNAVAILABLE", "The store cannot go on; nothing was changed.", "The store is unavailable; nothing was changed."
+        "UNAVAILABLE",
+        "The store cannot go on; the message says whether anything may have been done.",
+        "The store is unavailable; nothing was changed.",
     ),
 }

@@ -122,7 +122,7 @@ class Databases:
         self._admin.close()
 
     @cached_property
-    def _admin(self) -> psycopg.Connection:
+    def _admin(self) -> "psycopg.Connection":
         return psycopg.connect(self._url, autocommit=True)
 
     @cached_property
@@ -130,7 +130,7 @@ class Databases:
         return self.new()
 
     @cached_property
-    def _cleaner(self) -> psycopg.Connection:
+    def _cleaner(self) -> "psycopg.Connection":
         return psycopg.connect(self._shared, autocommit=True)
 
 

@@ -444,3 +444,12 @@ def test_a_full_disk_is_a_sentence_and_changes_nothing(flask, folder, tmp_path, 
     before = (folder / JOURNAL).read_bytes()
     assert_refused(flask(*command.split(), largest_file=len(before) + 20), "takes no writes")
     assert (folder / JOURNAL).read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["verify", "compact", "repair", "export", "import"])
+def test_what_is_for_a_folder_is_refused_where_the_store_is_a_database(folder, tmp_path, command):
+    (tmp_path / "rows.json").write_bytes(b"{}")
+    file = [str(tmp_path / "rows.json")] if command == "import" else []
+    ended = run(folder, "flask", "store", command, *file, STANDIN_STORE="postgresql://standin:s3cret@127.0.0.1:1/db")
+    assert_refused(ended, "STANDIN_STORE is a database", "`flask store copy`")
+    assert "s3cret" not in ended.stderr

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from api_helpers import SOL, SPRING, SUMMER, key_of, living, new_organization, unchanged
-from conftest import AVA, AVA_PATH, DEMO
+from conftest import AVA, AVA_PATH, DEMO, only_journal
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -442,6 +442,7 @@ def test_looking_every_second_leaves_no_line_in_the_log(client, capsys):
     assert " GET /console 200 " in capsys.readouterr().out
 
 
+@only_journal
 def test_a_store_that_cannot_be_read_is_a_page_too(client, rooms, journal):
     client.get("/console")
     journal.rename(journal.with_name("gone"))

@@ -58,11 +58,11 @@ def media_of(rooms):
 # Health
 
 
-def test_health_tells_what_serves_and_how_much_is_in_it(control):
+def test_health_tells_what_serves_and_how_much_is_in_it(control, kind):
     assert control.get("/health") == {
         "status": "ready",
         "version": version("layers-stand-in"),
-        "engine": "journal",
+        "engine": kind,
         "counts": SEEDED,
     }
 
@@ -202,7 +202,7 @@ def test_what_is_no_reset_is_refused_and_changes_nothing(control, journal, body,
 # Snapshots
 
 
-def test_a_snapshot_is_told_and_listed_by_name(control, store):
+def test_a_snapshot_is_told_and_listed_by_name(control, store, settings):
     control.post("/snapshots", name="b")
     response = control.send("POST", "/snapshots", {"name": "a"})
 
@@ -210,7 +210,10 @@ def test_a_snapshot_is_told_and_listed_by_name(control, store):
     assert (response.status_code, response.json) == (201, first)
     assert first == {"name": "a", "at": NOW, "documents": len(state_of(store)), "bytes": first["bytes"]}
     assert second == first | {"name": "b"}
-    assert first["bytes"] == (store.db.path.parent / "snapshots" / "a.jsonl").stat().st_size
+    if settings.store is None:
+        assert first["bytes"] == (settings.data / "snapshots" / "a.jsonl").stat().st_size
+    else:
+        assert first["bytes"] > 1000  # what the documents take; a server does not tell what lies on its disk
 
 
 def test_a_restored_snapshot_is_all_as_it_was_and_can_be_restored_again(control, demo, organization, store, rooms):

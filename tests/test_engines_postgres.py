@@ -14,7 +14,7 @@ import orjson
 import pytest
 from api_helpers import UNAVAILABLE, UNCONFIRMED, refused
 from conftest import AVA_PATH, DEMO
-from engine_helpers import Child, Worker, contents, opened, put, stored, wait_until
+from engine_helpers import Child, Worker, by_rank, contents, opened, put, stored, wait_until
 from servers import run
 
 pytest.importorskip("psycopg")
@@ -162,6 +162,17 @@ def test_documents_of_an_older_program_are_brought_up_to_date_when_the_tables_ar
         assert contents(again) == {("t", ""): {"a": {"n": 1, "upgraded": "t"}}}
     with pytest.raises(UnknownFormat):
         Postgres(database)
+
+
+def test_an_organization_whose_first_change_is_none_is_found_when_it_has_documents(database):
+    with opened(database, lists={"t": by_rank}) as engine:
+        with engine.transaction():
+            engine.write("t", "org", "a", None)
+        put(engine, "a", {"n": 1}, partition="org")
+        assert engine.tables() == [("t", "org")]
+        engine.save("x", {})
+        engine.restore("x")
+        assert contents(engine) == {("t", "org"): {"a": {"n": 1}}}
 
 
 # Connections

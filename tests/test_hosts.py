@@ -261,6 +261,28 @@ def load(writers: list[Writer], servers: list[Server]) -> Iterator[None]:
             future.result()
 
 
+def test_a_host_killed_under_load_takes_nothing_acknowledged_with_it_and_the_others_go_on(
+    server_of_databases, tmp_path
+):
+    with hosts_on(server_of_databases.new(), tmp_path, 2) as servers:
+        headers = partner(servers[0].client())
+        writers = [Writer(path_of(servers[0].client(), headers, name), headers) for name in "ABCD"]
+        staying, cut_off = writers[0::2], writers[1::2]
+        with pytest.raises(httpx.TransportError), load(writers, servers):
+            await_all(writers, "acknowledged", 20)
+            servers[1].kill()
+            await_all(staying, "acknowledged", 20)
+        client = servers[0].client()
+        for writer in writers:
+            found = client.get(writer.path, headers=headers).json()
+            assert found["name"] == found["vibe"]
+            # The one that was cut off was not told of its last write, which may be there.
+            assert int(found["name"]) - writer.acknowledged in ((0,) if writer in staying else (0, 1))
+        for writer in cut_off:
+            client.patch(writer.path, json={"name": "goes on"}, headers=headers).raise_for_status()
+        assert [writer.refused for writer in writers] == [0] * 4
+
+
 def path_of(client: httpx.Client, headers: dict[str, str], name: str) -> str:
     """Return the path of a new influencer."""
     influencer_id = str(uuid4())

@@ -1,4 +1,4 @@
-"""Several workers on one folder, or hosts on a database: what one acknowledged all know, and nothing is done twice."""
+"""Several workers on one folder, or hosts on one database: what one acknowledged all know, nothing is done twice."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

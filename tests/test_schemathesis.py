@@ -20,7 +20,7 @@ from openapi import examples
 from records.keys import DEMO_KEY
 from settings import Settings
 from start import Rooms, open_media
-from web.uploads import signed_url
+from web.uploads import upload_url
 
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 300
@@ -32,10 +32,11 @@ def planted(folder: Path) -> str:
     """Fill a new store with what the document's examples need; return the signature of an upload."""
     settings = Settings(data=folder, sync=False)
     with seeded(folder) as store:
-        plant_examples(Rooms(store, open_media(settings), settings))
+        rooms = Rooms(store, open_media(settings), settings)
+        plant_examples(rooms)
         gif = {"kind": "image", "mimeType": "image/gif"}
         upload = store.assets.presign(examples.ORGANIZATION, examples.SPRING, gif)
-        return signed_url(store, upload).rpartition("/")[2]
+        return upload_url(rooms, upload, str).rpartition("/")[2]
 
 
 def fuzzed(server: Server, folder: Path, signature: str) -> "subprocess.CompletedProcess[str]":
