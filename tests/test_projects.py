@@ -379,7 +379,8 @@ def test_a_store_opened_anew_has_the_same_projects(demo, rooms, settings, clock)
 
 def nested(levels):
     """Return a body whose metadata is so many levels deep, the body itself among them."""
-    return b'{"name": "Autumn", "timezone": "UTC", "metadata": {"a": %b1%b}}' % (b"[" * (levels - 2), b"]" * (levels - 2))
+    inner = levels - 2
+    return b'{"name": "Autumn", "timezone": "UTC", "metadata": {"a": %b1%b}}' % (b"[" * inner, b"]" * inner)
 
 
 def test_metadata_is_kept_down_to_two_hundred_levels(demo):
