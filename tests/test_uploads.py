@@ -61,6 +61,8 @@ def png_that_claims(width: int, height: int) -> bytes:
 PNG = drawn()
 BOMB = png_that_claims(50_000, 50_000)
 SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+SPIDER = drawn("SPIDER", mode="F")
+CRASHING = SPIDER[:104] + struct.pack("=f", 1) + SPIDER[108:]  # an AttributeError of Pillow's
 MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + random.Random(1).randbytes(300_000)
 
 
@@ -511,6 +513,7 @@ OTHER_TYPES = [
     (png_that_claims(9_000, 8_000), "image/png", "The picture is too large: 9000 x 8000 pixels"),
     (png_that_claims(12_000, 8_000), "image/png", "The picture is too large"),
     (BOMB, "image/png", "The picture is too large"),
+    (CRASHING, "image/png", "The bytes are not image/png"),
 ]
 
 
@@ -739,7 +742,9 @@ def test_the_thumbnail_of_an_animation_is_its_first_picture(thumbnail):
     assert is_close(small.convert("RGB").getpixel((128, 64)), TEAL)
 
 
-@pytest.mark.parametrize("data", [MP4[:1000], png_that_claims(13_000, 13_000), drawn("JPEG", (900, 900))[:400]])
+@pytest.mark.parametrize(
+    "data", [MP4[:1000], png_that_claims(13_000, 13_000), drawn("JPEG", (900, 900))[:400], CRASHING]
+)
 def test_what_cannot_be_drawn_has_a_tile_for_a_thumbnail(thumbnail, data):
     assert thumbnail(data, kind="video", mimeType="video/mp4").size == (256, 256)
 
