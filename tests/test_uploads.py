@@ -462,6 +462,22 @@ def test_what_has_not_arrived_cannot_be_finalized(presign, finalize):
     }
 
 
+def test_what_has_arrived_and_is_gone_cannot_be_finalized_and_can_be_sent_again(presign, put, finalize, files):
+    upload = presign()
+    put(upload, PNG)
+    for file in files():
+        file.unlink()  # as after an import, which brings documents and no bytes
+
+    assert refused(finalize(upload)) == {
+        "status": 409,
+        "code": "CONFLICT",
+        "message": "The upload has not arrived.",
+        "details": {"subcode": "UPLOAD_MISSING", "uploadId": upload["uploadId"]},
+    }
+    assert put(upload, PNG).status_code == 200
+    assert finalize(upload).status_code == 200
+
+
 def mismatch(**fields: tuple[Any, Any]) -> Record:
     values = {name: {"expected": expected, "received": received} for name, (expected, received) in fields.items()}
     message = "The upload is not as declared."
