@@ -4,8 +4,10 @@ import errno
 import os
 import signal
 import time
+from threading import Thread
 
 import pytest
+from control_helpers import Control
 from engine_helpers import (
     CallCounter,
     Child,
@@ -19,6 +21,7 @@ from engine_helpers import (
 )
 from test_media import drawn
 
+from app import create_app
 from media.files import MediaFolder, NoSuchFile
 
 DAY = 24 * 60 * 60
@@ -279,3 +282,32 @@ def test_a_disk_that_refuses_is_told_and_leaves_whole_bytes(tmp_path, act, place
         assert not list(folder.rglob("*.part"))
         act(MediaFolder(folder / "media"))
         assert found_in(folder / place) == states[1]
+
+
+# Commands that come at the same time
+
+
+@pytest.mark.parametrize("what", ["delete", "restore", "drop", "reset"])
+def test_a_command_about_documents_and_bytes_waits_until_a_snapshot_has_both(rooms, settings, organization, what):
+    method, path = {
+        "delete": ("DELETE", "/snapshots/one"),
+        "restore": ("POST", "/snapshots/one/restore"),
+        "drop": ("DELETE", f"/organizations/{organization}"),
+        "reset": ("POST", "/reset"),
+    }[what]
+    other = Control(create_app(rooms).test_client())
+    waiting = Thread(target=lambda: found.append(other.send(method, path).status_code))
+    found, waited = [], []
+
+    def interrupted(name, call):
+        if name == "link" and not waited:  # the documents are kept, and none of the bytes
+            waiting.start()
+            waiting.join(0.3)  # one that did not wait would end in no time
+            waited.append(waiting.is_alive())
+        return call()
+
+    watched = rooms._replace(media=MediaFolder(settings.data / "media", WatchedDisk(interrupted)))
+    made = Control(create_app(watched).test_client()).send("POST", "/snapshots", {"name": "one"})
+    waiting.join()
+
+    assert (made.status_code, waited, found) == (201, [True], [200])
