@@ -791,6 +791,15 @@ def test_any_origin_may_read_every_reply_of_the_api(demo, app):
         assert "Access-Control-Allow-Credentials" not in reply.headers
 
 
+@pytest.mark.parametrize("path", ["//v1/whoami", "///v1/whoami"])
+def test_what_is_answered_behind_a_slash_too_many_is_logged_and_readable_as_ever(demo, control, path):
+    reply = demo.get("/v1/whoami", environ_overrides={"PATH_INFO": path})
+
+    assert reply.json == demo.get("/v1/whoami").json
+    assert reply.headers.getlist("Access-Control-Allow-Origin") == ["*"]
+    assert [entry["path"] for entry in control.get("/requests")["items"]] == ["/v1/whoami", path]
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/media/x", "/v10/whoami", "/"])
 def test_no_origin_may_read_what_is_not_the_api(client, path):
     for reply in (client.get(path), client.options(path)):
