@@ -791,6 +791,36 @@ def test_any_origin_may_read_every_reply_of_the_api(demo, app):
         assert "Access-Control-Allow-Credentials" not in reply.headers
 
 
+class Interrupted(BytesIO):
+    """A body that something happens to while it is read."""
+
+    def __init__(self, data, act):
+        super().__init__(data)
+        self._act = act
+
+    def readinto(self, buffer):
+        self._act()
+        return super().readinto(buffer)
+
+
+@pytest.mark.parametrize("once", [{}, {"Idempotency-Key": "one"}], ids=["plain", "idempotent"])
+@pytest.mark.parametrize("what", ["drop", "reset"])
+def test_nothing_is_written_for_an_organization_that_goes_while_its_request_is_read(rooms, control, store, what, once):
+    organization, key = control.organization()
+    act = {
+        "drop": partial(control.delete, f"/organizations/{organization}"),
+        "reset": partial(control.post, "/reset"),
+    }[what]
+
+    body = b'{"name": "Late", "timezone": "UTC"}'
+    late = Interrupted(body, act)
+    client = create_app(rooms).test_client()
+    response = client.post("/v1/projects", input_stream=late, content_length=len(body), headers=key | once)
+
+    assert refused(response) == UNAUTHENTICATED
+    assert [space for space in store.db.tables() if organization in space] == []
+
+
 @pytest.mark.parametrize("path", ["//v1/whoami", "///v1/whoami"])
 def test_what_is_answered_behind_a_slash_too_many_is_logged_and_readable_as_ever(demo, control, path):
     reply = demo.get("/v1/whoami", environ_overrides={"PATH_INFO": path})
