@@ -287,6 +287,19 @@ def test_a_disk_that_refuses_is_told_and_leaves_whole_bytes(tmp_path, act, place
 # Commands that come at the same time
 
 
+def test_an_organization_is_dropped_although_bytes_still_come(folder, tmp_path, monkeypatch):
+    remove = os.rmdir
+
+    def interrupted(path, **where):
+        folder.put("org", "asset_late", b"late")
+        remove(path, **where)
+
+    monkeypatch.setattr(os, "rmdir", interrupted)
+    folder.drop_organization("org")
+
+    assert found_in(tmp_path / "media") == {"org/asset_late": b"late", "other/asset_a": b"other"}
+
+
 @pytest.mark.parametrize("what", ["delete", "restore", "drop", "reset"])
 def test_a_command_about_documents_and_bytes_waits_until_a_snapshot_has_both(rooms, settings, organization, what):
     method, path = {
