@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_helpers import SPRING, SUMMER, UNAVAILABLE, invalid, key_of, new_organization, refused
+from api_helpers import SPRING, SUMMER, UNAVAILABLE, Interrupted, invalid, key_of, new_organization, refused
 from conftest import AVA_PATH, DEMO
 from engine_helpers import WatchedDisk, half_then_no_space, no_space
 from flask.testing import FlaskClient
@@ -357,6 +358,19 @@ def test_what_is_finalized_takes_no_more_bytes(presign, put, finalize, client, f
     assert files() == before
     with client.get(asset["url"]) as response:
         assert response.data == PNG
+
+
+def test_an_upload_is_unknown_when_its_organization_goes_while_the_bytes_come(rooms, control, files):
+    organization, key = control.organization()
+    client = create_app(rooms).test_client()
+    project = client.post("/v1/projects", json={"name": "Late", "timezone": "UTC"}, headers=key).json["id"]
+    body = {"kind": "image", "mimeType": "image/png"}
+    upload = client.post(f"/v1/projects/{project}/media/presign", json=body, headers=key).json
+    drop = partial(control.delete, f"/organizations/{organization}")
+    sent = {"input_stream": Interrupted(PNG, drop), "content_length": len(PNG), "headers": upload["headers"]}
+
+    assert refused(client.put(upload["uploadUrl"], **sent)) == NO_UPLOAD
+    assert files() == set()
 
 
 @pytest.mark.parametrize("fault", [no_space, half_then_no_space])

@@ -22,6 +22,7 @@ from api_helpers import (
     TOO_LARGE,
     UNAUTHENTICATED,
     UNAVAILABLE,
+    Interrupted,
     invalid,
     key_of,
     living,
@@ -789,18 +790,6 @@ def test_any_origin_may_read_every_reply_of_the_api(demo, app):
         exposed = reply.headers["Access-Control-Expose-Headers"].split(", ")
         assert {"X-Request-Id", "X-RateLimit-Endpoint-Class", "Idempotent-Replayed", "Retry-After"} <= set(exposed)
         assert "Access-Control-Allow-Credentials" not in reply.headers
-
-
-class Interrupted(BytesIO):
-    """A body that something happens to while it is read."""
-
-    def __init__(self, data, act):
-        super().__init__(data)
-        self._act = act
-
-    def readinto(self, buffer):
-        self._act()
-        return super().readinto(buffer)
 
 
 @pytest.mark.parametrize("once", [{}, {"Idempotency-Key": "one"}], ids=["plain", "idempotent"])
