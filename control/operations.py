@@ -103,7 +103,11 @@ def create_snapshot(command: Command) -> Record:
     name = command.body["name"]
     with _alone(command):
         command.store.db.save(name, {"at": milliseconds(command.store.now())})
-        command.rooms.media.keep(name)  # after the documents, so that none of them lacks its bytes
+        try:
+            command.rooms.media.keep(name)  # after the documents, so that none of them lacks its bytes
+        except OSError:
+            command.store.db.forget(name)  # documents without their bytes are no state to come back to
+            raise
         return _snapshot(command.store, name)
 
 

@@ -7,6 +7,7 @@ import time
 from threading import Thread
 
 import pytest
+from api_helpers import UNAVAILABLE, refused
 from control_helpers import Control
 from engine_helpers import (
     CallCounter,
@@ -285,6 +286,19 @@ def test_a_disk_that_refuses_is_told_and_leaves_whole_bytes(tmp_path, act, place
 
 
 # Commands that come at the same time
+
+
+@pytest.mark.parametrize("fails", ["link", "sync_folder"])
+def test_documents_whose_bytes_cannot_be_kept_are_no_snapshot(rooms, settings, control, fails):
+    def failing(name, call):
+        return no_space(call) if name in (fails, "write") else call()
+
+    full = rooms._replace(media=MediaFolder(settings.data / "media", WatchedDisk(failing)))
+    response = Control(create_app(full).test_client()).send("POST", "/snapshots", {"name": "one"})
+
+    assert refused(response) == UNAVAILABLE
+    assert control.get("/snapshots") == {"items": []}
+    assert refused(control.send("POST", "/snapshots/one/restore"))["status"] == 404
 
 
 def test_an_organization_is_dropped_although_bytes_still_come(folder, tmp_path, monkeypatch):
