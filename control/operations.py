@@ -86,10 +86,8 @@ def reset(command: Command) -> Record:
     if to == "seed" and seed is None:
         raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
     with _alone(command):
-        rows = empty_rows(command.store)
-        if to == "seed" and seed is not None:
-            rows += seed_rows(seed, command.rooms)
-        command.store.db.replace_all(rows)
+        rows = seed_rows(seed, command.rooms) if to == "seed" and seed is not None else []
+        command.store.db.replace_all(empty_rows(command.store) + rows)
     command.log.clear(ALL)
     return {"reset": True, "to": to}
 
@@ -178,8 +176,9 @@ def list_organizations(command: Command) -> Record:
 def delete_organization(command: Command, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
     with _alone(command):
-        command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
-        command.store.organizations.drop(organization_id)
+        with command.store.db.transaction():
+            command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
+            command.store.organizations.drop(organization_id)
         command.rooms.media.drop_organization(organization_id)
     command.log.clear(organization_id)
     return {"organizationId": organization_id, "deleted": True}

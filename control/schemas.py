@@ -176,7 +176,7 @@ class Match(Strict):
     operation = Text()
     method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
     path = Text(least=1, most=512)
-    keyId = Matching(_is_no_key, "Must be the id of a key, not the key", most=64)
+    keyId = Matching(_is_no_key, "Must be the id of a key, not the key", most=128)  # so that a key is told so
 
     @validates_schema
     def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:

@@ -11,7 +11,7 @@ from control.operations import Command, operations
 from engines.errors import Unavailable
 from records.idempotency import Outcome
 from schemas import Nothing
-from settings import StartError
+from settings import OFF, StartError
 from start import Rooms
 from web.bodies import load_query, load_request, whole_body
 from web.guard import admit
@@ -23,7 +23,9 @@ _NOTHING = Nothing()
 
 
 def add_control(app: Flask, rooms: Rooms, log: RequestLog, api: Operations) -> None:
-    """Add the routes of the control plane, to command the operations of `api` with."""
+    """Add the routes of the control plane, to command the operations of `api` with; none where it is off."""
+    if rooms.settings.control == OFF:
+        return
     for operation in operations:
         view = partial(serve_command, operation, rooms, log, api)
         route(app, operation.method, operation.path, operation.name, view)

@@ -63,9 +63,9 @@ def under(answer: Answer, exchange: Exchange, scope: str | None, act: Callable[[
 def injected(answer: Answer, endpoint_class: str, scope: str | None) -> Refusal:
     """Return the refusal with the answer's code; it looks like the real one unless the answer has its own words."""
     code = answer["code"]
-    details = answer.get("details", _details(code, endpoint_class, scope))
-    refusal = Refusal(answer.get("message", MESSAGES[code]), **details)
+    refusal = Refusal(answer.get("message", MESSAGES[code]))
     refusal.code = code
+    refusal.details = answer.get("details", _details(code, endpoint_class, scope))  # of any names, such as `message`
     refusal.retry_after = answer.get("retryAfter", 1 if code == "RATE_LIMITED" else None)
     return refusal
 

@@ -18,7 +18,7 @@ from start import Rooms
 from store import Store
 from web.access_log import Line
 from web.front import Exchange, is_api
-from web.redaction import redacted
+from web.redaction import is_redacted, redacted
 from web.uploads import PUT_UPLOAD
 
 if TYPE_CHECKING:
@@ -67,11 +67,13 @@ def entry_of(line: Line, exchange: Exchange, environ: "WSGIEnvironment") -> Reco
 
 def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
     """Return the command that asks the same again, with the key from the environment; None when too little is kept."""
-    if entry["operation"] == PUT_UPLOAD or not entry["isWhole"]:
+    if entry["operation"] == PUT_UPLOAD or not entry["isWhole"] or _had_secret(entry):
         return None
     query = f"?{quote(entry['query'], safe=f'{_PLAIN}?%')}" if entry["query"] else ""
     url = f"{base_url}{quote(entry['path'], safe=_PLAIN)}{query}"
     how = ["--head"] if entry["method"] == "HEAD" else ["-X", shlex.quote(entry["method"])]
+    if "/." in entry["path"]:
+        how.append("--path-as-is")  # or curl leaves out what `..` leads out of
     parts = ["curl", *how, shlex.quote(url), "-H", '"X-Api-Key: $LAYERS_API_KEY"']
     if entry["idempotencyKey"] is not None:
         # As curl is told of a header that has no value.
@@ -142,6 +144,10 @@ class RequestLog:
 
 def _body(data: bytes) -> str:
     return redacted(_text(data))[:_MOST_BODY_CHARACTERS]
+
+
+def _had_secret(entry: Mapping[str, Any]) -> bool:
+    return any(is_redacted(entry[name] or "") for name in ("path", "query", "idempotencyKey"))
 
 
 def _can_be_sent(kept: str, body: bytes) -> bool:
