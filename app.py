@@ -18,11 +18,12 @@ from console.serving import add_console
 from control.operations import operations as control_operations
 from control.serving import add_control
 from engines.table import Record
+from media.files import NoSuchFile
 from media.inspect import fault_of_picture
 from openapi.control import control_plane
 from openapi.document import openapi_document
 from openapi.partner import partner_api
-from records.assets import arrived, asset_view, new_upload
+from records.assets import arrived, asset_view, missing, new_upload
 from records.errors import NotAcceptable
 from records.jobs import envelope_view, job_view
 from records.keys import SCOPES, key_view, whoami_view
@@ -202,9 +203,17 @@ def finalize_upload(call: Call, project_id: str) -> Record:
     project = call.store.projects.get(call.organization, project_id)
     upload = call.store.assets.upload_of_project(call.organization, project["id"], call.body["uploadId"])
     arrived(upload, call.body.get("checksumSha256"))
-    with call.rooms.media.original(call.organization, upload["received"]["file"]).open("rb") as file:
+    with _bytes_of(upload, call.rooms) as file:
         _check_picture(file, upload)
     return asset_view(call.store.assets.finalize(upload), call.base_url())
+
+
+def _bytes_of(upload: Record, rooms: Rooms) -> BinaryIO:
+    """Open what has come of an upload. Raises Conflict when it is gone: an import brings documents and no bytes."""
+    try:
+        return rooms.media.original(upload["organizationId"], upload["received"]["file"]).open("rb")
+    except (NoSuchFile, FileNotFoundError) as error:
+        raise missing(upload) from error
 
 
 @operations.add("POST", f"{_PROJECT}/media", scope=PROJECTS_WRITE, body=schemas.InlineMedia(), success=201)

@@ -122,8 +122,11 @@ class MediaFolder:
 
         Raises OSError, and NoSuchFile when there can be none of that id.
         """
+        folder = self._folder(organization)
+        gone = folder.with_name(f"{organization}.{uuid4().hex}{UNFINISHED}")
         with suppress(FileNotFoundError):
-            shutil.rmtree(self._folder(organization))
+            folder.rename(gone)  # or an upload that is under way would put its bytes into what is being removed
+            shutil.rmtree(gone)
 
     # What snapshots keep
 

@@ -190,9 +190,14 @@ class Assets:
         return epoch_milliseconds(self._tables.now() - UNFINISHED_KEPT)
 
 
+def missing(upload: Mapping[str, Any]) -> Conflict:
+    """Return the refusal of an upload whose bytes are not there."""
+    return Conflict("The upload has not arrived.", subcode="UPLOAD_MISSING", uploadId=upload["uploadId"])
+
+
 def arrived(upload: Mapping[str, Any], checksum: str | None) -> None:
     """Raises Conflict unless an upload's bytes are there and are as declared."""
     if upload["received"] is None:
-        raise Conflict("The upload has not arrived.", subcode="UPLOAD_MISSING", uploadId=upload["uploadId"])
+        raise missing(upload)
     if different := disagreement(upload, checksum):
         raise Conflict("The upload is not as declared.", subcode="UPLOAD_MISMATCH", **different)

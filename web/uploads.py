@@ -56,7 +56,11 @@ def serve_upload(rooms: Rooms, signature: str) -> Response:
 
 def _take_in(rooms: Rooms, terms: list[Any]) -> Response:
     upload = _promised(rooms.store, *terms)
-    received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
+    try:
+        received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
+    except Unavailable:
+        _promised(rooms.store, *terms)  # for its organization may be gone, and the folder with it
+        raise
     rooms.store.assets.receive(upload["organizationId"], upload["uploadId"], received._asdict())
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
 
