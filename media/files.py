@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from engines.disk import Disk
 from engines.snapshots import place_of
-from media.inspect import MOST_PIXELS, NO_PICTURE
+from media.inspect import MOST_PIXELS, NO_PICTURE, drawn_formats
 from media.writing import UNFINISHED, DurableFiles
 
 THUMBNAIL_PIXELS = 256
@@ -223,7 +223,7 @@ def draw_thumbnail(original: Path) -> bytes:
     """Return a WebP of a picture, at most THUMBNAIL_PIXELS on its long side; a plain tile for what is none."""
     small = BytesIO()
     try:
-        with Image.open(original) as picture:
+        with Image.open(original, formats=drawn_formats()) as picture:
             if picture.width * picture.height > MOST_PIXELS:  # nobody looks into what is declared a video
                 raise Image.DecompressionBombError
             picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
