@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from engines.table import Engine, Record
 from records.assets import Assets
-from records.clocks import time_by
+from records.clocks import REAL, time_by
 from records.controls import UNTOUCHED, Controls
 from records.cursors import read_cursor, write_cursor
 from records.errors import Conflict, NotFound
@@ -422,16 +422,20 @@ class Store:
             )
 
     def _page(self, organization: str, project: str, status: str | None, before: str | None, limit: int) -> Page:
-        if status in ("pending", "training"):
+        if status == "draft":
+            return Page([], None)  # never produced
+        if status in ("pending", "training") and self._is_by_real_clock():
             return self._running(organization, project, status, before, limit)
-        kinds = {None: (FINE, DOOMED), "ready": (FINE,), "failed": (DOOMED,), "archived": (ARCHIVED,)}.get(status)
-        if kinds is None:
-            return Page([], None)  # draft: never produced
+        kinds = {"ready": (FINE,), "failed": (DOOMED,), "archived": (ARCHIVED,)}.get(status or "", (FINE, DOOMED))
 
         def keep(document: Record) -> bool:
             return status in (None, "archived") or influencer_status(document, self.now_ms()) == status
 
         return self.tables.page("influencers", organization, [project + kind for kind in kinds], before, limit, keep)
+
+    def _is_by_real_clock(self) -> bool:
+        """Whether what is over stays so: with any other clock, it may run again once that is set back."""
+        return bool(self.in_force.clock["mode"] == REAL["mode"])
 
     def _running(self, organization: str, project: str, status: str, before: str | None, limit: int) -> Page:
         """Look through those whose job still runs: as many as were begun within a job's length, whatever there is."""
@@ -456,6 +460,8 @@ class Store:
 
     def _settle(self, organization: str, project: str) -> None:
         """Take two jobs that are over off the list of those that may run, for each that begins: so it stays short."""
+        if not self._is_by_real_clock():
+            return
         for job_id in self.tables.oldest("jobs", organization, self.now_ms(), running(project)):
             job = self.tables.get("jobs", organization, job_id)
             if job is not None:

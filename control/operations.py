@@ -1,6 +1,7 @@
 """The operations of the control plane: a few lines each, above rules that are in `records/` and below."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 from control import schemas
 from control.faults import check_rule
 from control.reset import empty_rows, seed_rows
+from engines.lock import ProcessLock
 from engines.table import Record
 from records.clocks import REAL, Clock, advance, frozen, shifted, time_by
 from records.errors import Conflict, NotFound
@@ -55,6 +57,15 @@ def _whose(scope: str) -> str | None:
     return None if scope == ALL else scope
 
 
+@contextmanager
+def _alone(command: Command) -> Iterator[None]:
+    """Let nobody else on this machine alter documents and bytes together: two steps, which must not mix with others."""
+    folder = command.rooms.settings.data
+    folder.mkdir(parents=True, exist_ok=True)  # a store in a database needs none, nor does this much of it
+    with closing(ProcessLock(folder / "control.lock")) as lock, lock.held():
+        yield
+
+
 # The store as a whole
 
 
@@ -76,8 +87,9 @@ def reset(command: Command) -> Record:
     to = command.body.get("to", "seed" if seed is not None else "empty")
     if to == "seed" and seed is None:
         raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
-    rows = seed_rows(seed, command.rooms) if to == "seed" and seed is not None else []
-    command.store.db.replace_all(empty_rows(command.store) + rows)
+    with _alone(command):
+        rows = seed_rows(seed, command.rooms) if to == "seed" and seed is not None else []
+        command.store.db.replace_all(empty_rows(command.store) + rows)
     command.log.clear(ALL)
     return {"reset": True, "to": to}
 
@@ -89,9 +101,14 @@ def reset(command: Command) -> Record:
 def create_snapshot(command: Command) -> Record:
     """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
     name = command.body["name"]
-    command.store.db.save(name, {"at": milliseconds(command.store.now())})
-    command.rooms.media.keep(name)  # after the documents, so that none of them lacks its bytes
-    return _snapshot(command.store, name)
+    with _alone(command):
+        command.store.db.save(name, {"at": milliseconds(command.store.now())})
+        try:
+            command.rooms.media.keep(name)  # after the documents, so that none of them lacks its bytes
+        except OSError:
+            command.store.db.forget(name)  # documents without their bytes are no state to come back to
+            raise
+        return _snapshot(command.store, name)
 
 
 @operations.add("GET", f"{_ROOT}/snapshots", scope=None)
@@ -103,18 +120,20 @@ def list_snapshots(command: Command) -> Record:
 @operations.add("POST", f"{_ROOT}/snapshots/<name>/restore", scope=None, body=Nothing(), body_optional=True)
 def restore_snapshot(command: Command, name: str) -> Record:
     """Put everything back to a snapshot; it can be restored again."""
-    _snapshot(command.store, name)
-    command.rooms.media.bring_back(name)
-    command.store.db.restore(name)
+    with _alone(command):
+        _snapshot(command.store, name)
+        command.rooms.media.bring_back(name)
+        command.store.db.restore(name)
     return {"name": name, "restored": True}
 
 
 @operations.add("DELETE", f"{_ROOT}/snapshots/<name>", scope=None, body=Nothing(), body_optional=True)
 def delete_snapshot(command: Command, name: str) -> Record:
     """Forget a snapshot."""
-    _snapshot(command.store, name)
-    command.store.db.forget(name)
-    command.rooms.media.forget(name)
+    with _alone(command):
+        _snapshot(command.store, name)
+        command.store.db.forget(name)
+        command.rooms.media.forget(name)
     return {"name": name, "deleted": True}
 
 
@@ -158,10 +177,11 @@ def list_organizations(command: Command) -> Record:
 @operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=Nothing(), body_optional=True)
 def delete_organization(command: Command, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
-    with command.store.db.transaction():
-        command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
-        command.store.organizations.drop(organization_id)
-    command.rooms.media.drop_organization(organization_id)
+    with _alone(command):
+        with command.store.db.transaction():
+            command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
+            command.store.organizations.drop(organization_id)
+        command.rooms.media.drop_organization(organization_id)
     command.log.clear(organization_id)
     return {"organizationId": organization_id, "deleted": True}
 

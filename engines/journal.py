@@ -207,7 +207,7 @@ class Journal:
             restore(self.path, writers, snapshot, self._disk, self._lists, self._version, self._upgrades)
 
     def saved(self) -> list[Saved]:
-        """Return what is saved, by name. Raises DamagedSnapshot when one does not say what it is."""
+        """Return what is saved, by name."""
         with _as_unwritten("The snapshots cannot be looked at"):
             return saved_in(self.path.parent)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def restore(
 
 
 def saved_in(folder: Path) -> list[Saved]:
-    """Return what is kept, by name. Raises OSError, and Damaged when it cannot be told what one of them is."""
+    """Return what is kept, by name. Raises OSError."""
     stems = sorted(path.stem for path in (folder / _FOLDER).glob("*" + _ENDING))
     found = (_told(place_of(folder, name)) for name in stems if _NAME.fullmatch(name))
     return [told for told in found if told is not None]
@@ -134,10 +134,12 @@ def forget(snapshot: Path, disk: Disk) -> None:
 
 
 def _told(snapshot: Path) -> Saved | None:
-    try:
-        return Snapshot(snapshot).told
-    except FileNotFoundError:  # forgotten since the folder was listed
-        return None
+    with suppress(FileNotFoundError):  # forgotten since the folder was listed
+        try:
+            return Snapshot(snapshot).told
+        except Damaged:  # listed all the same, or nobody would know what to forget
+            return Saved(snapshot.stem, {}, None, snapshot.stat().st_size)
+    return None
 
 
 @contextmanager

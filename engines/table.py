@@ -16,11 +16,14 @@ T = TypeVar("T")
 
 
 class Saved(NamedTuple):
-    """A state that is kept under a name: what it was saved with, how many documents it has, its size on disk."""
+    """A state that is kept under a name: what it was saved with, how many documents it has, its size on disk.
+
+    Of one whose file is damaged there are no `facts`, and `documents` is None.
+    """
 
     name: str
     facts: Record
-    documents: int
+    documents: int | None
     bytes: int
 
 

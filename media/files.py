@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from engines.disk import Disk
 from engines.snapshots import place_of
-from media.inspect import MOST_PIXELS, NO_PICTURE
+from media.inspect import MOST_PIXELS, NO_PICTURE, drawn_formats
 from media.room import NAME, PORTRAIT, THUMBNAIL, THUMBNAIL_PIXELS, File, NoSuchFile, Received
 from media.writing import UNFINISHED, DurableFiles
 
@@ -106,8 +106,11 @@ class MediaFolder:
 
         Raises OSError, and NoSuchFile when there can be none of that id.
         """
+        folder = self._folder(organization)
+        gone = folder.with_name(f"{organization}.{uuid4().hex}{UNFINISHED}")
         with suppress(FileNotFoundError):
-            shutil.rmtree(self._folder(organization))
+            folder.rename(gone)  # or an upload that is under way would put its bytes into what is being removed
+            shutil.rmtree(gone)
 
     # What snapshots keep
 
@@ -204,7 +207,7 @@ def draw_thumbnail(original: File) -> bytes:
     """Return a WebP of a picture, at most THUMBNAIL_PIXELS on its long side; a plain tile for what is none."""
     small = BytesIO()
     try:
-        with original.open("rb") as file, Image.open(file) as picture:
+        with original.open("rb") as file, Image.open(file, formats=drawn_formats()) as picture:
             if picture.width * picture.height > MOST_PIXELS:  # nobody looks into what is declared a video
                 raise Image.DecompressionBombError
             picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))

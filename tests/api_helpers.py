@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -50,6 +51,18 @@ def invalid(*form_errors: str, **field_errors: list[str]) -> Record:
     """Return the refusal of a body with these faults."""
     details = {"fieldErrors": field_errors} | ({"formErrors": list(form_errors)} if form_errors else {})
     return {"status": 422, "code": "VALIDATION", "message": "Invalid body.", "details": details}
+
+
+class Interrupted(BytesIO):
+    """A body that something happens to while it is read."""
+
+    def __init__(self, data: bytes, act: Callable[[], Any]) -> None:
+        super().__init__(data)
+        self._act = act
+
+    def readinto(self, buffer: Any) -> int:
+        self._act()
+        return super().readinto(buffer)
 
 
 UNAUTHENTICATED = {"status": 401, "code": "UNAUTHENTICATED", "message": "Missing or invalid API key."}

@@ -295,6 +295,35 @@ def test_jobs_and_the_lists_that_tell_of_them(demo, ours):
     assert its not in listed("ready")
 
 
+@pytest.mark.parametrize("moved", [[{"advance": "PT1H"}], []], ids=["by a clock that was moved on", "by the real one"])
+def test_a_job_that_others_came_after_runs_again_in_the_lists_too(demo, ours, clock, moved):
+    first = demo.post(CREATE, json={"name": "First"}).json
+    clock.move(hours=1)
+    for setting in moved:
+        ours(**setting)
+    second = demo.post(CREATE, json={"name": "Second"}).json
+    ours(mode="frozen", at=first["startedAt"])
+
+    def listed(**query):
+        return [item["influencerId"] for item in demo.get(CREATE, query_string=query).json["items"]]
+
+    both = [second["influencerId"], first["influencerId"]]
+    assert listed()[:2] == both
+    assert listed(status="pending") == both
+    assert listed(status="pending", limit=1) == both[:1]
+    assert listed(status="training") == listed(status="draft") == []
+
+
+def test_a_job_that_others_came_after_by_a_clock_that_was_let_go_runs_again_in_the_lists_too(demo, ours):
+    first = demo.post(CREATE, json={"name": "First"}).json["influencerId"]
+    ours(advance="PT1H")
+    second = demo.post(CREATE, json={"name": "Second"}).json["influencerId"]
+    ours(mode="real")
+
+    listed = demo.get(CREATE, query_string={"status": "pending"}).json["items"]
+    assert [item["influencerId"] for item in listed] == [second, first]
+
+
 def test_a_job_waits_as_long_as_the_clock_stands(demo, ours, clock):
     at_noon(ours)
     job = demo.post(CREATE, json={"name": "Kim"}).json["jobId"]

@@ -742,10 +742,16 @@ def test_a_refusal_names_file_and_line_and_what_helps(kept):
     )
 
 
-def test_a_state_whose_header_is_damaged_is_named_instead_of_told_and_can_be_forgotten(kept):
+@pytest.mark.parametrize("damage", [b"", b"{", b'"documents":4'])
+def test_a_state_whose_header_is_damaged_is_listed_beside_the_others_and_can_be_forgotten(kept, damage):
     journal, path = kept
-    path.write_bytes(path.read_bytes().replace(b'"documents":3', b'"documents":4', 1))
+    journal.save("y", {"n": 2})
+    whole = journal.saved()[1]
+    data = path.read_bytes().replace(b'"documents":3', damage, 1) if b"documents" in damage else damage
+    path.write_bytes(data)
+
+    assert journal.saved() == [Saved("x", {}, None, len(data)), whole]
     with pytest.raises(DamagedSnapshot, match=rf"{path} is damaged at line 1, byte 0"):
-        journal.saved()
+        journal.restore("x")
     journal.forget("x")
-    assert journal.saved() == []
+    assert journal.saved() == [whole]

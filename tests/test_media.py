@@ -214,7 +214,7 @@ def test_a_type_nobody_knows_is_not_inert(content_type):
     assert not is_inert(content_type)
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", b"<svg/>", drawn(300, 300)[:60]])
+@pytest.mark.parametrize("data", [b"", b"no picture", b"<svg/>", drawn(300, 300)[:60], b"P6 2 2 255\n" + bytes(12)])
 def test_what_is_no_picture_has_a_tile_for_a_thumbnail(client, place, data):
     asset = place(data)
 

@@ -4,8 +4,11 @@ import errno
 import os
 import signal
 import time
+from threading import Thread
 
 import pytest
+from api_helpers import UNAVAILABLE, refused
+from control_helpers import Control
 from engine_helpers import (
     CallCounter,
     Child,
@@ -19,6 +22,7 @@ from engine_helpers import (
 )
 from test_media import drawn
 
+from app import create_app
 from media.files import MediaFolder, NoSuchFile
 
 DAY = 24 * 60 * 60
@@ -279,3 +283,58 @@ def test_a_disk_that_refuses_is_told_and_leaves_whole_bytes(tmp_path, act, place
         assert not list(folder.rglob("*.part"))
         act(MediaFolder(folder / "media"))
         assert found_in(folder / place) == states[1]
+
+
+# Commands that come at the same time
+
+
+@pytest.mark.parametrize("fails", ["link", "sync_folder"])
+def test_documents_whose_bytes_cannot_be_kept_are_no_snapshot(rooms, settings, control, fails):
+    def failing(name, call):
+        return no_space(call) if name in (fails, "write") else call()
+
+    full = rooms._replace(media=MediaFolder(settings.data / "media", WatchedDisk(failing)))
+    response = Control(create_app(full).test_client()).send("POST", "/snapshots", {"name": "one"})
+
+    assert refused(response) == UNAVAILABLE
+    assert control.get("/snapshots") == {"items": []}
+    assert refused(control.send("POST", "/snapshots/one/restore"))["status"] == 404
+
+
+def test_an_organization_is_dropped_although_bytes_still_come(folder, tmp_path, monkeypatch):
+    remove = os.rmdir
+
+    def interrupted(path, **where):
+        folder.put("org", "asset_late", b"late")
+        remove(path, **where)
+
+    monkeypatch.setattr(os, "rmdir", interrupted)
+    folder.drop_organization("org")
+
+    assert found_in(tmp_path / "media") == {"org/asset_late": b"late", "other/asset_a": b"other"}
+
+
+@pytest.mark.parametrize("what", ["delete", "restore", "drop", "reset"])
+def test_a_command_about_documents_and_bytes_waits_until_a_snapshot_has_both(rooms, settings, organization, what):
+    method, path = {
+        "delete": ("DELETE", "/snapshots/one"),
+        "restore": ("POST", "/snapshots/one/restore"),
+        "drop": ("DELETE", f"/organizations/{organization}"),
+        "reset": ("POST", "/reset"),
+    }[what]
+    other = Control(create_app(rooms).test_client())
+    waiting = Thread(target=lambda: found.append(other.send(method, path).status_code))
+    found, waited = [], []
+
+    def interrupted(name, call):
+        if name == "link" and not waited:  # the documents are kept, and none of the bytes
+            waiting.start()
+            waiting.join(0.3)  # one that did not wait would end in no time
+            waited.append(waiting.is_alive())
+        return call()
+
+    watched = rooms._replace(media=MediaFolder(settings.data / "media", WatchedDisk(interrupted)))
+    made = Control(create_app(watched).test_client()).send("POST", "/snapshots", {"name": "one"})
+    waiting.join()
+
+    assert (made.status_code, waited, found) == (201, [True], [200])

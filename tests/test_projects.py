@@ -375,3 +375,26 @@ def test_a_store_opened_anew_has_the_same_projects(demo, rooms, settings, clock)
         again.environ_base["HTTP_X_API_KEY"] = DEMO["X-Api-Key"]
         assert again.get(f"{PROJECTS}/{WHOLE['id']}").json == created
         assert archive(again) == archived(NOW)
+
+
+def nested(levels):
+    """Return a body whose metadata is so many levels deep, the body itself among them."""
+    inner = levels - 2
+    return b'{"name": "Autumn", "timezone": "UTC", "metadata": {"a": %b1%b}}' % (b"[" * inner, b"]" * inner)
+
+
+def test_metadata_is_kept_down_to_two_hundred_levels(demo):
+    made = demo.post(PROJECTS, data=nested(200), headers={"Idempotency-Key": "deep"})
+
+    assert made.status_code == 201, made.text
+    assert demo.get(f"{PROJECTS}/{made.json['id']}").data == made.data
+
+
+@pytest.mark.parametrize("levels", [201, 250, 254, 255, 1000, 1024])
+def test_a_body_that_is_nested_deeper_is_refused_and_changes_nothing(demo, journal, levels):
+    is_unchanged = unchanged(journal)
+    refusal = invalid("Malformed JSON: nested more than 200 levels deep")
+
+    assert refused(demo.post(PROJECTS, data=nested(levels))) == refusal
+    assert refused(demo.patch(AVA_PATH, data=b"[" * levels + b"]" * levels)) == refusal
+    assert is_unchanged()

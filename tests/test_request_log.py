@@ -19,7 +19,9 @@ from servers import ROOT as ROOT_FOLDER
 from servers import STAYS_OPEN, serving, together
 
 from app import create_app
+from records.keys import DEMO_KEY
 from start import Rooms
+from web.redaction import is_redacted, redacted
 from web.request_log import MOST_BYTES, MOST_ENTRIES
 
 MEDIA = f"/v1/projects/{SPRING}/media"
@@ -285,6 +287,25 @@ def test_the_key_of_a_request_is_kept_nowhere_whatever_it_is_sent_as(control, cl
     assert f"/v1/influencers/lp_test_{PUBLIC_ID}_***/nowhere" in paths
     assert f'{{"vibe": "my key is lp_test_{PUBLIC_ID}_***."}}' in bodies
     assert shown(control, "idempotencyKey", limit=1) == [f"lp_test_{PUBLIC_ID}_***"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (DEMO_KEY, "lp_test_DEM0DEM0DEM0DEM0_***"),
+        (DEMO_KEY.replace("_", "%5F"), "lp%5Ftest%5FDEM0DEM0DEM0DEM0%5F***"),
+        (DEMO_KEY.replace("_", "%5f").replace("-", "%2D"), "lp%5ftest%5fDEM0DEM0DEM0DEM0%5f***"),
+        (DEMO_KEY.replace("_", "\\u005F"), "lp\\u005Ftest\\u005FDEM0DEM0DEM0DEM0\\u005F***"),
+        ('"http://h/v1/uploads/abc.d-f_1"', '"http://h/v1/uploads/***"'),
+        ("http%3A%2F%2Fh%2Fv1%2fuploads%2Fabc.d-f_1&x=1", "http%3A%2F%2Fh%2Fv1%2fuploads%2F***&x=1"),
+        ('"http:\\/\\/h\\/v1\\/uploads\\/abc.d-f_1"', '"http:\\/\\/h\\/v1\\/uploads\\/***"'),
+        ("/v1//uploads/abc.d-f_1", "/v1//uploads/***"),
+        ("lp_test_short_x, /v1/uploads/", "lp_test_short_x, /v1/uploads/"),
+    ],
+)
+def test_a_secret_is_found_however_a_client_has_written_it(text, kept):
+    assert redacted(f"before {text} after") == f"before {kept} after"
+    assert is_redacted(kept) == ("***" in kept)
 
 
 def test_what_asked_with_a_secret_is_no_command_to_ask_again(control, client):

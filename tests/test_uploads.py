@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_helpers import SPRING, SUMMER, UNAVAILABLE, invalid, key_of, new_organization, refused
+from api_helpers import SPRING, SUMMER, UNAVAILABLE, Interrupted, invalid, key_of, new_organization, refused
 from conftest import AVA_PATH, DEMO
 from engine_helpers import WatchedDisk, half_then_no_space, no_space
 from flask.testing import FlaskClient
@@ -61,6 +62,8 @@ def png_that_claims(width: int, height: int) -> bytes:
 PNG = drawn()
 BOMB = png_that_claims(50_000, 50_000)
 SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+SPIDER = drawn("SPIDER", mode="F")
+CRASHING = SPIDER[:104] + struct.pack("=f", 1) + SPIDER[108:]  # an AttributeError of Pillow's
 MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + random.Random(1).randbytes(300_000)
 
 
@@ -357,6 +360,19 @@ def test_what_is_finalized_takes_no_more_bytes(presign, put, finalize, client, f
         assert response.data == PNG
 
 
+def test_an_upload_is_unknown_when_its_organization_goes_while_the_bytes_come(rooms, control, files):
+    organization, key = control.organization()
+    client = create_app(rooms).test_client()
+    project = client.post("/v1/projects", json={"name": "Late", "timezone": "UTC"}, headers=key).json["id"]
+    body = {"kind": "image", "mimeType": "image/png"}
+    upload = client.post(f"/v1/projects/{project}/media/presign", json=body, headers=key).json
+    drop = partial(control.delete, f"/organizations/{organization}")
+    sent = {"input_stream": Interrupted(PNG, drop), "content_length": len(PNG), "headers": upload["headers"]}
+
+    assert refused(client.put(upload["uploadUrl"], **sent)) == NO_UPLOAD
+    assert files() == set()
+
+
 @pytest.mark.parametrize("fault", [no_space, half_then_no_space])
 def test_a_full_disk_says_so_and_keeps_nothing(rooms, presign, put, finalize, inline, files, fault):
     upload, full = presign(), without_room(rooms, fault)
@@ -460,6 +476,22 @@ def test_what_has_not_arrived_cannot_be_finalized(presign, finalize):
     }
 
 
+def test_what_has_arrived_and_is_gone_cannot_be_finalized_and_can_be_sent_again(presign, put, finalize, files):
+    upload = presign()
+    put(upload, PNG)
+    for file in files():
+        file.unlink()  # as after an import, which brings documents and no bytes
+
+    assert refused(finalize(upload)) == {
+        "status": 409,
+        "code": "CONFLICT",
+        "message": "The upload has not arrived.",
+        "details": {"subcode": "UPLOAD_MISSING", "uploadId": upload["uploadId"]},
+    }
+    assert put(upload, PNG).status_code == 200
+    assert finalize(upload).status_code == 200
+
+
 def mismatch(**fields: tuple[Any, Any]) -> Record:
     values = {name: {"expected": expected, "received": received} for name, (expected, received) in fields.items()}
     message = "The upload is not as declared."
@@ -511,6 +543,7 @@ OTHER_TYPES = [
     (png_that_claims(9_000, 8_000), "image/png", "The picture is too large: 9000 x 8000 pixels"),
     (png_that_claims(12_000, 8_000), "image/png", "The picture is too large"),
     (BOMB, "image/png", "The picture is too large"),
+    (CRASHING, "image/png", "The bytes are not image/png"),
 ]
 
 
@@ -739,7 +772,9 @@ def test_the_thumbnail_of_an_animation_is_its_first_picture(thumbnail):
     assert is_close(small.convert("RGB").getpixel((128, 64)), TEAL)
 
 
-@pytest.mark.parametrize("data", [MP4[:1000], png_that_claims(13_000, 13_000), drawn("JPEG", (900, 900))[:400]])
+@pytest.mark.parametrize(
+    "data", [MP4[:1000], png_that_claims(13_000, 13_000), drawn("JPEG", (900, 900))[:400], CRASHING]
+)
 def test_what_cannot_be_drawn_has_a_tile_for_a_thumbnail(thumbnail, data):
     assert thumbnail(data, kind="video", mimeType="video/mp4").size == (256, 256)
 

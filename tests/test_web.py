@@ -23,6 +23,7 @@ from api_helpers import (
     UNAUTHENTICATED,
     UNAVAILABLE,
     UNCONFIRMED,
+    Interrupted,
     invalid,
     key_of,
     living,
@@ -788,6 +789,33 @@ def test_any_origin_may_read_every_reply_of_the_api(demo, app):
         exposed = reply.headers["Access-Control-Expose-Headers"].split(", ")
         assert {"X-Request-Id", "X-RateLimit-Endpoint-Class", "Idempotent-Replayed", "Retry-After"} <= set(exposed)
         assert "Access-Control-Allow-Credentials" not in reply.headers
+
+
+@pytest.mark.parametrize("once", [{}, {"Idempotency-Key": "one"}], ids=["plain", "idempotent"])
+@pytest.mark.parametrize("what", ["drop", "reset"])
+def test_nothing_is_written_for_an_organization_that_goes_while_its_request_is_read(rooms, control, store, what, once):
+    organization, key = control.organization()
+    act = {
+        "drop": partial(control.delete, f"/organizations/{organization}"),
+        "reset": partial(control.post, "/reset"),
+    }[what]
+
+    body = b'{"name": "Late", "timezone": "UTC"}'
+    late = Interrupted(body, act)
+    client = create_app(rooms).test_client()
+    response = client.post("/v1/projects", input_stream=late, content_length=len(body), headers=key | once)
+
+    assert refused(response) == UNAUTHENTICATED
+    assert [space for space in store.db.tables() if organization in space] == []
+
+
+@pytest.mark.parametrize("path", ["//v1/whoami", "///v1/whoami"])
+def test_what_is_answered_behind_a_slash_too_many_is_logged_and_readable_as_ever(demo, control, path):
+    reply = demo.get("/v1/whoami", environ_overrides={"PATH_INFO": path})
+
+    assert reply.json == demo.get("/v1/whoami").json
+    assert reply.headers.getlist("Access-Control-Allow-Origin") == ["*"]
+    assert [entry["path"] for entry in control.get("/requests")["items"]] == ["/v1/whoami", path]
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/media/x", "/v10/whoami", "/"])

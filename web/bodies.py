@@ -15,6 +15,7 @@ from web.errors import MAX_BODY_BYTES, Invalid
 
 ABSENT = object()
 _MOST_FORGOTTEN_BYTES = 64 << 20
+_MOST_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around what a client sent
 _idempotency_header = IdempotencyHeader()
 
 
@@ -61,9 +62,19 @@ def parse_json(data: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise ValidationError(f"Body is not valid UTF-8 at byte {error.start}", SCHEMA) from None
     try:
-        return orjson.loads(data)
+        parsed = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValidationError(f"Malformed JSON: {error}", SCHEMA) from None
+    if data.count(b"[") + data.count(b"{") > _MOST_NESTED and _is_nested_beyond(_MOST_NESTED, parsed):
+        raise ValidationError(f"Malformed JSON: nested more than {_MOST_NESTED} levels deep", SCHEMA)
+    return parsed
+
+
+def _is_nested_beyond(levels: int, value: Any) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_nested_beyond(levels - 1, each) for each in inner)
 
 
 def load_request(schema: Schema | None, optional: bool, data: bytes, idempotency_key: str | None) -> tuple[Any, Any]:

@@ -122,7 +122,9 @@ def exchange_of(environ: "WSGIEnvironment") -> Exchange:
 
 
 def is_api(path: str) -> bool:
-    return path == "/v1" or path.startswith("/v1/")
+    """Whether a path is the API's: also with more slashes before it, which routes do not look at."""
+    path = path.lstrip("/")
+    return path == "v1" or path.startswith("v1/")
 
 
 def class_of_method(method: str) -> str:

@@ -15,7 +15,7 @@ from records.idempotency import Claim, Outcome
 from start import Rooms
 from store import Store
 from web.bodies import load_query, load_request
-from web.errors import refusal
+from web.errors import Unauthenticated, refusal
 from web.front import class_of_method
 from web.keys import require_scope
 
@@ -149,11 +149,18 @@ def perform(operation: Operation, request: Request, rooms: Rooms, key: Record, i
             rooms.store.once,
             call.organization,
             claim,
-            act=lambda: _act(operation, call._replace(ahead=done), ids),
+            act=lambda: _act(operation, _still_known(call)._replace(ahead=done), ids),
             refuse=lambda error: _refuse(error, request.request_id),
             to_file=lambda outcome: _to_file(operation, outcome, request.request_id),
         )
         return rooms.store.db.attempt(once)
+
+
+def _still_known(call: Call) -> Call:
+    """Raises Unauthenticated when the key has gone since it was looked at: what its organization had went with it."""
+    if call.store.keys.find(call.key["publicId"]) is None:
+        raise Unauthenticated
+    return call
 
 
 def _claim(call: Call, request: Request, idempotency_key: str | None, parsed: object) -> Claim | None:

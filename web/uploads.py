@@ -14,7 +14,7 @@ from werkzeug.exceptions import ClientDisconnected
 from engines.errors import EngineError, Unavailable
 from engines.table import Record
 from media.inspect import fault_of_picture
-from media.room import MediaRoom, Received
+from media.room import MediaRoom, NoSuchFile, Received
 from records.assets import UPLOAD_WINDOW, new_upload
 from records.errors import NotFound
 from records.faults import Asked
@@ -65,7 +65,11 @@ def serve_upload(rooms: Rooms, signature: str) -> Response:
 
 def _take_in(rooms: Rooms, terms: list[Any]) -> Response:
     upload = _promised(rooms.store, *terms)
-    received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
+    try:
+        received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
+    except Unavailable:
+        _promised(rooms.store, *terms)  # for its organization may be gone, and the folder with it
+        raise
     rooms.store.assets.receive(upload["organizationId"], upload["uploadId"], received._asdict())
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
 
@@ -142,8 +146,12 @@ def _take(rooms: Rooms, upload: Record) -> Record | None:
 def _looked_at(rooms: Rooms, upload: Record) -> Taken:
     if upload["received"] is None:
         return Taken(upload)
-    with rooms.media.original(upload["organizationId"], upload["received"]["file"]).open("rb", _HEAD_BYTES) as file:
-        return Taken(upload, _picture_fault(file, upload))
+    try:
+        original = rooms.media.original(upload["organizationId"], upload["received"]["file"])
+        with original.open("rb", _HEAD_BYTES) as file:
+            return Taken(upload, _picture_fault(file, upload))
+    except (NoSuchFile, FileNotFoundError):  # an import brings documents and no bytes
+        return Taken(upload | {"received": None})
 
 
 def _picture_fault(file: BinaryIO, upload: Record) -> str | None:

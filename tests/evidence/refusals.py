@@ -240,7 +240,7 @@ def same_id_twice(services: Services, told: Told) -> list[Response]:
 
 
 def store_is_gone(services: Services, told: Told) -> list[Response]:
-    """An empty file takes the place of the store's while the service runs, or of its folder, or of a snapshot."""
+    """The store's file cannot be opened any more while the service runs, or its folder, or a snapshot."""
     folder = services.plain.folder
     for place in (folder / JOURNAL, folder, folder / "snapshots" / f"{control_examples.SNAPSHOT}.jsonl"):
         services.plain.fresh()

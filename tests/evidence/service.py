@@ -104,9 +104,9 @@ class Service:
 
     @contextmanager
     def without(self, place: Path) -> Iterator[None]:
-        """While the block runs, let there be an empty file instead of a file or folder of the service's data."""
+        """While the block runs, let a link to itself stand for a file or folder of the service's data."""
         elsewhere = place.rename(place.with_name("elsewhere"))
-        place.touch()
+        place.symlink_to(place.name)
         try:
             yield
         finally:
