@@ -106,6 +106,10 @@ class Journal:
         key = (table, partition, doc_id)
         return changes[key] if key in changes else self._replica.document(*key)
 
+    def glance(self, table: str, partition: str, doc_id: str) -> bytes | None:
+        """Return a document's JSON, or None: of use where others can change it while a transaction goes on."""
+        return self.read(table, partition, doc_id)
+
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
         changes = self._changes
@@ -144,7 +148,7 @@ class Journal:
         """
         return _Reading(self._thread, self._fresh())
 
-    def expect(self, keys: Sequence[Key]) -> None:
+    def expect(self, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
         """Hear which (table, partition, id)s are about to be read: of use only where a look costs a trip."""
 
     def attempt(self, act: Callable[[], T]) -> T:

@@ -46,6 +46,7 @@ class _Block:
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
         self.seen: dict[Key, bytes | None] = {}
+        self.glanced: dict[Key, bytes | None] = {}
         self.has_begun = False
 
     @property
@@ -122,17 +123,28 @@ class Postgres:
         rows = self._ask(sql.FIND, of_key(key))
         return rows[0][0] if rows else None
 
-    def expect(self, keys: Sequence[Key]) -> None:
+    def glance(self, table: str, partition: str, doc_id: str) -> bytes | None:
+        """Return a document's JSON, or None, and let others change it while the transaction goes on.
+
+        For what is only asked whether it is there: many transactions ask it of the same document, and would all wait.
+        """
+        key = (table, partition, doc_id)
+        changes, block = self._changes, self._block
+        if changes is None or block is None or key in changes or key in block.seen:
+            return self.read(table, partition, doc_id)
+        if key not in block.glanced:
+            self._lock(block, [], [key])
+        return block.glanced[key]
+
+    def expect(self, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
         """Fetch what is about to be read, in one trip: it is kept until `reading()` ends, locked in a transaction."""
         block, changes = self._block, self._changes
         if block is None:
             return
         wanted = [key for key in keys if key not in block.seen and (changes is None or key not in changes)]
-        if not wanted:
-            return
         if changes is not None:
-            self._lock(block, wanted)
-        else:
+            self._lock(block, wanted, [key for key in glanced if key not in changes])
+        elif wanted:
             block.seen.update(self._look(partial(_find, keys=wanted)))
 
     def ids(self, table: str, partition: str) -> list[str]:
@@ -334,27 +346,33 @@ class Postgres:
             self._lock(block, [key])
         return block.seen[key]
 
-    def _lock(self, block: _Block, keys: Sequence[Key]) -> None:
-        """Begin, if that has not been done; read rows and keep everybody else from writing them. All in one trip."""
+    def _lock(self, block: _Block, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
+        """Begin, if that has not been done; read rows and keep everybody else from writing them. All in one trip.
+
+        Those of `glanced` are read, and not kept from anybody.
+        """
         try:
-            block.seen.update(self._begin_and_find(block, keys))
+            self._begin_and_find(block, keys, glanced)
             return
         except psycopg.Error as error:
-            if block.seen or not block.lease.is_lost:
+            if block.seen or block.glanced or not block.lease.is_lost:
                 raise self._refused(block, error) from error
         self._renew(block)  # the server was away since this connection was last used, and nothing has begun
         try:
-            block.seen.update(self._begin_and_find(block, keys))
+            self._begin_and_find(block, keys, glanced)
         except psycopg.Error as error:
             raise self._refused(block, error) from error
 
-    def _begin_and_find(self, block: _Block, keys: Sequence[Key]) -> dict[Key, bytes | None]:
+    def _begin_and_find(self, block: _Block, keys: Sequence[Key], glanced: Sequence[Key]) -> None:
         with block.connection.pipeline():
             if not block.has_begun:
                 block.has_begun = True
                 block.connection.execute(sql.OF_ALL["begin"])
-            asked = _ask_for(block.connection, keys, locking=True)
-        return _found(asked)  # not before the pipeline has ended: an error in it would come twice
+            locked = _ask_for(block.connection, keys, locking=True)
+            others = _ask_for(block.connection, glanced, locking=False)
+        # Not before the pipeline has ended: an error in it would come twice.
+        block.seen.update(_found(locked))
+        block.glanced.update(_found(others))
 
     def _commit(self, block: _Block, changes: Changes) -> None:
         """Write it all in one trip."""

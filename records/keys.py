@@ -117,6 +117,10 @@ class Keys:
         """Return the document of the key with that public id, or None."""
         return self._tables.get("api_keys", public_id, public_id)
 
+    def is_known(self, public_id: str) -> bool:
+        """Whether there is still a key with that public id, for a transaction that is about something else."""
+        return self._tables.glance("api_keys", public_id, public_id) is not None
+
     def get(self, organization: str, api_key_id: str) -> Record:
         """Return a key of the organization. Raises NotFound."""
         known = self._tables.get("api_key_ids", organization, api_key_id)

@@ -87,6 +87,12 @@ def _is_found(search: str | None, status: str | None, customer: str | None, docu
     )
 
 
+def _there(document: Record | None) -> Record:
+    if document is None:
+        raise NotFound("Project not found.")
+    return document
+
+
 class Projects:
     """The projects of all organizations."""
 
@@ -95,14 +101,11 @@ class Projects:
 
     def get(self, organization: str, project_id: str) -> Record:
         """Return a project's document. Raises NotFound."""
-        document = self._tables.get("projects", organization, project_id)
-        if document is None:
-            raise NotFound("Project not found.")
-        return document
+        return _there(self._tables.get("projects", organization, project_id))
 
     def active(self, organization: str, project_id: str) -> Record:
         """Return the document of a project that takes new influencers. Raises NotFound, Conflict."""
-        document = self.get(organization, project_id)
+        document = _there(self._tables.glance("projects", organization, project_id))
         if document["status"] != ACTIVE:
             raise Conflict("Project is archived.", subcode="PROJECT_ARCHIVED", projectId=document["id"])
         return document

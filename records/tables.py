@@ -1,6 +1,6 @@
 """Where each kind of document lives: its table, its partition, its id, and its places in ordered lists."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from heapq import merge
@@ -15,6 +15,7 @@ from engines.table import Engine, Record
 from records.ids import canonical, id_at
 from records.jobs import end_ms, is_doomed
 
+Address = tuple[str, str, str]  # table, partition, id
 Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
 
 FINE, DOOMED, ARCHIVED = ":fine", ":doomed", ":archived"
@@ -46,6 +47,11 @@ IDENTITIES: dict[str, Identity] = {
     "secrets": lambda document: (document["id"], document["id"]),
 }
 NOT_EXPORTED = ("secrets", "rate_limits", "controls")
+
+
+def _known(address: Address) -> Address:
+    table, partition, doc_id = address
+    return table, partition, canonical(doc_id)
 
 
 def oldest_first(moment_ms: int, doc_id: str) -> str:
@@ -134,9 +140,14 @@ class Tables:
         document = self.db.read(table, partition, canonical(doc_id))
         return None if document is None else cast(Record, orjson.loads(document))
 
-    def expect(self, *wanted: tuple[str, str, str]) -> None:
-        """Tell the engine which (table, partition, id)s are about to be read."""
-        self.db.expect([(table, partition, canonical(doc_id)) for table, partition, doc_id in wanted])
+    def glance(self, table: str, partition: str, doc_id: str) -> Record | None:
+        """Return a document that the transaction does not depend on staying as it is."""
+        document = self.db.glance(table, partition, canonical(doc_id))
+        return None if document is None else cast(Record, orjson.loads(document))
+
+    def expect(self, *wanted: Address, glanced: Iterable[Address] = ()) -> None:
+        """Tell the engine which (table, partition, id)s are about to be read, and glanced at."""
+        self.db.expect([_known(each) for each in wanted], [_known(each) for each in glanced])
 
     def put(self, table: str, document: Record) -> None:
         """Put a document in its place, whatever was there before."""

@@ -6,12 +6,10 @@ from engines.table import Record
 from records.tables import ALL
 from store import Store
 from web.keys import PresentedKey
-from web.operations import Operation
+from web.operations import TABLE_OF, Operation
 
 _MOST_KEYS = 1000
-
-# What the placeholders of a path are ids of.
-_TABLES = {"influencer_id": "influencers", "project_id": "projects", "job_id": "jobs"}
+_TABLES = TABLE_OF | {"project_id": "projects"}
 
 
 class Foresight:

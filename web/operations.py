@@ -21,6 +21,9 @@ from web.keys import require_scope
 
 LONG_RUNNING = "long-running"  # the class of operations that begin a job
 
+# What the placeholders of paths are ids of, of all that an operation reads by them and changes.
+TABLE_OF = {"influencer_id": "influencers", "job_id": "jobs"}
+
 
 class Call(NamedTuple):
     """What an operation is handed: who asks, the judged body or query, where to look, and what was done ahead of it."""
@@ -149,16 +152,19 @@ def perform(operation: Operation, request: Request, rooms: Rooms, key: Record, i
             rooms.store.once,
             call.organization,
             claim,
-            act=lambda: _act(operation, _still_known(call)._replace(ahead=done), ids),
+            act=lambda: _act(operation, _still_known(call, ids)._replace(ahead=done), ids),
             refuse=lambda error: _refuse(error, request.request_id),
             to_file=lambda outcome: _to_file(operation, outcome, request.request_id),
         )
         return rooms.store.db.attempt(once)
 
 
-def _still_known(call: Call) -> Call:
+def _still_known(call: Call, ids: Mapping[str, str]) -> Call:
     """Raises Unauthenticated when the key has gone since it was looked at: what its organization had went with it."""
-    if call.store.keys.find(call.key["publicId"]) is None:
+    public_id = call.key["publicId"]
+    changed = [(TABLE_OF[name], call.organization, text) for name, text in ids.items() if name in TABLE_OF]
+    call.store.tables.expect(*changed, glanced=[("api_keys", public_id, public_id)])
+    if not call.store.keys.is_known(public_id):
         raise Unauthenticated
     return call
 
