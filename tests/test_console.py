@@ -599,6 +599,7 @@ def test_the_clock_is_told_where_it_is_not_the_real_one(demo, organization):
     assert "real time" in shown(demo, "/console/controls")
 
 
+@only_journal
 def test_a_damaged_snapshot_stands_in_nobodys_way_and_can_be_deleted(demo, control, rooms):
     control.post("/snapshots", name="damaged")
     (rooms.settings.data / "snapshots" / "damaged.jsonl").write_bytes(b"{")
