@@ -1,6 +1,7 @@
 """The newest lines that several processes write: two files, of which the older goes when the newer is full."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -9,6 +10,10 @@ from engines.lock import ProcessLock
 
 NEWER, OLDER, LOCK = "newer.jsonl", "older.jsonl", "ring.lock"
 
+# Nobody writes two files full in so short a time, and a look for each line would cost as much as the line.
+LOOK_SECONDS = 0.05
+_LOOKS_PER_FILE = 64
+
 
 class Ring:
     """Lines in `folder`: about as many as fit `most_bytes`, and up to as many older ones.
@@ -16,15 +21,21 @@ class Ring:
     Not synced, for what may go when the power does; it or a full disk can leave half a line. Everything raises OSError.
     """
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
+    def __init__(self, folder: Path, most_bytes: int, look_seconds: float = LOOK_SECONDS) -> None:
         self._folder = folder.absolute()
         self._most_bytes = most_bytes
+        self._look_seconds = look_seconds
         self._file: int | None = None
         self._inode = 0
+        self._looked, self._written = 0.0, 0  # when the files were looked at, and what was written since
 
     def append(self, line: bytes) -> None:
         """Write a line, whole: those of several processes do not mix, and stand in the order they were written."""
-        os.write(self._current(), b"\n" + line + b"\n")  # the first break parts it from half a line before it
+        try:
+            self._written += os.write(self._current(), b"\n" + line + b"\n")  # the first break ends half a line before
+        except OSError:
+            self._looked = 0.0
+            raise
 
     def newest(self) -> Iterator[bytes]:
         """Return the lines of this moment, the last one first."""
@@ -45,10 +56,17 @@ class Ring:
             self._file = None
 
     def _current(self) -> int:
-        """Return the newer file, which another process may have turned since we wrote to it."""
-        if self._file is None or not self._is_current():
+        """Return the newer file, which another process may have turned since we looked."""
+        if self._file is None or (self._must_look() and not self._is_current()):
             return self._turned()
         return self._file
+
+    def _must_look(self) -> bool:
+        now = time.monotonic()
+        if now - self._looked < self._look_seconds and self._written < self._most_bytes // _LOOKS_PER_FILE:
+            return False
+        self._looked, self._written = now, 0
+        return True
 
     def _is_current(self) -> bool:
         try:

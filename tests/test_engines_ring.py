@@ -20,14 +20,14 @@ MOST = 1000
 
 @pytest.fixture
 def ring(tmp_path):
-    with closing(Ring(tmp_path / "ring", MOST)) as ring:
+    with closing(Ring(tmp_path / "ring", MOST, 0)) as ring:
         yield ring
 
 
 @pytest.fixture
 def other(tmp_path):
     """Return the ring as another process has it."""
-    with closing(Ring(tmp_path / "ring", MOST)) as ring:
+    with closing(Ring(tmp_path / "ring", MOST, 0)) as ring:
         yield ring
 
 
@@ -113,7 +113,7 @@ steps = st.one_of(
 @given(st.lists(steps, max_size=60))
 def test_whoever_writes_the_lines_are_the_last_ones_in_their_order(taken):
     with TemporaryDirectory() as folder:
-        rings = [Ring(Path(folder), MOST) for _ in range(3)]
+        rings = [Ring(Path(folder), MOST, 0) for _ in range(3)]
         written: list[str] = []
         for number, (step, who, length) in enumerate(taken):
             if step == "clear":
@@ -162,11 +162,22 @@ def test_a_folder_that_somebody_removed_is_made_again(ring, tmp_path):
 def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_system(tmp_path):
     (tmp_path / "ring").write_text("a file")
 
-    with closing(Ring(tmp_path / "ring", MOST)) as ring:
+    with closing(Ring(tmp_path / "ring", MOST, 0)) as ring:
         with pytest.raises(OSError, match="exists"):
             ring.append(b"a")
         with pytest.raises(OSError, match="exists"):
             ring.clear()
+
+
+def test_files_are_looked_at_again_after_a_while_and_after_much_was_written(tmp_path):
+    """Not for each line; so in a while as short as this one others must not turn the files twice."""
+    for ring, lines_before in ((Ring(tmp_path / "a", MOST, 3600), 1), (Ring(tmp_path / "b", 64_000, 3600), 10)):
+        with closing(ring):
+            for _ in range(lines_before):
+                ring.append(b"x" * 100)
+            (ring._folder / "newer.jsonl").rename(ring._folder / "older.jsonl")
+            ring.append(b"y")
+            assert lines(ring)[0] == "y"
 
 
 # Several processes and threads
@@ -199,14 +210,14 @@ def test_processes_that_turn_the_file_while_others_write_tear_and_lose_nothing(t
 
     def work(writer):
         def write(tell):
-            with closing(Ring(folder, most)) as ring:
+            with closing(Ring(folder, most, 0)) as ring:
                 write_many(ring, writer)
             tell("done")
 
         return write
 
     children = [Child(work(writer)) for writer in "abcd"]
-    with closing(Ring(folder, most)) as ring:
+    with closing(Ring(folder, most, 0)) as ring:
         for _ in range(50):
             assert_in_order(lines(ring), "abcd")
             assert size(folder) <= 2 * (most + 4 * 120)
@@ -216,7 +227,7 @@ def test_processes_that_turn_the_file_while_others_write_tear_and_lose_nothing(t
 
 
 def test_threads_that_turn_the_file_while_others_write_tear_and_lose_nothing(tmp_path):
-    with closing(Ring(tmp_path / "ring", 5_000)) as ring:
+    with closing(Ring(tmp_path / "ring", 5_000, 0)) as ring:
         workers = [Worker(lambda writer=writer: write_many(ring, writer, 1000)) for writer in "abcd"]
         for _ in range(20):
             assert_in_order(lines(ring), "abcd")
@@ -234,7 +245,7 @@ class WatchedRing(Ring):
 
 
 def test_nobody_turns_the_files_while_they_are_read_or_lines_would_be_there_twice(tmp_path):
-    with closing(WatchedRing(tmp_path / "ring", MOST)) as ring:
+    with closing(WatchedRing(tmp_path / "ring", MOST, 0)) as ring:
         ring.append(b"a")
         assert lines(ring) == ["a"]
 
@@ -243,14 +254,14 @@ def test_a_process_that_is_killed_while_it_turns_the_file_stops_nobody(tmp_path)
     folder = tmp_path / "ring"
 
     def work(tell):
-        ring = Ring(folder, MOST)
+        ring = Ring(folder, MOST, 0)
         with ring._alone():
             tell("alone")
             signal.pause()
 
     child = Child(work)
     assert child.next_line() == "alone"
-    with closing(Ring(folder, MOST)) as ring:
+    with closing(Ring(folder, MOST, 0)) as ring:
         waiting = Worker(lambda: write_many(ring, "a", 100))
         os.kill(child.pid, signal.SIGKILL)
         child.finish()
