@@ -32,10 +32,11 @@ class Ring:
     def append(self, line: bytes) -> None:
         """Write a line, whole: those of several processes do not mix, and stand in the order they were written."""
         try:
-            self._written += os.write(self._current(), b"\n" + line + b"\n")  # the first break ends half a line before
+            written = os.write(self._current(), b"\n" + line + b"\n")  # the first break ends half a line before it
         except OSError:
             self._looked = 0.0
             raise
+        self._written += written
 
     def newest(self) -> Iterator[bytes]:
         """Return the lines of this moment, the last one first."""

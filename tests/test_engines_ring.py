@@ -180,6 +180,16 @@ def test_files_are_looked_at_again_after_a_while_and_after_much_was_written(tmp_
             assert lines(ring)[0] == "y"
 
 
+def test_files_are_not_looked_at_for_each_line(tmp_path):
+    with closing(Ring(tmp_path / "ring", 64_000, 3600)) as ring:
+        for _ in range(30):
+            ring.append(b"x" * 100)  # thrice what is looked after, so that it has begun to count anew
+        (ring._folder / "newer.jsonl").rename(ring._folder / "older.jsonl")
+        ring.append(b"y")
+        assert not (ring._folder / "newer.jsonl").exists()
+        assert lines(ring)[0] == "y"
+
+
 # Several processes and threads
 
 
