@@ -203,7 +203,10 @@ def is_loopback(host: str) -> bool:
 
 def greeting(settings: Settings, addresses: list[str], demo_key: bool) -> str:
     """Return the lines that say where the service listens and, if its demo key works, how to make a first call."""
-    where = f"The Layers stand-in listens on {', '.join(addresses)} and keeps its data in {settings.data}.\n"
+    documents = settings.data if settings.store is None else "the database of STANDIN_STORE"  # may have a password
+    pictures = settings.data if settings.media is None else "the bucket of STANDIN_MEDIA"
+    places = " and ".join(dict.fromkeys([str(documents), str(pictures)]))
+    where = f"The Layers stand-in listens on {', '.join(addresses)} and keeps its data in {places}.\n"
     if not demo_key:
         return where
     return f"{where}Demo key: {DEMO_KEY}\nTry: curl {addresses[0]}/v1/whoami -H 'X-Api-Key: {DEMO_KEY}'\n"

@@ -146,7 +146,7 @@ def name_of(url: str) -> str:
         parts = conninfo_to_dict(url)
     except psycopg.Error:
         return "of STANDIN_STORE"
-    return f"{parts.get('dbname', 'postgres')} at {parts.get('host', 'localhost')}"
+    return f"{parts.get('dbname', 'postgres')} at {parts.get('host') or os.environ.get('PGHOST', 'localhost')}"
 
 
 def reason(error: BaseException) -> str:

@@ -53,7 +53,9 @@ class Tour:
             if job["status"] != "running":
                 return job
             time.sleep(0.1)
-        sys.exit(f"The job {job_id} is still running after {JOB_PATIENCE_SECONDS} seconds.")
+        sys.exit(
+            f"The job {job_id} is still running after {JOB_PATIENCE_SECONDS} seconds: is the stand-in's clock frozen?"
+        )
 
 
 def check(holds: bool, what: str) -> None:

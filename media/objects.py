@@ -39,6 +39,7 @@ _READ_BYTES = 4 << 20
 _INCOMING = ".incoming"
 _KEPT = re.compile(r"\.kept/[0-9A-Za-z_-]{1,64}\.json")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+_ASKED_FOR_KEYS = "/latest/"  # of the machine's own cloud, the last place where the client looks for them
 
 
 class Object(NamedTuple):
@@ -231,6 +232,11 @@ class MediaBucket:
 
     def _unavailable(self, error: Exception) -> Unavailable:
         code = _CODE.search(str(error))
+        if code is None and _ASKED_FOR_KEYS in str(error):
+            return Unavailable(
+                f"The bucket {self._name} of STANDIN_MEDIA cannot be asked: "
+                "there is no AWS_ACCESS_KEY_ID with an AWS_SECRET_ACCESS_KEY."
+            )
         reason = code[1] if code else type(error).__name__
         return Unavailable(f"The bucket {self._name} of STANDIN_MEDIA does not serve: {reason}.")
 

@@ -23,7 +23,7 @@ import psycopg
 
 from app import create_app
 from engines import sql
-from engines.connections import MOST_CONNECTIONS
+from engines.connections import MOST_CONNECTIONS, name_of
 from engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
 from engines.postgres import Postgres
 from records.formats import FORMAT
@@ -474,6 +474,14 @@ def test_who_logs_in_and_how_is_told_to_nobody(tmp_path, caplog, url, said):
         for text in (ended.stdout, ended.stderr, str(error.value), caplog.text):
             assert SECRET not in text
             assert "standin:" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "said"), [("postgresql:///db", "db at 127.0.0.2"), ("postgresql://127.0.0.1/db", "db at 127.0.0.1")]
+)
+def test_a_database_is_named_with_the_host_that_is_asked_for_it(monkeypatch, url, said):
+    monkeypatch.setenv("PGHOST", "127.0.0.2")
+    assert name_of(url) == said
 
 
 def test_a_password_is_in_nothing_that_is_said_while_the_database_is_away(rooms, settings, clock, stranger, caplog):

@@ -460,6 +460,17 @@ def test_a_bucket_that_refuses_says_why_and_never_by_what_words(bucket, monkeypa
     assert refusal.value.__suppress_context__
 
 
+def test_who_has_set_no_keys_is_told_which(bucket, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")  # no cloud's own keys either
+    room = MediaBucket(bucket)
+
+    with pytest.raises(Unavailable, match="there is no AWS_ACCESS_KEY_ID with an AWS_SECRET_ACCESS_KEY") as refusal:
+        room.put("org", "asset", b"x")
+    assert refusal.value.__suppress_context__
+
+
 @pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:1"])
 def test_a_service_that_cannot_fill_its_bucket_does_not_start(tmp_path, bucket, endpoint):
     url = f"s3://no-such-bucket/prefix?endpoint={endpoint or bucket.endpoint}&region={REGION}"

@@ -19,8 +19,10 @@ from servers import ROOT, Server, changes_in, environment, eventually, opened, r
 from engines.journal import JOURNAL
 from engines.line import encode_header
 from records.keys import DEMO_KEY
-from settings import Settings
-from start import DEMO_KEY_ID
+from settings import Bucket, Settings
+from start import DEMO_KEY_ID, greeting
+
+BUCKET = Bucket("pictures", "prefix", "http://127.0.0.1:1", "region")
 
 GUNICORN = ("gunicorn", "app:app")
 FLASK = ("flask", "run", "--port", "0")
@@ -58,6 +60,23 @@ def test_without_them_it_is_port_8000_of_this_machine_only_and_two_workers(folde
     printed = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=True).stdout
     assert re.search(r"^bind += \['127\.0\.0\.1:8000'\]$", printed, re.MULTILINE)
     assert re.search(r"^workers += 2$", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "places"),
+    [
+        ({}, "here"),
+        ({"store": "postgresql://me:secret@host/db"}, "the database of STANDIN_STORE and here"),
+        ({"media": BUCKET}, "here and the bucket of STANDIN_MEDIA"),
+        (
+            {"store": "postgresql://me:secret@host/db", "media": BUCKET},
+            "the database of STANDIN_STORE and the bucket of STANDIN_MEDIA",
+        ),
+    ],
+)
+def test_it_says_where_its_data_are_and_no_password(elsewhere, places):
+    said = greeting(Settings(data=Path("here"), **elsewhere), ["http://127.0.0.1:1"], demo_key=False)
+    assert said == f"The Layers stand-in listens on http://127.0.0.1:1 and keeps its data in {places}.\n"
 
 
 def test_it_says_where_it_listens_what_the_demo_key_is_and_a_call_that_works(folder):

@@ -7,6 +7,7 @@ project='{"name": "Spring", "timezone": "Europe/Lisbon"}'
 
 start() {
     folder=$(mktemp -d)
+    : >"$folder/log" # looked into before the shell behind the & may have made it
     standin=
     trap stop EXIT
     trap 'exit 130' INT
