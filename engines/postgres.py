@@ -368,6 +368,8 @@ class Postgres:
             if not block.has_begun:
                 block.has_begun = True
                 block.connection.execute(sql.OF_ALL["begin"])
+            if glanced and not (keys or block.seen or block.glanced):  # nothing else keeps a reset from coming between
+                block.connection.execute(sql.STAY, of_organization(glanced[0][1]))
             locked = _ask_for(block.connection, keys, locking=True)
             others = _ask_for(block.connection, glanced, locking=False)
         # Not before the pipeline has ended: an error in it would come twice.

@@ -323,6 +323,21 @@ def test_a_connection_is_free_again_whatever_happened_to_its_user(database, stra
 # Time and locks
 
 
+@pytest.mark.parametrize("expects", [True, False])
+def test_all_is_not_replaced_in_the_middle_of_a_transaction_that_has_only_glanced(database, stranger, expects):
+    with opened(database) as engine, opened(database) as other:
+        put(engine, "key", {})
+        with engine.transaction():
+            if expects:
+                engine.expect([], [("t", "", "key")])
+            assert engine.glance("t", "", "key") == b"{}"
+            replacing = Worker(lambda: other.replace_all([]))
+            wait_until(lambda: is_waited_for(stranger) or not replacing.is_alive())
+            engine.write("t", "", "made", b"{}")
+        assert replacing.finish().error is None
+        assert contents(engine) == {}
+
+
 def test_a_statement_that_takes_too_long_is_refused_and_changes_nothing(rooms, settings, clock, stranger):
     with closing(impatient(settings, lock_timeout="0", statement_timeout="200")) as engine, ExitStack() as held:
         ask = serving(engine, rooms, settings, clock)
