@@ -476,6 +476,7 @@ def test_of_two_that_put_the_same_new_document_one_finds_that_of_the_other(datab
         (f"postgresql://standin:{SECRET}@127.0.0.1:1/db", "The database db at 127.0.0.1 does not serve"),
         (f"postgresql://standin:{SECRET}@127.0.0.1:1/db?nonsense=1", "The database of STANDIN_STORE does not serve"),
         (f"postgresql://standin:{SECRET}%zz@127.0.0.1:1/db", "The database of STANDIN_STORE does not serve"),
+        (f"postgresql://standin:not/{SECRET}@127.0.0.1:1/db", "The database of STANDIN_STORE does not serve"),
         (f"postgresql://127.0.0.1:1/db?user=standin&password={SECRET}", "The database db at 127.0.0.1 does not serve"),
     ],
 )
