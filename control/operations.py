@@ -179,9 +179,9 @@ def list_organizations(command: Command) -> Record:
 def delete_organization(command: Command, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
     with _alone(command):
-        with command.store.db.transaction():
-            command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
-            command.store.organizations.drop(organization_id)
+        command.store.organizations.get(organization_id)
+        command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
+        command.store.organizations.drop(organization_id)
         with suppress(OSError, Unavailable):  # its documents are gone all the same: the next sweep takes what is left
             command.rooms.media.drop_organization(organization_id)
     command.log.clear(organization_id)

@@ -27,6 +27,7 @@ from engines.connections import MOST_CONNECTIONS
 from engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
 from engines.postgres import Postgres
 from records.formats import FORMAT
+from records.keys import public_id_of
 from records.tables import LISTS
 from settings import Settings, StartError
 from start import Rooms, open_rooms
@@ -321,6 +322,19 @@ def test_a_connection_is_free_again_whatever_happened_to_its_user(database, stra
 
 
 # Time and locks
+
+
+def test_nothing_is_left_of_an_organization_that_is_dropped_while_a_change_goes_on(store, settings, stranger):
+    organization = store.organizations.create("Gone")["id"]
+    public_id = public_id_of(store.keys.create(organization, ["*"], "key"))
+    with closing(Postgres(settings.store, lists=LISTS, version=FORMAT)) as engine:
+        with store.db.transaction():
+            assert store.keys.is_known(public_id)
+            dropping = Worker(lambda: Store(engine).organizations.drop(organization))
+            wait_until(lambda: is_waited_for(stranger) or not dropping.is_alive())
+            store.projects.create(organization, {"name": "Late", "timezone": "UTC"})
+        assert dropping.finish().error is None
+    assert [space for space in store.db.tables() if organization in space] == []
 
 
 @pytest.mark.parametrize("expects", [True, False])
