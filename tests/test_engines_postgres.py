@@ -1,5 +1,6 @@
 """What only the engine on PostgreSQL has: statements, a schema, and servers, connections and locks that fail it."""
 
+import base64
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ from urllib.parse import quote
 
 import orjson
 import pytest
-from api_helpers import UNAVAILABLE, UNCONFIRMED, refused
+from api_helpers import SPRING, UNAVAILABLE, UNCONFIRMED, refused
 from conftest import AVA_PATH, DEMO
 from engine_helpers import Child, Worker, by_rank, contents, opened, put, stored, wait_until
 from servers import run
@@ -27,6 +28,7 @@ from engines.connections import MOST_CONNECTIONS
 from engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
 from engines.postgres import Postgres
 from records.formats import FORMAT
+from records.idempotency import Idempotency
 from records.keys import public_id_of
 from records.tables import LISTS
 from settings import Settings, StartError
@@ -350,6 +352,23 @@ def test_all_is_not_replaced_in_the_middle_of_a_transaction_that_has_only_glance
             engine.write("t", "", "made", b"{}")
         assert replacing.finish().error is None
         assert contents(engine) == {}
+
+
+def test_an_upload_that_was_done_is_told_so_although_the_database_is_away_right_after(rooms, settings, clock, stranger):
+    class BlockedStore(Store):
+        def once(self, *args, **options):
+            outcome = Idempotency(self.tables).once(*args, **options)
+            stranger.execute("BEGIN")
+            stranger.execute("LOCK TABLE standin_documents IN ACCESS EXCLUSIVE MODE")
+            return outcome
+
+    body = {"kind": "video", "mimeType": "video/mp4", "dataBase64": base64.b64encode(b"bytes").decode()}
+    with closing(impatient(settings)) as engine:
+        blocked = create_app(rooms._replace(store=BlockedStore(engine, clock))).test_client()
+        made = blocked.post(f"/v1/projects/{SPRING}/media", json=body, headers=DEMO)
+        stranger.execute("ROLLBACK")
+        with blocked.get(made.json["url"]) as shown:
+            assert (made.status_code, shown.data) == (201, b"bytes")
 
 
 def test_a_statement_that_takes_too_long_is_refused_and_changes_nothing(rooms, settings, clock, stranger):
