@@ -1,7 +1,7 @@
 """The operations of the control plane: a few lines each, above rules that are in `records/` and below."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from control import schemas
 from control.faults import check_rule
 from control.reset import empty_rows, seed_rows
+from engines.errors import Unavailable
 from engines.lock import ProcessLock
 from engines.table import Record
 from records.clocks import REAL, Clock, advance, frozen, shifted, time_by
@@ -105,7 +106,7 @@ def create_snapshot(command: Command) -> Record:
         command.store.db.save(name, {"at": milliseconds(command.store.now())})
         try:
             command.rooms.media.keep(name)  # after the documents, so that none of them lacks its bytes
-        except OSError:
+        except (OSError, Unavailable):
             command.store.db.forget(name)  # documents without their bytes are no state to come back to
             raise
         return _snapshot(command.store, name)
@@ -178,10 +179,11 @@ def list_organizations(command: Command) -> Record:
 def delete_organization(command: Command, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
     with _alone(command):
-        with command.store.db.transaction():
-            command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
-            command.store.organizations.drop(organization_id)
-        command.rooms.media.drop_organization(organization_id)
+        command.store.organizations.get(organization_id)
+        command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
+        command.store.organizations.drop(organization_id)
+        with suppress(OSError, Unavailable):  # its documents are gone all the same: the next sweep takes what is left
+            command.rooms.media.drop_organization(organization_id)
     command.log.clear(organization_id)
     return {"organizationId": organization_id, "deleted": True}
 

@@ -146,7 +146,10 @@ def name_of(url: str) -> str:
         parts = conninfo_to_dict(url)
     except psycopg.Error:
         return "of STANDIN_STORE"
-    return f"{parts.get('dbname', 'postgres')} at {parts.get('host') or os.environ.get('PGHOST', 'localhost')}"
+    host = parts.get("host") or os.environ.get("PGHOST", "localhost")
+    name = f"{parts.get('dbname', 'postgres')} at {host}"
+    # A `/` or `@` of a password that should have been %2F or %40 ends it too early: the rest is taken for these.
+    return "of STANDIN_STORE" if "@" in name else name
 
 
 def reason(error: BaseException) -> str:

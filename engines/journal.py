@@ -155,10 +155,10 @@ class Journal:
         """Return what `act` returns; here no transaction gets in the way of another, so there is no second time."""
         return act()
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
         """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
 
-        Inside another transaction the block is a part of it that can fail alone.
+        Inside another transaction the block is a part of it that can fail alone. Here each is `alone` at any rate.
         """
         outer = self._changes
         return self._outermost() if outer is None else _Layer(self._thread, outer)

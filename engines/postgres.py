@@ -191,13 +191,18 @@ class Postgres:
             finally:
                 self._thread.block = None
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
         """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
 
-        Inside another transaction the block is a part of it that can fail alone.
+        Inside another transaction the block is a part of it that can fail alone. One that is `alone` begins when all
+        others have ended, and keeps new ones waiting.
         """
         outer = self._changes
-        return self._outermost() if outer is None else self._inner(outer)
+        if outer is None:
+            return self._outermost(alone)
+        if alone:
+            raise RuntimeError("a transaction inside another is not alone: it would wait for itself")
+        return self._inner(outer)
 
     def attempt(self, act: Callable[[], T]) -> T:
         """Return what `act` returns; run it again, a few times, when other transactions get in its way."""
@@ -315,12 +320,14 @@ class Postgres:
     # One transaction.
 
     @contextmanager
-    def _outermost(self) -> Iterator[None]:
+    def _outermost(self, alone: bool) -> Iterator[None]:
         before = self._block
         with self._lent() as lent:
             block = self._thread.block = _Block(lent.lease)
             changes = self._thread.changes = Changes()
             try:
+                if alone:
+                    self._exclude(block)
                 yield
                 self._commit(block, changes)
             except BaseException:
@@ -329,6 +336,12 @@ class Postgres:
             finally:
                 self._thread.block, self._thread.changes = before, None
                 lent.seen.clear()  # it may have been changed
+
+    def _exclude(self, block: _Block) -> None:
+        try:
+            self._begin_whole(block, ("begin", "no more writes"))
+        except psycopg.Error as error:
+            raise self._refused(block, error) from error
 
     @contextmanager
     def _inner(self, outer: Changes) -> Iterator[None]:
@@ -368,6 +381,8 @@ class Postgres:
             if not block.has_begun:
                 block.has_begun = True
                 block.connection.execute(sql.OF_ALL["begin"])
+            if glanced and not (keys or block.seen or block.glanced):  # nothing else keeps a reset from coming between
+                block.connection.execute(sql.STAY, of_organization(glanced[0][1]))
             locked = _ask_for(block.connection, keys, locking=True)
             others = _ask_for(block.connection, glanced, locking=False)
         # Not before the pipeline has ended: an error in it would come twice.

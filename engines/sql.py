@@ -57,6 +57,11 @@ WHERE organization = %(organization)s AND kind = %(kind)s AND id = %(id)s
 
 FIND_AND_LOCK = FIND + "FOR UPDATE\n"
 
+# Finds nothing and locks no row; and yet, to the end of the transaction, nobody replaces all there is.
+STAY = """
+SELECT 1 FROM standin_documents WHERE organization = %(organization)s AND kind = '' FOR KEY SHARE
+"""
+
 # One look into the index for each, whatever the planner thinks of the table.
 FIND_SOME = """
 SELECT wanted.kind, wanted.id, found.document

@@ -1,9 +1,12 @@
 """Organizations: whose everything is. What belongs to one is never seen by another."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from engines.errors import Unavailable
 from engines.table import Record
 from records.errors import NotFound
 from records.tables import IDENTITIES, Tables
@@ -41,13 +44,26 @@ class Organizations:
 
     def drop(self, organization: str) -> None:
         """Remove an organization and everything of it, its keys included. Raises NotFound."""
+        self._tables.db.attempt(partial(self._drop, organization))
+        with suppress(Unavailable):  # it is gone all the same
+            self._tables.db.attempt(partial(self._drop_late, organization))
+
+    def _drop(self, organization: str) -> None:
         with self._tables.transaction():
             self.get(organization)
             for key in self._tables.db.table("api_key_ids", organization):
                 self._tables.drop("api_keys", key["publicId"], key["publicId"])
                 self._drop_where("rate_limits", key["apiKeyId"])
-            for table in IDENTITIES:  # not of what there was at the last commit, but of what there may be by now
-                self._tables.db.table(table, organization).truncate()
+            self._empty(organization)
+
+    def _drop_late(self, organization: str) -> None:
+        """Remove what was written by those who had found their key still there, and may have ended after it was not."""
+        with self._tables.db.transaction(alone=True):
+            self._empty(organization)
+
+    def _empty(self, organization: str) -> None:
+        for table in IDENTITIES:  # not of what there was at the last commit, but of what there may be by now
+            self._tables.db.table(table, organization).truncate()
 
     def _drop_where(self, table: str, in_partition: str) -> None:
         for name, partition in self._tables.db.tables():

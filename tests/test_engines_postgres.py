@@ -1,5 +1,6 @@
 """What only the engine on PostgreSQL has: statements, a schema, and servers, connections and locks that fail it."""
 
+import base64
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ from urllib.parse import quote
 
 import orjson
 import pytest
-from api_helpers import UNAVAILABLE, UNCONFIRMED, refused
+from api_helpers import SPRING, UNAVAILABLE, UNCONFIRMED, refused
 from conftest import AVA_PATH, DEMO
 from engine_helpers import Child, Worker, by_rank, contents, opened, put, stored, wait_until
 from servers import run
@@ -27,6 +28,8 @@ from engines.connections import MOST_CONNECTIONS, name_of
 from engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
 from engines.postgres import Postgres
 from records.formats import FORMAT
+from records.idempotency import Idempotency
+from records.keys import public_id_of
 from records.tables import LISTS
 from settings import Settings, StartError
 from start import Rooms, open_rooms
@@ -323,6 +326,51 @@ def test_a_connection_is_free_again_whatever_happened_to_its_user(database, stra
 # Time and locks
 
 
+def test_nothing_is_left_of_an_organization_that_is_dropped_while_a_change_goes_on(store, settings, stranger):
+    organization = store.organizations.create("Gone")["id"]
+    public_id = public_id_of(store.keys.create(organization, ["*"], "key"))
+    with closing(Postgres(settings.store, lists=LISTS, version=FORMAT)) as engine:
+        with store.db.transaction():
+            assert store.keys.is_known(public_id)
+            dropping = Worker(lambda: Store(engine).organizations.drop(organization))
+            wait_until(lambda: is_waited_for(stranger) or not dropping.is_alive())
+            store.projects.create(organization, {"name": "Late", "timezone": "UTC"})
+        assert dropping.finish().error is None
+    assert [space for space in store.db.tables() if organization in space] == []
+
+
+@pytest.mark.parametrize("expects", [True, False])
+def test_all_is_not_replaced_in_the_middle_of_a_transaction_that_has_only_glanced(database, stranger, expects):
+    with opened(database) as engine, opened(database) as other:
+        put(engine, "key", {})
+        with engine.transaction():
+            if expects:
+                engine.expect([], [("t", "", "key")])
+            assert engine.glance("t", "", "key") == b"{}"
+            replacing = Worker(lambda: other.replace_all([]))
+            wait_until(lambda: is_waited_for(stranger) or not replacing.is_alive())
+            engine.write("t", "", "made", b"{}")
+        assert replacing.finish().error is None
+        assert contents(engine) == {}
+
+
+def test_an_upload_that_was_done_is_told_so_although_the_database_is_away_right_after(rooms, settings, clock, stranger):
+    class BlockedStore(Store):
+        def once(self, *args, **options):
+            outcome = Idempotency(self.tables).once(*args, **options)
+            stranger.execute("BEGIN")
+            stranger.execute("LOCK TABLE standin_documents IN ACCESS EXCLUSIVE MODE")
+            return outcome
+
+    body = {"kind": "video", "mimeType": "video/mp4", "dataBase64": base64.b64encode(b"bytes").decode()}
+    with closing(impatient(settings)) as engine:
+        blocked = create_app(rooms._replace(store=BlockedStore(engine, clock))).test_client()
+        made = blocked.post(f"/v1/projects/{SPRING}/media", json=body, headers=DEMO)
+        stranger.execute("ROLLBACK")
+        with blocked.get(made.json["url"]) as shown:
+            assert (made.status_code, shown.data) == (201, b"bytes")
+
+
 def test_a_statement_that_takes_too_long_is_refused_and_changes_nothing(rooms, settings, clock, stranger):
     with closing(impatient(settings, lock_timeout="0", statement_timeout="200")) as engine, ExitStack() as held:
         ask = serving(engine, rooms, settings, clock)
@@ -461,6 +509,7 @@ def test_of_two_that_put_the_same_new_document_one_finds_that_of_the_other(datab
         (f"postgresql://standin:{SECRET}@127.0.0.1:1/db", "The database db at 127.0.0.1 does not serve"),
         (f"postgresql://standin:{SECRET}@127.0.0.1:1/db?nonsense=1", "The database of STANDIN_STORE does not serve"),
         (f"postgresql://standin:{SECRET}%zz@127.0.0.1:1/db", "The database of STANDIN_STORE does not serve"),
+        (f"postgresql://standin:not/{SECRET}@127.0.0.1:1/db", "The database of STANDIN_STORE does not serve"),
         (f"postgresql://127.0.0.1:1/db?user=standin&password={SECRET}", "The database db at 127.0.0.1 does not serve"),
     ],
 )

@@ -20,6 +20,7 @@ import httpx
 import pytest
 from api_helpers import AVA_PICTURES, NO_ROUTE, SPRING, UNAVAILABLE, invalid, refused
 from conftest import AVA_PATH, DEMO
+from control_helpers import Control
 from PIL import Image
 from servers import PATIENCE_SECONDS, STAYS_OPEN, eventually, run, serving
 from test_uploads import BOMB, MEDIA, MP4, NO_UPLOAD, OTHER_TYPES, PNG, SVG, VIDEO, drawn, mismatch, too_large
@@ -429,6 +430,25 @@ def test_a_bucket_that_is_down_is_a_503_and_soon(rooms, demo, client, store, org
         assert secret not in caplog.text
     with client.get(asset["path"]) as shown:
         assert shown.status_code == 200
+
+
+def test_documents_whose_bytes_cannot_be_kept_are_no_snapshot(rooms, control):
+    down = Control(without_bucket(rooms, "http://127.0.0.1:1"))
+
+    assert refused(down.send("POST", "/snapshots", {"name": "one"})) == UNAVAILABLE
+    assert control.get("/snapshots") == {"items": []}
+
+
+def test_an_organization_is_dropped_although_its_bytes_cannot_be_reached(rooms, control, keys):
+    organization, _ = control.organization()
+    rooms.media.put(organization, "asset_left", PNG)
+
+    dropped = Control(without_bucket(rooms, "http://127.0.0.1:1")).delete(f"/organizations/{organization}")
+
+    assert dropped == {"organizationId": organization, "deleted": True}
+    assert keys() == {f"{organization}/asset_left"}
+    rooms.media.sweep(rooms.store.assets.has_file, older_than_seconds=-2)
+    assert keys() == set()
 
 
 def test_a_bucket_that_hangs_keeps_nobody_from_writing(rooms, demo, nowhere):

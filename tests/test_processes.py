@@ -131,6 +131,13 @@ def test_of_simultaneous_deletions_exactly_one_acts(clients, store_at):
     assert changes_of_ava(store_at) == 1
 
 
+def test_of_simultaneous_rotations_of_a_key_by_itself_exactly_one_acts(clients):
+    crowd = clients(12)
+    path = f"/v1/api-keys/{crowd[0].get('/v1/whoami').json()['apiKeyId']}/rotate"
+    replies = together(partial(client.post, path) for client in crowd)
+    assert sorted(reply.status_code for reply in replies) == [200] + [401] * 11
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "effects"),
     [
