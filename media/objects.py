@@ -24,8 +24,8 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from engines.errors import Unavailable
-from media.files import draw_thumbnail
 from media.room import NAME, PORTRAIT, THUMBNAIL, Arrival, NoSuchFile, Received, Stored
+from media.thumbnails import draw_thumbnail
 from settings import Bucket
 
 _CLIENT: dict[str, Any] = {"allow_http": True, "connect_timeout": "2s", "timeout": "8s"}
