@@ -15,8 +15,9 @@ from engines.lock import ProcessLock, Turn
 from engines.recovery import recover
 from engines.replica import Replica, undisturbed
 from engines.rewrite import Report, Upgrade, replace_all, rewrite, upgrade
+from engines.saved import Saved
 from engines.snapshots import forget, place_of, restore, save, saved_in
-from engines.table import Record, Saved, Table
+from engines.table import Record, Table
 
 T = TypeVar("T")
 

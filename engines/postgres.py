@@ -18,9 +18,9 @@ from engines.connections import Connections, Lease, NoneFree, name_of, reason
 from engines.errors import Unavailable, Unconfirmed
 from engines.line import FORMAT
 from engines.rows import Sent, meeting, moves, newcomer, of_key, of_organization, of_some, plain, safe
-from engines.snapshots import check_name
+from engines.saved import Saved, check_name
 from engines.states import Upgrade
-from engines.table import Saved, Table
+from engines.table import Table
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from engines import sql
 from engines.changes import Document, Lists, once_each, places_of
 from engines.errors import EngineError, NoSnapshot, UnknownFormat
 from engines.rows import meeting, moves, newcomer, of_key, of_organization, of_some, plain, safe
-from engines.table import Saved
+from engines.saved import Saved
 
 Upgrade = Callable[[str, dict[str, Any]], dict[str, Any]]
 Database = Connection[Any]
@@ -166,7 +166,7 @@ def restore(
     """Put a saved state in the place of all there is. Raises NoSnapshot, UnknownFormat."""
     told = _told(connection).get(name)
     if told is None:
-        raise missing(name)
+        raise NoSnapshot(name)
     if told["format"] > version:
         raise UnknownFormat(f"The snapshot {name} has format {told['format']}: only a newer program restores it.")
     empty(connection)
@@ -181,11 +181,7 @@ def saved(connection: Database) -> list[Saved]:
 def forget(connection: Database, name: str) -> None:
     """Remove a saved state. Raises NoSnapshot."""
     if not _drop(connection, name):
-        raise missing(name)
-
-
-def missing(name: str) -> NoSnapshot:
-    return NoSnapshot(f"There is no snapshot named {name!r}.")
+        raise NoSnapshot(name)
 
 
 def _told(connection: Database) -> dict[str, Any]:

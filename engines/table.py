@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import orjson
 import tinydb.table
@@ -11,20 +11,10 @@ from tinydb.queries import QueryLike
 from tinydb.storages import Storage
 from ulid import ULID
 
+from engines.saved import Saved
+
 Record = dict[str, Any]
 T = TypeVar("T")
-
-
-class Saved(NamedTuple):
-    """A state that is kept under a name: what it was saved with, how many documents it has, its size on disk.
-
-    Of one whose file is damaged there are no `facts`, and `documents` is None.
-    """
-
-    name: str
-    facts: Record
-    documents: int | None
-    bytes: int
 
 
 class Engine(Protocol):

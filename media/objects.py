@@ -22,6 +22,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from engines.errors import Unavailable
+from engines.saved import SNAPSHOT_NAME, check_name
 from media.arrivals import Measured, new_file
 from media.room import NAME, PORTRAIT, THUMBNAIL, Arrival, NoSuchFile, Received, Stored
 from media.thumbnails import draw_thumbnail
@@ -36,7 +37,7 @@ _RETRIES: dict[str, Any] = {
 _PART_BYTES = 5 << 20  # the least that S3 takes as a part of a larger upload
 _READ_BYTES = 4 << 20
 _INCOMING = ".incoming"
-_KEPT = re.compile(r"\.kept/[0-9A-Za-z_-]{1,64}\.json")
+_KEPT = re.compile(rf"\.kept/{SNAPSHOT_NAME.pattern}\.json")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 
 
@@ -346,7 +347,5 @@ def _incoming(organization: str, asset_id: str) -> str:
 
 
 def _kept(name: str) -> str:
-    key = f".kept/{name}.json"
-    if not _KEPT.fullmatch(key):
-        raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
-    return key
+    check_name(name)
+    return f".kept/{name}.json"
