@@ -14,10 +14,11 @@ from engines.line import FORMAT, Entry, encode_header, encode_line
 from engines.lock import ProcessLock, Turn
 from engines.recovery import recover
 from engines.replica import Replica, undisturbed
-from engines.rewrite import Report, Upgrade, replace_all, rewrite, upgrade
+from engines.rewrite import Report, replace_all, rewrite, upgrade
 from engines.saved import Saved
 from engines.snapshots import forget, place_of, restore, save, saved_in
 from engines.table import Record, Table
+from engines.upgrades import Upgrade
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from engines.errors import Unavailable, Unconfirmed
 from engines.line import FORMAT
 from engines.rows import Sent, meeting, moves, newcomer, of_key, of_organization, of_some, plain, safe
 from engines.saved import Saved, check_name
-from engines.states import Upgrade
 from engines.table import Table
+from engines.upgrades import Upgrade
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ from engines.errors import Damaged, DamagedSnapshot, NoSnapshot, UnknownFormat
 from engines.lock import ProcessLock
 from engines.replica import Replica, read_lines
 from engines.rewrite import (
-    Upgrade,
     Writer,
     confirm,
     living,
@@ -19,9 +18,9 @@ from engines.rewrite import (
     only_rewriter,
     put_in_place,
     taking_place,
-    upgrading,
 )
 from engines.saved import SNAPSHOT_NAME, Saved, check_name
+from engines.upgrades import Upgrade, upgrading
 
 _FOLDER = "snapshots"
 _ENDING = ".jsonl"
