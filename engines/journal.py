@@ -58,7 +58,7 @@ class Journal:
     that makes it count. Readers take no lock and only ever see synced lines, so a commit that fails
     is cut off again before anyone has seen it.
     `lists` has, for each table that is listed in order, the function that places a document.
-    Raises OSError, Damaged, UnknownFormat at opening; Unavailable from `transaction()`.
+    Raises OSError, Damaged, UnknownFormat at opening; Unavailable from what reads or writes.
     """
 
     def __init__(

@@ -76,7 +76,7 @@ class Postgres:
     is tried again by `attempt`. Everything comes to the tables in the order documents, places, organizations.
     `lists` has, for each table that is listed in order, the function that places a document.
     Raises EngineError at opening; Unavailable from everything else, after `patience_seconds` at most where it waits
-    for a connection or for others to leave a document alone.
+    for a connection or for others to leave a document alone; Unconfirmed when a transaction ends and nobody says how.
     """
 
     def __init__(
