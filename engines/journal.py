@@ -90,6 +90,11 @@ class Journal:
             self._writers.close()
             raise
 
+    @property
+    def name(self) -> str:
+        """Return where the journal is, by whatever way it was opened."""
+        return str(self.path.resolve())
+
     def table(self, name: str, partition: str = "") -> Table:
         """Return the TinyDB table of that name; each partition has one of its own."""
         return Table(self, name, partition)
