@@ -161,7 +161,7 @@ def copy_store(source: str, target: str) -> None:
         if not here.tables():
             _fail("There is nothing to copy: FROM holds no document.")
         with closing(_place(target)) as there:
-            report = _guarded(partial(copy, here, there, _name(here), _watched))
+            report = _guarded(partial(copy, here, there, here.name, _watched))
     click.echo(f"{report.documents} documents copied and compared, {report.written} of them written now.")
 
 
@@ -175,11 +175,6 @@ def _place(place: str, is_source: bool = False) -> Engine:
     if is_source and not (folder / JOURNAL).is_file():
         _fail(f"There is no store in {folder}.")
     return _started(lambda settings: open_journal(replace(settings, data=folder)))
-
-
-def _name(engine: Engine) -> str:
-    """Return what a copy remembers of where it comes from: nothing of how to log in."""
-    return str(engine.path.resolve()) if isinstance(engine, Journal) else str(getattr(engine, "name", ""))
 
 
 @contextmanager

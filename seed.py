@@ -23,7 +23,7 @@ from records.projects import project_view
 from records.tables import IDENTITIES, LISTS
 from records.times import milliseconds, seconds
 from settings import StartError
-from store import Store, influencer_view
+from store import DESCRIPTION_FIELDS, Store, influencer_view
 
 Tables = dict[str, dict[str, Record]]
 
@@ -187,16 +187,7 @@ _PROJECT: Record = {
     "metadata": {},
 }
 
-_INFLUENCER: Record = {
-    "gender": None,
-    "ageRange": None,
-    "ethnicity": None,
-    "bodyType": None,
-    "hairColor": None,
-    "hairStyle": None,
-    "style": None,
-    "vibe": None,
-    "voiceDescription": None,
+_INFLUENCER: Record = dict.fromkeys(DESCRIPTION_FIELDS) | {
     "personality": {},
     "referenceImages": [],
     "status": "ready",

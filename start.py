@@ -146,10 +146,10 @@ def tidy(rooms: Rooms) -> None:
 
     Neither is worth not starting for.
     """
-    journal = rooms.store.db
+    db = rooms.store.db
     try:
-        if isinstance(journal, Journal) and journal.is_wasteful():
-            journal.compact()
+        if isinstance(db, Journal) and db.is_wasteful():
+            db.compact()
         sweep(rooms)
     except (EngineError, OSError) as error:
         logger.warning("Not tidied: %s", error)

@@ -28,12 +28,15 @@ from records.projects import Projects
 from records.tables import ARCHIVED, DOOMED, FINE, Page, Tables, oldest_first, running
 from records.times import epoch_milliseconds, seconds, utc_now
 
-INFLUENCER_FIELDS = (
-    "influencerId", "projectId", "name", "gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle",
-    "style", "vibe", "voiceDescription", "personality", "referenceImages", "status", "createdAt", "updatedAt",
+DESCRIPTION_FIELDS = (
+    "gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle", "style", "vibe", "voiceDescription",
 )  # fmt: skip
 
-DESCRIPTION_FIELDS = INFLUENCER_FIELDS[3:12]
+INFLUENCER_FIELDS = (
+    "influencerId", "projectId", "name", *DESCRIPTION_FIELDS,
+    "personality", "referenceImages", "status", "createdAt", "updatedAt",
+)  # fmt: skip
+
 _PORTRAIT_FIELDS = ("gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle", "style", "vibe")
 
 

@@ -4,24 +4,23 @@ from pathlib import Path
 
 import orjson
 
+from engines.changes import Document
 from engines.table import Record
 from records.tables import IDENTITIES
 from seed import seed_documents
 from start import Rooms
 from store import Store
 
-Row = tuple[str, str, str, bytes]
 
-
-def empty_rows(store: Store) -> list[Row]:
+def empty_rows(store: Store) -> list[Document]:
     """Return what stays of any store: what it signs with, so that it is not taken for a new one at the next start."""
     return [row_of("secrets", {"id": "signing", "key": store.signing_key()})]
 
 
-def seed_rows(seed: Path, rooms: Rooms) -> list[Row]:
+def seed_rows(seed: Path, rooms: Rooms) -> list[Document]:
     """Return the rows of a seed; its pictures are on disk. Raises StartError."""
     return [row_of(table, document) for table, document in seed_documents(seed, rooms.media, rooms.store.now())]
 
 
-def row_of(table: str, document: Record) -> Row:
+def row_of(table: str, document: Record) -> Document:
     return (table, *IDENTITIES[table](document), orjson.dumps(document))

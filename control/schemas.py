@@ -1,6 +1,5 @@
 """What may be said to the control plane; as strict as the API's own schemas, and made of the same fields."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -9,6 +8,7 @@ from isodate import ISO8601Error, parse_duration
 from marshmallow import ValidationError, post_load, validates_schema
 from marshmallow.fields import Field
 
+from engines.saved import SNAPSHOT_NAME
 from records.clocks import LATEST_MS
 from records.keys import SCOPES
 from records.times import epoch_milliseconds
@@ -18,7 +18,6 @@ from web.faults import MOST_DELAY_MS
 from web.limits import PER_MINUTE
 from web.request_log import MOST_ENTRIES
 
-_SNAPSHOT = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _NUMBER = "[0-9]{1,6}"  # more is understood, and none that anybody needs
 _DURATION = (
     rf"^-?P(?!$)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?!$)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}(?:\.{_NUMBER})?S)?)?$"
@@ -108,7 +107,7 @@ class Reset(Strict):
 class SnapshotCreate(Strict):
     """snapshots: under which name."""
 
-    name = Matching(_SNAPSHOT, "Invalid name", required=True)
+    name = Matching(SNAPSHOT_NAME, "Invalid name", required=True)
 
 
 class OrganizationCreate(Strict):

@@ -1,4 +1,4 @@
-"""The system calls that change files, one method each, so that a test can fail any of them."""
+"""The system calls that what is stored depends on, one method each, so that a test can fail any of them."""
 
 import errno
 import os
@@ -50,8 +50,8 @@ class Disk:
         os.link(source, target)
 
     def sync_folder(self, folder: Path) -> None:
-        """Make a rename in `folder` durable; Windows has no such call and needs none."""
-        if not self.syncing or os.name == "nt":
+        """Make a rename in `folder` durable."""
+        if not self.syncing:
             return
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -39,6 +39,9 @@ class DamagedSnapshot(Damaged):
 class NoSnapshot(EngineError):
     """No state is saved under that name."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no snapshot named {name!r}.")
+
 
 class NotEmpty(EngineError):
     """A copy would mix with what is there, or would be one of half a store."""

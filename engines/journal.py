@@ -14,9 +14,11 @@ from engines.line import FORMAT, Entry, encode_header, encode_line
 from engines.lock import ProcessLock, Turn
 from engines.recovery import recover
 from engines.replica import Replica, undisturbed
-from engines.rewrite import Report, Upgrade, replace_all, rewrite, upgrade
+from engines.rewrite import Report, replace_all, rewrite, upgrade
+from engines.saved import Saved
 from engines.snapshots import forget, place_of, restore, save, saved_in
-from engines.table import Record, Saved, Table
+from engines.table import Record, Table
+from engines.upgrades import Upgrade
 
 T = TypeVar("T")
 
@@ -56,7 +58,7 @@ class Journal:
     that makes it count. Readers take no lock and only ever see synced lines, so a commit that fails
     is cut off again before anyone has seen it.
     `lists` has, for each table that is listed in order, the function that places a document.
-    Raises OSError, Damaged, UnknownFormat at opening; Unavailable from `transaction()`.
+    Raises OSError, Damaged, UnknownFormat at opening; Unavailable from what reads or writes.
     """
 
     def __init__(
@@ -87,6 +89,11 @@ class Journal:
         except BaseException:
             self._writers.close()
             raise
+
+    @property
+    def name(self) -> str:
+        """Return where the journal is, by whatever way it was opened."""
+        return str(self.path.resolve())
 
     def table(self, name: str, partition: str = "") -> Table:
         """Return the TinyDB table of that name; each partition has one of its own."""

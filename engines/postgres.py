@@ -18,9 +18,9 @@ from engines.connections import Connections, Lease, NoneFree, name_of, reason
 from engines.errors import Unavailable, Unconfirmed
 from engines.line import FORMAT
 from engines.rows import Sent, meeting, moves, newcomer, of_key, of_organization, of_some, plain, safe
-from engines.snapshots import check_name
-from engines.states import Upgrade
-from engines.table import Saved, Table
+from engines.saved import Saved, check_name
+from engines.table import Table
+from engines.upgrades import Upgrade
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Postgres:
     is tried again by `attempt`. Everything comes to the tables in the order documents, places, organizations.
     `lists` has, for each table that is listed in order, the function that places a document.
     Raises EngineError at opening; Unavailable from everything else, after `patience_seconds` at most where it waits
-    for a connection or for others to leave a document alone.
+    for a connection or for others to leave a document alone; Unconfirmed when a transaction ends and nobody says how.
     """
 
     def __init__(

@@ -1,13 +1,11 @@
 """Writing documents to a new file that takes a journal's place: those that live in it, or others altogether."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import orjson
 
 from engines.changes import Document, Key, Lists, Written, change_of, once_each, places_of
 from engines.disk import Disk
@@ -16,9 +14,7 @@ from engines.line import Change, Entry, decode_line, encode_header, encode_line,
 from engines.lock import ProcessLock
 from engines.recovery import recover
 from engines.replica import Replica, read_lines
-
-Upgrade = Callable[[str, dict[str, Any]], dict[str, Any]]  # table, document of format n → document of format n + 1
-Transform = Callable[[str, bytes], bytes]  # table, a document's JSON → its JSON
+from engines.upgrades import Transform, Upgrade, upgrading
 
 _DOCUMENTS_PER_LINE = 256
 _CHUNK_BYTES = 1 << 20
@@ -119,19 +115,6 @@ def living(old: Replica, lists: Mapping[str, Lists], transform: Transform | None
             if document is not None:
                 after = document if transform is None else transform(table, document)
                 yield _newcomer((table, partition, doc_id), after, lists)
-
-
-def upgrading(upgrades: Mapping[int, Upgrade], found: int, wanted: int) -> Transform:
-    """Return what makes documents of format `found` those of format `wanted`."""
-    steps = [upgrades[number] for number in range(found, wanted)]
-
-    def transform(table: str, document: bytes) -> bytes:
-        record = orjson.loads(document)
-        for step in steps:
-            record = step(table, record)
-        return orjson.dumps(record)
-
-    return transform
 
 
 def _keep_copy(old: Replica, copy: Path, disk: Disk) -> None:

@@ -1,6 +1,5 @@
 """States of a journal that are kept under names: `snapshots/<name>.jsonl`, each a journal without history."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +11,6 @@ from engines.errors import Damaged, DamagedSnapshot, NoSnapshot, UnknownFormat
 from engines.lock import ProcessLock
 from engines.replica import Replica, read_lines
 from engines.rewrite import (
-    Upgrade,
     Writer,
     confirm,
     living,
@@ -20,13 +18,12 @@ from engines.rewrite import (
     only_rewriter,
     put_in_place,
     taking_place,
-    upgrading,
 )
-from engines.table import Saved
+from engines.saved import SNAPSHOT_NAME, Saved, check_name
+from engines.upgrades import Upgrade, upgrading
 
 _FOLDER = "snapshots"
 _ENDING = ".jsonl"
-_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class Snapshot(Replica):
@@ -69,12 +66,6 @@ def place_of(folder: Path, name: str, ending: str = _ENDING) -> Path:
     """Return where in a store's folder something is kept under that name. Raises ValueError."""
     check_name(name)
     return folder / _FOLDER / (name + ending)
-
-
-def check_name(name: str) -> None:
-    """Raises ValueError when no state may have that name, on whichever engine."""
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
 
 
 def save(path: Path, snapshot: Path, disk: Disk, lists: Mapping[str, Lists], facts: dict[str, Any]) -> None:
@@ -120,7 +111,7 @@ def restore(
 def saved_in(folder: Path) -> list[Saved]:
     """Return what is kept, by name. Raises OSError."""
     stems = sorted(path.stem for path in (folder / _FOLDER).glob("*" + _ENDING))
-    found = (_told(place_of(folder, name)) for name in stems if _NAME.fullmatch(name))
+    found = (_told(place_of(folder, name)) for name in stems if SNAPSHOT_NAME.fullmatch(name))
     return [told for told in found if told is not None]
 
 
@@ -129,7 +120,7 @@ def forget(snapshot: Path, disk: Disk) -> None:
     try:
         snapshot.unlink()
     except FileNotFoundError as error:
-        raise _missing(snapshot) from error
+        raise NoSnapshot(snapshot.stem) from error
     confirm(snapshot, "gone", disk)
 
 
@@ -147,13 +138,9 @@ def _opened(snapshot: Path) -> Iterator[Snapshot]:
     try:
         saved = Snapshot(snapshot)
     except FileNotFoundError as error:
-        raise _missing(snapshot) from error
+        raise NoSnapshot(snapshot.stem) from error
     with saved.file:
         yield saved
-
-
-def _missing(snapshot: Path) -> NoSnapshot:
-    return NoSnapshot(f"There is no snapshot named {snapshot.stem!r}.")
 
 
 def _documents(replica: Replica) -> int:

@@ -3,7 +3,7 @@
 Each function is given a connection that is in a transaction already.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -14,9 +14,9 @@ from engines import sql
 from engines.changes import Document, Lists, once_each, places_of
 from engines.errors import EngineError, NoSnapshot, UnknownFormat
 from engines.rows import meeting, moves, newcomer, of_key, of_organization, of_some, plain, safe
-from engines.table import Saved
+from engines.saved import Saved
+from engines.upgrades import Transform, Upgrade, upgrading
 
-Upgrade = Callable[[str, dict[str, Any]], dict[str, Any]]
 Database = Connection[Any]
 
 _AT_ONCE = 500
@@ -59,18 +59,18 @@ def upgrade(
     connection: Database, found: int, version: int, upgrades: Mapping[int, Upgrade], lists: Mapping[str, Lists]
 ) -> None:
     """Bring all documents from format `found` to `version`, and their places in lists with them."""
-    steps = [upgrades[number] for number in range(found, version)]
-    if not steps:
+    if found >= version:
         return
+    transform = upgrading(upgrades, found, version)
     connection.execute(sql.OF_ALL["no more writes"])
     for partition in partitions(connection):
         connection.execute(sql.EMPTY_PLACES, of_organization(partition))
         for table in kinds(connection, partition):
-            _upgrade_table(connection, table, partition, steps, lists)
+            _upgrade_table(connection, table, partition, transform, lists)
 
 
 def _upgrade_table(
-    connection: Database, table: str, partition: str, steps: list[Upgrade], lists: Mapping[str, Lists]
+    connection: Database, table: str, partition: str, transform: Transform, lists: Mapping[str, Lists]
 ) -> None:
     rows = connection.execute(sql.IDS, of_organization(partition, kind=safe(table))).fetchall()
     ids = (plain(doc_id) for (doc_id,) in rows)
@@ -78,17 +78,10 @@ def _upgrade_table(
         found = connection.execute(sql.FIND_SOME, of_some(partition, some)).fetchall()
         with connection.pipeline():
             for _, doc_id, document in found:
-                key, after = (table, partition, plain(doc_id)), _upgraded(table, document, steps)
+                key, after = (table, partition, plain(doc_id)), transform(table, document)
                 connection.execute(sql.UPDATE, of_key(key) | {"document": after.decode()})
                 for statement, parameters in moves(key, [], places_of(table, after, lists)):
                     connection.execute(statement, parameters)
-
-
-def _upgraded(table: str, document: bytes, steps: list[Upgrade]) -> bytes:
-    record = orjson.loads(document)
-    for step in steps:
-        record = step(table, record)
-    return orjson.dumps(record)
 
 
 # What there is.
@@ -166,7 +159,7 @@ def restore(
     """Put a saved state in the place of all there is. Raises NoSnapshot, UnknownFormat."""
     told = _told(connection).get(name)
     if told is None:
-        raise missing(name)
+        raise NoSnapshot(name)
     if told["format"] > version:
         raise UnknownFormat(f"The snapshot {name} has format {told['format']}: only a newer program restores it.")
     empty(connection)
@@ -181,11 +174,7 @@ def saved(connection: Database) -> list[Saved]:
 def forget(connection: Database, name: str) -> None:
     """Remove a saved state. Raises NoSnapshot."""
     if not _drop(connection, name):
-        raise missing(name)
-
-
-def missing(name: str) -> NoSnapshot:
-    return NoSnapshot(f"There is no snapshot named {name!r}.")
+        raise NoSnapshot(name)
 
 
 def _told(connection: Database) -> dict[str, Any]:

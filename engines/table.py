@@ -1,9 +1,9 @@
-"""A TinyDB table whose documents live in an engine, one by one, instead of in one dict of everything."""
+"""What an engine offers, and the TinyDB table on it: documents one by one, instead of in one dict of everything."""
 
 import json
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import orjson
 import tinydb.table
@@ -11,46 +11,47 @@ from tinydb.queries import QueryLike
 from tinydb.storages import Storage
 from ulid import ULID
 
+from engines.changes import Document, Key
+from engines.saved import Saved
+
 Record = dict[str, Any]
 T = TypeVar("T")
-
-
-class Saved(NamedTuple):
-    """A state that is kept under a name: what it was saved with, how many documents it has, its size on disk.
-
-    Of one whose file is damaged there are no `facts`, and `documents` is None.
-    """
-
-    name: str
-    facts: Record
-    documents: int | None
-    bytes: int
 
 
 class Engine(Protocol):
     """Where documents live: JSON by table, partition and id. A partition never meets another.
 
-    The last five are about all documents at once: what takes their place, and states kept to be brought back.
+    A read within a transaction holds until it ends, one that is only a `glance` need not. What `expect` is told of may
+    be fetched in one trip, and a block of `reading` may share what it has looked up. `attempt` runs once more what
+    another transaction got in the way of. Both engines say the rest at each method.
     """
 
+    @property
+    def name(self) -> str: ...
     def table(self, name: str, partition: str = "") -> "Table": ...
     def tables(self) -> list[tuple[str, str]]: ...
+    def close(self) -> None: ...
+
+    # Documents, in the calling thread's transaction if it has one.
+
     def read(self, table: str, partition: str, doc_id: str) -> bytes | None: ...
     def glance(self, table: str, partition: str, doc_id: str) -> bytes | None: ...
     def ids(self, table: str, partition: str) -> list[str]: ...
     def count(self, table: str, partition: str) -> int: ...
-    def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None: ...
     def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]: ...
+    def expect(self, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None: ...
     def reading(self) -> AbstractContextManager[None]: ...
-    def expect(self, keys: Sequence[tuple[str, str, str]], glanced: Sequence[tuple[str, str, str]] = ()) -> None: ...
-    def attempt(self, act: Callable[[], T]) -> T: ...
+    def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None: ...
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]: ...
-    def replace_all(self, documents: Iterable[tuple[str, str, str, bytes]]) -> None: ...
+    def attempt(self, act: Callable[[], T]) -> T: ...
+
+    # All documents at once: others in their place, and states kept to be brought back.
+
+    def replace_all(self, documents: Iterable[Document]) -> None: ...
     def save(self, name: str, facts: Record) -> None: ...
     def restore(self, name: str) -> None: ...
     def saved(self) -> list[Saved]: ...
     def forget(self, name: str) -> None: ...
-    def close(self) -> None: ...
 
 
 class Table(tinydb.table.Table):
@@ -85,7 +86,6 @@ class Table(tinydb.table.Table):
 
     def put(self, doc_id: str, document: Record) -> None:
         """Put a document in its place, whatever was there before."""
-
         with self._engine.transaction():
             self._engine.write(self.name, self._partition, doc_id, _encode(document))
 

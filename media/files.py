@@ -1,21 +1,21 @@
-"""The bytes of assets, in a folder: `<root>/<organization>/<asset id>`, thumbnails made once beside them."""
+"""The bytes of assets, in a folder: `<root>/<organization>/<file>`, thumbnails made once beside them.
+
+A file is named by its asset's id, and what was uploaded also by what tells one upload from the next.
+"""
 
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
-from PIL import Image, ImageDraw, ImageOps
-
 from engines.disk import Disk
 from engines.snapshots import place_of
-from media.inspect import MOST_PIXELS, NO_PICTURE, drawn_formats
-from media.room import NAME, PORTRAIT, THUMBNAIL, THUMBNAIL_PIXELS, File, NoSuchFile, Received
+from media.arrivals import Measured, new_file
+from media.room import NAME, PORTRAIT, THUMBNAIL, NoSuchFile, Received
+from media.thumbnails import draw_thumbnail
 from media.writing import UNFINISHED, DurableFiles
 
 _KEPT = ".media"
@@ -24,7 +24,7 @@ _KEPT = ".media"
 class MediaFolder:
     """A name here always stands for whole bytes.
 
-    Organization and asset ids become names here, and only ids of letters, digits, `_` and `-` can. What a snapshot
+    Ids become names here, and only ids of letters, digits, `_` and `-` can. What a snapshot
     keeps lies beside the folder, in `snapshots/<name>.media`, as further names of the same bytes where the disk can.
     """
 
@@ -50,29 +50,20 @@ class MediaFolder:
 
         What `chunks` raises goes through, and leaves nothing behind.
         """
-        file = f"{asset_id}-{uuid4().hex}"
-        checksum, size = sha256(), 0
+        file, measured = new_file(asset_id), Measured(chunks)
+        self._files.write(self._place(organization, file), measured)
+        return measured.received(file)
 
-        def noted() -> Iterator[bytes]:
-            nonlocal size
-            for chunk in chunks:
-                checksum.update(chunk)
-                size += len(chunk)
-                yield chunk
-
-        self._files.write(self._place(organization, file), noted())
-        return Received(file, size, checksum.hexdigest())
-
-    def original(self, organization: str, asset_id: str) -> Path:
-        """Return the file of an asset. Raises NoSuchFile."""
-        path = self._place(organization, asset_id)
+    def original(self, organization: str, file: str) -> Path:
+        """Return where bytes lie. Raises NoSuchFile."""
+        path = self._place(organization, file)
         if not path.is_file():
-            raise NoSuchFile(asset_id)
+            raise NoSuchFile(file)
         return path
 
-    def thumbnail(self, organization: str, asset_id: str) -> Path:
-        """Return the file of a picture's thumbnail, made at the first call. Raises NoSuchFile."""
-        original = self.original(organization, asset_id)
+    def thumbnail(self, organization: str, file: str) -> Path:
+        """Return where a picture's thumbnail lies, made at the first call. Raises NoSuchFile."""
+        original = self.original(organization, file)
         path = original.with_name(original.name + THUMBNAIL)
         if not path.is_file():
             self._files.write(path, [draw_thumbnail(original)])
@@ -158,10 +149,10 @@ class MediaFolder:
             return False  # a portrait that is asked for again is drawn again
         return is_known(path.parent.name, path.name.removesuffix(THUMBNAIL))
 
-    def _place(self, organization: str, asset_id: str) -> Path:
-        if not NAME.fullmatch(asset_id):
-            raise NoSuchFile(asset_id)
-        return self._folder(organization) / asset_id
+    def _place(self, organization: str, file: str) -> Path:
+        if not NAME.fullmatch(file):
+            raise NoSuchFile(file)
+        return self._folder(organization) / file
 
     def _folder(self, organization: str) -> Path:
         if not NAME.fullmatch(organization):
@@ -201,28 +192,3 @@ def _is_touched(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def draw_thumbnail(original: File) -> bytes:
-    """Return a WebP of a picture, at most THUMBNAIL_PIXELS on its long side; a plain tile for what is none."""
-    small = BytesIO()
-    try:
-        with original.open("rb") as file, Image.open(file, formats=drawn_formats()) as picture:
-            if picture.width * picture.height > MOST_PIXELS:  # nobody looks into what is declared a video
-                raise Image.DecompressionBombError
-            picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-            upright = ImageOps.exif_transpose(picture)
-            upright.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-            upright.save(small, "WEBP")
-    except NO_PICTURE:
-        small = BytesIO()
-        _tile().save(small, "WEBP")
-    return small.getvalue()
-
-
-def _tile() -> Image.Image:
-    """Return a picture that stands for bytes nobody can draw: a play mark on grey."""
-    tile = Image.new("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), "#e7e5e4")
-    left, right, top, bottom = (round(part * THUMBNAIL_PIXELS) for part in (0.40, 0.66, 0.34, 0.66))
-    ImageDraw.Draw(tile).polygon([(left, top), (left, bottom), (right, (top + bottom) // 2)], fill="#a8a29e")
-    return tile

@@ -1,4 +1,4 @@
-"""The bytes of assets on an S3-compatible store: `<prefix>/<organization>/<asset id>`, thumbnails beside them.
+"""The bytes of assets on an S3-compatible store: `<prefix>/<organization>/<file>`, thumbnails beside them.
 
 Clients send theirs straight to the store, to a key that ends in `.incoming` and that a signed URL opens for a while. As
 they could do so again when all is said and done, the bytes are copied to a key that nobody was ever let near before
@@ -14,18 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache, partial
-from hashlib import sha256
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple, cast
-from uuid import uuid4
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from engines.errors import Unavailable
-from media.files import draw_thumbnail
+from engines.saved import SNAPSHOT_NAME, check_name
+from media.arrivals import Measured, new_file
 from media.room import NAME, PORTRAIT, THUMBNAIL, Arrival, NoSuchFile, Received, Stored
+from media.thumbnails import draw_thumbnail
 from settings import Bucket
 
 _CLIENT: dict[str, Any] = {"allow_http": True, "connect_timeout": "2s", "timeout": "8s"}
@@ -37,7 +37,7 @@ _RETRIES: dict[str, Any] = {
 _PART_BYTES = 5 << 20  # the least that S3 takes as a part of a larger upload
 _READ_BYTES = 4 << 20
 _INCOMING = ".incoming"
-_KEPT = re.compile(r"\.kept/[0-9A-Za-z_-]{1,64}\.json")
+_KEPT = re.compile(rf"\.kept/{SNAPSHOT_NAME.pattern}\.json")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _ASKED_FOR_KEYS = "/latest/"  # of the machine's own cloud, the last place where the client looks for them
 
@@ -81,28 +81,19 @@ class MediaBucket:
 
         What `chunks` raises goes through, and leaves nothing behind.
         """
-        file = new_file(asset_id)
-        key, checksum, size = _key(organization, file), sha256(), 0
-
-        def noted() -> Iterator[bytes]:
-            nonlocal size
-            for chunk in chunks:
-                checksum.update(chunk)
-                size += len(chunk)
-                yield chunk
-
-        parts = _parts(noted())
+        file, measured = new_file(asset_id), Measured(chunks)
+        parts = _parts(measured)
         first, second = next(parts, b""), next(parts, None)
-        self.write(key, first if second is None else chain([first, second], parts))
-        return Received(file, size, checksum.hexdigest())
+        self.write(_key(organization, file), first if second is None else chain([first, second], parts))
+        return measured.received(file)
 
-    def original(self, organization: str, asset_id: str) -> Stored:
-        """Return the bytes of an asset. Raises NoSuchFile."""
-        return self.find(_key(organization, asset_id))
+    def original(self, organization: str, file: str) -> Stored:
+        """Return the bytes of that name. Raises NoSuchFile."""
+        return self.find(_key(organization, file))
 
-    def thumbnail(self, organization: str, asset_id: str) -> Stored:
+    def thumbnail(self, organization: str, file: str) -> Stored:
         """Return a picture's thumbnail, made at the first call. Raises NoSuchFile."""
-        key = _key(organization, asset_id)
+        key = _key(organization, file)
         return self._made(key + THUMBNAIL, lambda: draw_thumbnail(self.find(key)))
 
     def portrait(self, organization: str, mark: str, draw: Callable[[], bytes]) -> Stored:
@@ -272,12 +263,11 @@ class DirectToBucket:
             self._bucket.copy(_incoming(organization, asset_id), _key(organization, file))
         except NoSuchFile:
             return None
-        checksum, size = sha256(), 0
-        with self._bucket.original(organization, file).open("rb", _READ_BYTES) as bytes_taken:
-            while piece := bytes_taken.read(_READ_BYTES):
-                checksum.update(piece)
-                size += len(piece)
-        return Received(file, size, checksum.hexdigest())
+        with self._bucket.original(organization, file).open("rb", _READ_BYTES) as taken:
+            measured = Measured(iter(partial(taken.read, _READ_BYTES), b""))
+            for _ in measured:
+                pass
+        return measured.received(file)
 
     def clear(self, organization: str, asset_id: str) -> None:
         """Remove what came; what cannot be removed now is left to the next sweep."""
@@ -326,11 +316,6 @@ def _first_process() -> int:
     return os.getpid()
 
 
-def new_file(asset_id: str) -> str:
-    """Return a name for the bytes of an asset that no others have."""
-    return f"{asset_id}-{uuid4().hex}"
-
-
 def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the same bytes in pieces of at least _PART_BYTES, but the last."""
     part = bytearray()
@@ -359,8 +344,8 @@ def _name(text: str) -> str:
     return text
 
 
-def _key(organization: str, asset_id: str) -> str:
-    return f"{_name(organization)}/{_name(asset_id)}"
+def _key(organization: str, file: str) -> str:
+    return f"{_name(organization)}/{_name(file)}"
 
 
 def _incoming(organization: str, asset_id: str) -> str:
@@ -368,7 +353,5 @@ def _incoming(organization: str, asset_id: str) -> str:
 
 
 def _kept(name: str) -> str:
-    key = f".kept/{name}.json"
-    if not _KEPT.fullmatch(key):
-        raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
-    return key
+    check_name(name)
+    return f".kept/{name}.json"

@@ -15,7 +15,7 @@ PORTRAIT = "portrait-"
 
 
 class NoSuchFile(LookupError):
-    """There are no bytes of that asset."""
+    """There are no bytes of that name."""
 
 
 class Received(NamedTuple):
@@ -60,8 +60,9 @@ class Direct(Protocol):
 
 
 class MediaRoom(Protocol):
-    """Where bytes live, by organization and name. Raises NoSuchFile; OSError or Unavailable when it cannot.
+    """Where bytes live, by organization and file: an asset's id, or what `receive` has named.
 
+    Raises NoSuchFile; OSError or Unavailable when it cannot.
     `direct` is None when uploads come through the stand-in.
     """
 
@@ -69,8 +70,8 @@ class MediaRoom(Protocol):
     def direct(self) -> Direct | None: ...
     def put(self, organization: str, asset_id: str, data: bytes) -> None: ...
     def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> Received: ...
-    def original(self, organization: str, asset_id: str) -> File: ...
-    def thumbnail(self, organization: str, asset_id: str) -> File: ...
+    def original(self, organization: str, file: str) -> File: ...
+    def thumbnail(self, organization: str, file: str) -> File: ...
     def portrait(self, organization: str, mark: str, draw: Callable[[], bytes]) -> File: ...
     def discard(self, organization: str, file: str) -> None: ...
     def sweep(

@@ -13,7 +13,6 @@ from records.times import from_epoch_milliseconds, milliseconds
 Course = Mapping[str, Any]
 
 KIND = "influencer_create"
-TERMINAL = ("completed", "failed", "canceled")
 
 # Where in its length a stage ends.
 _QUEUED_UNTIL = 0.2

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from engines.changes import Lists
+from engines.changes import Key, Lists
 from engines.line import Entry
 from engines.table import Engine, Record
 from records.ids import canonical, id_at
 from records.jobs import end_ms, is_doomed
 
-Address = tuple[str, str, str]  # table, partition, id
 Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
 
 FINE, DOOMED, ARCHIVED = ":fine", ":doomed", ":archived"
@@ -49,8 +48,8 @@ IDENTITIES: dict[str, Identity] = {
 NOT_EXPORTED = ("secrets", "rate_limits", "controls")
 
 
-def _known(address: Address) -> Address:
-    table, partition, doc_id = address
+def _known(key: Key) -> Key:
+    table, partition, doc_id = key
     return table, partition, canonical(doc_id)
 
 
@@ -145,7 +144,7 @@ class Tables:
         document = self.db.glance(table, partition, canonical(doc_id))
         return None if document is None else cast(Record, orjson.loads(document))
 
-    def expect(self, *wanted: Address, glanced: Iterable[Address] = ()) -> None:
+    def expect(self, *wanted: Key, glanced: Iterable[Key] = ()) -> None:
         """Tell the engine which (table, partition, id)s are about to be read, and glanced at."""
         self.db.expect([_known(each) for each in wanted], [_known(each) for each in glanced])
 

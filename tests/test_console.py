@@ -20,6 +20,7 @@ import web.session
 from app import create_app
 from console.pages import STATUSES, fault_of, how_of, what_of
 from console.words import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
+from control.schemas import Answer
 from settings import Settings
 from start import Rooms, open_rooms
 from web.session import COOKIE, new_session
@@ -709,19 +710,24 @@ def test_a_body_is_shown_with_its_lines_indented_unless_it_is_no_json():
     assert pretty("") == ""
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        ({"code": "KILL_SWITCH", "message": "Gone."}, "answers KILL_SWITCH: Gone."),
-        ({"delayMs": 50}, "waits 50 ms"),
-        ({"delayMs": 50, "dropConnection": True}, "waits 50 ms, hangs up before the effect"),
-        ({"truncateBody": 0}, "hangs up after 0 bytes"),
-        ({"loseReplyAfterEffect": True}, "acts, and hangs up without a reply"),
-        ({"failJob": {"code": "X", "message": "y"}}, "lets the job fail with X: y"),
-    ],
-)
+SAID_OF = [
+    ({"code": "KILL_SWITCH", "message": "Gone."}, "answers KILL_SWITCH: Gone."),
+    ({"code": "RATE_LIMITED", "retryAfter": 3}, "answers RATE_LIMITED, Retry-After 3"),
+    ({"delayMs": 50}, "waits 50 ms"),
+    ({"delayMs": 50, "dropConnection": True}, "waits 50 ms, hangs up before the effect"),
+    ({"truncateBody": 0}, "hangs up after 0 bytes"),
+    ({"loseReplyAfterEffect": True}, "acts, and hangs up without a reply"),
+    ({"failJob": {"code": "X", "message": "y"}}, "lets the job fail with X: y"),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), SAID_OF)
 def test_what_goes_wrong_is_said_in_words(answer, words):
     assert how_of(answer) == words
+
+
+def test_there_are_words_for_all_that_can_go_wrong():
+    assert {name for answer, _ in SAID_OF for name in answer} == Answer().fields.keys() - {"details"}
 
 
 @pytest.mark.parametrize(

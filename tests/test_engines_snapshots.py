@@ -38,7 +38,7 @@ from engine_helpers import (
 from engines.errors import DamagedSnapshot, NoSnapshot, Unavailable, Unconfirmed, UnknownFormat
 from engines.line import encode_header
 from engines.lock import ProcessLock
-from engines.table import Saved
+from engines.saved import Saved
 
 LISTED = {"lists": {"t": by_rank}}
 OLD = {("t", ""): {"a": {"groups": ["x"], "rank": "1"}, "gone": {}}}

@@ -13,6 +13,7 @@ from servers import ROOT, serving
 
 from app import operations
 from control.operations import operations as control_operations
+from control.schemas import Answer
 from settings import PREFIX, Settings
 
 README = (ROOT / "README.md").read_text()
@@ -77,6 +78,12 @@ def test_the_table_of_the_control_plane_and_its_operations_are_the_same() -> Non
 def as_told(path: str) -> str:
     """Return /v1/influencers/:influencerId for /v1/influencers/<influencer_id>."""
     return re.sub(r"<(\w+)>", lambda match: ":" + re.sub(r"_(\w)", lambda m: m[1].upper(), match[1]), path)
+
+
+def test_the_table_of_faults_tells_all_that_can_be_said_of_one() -> None:
+    rows = re.search(r"^\| answer \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    assert rows is not None
+    assert Answer().fields.keys() <= set(re.findall(r"`(\w+)`", rows[0]))
 
 
 def test_the_settings_table_and_the_settings_are_the_same() -> None:

@@ -25,10 +25,13 @@ PREFERRED = "prefer"  # instead of the id of a rule
 Answer = Mapping[str, Any]
 
 
-def fault_of(
+def take_fault(
     asked: Asked, store: Store, exchange: Exchange, environ: "WSGIEnvironment", settings: Settings
 ) -> Answer | None:
-    """Return what is to go wrong with a request: what it prefers itself, or else what a rule says. Raises Invalid."""
+    """Return what is to go wrong with a request: what it prefers itself, or else what a rule says, which is counted.
+
+    The exchange and the jobs of `store` are told of it. Raises Invalid.
+    """
     fault = _preference(environ, settings)
     if fault is None and store.in_force.has_faults:
         fault = store.faults.take(str(exchange.organization), asked)

@@ -21,7 +21,7 @@ from settings import Settings
 from start import Rooms
 from web.bodies import whole_body
 from web.errors import Refusal, http_refusal, refusal
-from web.faults import fault_of, under
+from web.faults import take_fault, under
 from web.foresight import Foresight
 from web.front import Exchange, exchange_of, is_api
 from web.keys import authenticate, presented_key, refuse_demo_key_abroad
@@ -59,7 +59,7 @@ def serve_operation(operation: Operation, rooms: Rooms, limits: Limits, foresigh
         exchange.key_id, exchange.api_key_id = key["publicId"], key["apiKeyId"]
         store = exchange.enter(rooms.store, key["organizationId"], _author(operation, call, key))
         exchange.limits = limits(store, key, operation.endpoint_class)
-        fault = fault_of(_asked(operation, call, key), store, exchange, asked.environ, rooms.settings)
+        fault = take_fault(_asked(operation, call, key), store, exchange, asked.environ, rooms.settings)
         act = partial(_act, operation, call, rooms._replace(store=store), key, ids, asked)
         if fault is None and not operation.changes:
             return act()

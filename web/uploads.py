@@ -25,7 +25,7 @@ from start import Rooms
 from store import Store
 from web.bodies import read_on
 from web.errors import Forbidden, TooLarge
-from web.faults import fault_of, under
+from web.faults import take_fault, under
 from web.front import exchange_of
 from web.operations import Call
 
@@ -56,7 +56,7 @@ def serve_upload(rooms: Rooms, signature: str) -> Response:
         terms = _read(rooms.store, signature)
         store = exchange.enter(rooms.store, terms[0], Author(None, exchange.request_id, PUT_UPLOAD))
         asked = Asked(PUT_UPLOAD, request.method, request.path)
-        fault = fault_of(asked, store, exchange, request.environ, rooms.settings)
+        fault = take_fault(asked, store, exchange, request.environ, rooms.settings)
         act = partial(_take_in, rooms._replace(store=store), terms)
         return act() if fault is None else under(fault, exchange, None, act)
     finally:

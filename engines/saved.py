@@ -1,0 +1,24 @@
+"""States of a store that are kept under names: how they may be named, and what is told of them, on any engine."""
+
+import re
+from typing import Any, NamedTuple
+
+SNAPSHOT_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+class Saved(NamedTuple):
+    """A state that is kept under a name: what it was saved with, how many documents it has, its size.
+
+    Of one whose file is damaged there are no `facts`, and `documents` is None.
+    """
+
+    name: str
+    facts: dict[str, Any]
+    documents: int | None
+    bytes: int
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError when no state may have that name."""
+    if not SNAPSHOT_NAME.fullmatch(name):
+        raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
