@@ -203,7 +203,9 @@ def is_loopback(host: str) -> bool:
 
 def greeting(settings: Settings, addresses: list[str], demo_key: bool) -> str:
     """Return the lines that say where the service listens and, if its demo key works, how to make a first call."""
-    where = f"The Layers stand-in listens on {', '.join(addresses)} and keeps its data in {settings.data}.\n"
+    # Not the URL of a database: a password may be in it.
+    place = settings.data if settings.store is None else "the database of STANDIN_STORE"
+    where = f"The Layers stand-in listens on {', '.join(addresses)} and keeps its data in {place}.\n"
     if not demo_key:
         return where
     return f"{where}Demo key: {DEMO_KEY}\nTry: curl {addresses[0]}/v1/whoami -H 'X-Api-Key: {DEMO_KEY}'\n"

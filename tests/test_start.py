@@ -20,7 +20,7 @@ from engines.journal import JOURNAL
 from engines.line import encode_header
 from records.keys import DEMO_KEY
 from settings import Settings
-from start import DEMO_KEY_ID
+from start import DEMO_KEY_ID, greeting
 
 GUNICORN = ("gunicorn", "app:app")
 FLASK = ("flask", "run", "--port", "0")
@@ -372,3 +372,10 @@ def status_of_demo_key(folder: Path, command: tuple[str, ...], **settings: str) 
         return server.client().get("/v1/whoami").status_code
     finally:
         server.kill()
+
+
+def test_a_service_on_a_database_says_so_and_not_who_logs_in():
+    told = greeting(Settings(store="postgresql://user:secret@host/database"), ["http://127.0.0.1:8000"], demo_key=False)
+    assert told == (
+        "The Layers stand-in listens on http://127.0.0.1:8000 and keeps its data in the database of STANDIN_STORE.\n"
+    )
