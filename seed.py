@@ -79,7 +79,7 @@ def plant(path: Path, store: Store, media: MediaRoom) -> None:
 
 
 def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None:
-    with store.db.transaction():
+    with store.db.transaction(alone=True):  # or what is changed right after the first has done so would be undone
         if store.is_empty():
             for table, document in documents:
                 store.put(table, document)
