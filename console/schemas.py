@@ -5,7 +5,8 @@ from marshmallow import EXCLUDE
 from console.pages import ARCHIVED, STATUSES
 from control.schemas import RequestQuery
 from records.cursors import is_cursor
-from schemas import Choice, Matching, Query, QueryNumber, Text
+from schema_fields import Choice, Matching, QueryNumber, Text
+from schemas import Query
 from web.request_log import MOST_ENTRIES
 
 

@@ -12,7 +12,8 @@ from engines.saved import SNAPSHOT_NAME
 from records.clocks import LATEST_MS
 from records.keys import SCOPES
 from records.times import epoch_milliseconds
-from schemas import Array, Choice, Matching, Metadata, Object, QueryNumber, Strict, Text, Whole, wrong_type
+from schema_fields import Array, Choice, Matching, Metadata, Object, QueryNumber, Text, Whole, wrong_type
+from schemas import Strict
 from web.errors import STATUS_OF_CODE
 from web.faults import MOST_DELAY_MS
 from web.limits import PER_MINUTE

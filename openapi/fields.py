@@ -9,6 +9,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow.fields import Field
 
+import schema_fields
 import schemas
 
 _BASE64 = "^(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?$"
@@ -40,48 +41,48 @@ def _bounds(converter: OpenAPIConverter, field: Field[Any], **_: Any) -> JsonSch
     of_kind = [tell(field) for kind, tell in _TELL.items() if isinstance(field, kind)]
     told = {name: value for facts in of_kind for name, value in facts.items() if value is not None}
     told |= getattr(field, "json_schema", {})  # a field from elsewhere tells it itself, as a schema does of the whole
-    if isinstance(field, schemas.Array):
+    if isinstance(field, schema_fields.Array):
         told["items"] = converter.field2property(field.inner)
     if field.allow_none and "enum" in told:
         told["enum"] = [*told["enum"], None]
     return told
 
 
-def _text(field: schemas.Text) -> JsonSchema:
+def _text(field: schema_fields.Text) -> JsonSchema:
     return {"minLength": field.least or None, "maxLength": field.most}
 
 
-def _form(field: schemas.Matching) -> JsonSchema:
+def _form(field: schema_fields.Matching) -> JsonSchema:
     """Return the pattern of a form that is one; the others have a format in their metadata."""
     return {"pattern": f"^(?:{field.form.pattern})$"} if isinstance(field.form, re.Pattern) else {}
 
 
-def _array(field: schemas.Array) -> JsonSchema:
+def _array(field: schema_fields.Array) -> JsonSchema:
     return {"minItems": field.least or None, "maxItems": field.most}
 
 
-def _whole(field: schemas.Whole) -> JsonSchema:
+def _whole(field: schema_fields.Whole) -> JsonSchema:
     return {"minimum": field.least, "maximum": field.most}
 
 
-def _base64(field: schemas.Base64) -> JsonSchema:
+def _base64(field: schema_fields.Base64) -> JsonSchema:
     """Return the form of fewer than `below` bytes; every three of them, begun or whole, are four characters."""
     most = -(-(field.below - 1) // 3) * 4
     return {"contentEncoding": "base64", "pattern": _BASE64, "minLength": 1, "maxLength": most}
 
 
 _TYPES: dict[type[Field[Any]], str] = {
-    schemas.Text: "string",
-    schemas.Base64: "string",
-    schemas.Whole: "integer",
-    schemas.Array: "array",
-    schemas.Metadata: "object",
+    schema_fields.Text: "string",
+    schema_fields.Base64: "string",
+    schema_fields.Whole: "integer",
+    schema_fields.Array: "array",
+    schema_fields.Metadata: "object",
 }
 _TELL: dict[type[Field[Any]], Callable[[Any], JsonSchema]] = {
-    schemas.Text: _text,
-    schemas.Choice: lambda field: {"enum": list(field.choices)},
-    schemas.Matching: _form,
-    schemas.Array: _array,
-    schemas.Whole: _whole,
-    schemas.Base64: _base64,
+    schema_fields.Text: _text,
+    schema_fields.Choice: lambda field: {"enum": list(field.choices)},
+    schema_fields.Matching: _form,
+    schema_fields.Array: _array,
+    schema_fields.Whole: _whole,
+    schema_fields.Base64: _base64,
 }
