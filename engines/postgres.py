@@ -4,20 +4,20 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import Connection, Cursor
-from psycopg.pq import TransactionStatus
+from psycopg import Connection
 
 from engines import sql, states
+from engines.block import Block, find
 from engines.changes import Changes, Document, Key, Lists, Written, places_of
-from engines.connections import Connections, Lease, NoneFree, name_of, reason
+from engines.connections import Connections, NoneFree, name_of, reason
 from engines.errors import Unavailable, Unconfirmed
 from engines.line import FORMAT
-from engines.rows import Sent, meeting, moves, newcomer, of_key, of_organization, of_some, plain, safe
+from engines.rows import Sent, meeting, moves, newcomer, of_key, of_organization, plain, safe
 from engines.saved import Saved, check_name
 from engines.table import Table
 from engines.upgrades import Upgrade
@@ -38,34 +38,6 @@ _IN_THE_WAY = (
 
 class TryAgain(Unavailable):
     """Nothing was changed, and the same may well succeed now."""
-
-
-class _Block:
-    """What a thread is in the middle of: a connection of its own, what it has read, and whether a BEGIN was sent."""
-
-    def __init__(self, lease: Lease) -> None:
-        self.lease = lease
-        self.seen: dict[Key, bytes | None] = {}
-        self.glanced: dict[Key, bytes | None] = {}
-        self.has_begun = False
-
-    @property
-    def connection(self) -> Connection[Any]:
-        return self.lease.connection
-
-    def renew(self) -> None:
-        """Go on with another connection in the place of one that is lost, and whatever it was in the middle of."""
-        self.lease.renew()
-        self.has_begun = False
-
-    def roll_back(self) -> None:
-        """End whatever is going on; a connection that cannot even do that is of no more use to anybody."""
-        with suppress(psycopg.Error):
-            if self.has_begun and not self.lease.is_lost:
-                self.connection.execute(sql.OF_ALL["rollback"])
-        if self.connection.info.transaction_status != TransactionStatus.IDLE:
-            self.connection.close()
-        self.has_begun = False
 
 
 class Postgres:
@@ -145,7 +117,7 @@ class Postgres:
         if changes is not None:
             self._lock(block, wanted, [key for key in glanced if key not in changes])
         elif wanted:
-            block.seen.update(self._look(partial(_find, keys=wanted)))
+            block.seen.update(self._look(partial(find, keys=wanted)))
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
@@ -262,7 +234,7 @@ class Postgres:
     # One connection.
 
     @property
-    def _block(self) -> _Block | None:
+    def _block(self) -> Block | None:
         return getattr(self._thread, "block", None)
 
     @property
@@ -270,7 +242,7 @@ class Postgres:
         return getattr(self._thread, "changes", None)
 
     @contextmanager
-    def _lent(self) -> Iterator[_Block]:
+    def _lent(self) -> Iterator[Block]:
         """Lend a connection of this process, the one this thread has if it has one. Raises Unavailable."""
         if self._block is not None:
             yield self._block
@@ -280,7 +252,7 @@ class Postgres:
         except (NoneFree, psycopg.Error) as error:
             raise self._unavailable(error) from error
         try:
-            yield _Block(lease)
+            yield Block(lease)
         finally:
             lease.end()
 
@@ -301,7 +273,7 @@ class Postgres:
             except psycopg.Error as error:
                 raise self._unavailable(error) from error
 
-    def _renew(self, block: _Block) -> None:
+    def _renew(self, block: Block) -> None:
         self._met.clear()  # whatever happened to the server, what it has been told may have to be told again
         try:
             block.renew()
@@ -311,7 +283,7 @@ class Postgres:
     def _unavailable(self, error: BaseException) -> Unavailable:
         return Unavailable(f"The database {self.name} does not serve: {reason(error)}.")
 
-    def _refused(self, block: _Block, error: psycopg.Error) -> Unavailable:
+    def _refused(self, block: Block, error: psycopg.Error) -> Unavailable:
         """Return what an error before the commit means: what was lost with its connection was not done."""
         if isinstance(error, _IN_THE_WAY) or block.lease.is_lost:
             return TryAgain(f"The database {self.name} could not finish: {reason(error)}.")
@@ -323,7 +295,7 @@ class Postgres:
     def _outermost(self, alone: bool) -> Iterator[None]:
         before = self._block
         with self._lent() as lent:
-            block = self._thread.block = _Block(lent.lease)
+            block = self._thread.block = Block(lent.lease)
             changes = self._thread.changes = Changes()
             try:
                 if alone:
@@ -337,7 +309,7 @@ class Postgres:
                 self._thread.block, self._thread.changes = before, None
                 lent.seen.clear()  # it may have been changed
 
-    def _exclude(self, block: _Block) -> None:
+    def _exclude(self, block: Block) -> None:
         try:
             self._begin_whole(block, ("begin", "no more writes"))
         except psycopg.Error as error:
@@ -359,37 +331,24 @@ class Postgres:
             self._lock(block, [key])
         return block.seen[key]
 
-    def _lock(self, block: _Block, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
+    def _lock(self, block: Block, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
         """Begin, if that has not been done; read rows and keep everybody else from writing them. All in one trip.
 
         Those of `glanced` are read, and not kept from anybody.
         """
         try:
-            self._begin_and_find(block, keys, glanced)
+            block.find_and_lock(keys, glanced)
             return
         except psycopg.Error as error:
             if block.seen or block.glanced or not block.lease.is_lost:
                 raise self._refused(block, error) from error
         self._renew(block)  # the server was away since this connection was last used, and nothing has begun
         try:
-            self._begin_and_find(block, keys, glanced)
+            block.find_and_lock(keys, glanced)
         except psycopg.Error as error:
             raise self._refused(block, error) from error
 
-    def _begin_and_find(self, block: _Block, keys: Sequence[Key], glanced: Sequence[Key]) -> None:
-        with block.connection.pipeline():
-            if not block.has_begun:
-                block.has_begun = True
-                block.connection.execute(sql.OF_ALL["begin"])
-            if glanced and not (keys or block.seen or block.glanced):  # nothing else keeps a reset from coming between
-                block.connection.execute(sql.STAY, of_organization(glanced[0][1]))
-            locked = _ask_for(block.connection, keys, locking=True)
-            others = _ask_for(block.connection, glanced, locking=False)
-        # Not before the pipeline has ended: an error in it would come twice.
-        block.seen.update(_found(locked))
-        block.glanced.update(_found(others))
-
-    def _commit(self, block: _Block, changes: Changes) -> None:
+    def _commit(self, block: Block, changes: Changes) -> None:
         """Write it all in one trip."""
         written = dict(changes.own())
         unread = [key for key in written if key[0] in self._lists and key not in block.seen]
@@ -417,13 +376,13 @@ class Postgres:
     def _unconfirmed(self) -> Unconfirmed:
         return Unconfirmed(f"The database {self.name} was lost before it said whether it has done what it was told.")
 
-    def _writing(self, block: _Block, changed: Mapping[Key, Written]) -> Iterator[Sent]:
+    def _writing(self, block: Block, changed: Mapping[Key, Written]) -> Iterator[Sent]:
         for key, after in changed.items():
             yield from self._statements(block, key, after)
         unmet = [partition for partition in dict.fromkeys(key[1] for key in changed) if partition not in self._met]
         yield from sorted(map(meeting, unmet), key=lambda sent: str(sent.parameters["organization"]))
 
-    def _statements(self, block: _Block, key: Key, after: Written) -> Iterator[Sent]:
+    def _statements(self, block: Block, key: Key, after: Written) -> Iterator[Sent]:
         before = block.seen.get(key)
         if after.document is None:
             yield Sent(sql.DELETE, of_key(key))
@@ -441,7 +400,7 @@ class Postgres:
         if self._changes is not None:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction: it would wait for itself")
         with self._lent() as lent:
-            block = _Block(lent.lease)
+            block = Block(lent.lease)
             try:
                 self._begin_whole(block, beginning)
                 yield block.connection
@@ -452,7 +411,7 @@ class Postgres:
                 block.roll_back()
                 lent.seen.clear()
 
-    def _begin_whole(self, block: _Block, beginning: Sequence[str]) -> None:
+    def _begin_whole(self, block: Block, beginning: Sequence[str]) -> None:
         if block.lease.is_lost:
             self._renew(block)
         try:
@@ -466,7 +425,7 @@ class Postgres:
         for each in beginning[1:]:
             block.connection.execute(sql.OF_ALL[each])
 
-    def _end_whole(self, block: _Block) -> None:
+    def _end_whole(self, block: Block) -> None:
         try:
             block.connection.execute(sql.OF_ALL["commit"])
         except psycopg.Error as error:
@@ -496,36 +455,3 @@ class Postgres:
         facts = states.facts_of(connection)
         states.refuse_other(connection, facts, self._version, self.name)
         return facts
-
-
-def _find(connection: Connection[Any], keys: Sequence[Key]) -> dict[Key, bytes | None]:
-    with connection.pipeline():
-        asked = _ask_for(connection, keys, locking=False)
-    return _found(asked)
-
-
-def _ask_for(connection: Connection[Any], keys: Sequence[Key], locking: bool) -> list[tuple[list[Key], Cursor[Any]]]:
-    """Ask for documents, with one statement for those of a partition; return each with what it is about."""
-    asked = []
-    for partition in sorted({partition for _, partition, _ in keys}):
-        some = [key for key in keys if key[1] == partition]
-        if len(some) > 1:
-            statement, parameters = sql.FIND_SOME_AND_LOCK if locking else sql.FIND_SOME, of_some(partition, some)
-        else:
-            statement, parameters = sql.FIND_AND_LOCK if locking else sql.FIND, of_key(some[0])
-        asked.append((some, connection.execute(statement, parameters)))
-    return asked
-
-
-def _found(asked: Sequence[tuple[list[Key], Cursor[Any]]]) -> dict[Key, bytes | None]:
-    """Return the documents that were asked for, None for those that are not there."""
-    found: dict[Key, bytes | None] = {}
-    for keys, cursor in asked:
-        rows = cursor.fetchall()
-        found |= dict.fromkeys(keys)
-        partition = keys[0][1]
-        if len(keys) == 1 and rows:
-            found[keys[0]] = rows[0][0]
-        elif len(keys) > 1:
-            found |= {(plain(kind), partition, plain(doc_id)): document for kind, doc_id, document in rows}
-    return found
