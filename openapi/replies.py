@@ -97,6 +97,18 @@ _ROTATED = record(
     **_KEY | {"killSwitch": constant(False), "isActive": constant(True), "revokedAt": _NULL, "rotatedAt": MILLISECONDS}
 )
 
+_PROJECT: JsonSchema = {  # as it stands in lists, and more by itself
+    "id": ID,
+    "name": {"type": "string", "minLength": 1, "maxLength": 128},
+    "status": _PROJECT_STATUS,
+    "customerExternalId": or_null(TEXT),
+    "timezone": TEXT,
+    "primaryLanguage": TEXT,
+    "ownerEmail": or_null(TEXT),
+    "createdAt": _SECONDS,
+    "updatedAt": _SECONDS,
+}
+
 SCHEMAS: dict[str, JsonSchema] = {
     "WhoAmI": record(
         organizationId=UUID,
@@ -162,14 +174,8 @@ SCHEMAS: dict[str, JsonSchema] = {
         reason={"enum": ["ALREADY_COMPLETED", "ALREADY_FAILED", "ALREADY_CANCELED"]},
     ),
     "Project": record(
-        id=ID,
+        **_PROJECT,
         organizationId=UUID,
-        name={"type": "string", "minLength": 1, "maxLength": 128},
-        status=_PROJECT_STATUS,
-        customerExternalId=or_null(TEXT),
-        timezone=TEXT,
-        primaryLanguage=TEXT,
-        ownerEmail=or_null(TEXT),
         brand=_NULL,
         brandContext=_NULL,
         ingestState=record(github=_NULL, website=_NULL, appstore=_NULL),
@@ -177,20 +183,8 @@ SCHEMAS: dict[str, JsonSchema] = {
         firstNPostsBlocked=constant(0),
         currentBlockedCount=constant(0),
         metadata={"type": "object"},
-        createdAt=_SECONDS,
-        updatedAt=_SECONDS,
     ),
-    "ProjectItem": record(
-        id=ID,
-        name={"type": "string", "minLength": 1, "maxLength": 128},
-        status=_PROJECT_STATUS,
-        customerExternalId=or_null(TEXT),
-        timezone=TEXT,
-        primaryLanguage=TEXT,
-        ownerEmail=or_null(TEXT),
-        createdAt=_SECONDS,
-        updatedAt=_SECONDS,
-    ),
+    "ProjectItem": record(**_PROJECT),
     "ProjectPage": page("ProjectItem"),
     "ProjectArchived": record(
         id=ID, status=constant("archived"), archivedAt=_SECONDS, canceledScheduledPosts=constant(0)
