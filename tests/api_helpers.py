@@ -16,6 +16,7 @@ from records.ids import canonical
 from store import Store
 
 SPRING, SUMMER = "proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG", "proj_01HX4TB8ZC1D2E3F4G5H6J7K8M"
+MEDIA = f"/v1/projects/{SPRING}/media"
 AVA_PICTURES = [
     "asset_01HXZ9K1M3N5P7Q9R1S3T5V7W9",
     "asset_01HXZ9M2N4P6Q8R0S2T4V6W8X0",

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
-from api_helpers import Clock
+from api_helpers import MEDIA, Clock
 from conformance import ToldClient
 from control_helpers import Control
 from databases import Databases, Rows, databases
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from app import create_app
+from engines.table import Record
 from records.keys import DEMO_KEY
 from settings import Settings
 from start import Rooms, open_rooms
@@ -113,3 +116,23 @@ def demo(client: FlaskClient) -> FlaskClient:
 def control(client: FlaskClient) -> Control:
     """Return who commands the service, from this machine."""
     return Control(client)
+
+
+@pytest.fixture
+def presign(demo):
+    """Return a function that promises an upload: a PNG unless told otherwise."""
+
+    def presign(**fields: Any) -> Record:
+        response = demo.post(f"{MEDIA}/presign", json={"kind": "image", "mimeType": "image/png"} | fields)
+        assert response.status_code == 200, response.json
+        return dict(response.json)
+
+    return presign
+
+
+@pytest.fixture
+def finalize(demo):
+    def finalize(upload: Record, **fields: Any) -> TestResponse:
+        return demo.post(f"{MEDIA}/finalize", json={"uploadId": upload["uploadId"]} | fields)
+
+    return finalize

@@ -1,5 +1,6 @@
 """Faults: which requests go wrong, how, and how often; in words, over HTTP, and on a connection that really breaks."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -127,6 +128,22 @@ def test_the_oldest_rule_that_is_left_counts():
 def test_a_rule_is_spent_when_it_has_struck_as_often_as_was_said(times, used):
     assert is_spent(rule(times=times, used=used)) == (used >= times)
     assert not is_spent(rule(used=used))
+
+
+patterns = st.lists(st.sampled_from(["a", "b", "/", "{x}", "{}", "{", "}"]), max_size=8).map("".join)
+paths = st.text("ab/{}", max_size=8)
+
+
+@given(patterns, paths)
+def test_a_placeholder_is_at_least_one_character_and_no_slash(pattern, path):
+    parts = re.split(r"\{[^/{}]*\}", pattern)
+    assert fits_path(pattern, path) == bool(re.fullmatch("[^/]+".join(map(re.escape, parts)), path))
+
+
+@pytest.mark.parametrize("pattern", ["{a}" * 100 + "!", "{a}x" * 100 + "!", "x{a}" * 100 + "!"])
+@pytest.mark.parametrize("path", ["x" * 8000, "x" * 40])
+def test_many_placeholders_keep_nobody_busy(pattern, path):
+    assert not fits_path(pattern, path)
 
 
 # What is answered

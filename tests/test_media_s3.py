@@ -18,12 +18,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from api_helpers import AVA_PICTURES, NO_ROUTE, SPRING, UNAVAILABLE, invalid, refused
+from api_helpers import AVA_PICTURES, MEDIA, NO_ROUTE, SPRING, UNAVAILABLE, invalid, refused
 from conftest import AVA_PATH, DEMO
 from control_helpers import Control
 from PIL import Image
 from servers import PATIENCE_SECONDS, STAYS_OPEN, eventually, run, serving
-from test_uploads import BOMB, MEDIA, MP4, NO_UPLOAD, OTHER_TYPES, PNG, SVG, VIDEO, drawn, mismatch, too_large
+from test_uploads import BOMB, MP4, NO_UPLOAD, OTHER_TYPES, PNG, SVG, VIDEO, drawn, mismatch, too_large
 
 from app import create_app
 from engines.errors import Unavailable
@@ -82,24 +82,6 @@ def keys(rooms) -> Keys:
     """Return a function that lists every key that the seed did not bring."""
     seeded = keys_in(rooms.media)
     return lambda: keys_in(rooms.media) - seeded
-
-
-@pytest.fixture
-def presign(demo):
-    def presign(**fields: Any) -> Record:
-        response = demo.post(f"{MEDIA}/presign", json={"kind": "image", "mimeType": "image/png"} | fields)
-        assert response.status_code == 200, response.json
-        return dict(response.json)
-
-    return presign
-
-
-@pytest.fixture
-def finalize(demo):
-    def finalize(upload: Record, **fields: Any):
-        return demo.post(f"{MEDIA}/finalize", json={"uploadId": upload["uploadId"]} | fields)
-
-    return finalize
 
 
 def put(upload: Record, data: Any, **headers: str) -> httpx.Response:

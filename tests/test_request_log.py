@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 import pytest
-from api_helpers import SPRING, invalid, key_of, refused
+from api_helpers import MEDIA, SPRING, invalid, key_of, refused
 from conftest import AVA_PATH, DEMO
 from control_helpers import ROOT
 from servers import ROOT as ROOT_FOLDER
@@ -24,7 +24,6 @@ from start import Rooms
 from web.redaction import is_redacted, redacted
 from web.request_log import MOST_BYTES, MOST_ENTRIES
 
-MEDIA = f"/v1/projects/{SPRING}/media"
 VIDEO = {"kind": "video", "mimeType": "video/mp4"}
 SECRET = "local-stand-in-demo-key-not-a-secret-000000"
 PUBLIC_ID = "DEM0DEM0DEM0DEM0"

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_helpers import SPRING, SUMMER, UNAVAILABLE, Interrupted, invalid, key_of, new_organization, refused
+from api_helpers import MEDIA, SPRING, SUMMER, UNAVAILABLE, Interrupted, invalid, key_of, new_organization, refused
 from conftest import AVA_PATH, DEMO
 from engine_helpers import WatchedDisk, half_then_no_space, no_space
 from flask.testing import FlaskClient
@@ -32,7 +32,6 @@ from media.files import MediaFolder
 from schemas import MAX_INLINE_BYTES
 from start import Rooms
 
-MEDIA = f"/v1/projects/{SPRING}/media"
 NO_UPLOAD = {"status": 404, "code": "NOT_FOUND", "message": "Upload not found."}
 NO_PROJECT = {"status": 404, "code": "NOT_FOUND", "message": "Project not found."}
 EXPIRED = {"status": 403, "code": "FORBIDDEN", "message": "The upload URL has expired."}
@@ -86,18 +85,6 @@ def files(rooms):
 
 
 @pytest.fixture
-def presign(demo):
-    """Return a function that promises an upload: a PNG unless told otherwise."""
-
-    def presign(**fields: Any) -> Record:
-        response = demo.post(f"{MEDIA}/presign", json={"kind": "image", "mimeType": "image/png"} | fields)
-        assert response.status_code == 200, response.json
-        return dict(response.json)
-
-    return presign
-
-
-@pytest.fixture
 def put(app):
     """Return a function that sends the bytes of an upload, without a key."""
     stranger = app.test_client()
@@ -106,14 +93,6 @@ def put(app):
         return stranger.put(upload["uploadUrl"], data=data, headers=upload["headers"] | headers)
 
     return put
-
-
-@pytest.fixture
-def finalize(demo):
-    def finalize(upload: Record, **fields: Any) -> TestResponse:
-        return demo.post(f"{MEDIA}/finalize", json={"uploadId": upload["uploadId"]} | fields)
-
-    return finalize
 
 
 @pytest.fixture
