@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, NoReturn, TypeVar
@@ -18,21 +17,17 @@ import orjson
 
 from app import document
 from engines.copying import copy
-from engines.disk import Disk
-from engines.errors import Busy, EngineError
-from engines.journal import JOURNAL, LOCK, Journal
-from engines.lock import ProcessLock
-from engines.repair import faults, repair
-from engines.replica import Replica
+from engines.errors import EngineError
+from engines.sqlite.engine import SQLite
+from engines.sqlite.files import DATABASE
 from engines.table import Engine, Record
 from records.errors import StoreError
-from records.formats import FORMAT
 from records.ids import is_uuid
 from records.keys import SCOPES
-from records.tables import IDENTITIES, LISTS, NOT_EXPORTED
+from records.tables import IDENTITIES, NOT_EXPORTED
 from seed import NotTables, complete, documents_of, read_tables
 from settings import Settings, StartError, read_settings
-from start import open_database, open_journal, open_rooms
+from start import open_database, open_folder, open_rooms
 from store import Store
 
 T = TypeVar("T")
@@ -75,52 +70,16 @@ def store() -> None:
     """Look after the store."""
 
 
-@store.command()
-def verify() -> None:
-    """Read every line of the store and say whether all is well; change nothing."""
-    path = _journal_path()
-    found = _guarded(lambda: faults(path))
-    for fault in found:
-        click.echo(f"{path}: {fault}", err=True)
-    if found:
-        _fail("The store is damaged. `flask store repair` cuts the damage out into a side file.")
-    replica = _guarded(lambda: Replica.load(path))
-    documents = sum(replica.directory.count(*space) for space in replica.directory.spaces())
-    click.echo(f"{path}: {replica.seq} transactions, {documents} documents, {replica.position} bytes, no fault.")
-
-
-@store.command()
-def compact() -> None:
-    """Write the store anew without its history; a running service goes on meanwhile."""
-    report = _guarded(_existing_journal().compact)
-    click.echo(f"{report.documents} documents: {report.bytes_before} bytes before, {report.bytes_after} after.")
-
-
-@store.command("repair")
-def repair_store() -> None:
-    """Cut damage out of the store into a side file, keep every whole transaction, and say what was lost."""
-    path = _journal_path()
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    side = path.with_name(f"journal.cut-{stamp}.txt")
-    found = _guarded(lambda: repair(path, side, ProcessLock(path.with_name(LOCK)), Disk(), LISTS, FORMAT))
-    if not found:
-        click.echo(f"{path}: nothing to repair.")
-        return
-    for fault in found:
-        click.echo(f"Lost: {fault}")
-    click.echo(f"What was cut out is in {side}; everything else is kept.")
-
-
 @store.command("export")
 def export_tables() -> None:
     """Print every document as one JSON object, `{table: {number: document}}`: a file that TinyDB can open."""
-    journal = _existing_journal()
+    db = _existing_store()
     out = sys.stdout.buffer
     out.write(b"{")
     for number, name in enumerate(name for name in IDENTITIES if name not in NOT_EXPORTED):
         out.write(b"," if number else b"")
         out.write(orjson.dumps(name) + b":{")
-        _write_rows(journal, name, out)
+        _write_rows(db, name, out)
         out.write(b"}")
     out.write(b"}\n")
 
@@ -172,9 +131,9 @@ def _place(place: str, is_source: bool = False) -> Engine:
     if "://" in place:  # not told: there may be a password in it
         _fail("A store is a folder, or a URL like postgresql://user@host/database.")
     folder = Path(place)
-    if is_source and not (folder / JOURNAL).is_file():
+    if is_source and not (folder / DATABASE).is_file():
         _fail(f"There is no store in {folder}.")
-    return _started(lambda settings: open_journal(replace(settings, data=folder)))
+    return _started(lambda settings: open_folder(replace(settings, data=folder)))
 
 
 @contextmanager
@@ -190,14 +149,14 @@ def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
             target.put(table, document)
 
 
-def _write_rows(journal: Journal, table: str, out: IO[bytes]) -> None:
+def _write_rows(db: Engine, table: str, out: IO[bytes]) -> None:
     """Write `"1":{…},"2":{…}`: numbers, because TinyDB takes a row's name for a number."""
-    spaces = [space for space in journal.tables() if space[0] == table]
+    spaces = [space for space in db.tables() if space[0] == table]
     with click.progressbar(spaces, label=f"Exporting {table}", file=sys.stderr, hidden=_unwatched()) as progress:
         number = 0
         for _, partition in progress:
-            for doc_id in journal.ids(table, partition):
-                document = journal.read(table, partition, doc_id)
+            for doc_id in db.ids(table, partition):
+                document = db.read(table, partition, doc_id)
                 if document is not None:
                     number += 1
                     out.write(b'%b"%d":%b' % (b"," if number > 1 else b"", number, document))
@@ -241,9 +200,9 @@ def _settings() -> Settings:
         _fail(str(error))
 
 
-def _journal() -> Journal:
+def _folder() -> SQLite:
     _refuse_database()
-    return _started(open_journal)
+    return _started(open_folder)
 
 
 def _refuse_database() -> None:
@@ -252,14 +211,17 @@ def _refuse_database() -> None:
         _fail("STANDIN_STORE is a database, and this is for a store in a folder: `flask store copy` makes one of it.")
 
 
-def _existing_journal() -> Journal:
+def _existing_store() -> SQLite:
     """Open the store where there is one: a mistyped folder must not look like an empty store."""
-    _journal_path()
-    return _journal()
+    _refuse_database()
+    folder = _settings().data
+    if not (folder / DATABASE).is_file():
+        _fail(f"There is no store in {folder}.")
+    return _folder()
 
 
 def _store() -> Store:
-    return Store(_journal())
+    return Store(_folder())
 
 
 def _seeded_store() -> Store:
@@ -274,19 +236,9 @@ def _started(opening: Callable[[Settings], T]) -> T:
         _fail(str(error))
 
 
-def _journal_path() -> Path:
-    _refuse_database()
-    path = _settings().data / JOURNAL
-    if not path.is_file():
-        _fail(f"There is no store in {path.parent}.")
-    return path
-
-
 def _guarded(act: Callable[[], T]) -> T:
     try:
         return act()
-    except Busy:
-        _fail("Another process is compacting or repairing the store: try again when it is done.")
     except (EngineError, StoreError, OSError) as error:
         _fail(str(error))
 

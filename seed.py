@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 
-from engines.line import Entry
+from engines.indexes import Entry
 from engines.table import Record
 from media.room import MediaRoom
 from records.assets import media_paths

@@ -7,17 +7,15 @@ import traceback
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
-from pathlib import Path
 from typing import NamedTuple
 
 from engines.copying import is_unfinished
 from engines.disk import Disk
 from engines.errors import EngineError
-from engines.journal import Journal
+from engines.sqlite.engine import SQLite
 from engines.table import Engine
 from media.files import MediaFolder
 from media.room import MediaRoom
-from records.formats import FORMAT, UPGRADES
 from records.keys import DEMO_KEY, public_id_of
 from records.tables import LISTS
 from seed import plant
@@ -38,15 +36,10 @@ class Rooms(NamedTuple):
     settings: Settings
 
 
-def journal_in(folder: Path, disk: Disk | None = None) -> Journal:
-    """Open the store of a folder, brought to today's format. Raises OSError, EngineError."""
-    return Journal(folder, lists=LISTS, disk=disk, version=FORMAT, upgrades=UPGRADES)
-
-
-def open_journal(settings: Settings) -> Journal:
-    """Open the store's file. Raises StartError."""
+def open_folder(settings: Settings) -> SQLite:
+    """Open the store of the data folder. Raises StartError."""
     try:
-        return journal_in(settings.data, Disk(settings.sync))
+        return SQLite(settings.data, lists=LISTS, sync=settings.sync)
     except EngineError as error:
         raise StartError(str(error)) from error
     except OSError as error:
@@ -59,18 +52,18 @@ def open_journal(settings: Settings) -> Journal:
 def open_database(url: str) -> Engine:
     """Open the store on a PostgreSQL server. Raises StartError."""
     try:
-        from engines.postgres import Postgres  # noqa: PLC0415 - the driver is an extra
+        from engines.postgres.engine import Postgres  # noqa: PLC0415 - the driver is an extra
     except ImportError as error:
         raise StartError("STANDIN_STORE needs the driver: pip install 'layers-stand-in[postgres]'.") from error
     try:
-        return Postgres(url, lists=LISTS, version=FORMAT, upgrades=UPGRADES)
+        return Postgres(url, lists=LISTS)
     except EngineError as error:
         raise StartError(str(error)) from error
 
 
 def open_store(settings: Settings) -> Store:
     """Open the store where it is. Raises StartError."""
-    db = open_journal(settings) if settings.store is None else open_database(settings.store)
+    db = open_folder(settings) if settings.store is None else open_database(settings.store)
     if is_unfinished(db):
         db.close()
         raise StartError("The store is a copy that was not finished: run `flask store copy` once more, to its end.")
@@ -142,14 +135,9 @@ def prepare_apart(settings: Settings, hosts: Iterable[str]) -> bool:
 
 
 def tidy(rooms: Rooms) -> None:
-    """Do what is worth doing once at start: shrink a file that is mostly history, drop bytes nobody refers to.
-
-    Neither is worth not starting for.
+    """Drop bytes that nobody refers to, once at start: no reason not to start if that fails.
     """
-    db = rooms.store.db
     try:
-        if isinstance(db, Journal) and db.is_wasteful():
-            db.compact()
         sweep(rooms)
     except (EngineError, OSError) as error:
         logger.warning("Not tidied: %s", error)

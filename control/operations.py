@@ -1,7 +1,7 @@
 """The operations of the control plane: a few lines each, above rules that are in `records/` and below."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from control import schemas
 from control.faults import check_rule
 from control.reset import empty_rows, seed_rows
 from engines.errors import Unavailable
-from engines.lock import ProcessLock
+from engines.lock import locked
 from engines.table import Record
 from records.clocks import REAL, Clock, advance, frozen, shifted, time_by
 from records.errors import Conflict, NotFound
@@ -63,7 +63,7 @@ def _alone(command: Command) -> Iterator[None]:
     """Let nobody else on this machine alter documents and bytes together: two steps, which must not mix with others."""
     folder = command.rooms.settings.data
     folder.mkdir(parents=True, exist_ok=True)  # a store in a database needs none, nor does this much of it
-    with closing(ProcessLock(folder / "control.lock")) as lock, lock.held():
+    with locked(folder / "control.lock"):
         yield
 
 
@@ -72,7 +72,8 @@ def _alone(command: Command) -> Iterator[None]:
 
 @operations.add("GET", f"{_ROOT}/health", scope=None)
 def get_health(command: Command) -> Record:
-    """Say that the store is recovered and served, by what, and how much is in it."""
+    """Say that the store takes reads and writes, by what, and how much is in it."""
+    command.store.db.probe()
     counts = dict.fromkeys(COUNTED, 0)
     for table, partition in command.store.db.tables():
         if table in counts:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import orjson
 
-from engines.changes import Document
+from engines.indexes import Document
 from engines.table import Record
 from records.tables import IDENTITIES
 from seed import seed_documents

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import orjson
 
-from engines.changes import Key
 from engines.errors import Different, NotEmpty
+from engines.indexes import Key
 from engines.table import Engine
 
 # Shown what is done: (what, how many steps) → a block, in which a function is told of the steps that were made.

@@ -16,24 +16,18 @@ class Unconfirmed(EngineError):
 
 
 class Damaged(EngineError):
-    """The file does not say what was written to it; `line` counts from 1, `offset` is a byte."""
+    """A file of the store does not hold what was written to it; `what` is the evidence."""
 
-    kind = "store"
-    advice = "`flask store verify` shows more, `flask store repair` cuts the damage out."
-
-    def __init__(self, path: Path, line: int, offset: int, what: str) -> None:
+    def __init__(self, path: Path, what: str) -> None:
         super().__init__(
-            f"The {self.kind} {path} is damaged at line {line}, byte {offset}: {what}. "
-            f"Nothing was changed. {self.advice}"
+            f"The store's file {path} is damaged: {what}. Nothing was changed. Put a copy of the whole data folder in "
+            "its place, or set STANDIN_DATA to a new folder; `flask store verify` lists every fault."
         )
-        self.path, self.line, self.offset, self.what = path, line, offset, what
+        self.path, self.what = path, what
 
 
-class DamagedSnapshot(Damaged):
-    """The same of a saved state."""
-
-    kind = "snapshot"
-    advice = "It cannot be restored: save it anew, or forget it."
+class Misplaced(EngineError):
+    """The folder does not hold the store it should: its database is missing, another's, or of the old kind."""
 
 
 class NoSnapshot(EngineError):
@@ -60,9 +54,5 @@ class Different(EngineError):
         )
 
 
-class Busy(EngineError):
-    """Another process does what only one may do at a time."""
-
-
 class UnknownFormat(EngineError):
-    """The file was written by a newer program."""
+    """The store was written by a newer program, or by one too old."""

@@ -3,10 +3,10 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engines.lock import ProcessLock
+from engines.lock import locked
 
 NEWER, OLDER, LOCK = "newer.jsonl", "older.jsonl", "ring.lock"
 
@@ -95,7 +95,7 @@ class Ring:
     def _alone(self) -> Iterator[None]:
         """Let nobody turn the files meanwhile; a lock that is opened anew excludes threads as well."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with closing(ProcessLock(self._folder / LOCK)) as lock, lock.held():
+        with locked(self._folder / LOCK):
             yield
 
     def _read(self, name: str) -> bytes:

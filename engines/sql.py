@@ -1,208 +1,126 @@
-"""Every statement the PostgreSQL engine sends.
+"""The statements that both databases understand, written once.
 
-Each one about documents carries the organization whose they are, and none joins two: so the tables can be distributed
-by it, and no statement has to go to more than one place. What cannot is in `OF_ALL`: of it, requests for documents use
-only what begins and ends a transaction. `CREATE` is sent once in the life of a database.
+`:name` stands for a parameter and `@` for the prefix of the table names. Each statement about documents carries the
+organization whose they are, and none joins two: so the tables can be distributed by it. Only those that list the
+organizations themselves go over all of them.
 """
 
-SCHEMA = 1
+import re
+import time
+from collections.abc import Callable
 
-CREATE = """
-CREATE TABLE IF NOT EXISTS standin_facts (name text COLLATE "C" PRIMARY KEY, fact text NOT NULL);
-CREATE TABLE IF NOT EXISTS standin_organizations (
-    organization text COLLATE "C" PRIMARY KEY,
-    arrived bigint NOT NULL
-);
-CREATE TABLE IF NOT EXISTS standin_snapshots (name text COLLATE "C" PRIMARY KEY, facts text NOT NULL);
-CREATE TABLE IF NOT EXISTS standin_documents (
-    organization text COLLATE "C" NOT NULL,
-    kind text COLLATE "C" NOT NULL,
-    id text COLLATE "C" NOT NULL,
-    arrived bigint NOT NULL,
-    document json NOT NULL,
-    PRIMARY KEY (organization, kind, id)
-);
-CREATE TABLE IF NOT EXISTS standin_places (
-    organization text COLLATE "C" NOT NULL,
-    kind text COLLATE "C" NOT NULL,
-    list text COLLATE "C" NOT NULL,
-    place text COLLATE "C" NOT NULL,
-    PRIMARY KEY (organization, kind, list, place)
-);
-CREATE TABLE IF NOT EXISTS standin_kept_documents (
-    organization text COLLATE "C" NOT NULL,
-    snapshot text NOT NULL,
-    kind text COLLATE "C" NOT NULL,
-    id text COLLATE "C" NOT NULL,
-    arrived bigint NOT NULL,
-    document json NOT NULL,
-    PRIMARY KEY (organization, snapshot, kind, id)
-);
-CREATE TABLE IF NOT EXISTS standin_kept_places (
-    organization text COLLATE "C" NOT NULL,
-    snapshot text NOT NULL,
-    kind text COLLATE "C" NOT NULL,
-    list text COLLATE "C" NOT NULL,
-    place text COLLATE "C" NOT NULL,
-    PRIMARY KEY (organization, snapshot, kind, list, place)
-);
-"""
+_DOCUMENT = "organization, kind, id, inserted_ns, document"
+_ENTRY = "organization, kind, index_name, sort_key, id"
+_ONE = "organization = :organization AND kind = :kind AND id = :id"
+_INDEX = "organization = :organization AND kind = :kind AND index_name = :index"
+_SNAPSHOT = "organization = :organization AND snapshot = :snapshot"
 
-# Of one organization: `organization` is always a parameter.
 
-FIND = """
-SELECT document FROM standin_documents
-WHERE organization = %(organization)s AND kind = %(kind)s AND id = %(id)s
-"""
+class _Arrivals:
+    """Numbers that rise with the clock, no two of a process the same: by them the ids of a table are in order."""
 
-FIND_AND_LOCK = FIND + "FOR UPDATE\n"
+    def __init__(self) -> None:
+        self._last = 0
 
-# Finds nothing and locks no row; and yet, to the end of the transaction, nobody replaces all there is.
-STAY = """
-SELECT 1 FROM standin_documents WHERE organization = %(organization)s AND kind = '' FOR KEY SHARE
-"""
+    def __call__(self) -> int:
+        self._last = max(self._last + 1, time.time_ns())
+        return self._last
 
-# One look into the index for each, whatever the planner thinks of the table.
-FIND_SOME = """
-SELECT wanted.kind, wanted.id, found.document
-FROM unnest(%(kinds)s::text[], %(ids)s::text[]) AS wanted (kind, id) CROSS JOIN LATERAL (
-    SELECT document FROM standin_documents
-    WHERE organization = %(organization)s AND kind = wanted.kind AND id = wanted.id LIMIT 1
-) AS found
-"""
 
-FIND_SOME_AND_LOCK = FIND_SOME.replace("LIMIT 1", "LIMIT 1 FOR UPDATE")
+arrival = _Arrivals()
 
-IDS = """
-SELECT id FROM standin_documents
-WHERE organization = %(organization)s AND kind = %(kind)s ORDER BY arrived, id
-"""
 
-# From each kind to the next one in the index: however many documents there are of one.
-KINDS = """
-WITH RECURSIVE kinds AS (
-    SELECT min(kind) AS kind FROM standin_documents WHERE organization = %(organization)s
-    UNION ALL
-    SELECT (SELECT min(kind) FROM standin_documents WHERE organization = %(organization)s AND kind > kinds.kind)
-    FROM kinds WHERE kinds.kind IS NOT NULL
-)
-SELECT kind FROM kinds WHERE kind IS NOT NULL
-"""
+class Statements:
+    """The shared statements in the dialect of one database.
 
-COUNT = """
-SELECT count(*) FROM standin_documents WHERE organization = %(organization)s AND kind = %(kind)s
-"""
+    `parameter` is the replacement for `:name` as `re.sub` takes it; `prefix` begins every table name; `json_text` is
+    the expression that turns the column `document` into text.
+    """
 
-WALK = """
-SELECT place FROM standin_places
-WHERE organization = %(organization)s AND kind = %(kind)s AND list = %(list)s
-ORDER BY place DESC LIMIT %(most)s
-"""
+    def __init__(self, prefix: str = "", parameter: str = r":\1", json_text: str = "document") -> None:
+        def of(text: str) -> str:
+            return re.sub(r":(\w+)", parameter, text).replace("@", prefix)
 
-WALK_BELOW = """
-SELECT place FROM standin_places
-WHERE organization = %(organization)s AND kind = %(kind)s AND list = %(list)s AND place < %(before)s
-ORDER BY place DESC LIMIT %(most)s
-"""
+        # Documents.
+        self.find = of(f"SELECT document FROM @documents WHERE {_ONE}")
+        self.ids = of(
+            "SELECT id FROM @documents WHERE organization = :organization AND kind = :kind ORDER BY inserted_ns, id"
+        )
+        self.count = of("SELECT count(*) FROM @documents WHERE organization = :organization AND kind = :kind")
+        self.insert = of(
+            f"INSERT INTO @documents ({_DOCUMENT}) VALUES (:organization, :kind, :id, :inserted, :document)"
+        )
+        self.update = of(f"UPDATE @documents SET document = :document WHERE {_ONE}")
+        self.upsert = self.insert + " ON CONFLICT (organization, kind, id) DO UPDATE SET document = excluded.document"
+        self.delete = of(f"DELETE FROM @documents WHERE {_ONE}")
 
-INSERT = """
-INSERT INTO standin_documents (organization, kind, id, arrived, document)
-VALUES (%(organization)s, %(kind)s, %(id)s, %(arrived)s, %(document)s)
-"""
+        # Index entries.
+        scan = "SELECT sort_key FROM @index_entries WHERE {} ORDER BY sort_key DESC LIMIT :limit"
+        self.scan = of(scan.format(_INDEX))
+        self.scan_below = of(scan.format(f"{_INDEX} AND sort_key < :before"))
+        self.add_entry = of(
+            f"INSERT INTO @index_entries ({_ENTRY}) VALUES (:organization, :kind, :index, :sort_key, :id) "
+            "ON CONFLICT DO NOTHING"
+        )
+        self.remove_entry = of(f"DELETE FROM @index_entries WHERE {_INDEX} AND sort_key = :sort_key AND id = :id")
 
-UPDATE = """
-UPDATE standin_documents SET document = %(document)s
-WHERE organization = %(organization)s AND kind = %(kind)s AND id = %(id)s
-"""
+        # From each value to the next one in the primary key: the number of documents does not matter.
+        self.organizations = of(_distinct("organization", "@documents"))
+        self.snapshot_organizations = of(_distinct("organization", "@snapshot_documents"))
+        self.kinds = of(_distinct("kind", "@documents", "organization = :organization AND "))
 
-UPSERT = INSERT + "ON CONFLICT (organization, kind, id) DO UPDATE SET document = excluded.document\n"
+        # All documents of an organization, and its index entries.
+        self.clear = _pair(of, "DELETE FROM @{} WHERE organization = :organization")
+        self.keep = _pair(
+            of,
+            "INSERT INTO @snapshot_{0} (snapshot, {1}) SELECT :snapshot, {1} FROM @{0} "
+            "WHERE organization = :organization",
+        )
+        self.bring_back = _pair(of, f"INSERT INTO @{{0}} ({{1}}) SELECT {{1}} FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
+        self.forget = _pair(of, f"DELETE FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
+        self.snapshot_bytes = of(
+            f"SELECT coalesce(sum(octet_length({json_text})), 0) FROM @snapshot_documents WHERE {_SNAPSHOT}"
+        )
 
-DELETE = """
-DELETE FROM standin_documents
-WHERE organization = %(organization)s AND kind = %(kind)s AND id = %(id)s
-"""
+        # Of no organization.
+        self.snapshots = of("SELECT name, facts FROM @snapshots ORDER BY name")
+        self.name_snapshot = of("INSERT INTO @snapshots (name, facts) VALUES (:name, :facts)")
+        self.forget_name = of("DELETE FROM @snapshots WHERE name = :name")
+        self.facts = of("SELECT name, fact FROM @facts")
+        self.note_fact = of(
+            "INSERT INTO @facts (name, fact) VALUES (:name, :fact) "
+            "ON CONFLICT (name) DO UPDATE SET fact = excluded.fact"
+        )
+        self.probe = of("UPDATE @facts SET fact = fact WHERE name = 'format'")
 
-JOIN = """
-INSERT INTO standin_places (organization, kind, list, place)
-VALUES (%(organization)s, %(kind)s, %(list)s, %(place)s) ON CONFLICT DO NOTHING
-"""
 
-LEAVE = """
-DELETE FROM standin_places
-WHERE organization = %(organization)s AND kind = %(kind)s AND list = %(list)s AND place = %(place)s
-"""
+def create(prefix: str, text: str, json: str, index_table: str = "") -> list[str]:
+    """Return the statements that make the tables: column types as given, `index_table` behind those of entries."""
+    document = f"organization {text}, kind {text}, id {text}, inserted_ns bigint NOT NULL, document {json}"
+    entry = f"organization {text}, kind {text}, index_name {text}, sort_key {text}, id {text}"
+    tables = [
+        (f"facts (name {text}, fact {text}, PRIMARY KEY (name))", ""),
+        (f"documents ({document}, PRIMARY KEY (organization, kind, id))", ""),
+        (f"index_entries ({entry}, PRIMARY KEY ({_ENTRY}))", index_table),
+        (f"snapshots (name {text}, facts {text}, PRIMARY KEY (name))", ""),
+        (f"snapshot_documents (snapshot {text}, {document}, PRIMARY KEY (organization, snapshot, kind, id))", ""),
+        (
+            f"snapshot_index_entries (snapshot {text}, {entry}, "
+            "PRIMARY KEY (organization, snapshot, kind, index_name, sort_key, id))",
+            index_table,
+        ),
+    ]
+    return [f"CREATE TABLE IF NOT EXISTS {prefix}{table}{options}" for table, options in tables]
 
-MEET = """
-INSERT INTO standin_organizations (organization, arrived) VALUES (%(organization)s, %(arrived)s)
-ON CONFLICT DO NOTHING
-"""
 
-EMPTY_DOCUMENTS = "DELETE FROM standin_documents WHERE organization = %(organization)s"
-EMPTY_PLACES = "DELETE FROM standin_places WHERE organization = %(organization)s"
+def _pair(of: Callable[[str], str], text: str) -> tuple[str, str]:
+    return of(text.format("documents", _DOCUMENT)), of(text.format("index_entries", _ENTRY))
 
-KEEP_DOCUMENTS = """
-INSERT INTO standin_kept_documents (organization, snapshot, kind, id, arrived, document)
-SELECT organization, %(snapshot)s, kind, id, arrived, document FROM standin_documents
-WHERE organization = %(organization)s
-"""
 
-KEEP_PLACES = """
-INSERT INTO standin_kept_places (organization, snapshot, kind, list, place)
-SELECT organization, %(snapshot)s, kind, list, place FROM standin_places WHERE organization = %(organization)s
-"""
-
-BRING_BACK_DOCUMENTS = """
-INSERT INTO standin_documents (organization, kind, id, arrived, document)
-SELECT organization, kind, id, arrived, document FROM standin_kept_documents
-WHERE organization = %(organization)s AND snapshot = %(snapshot)s
-"""
-
-BRING_BACK_PLACES = """
-INSERT INTO standin_places (organization, kind, list, place)
-SELECT organization, kind, list, place FROM standin_kept_places
-WHERE organization = %(organization)s AND snapshot = %(snapshot)s
-"""
-
-FORGET_DOCUMENTS = """
-DELETE FROM standin_kept_documents WHERE organization = %(organization)s AND snapshot = %(snapshot)s
-"""
-
-FORGET_PLACES = """
-DELETE FROM standin_kept_places WHERE organization = %(organization)s AND snapshot = %(snapshot)s
-"""
-
-KEPT_BYTES = """
-SELECT coalesce(sum(octet_length(document::text)), 0) FROM standin_kept_documents
-WHERE organization = %(organization)s AND snapshot = %(snapshot)s
-"""
-
-# Of no organization: what the service as a whole needs to start, and the operator to look after it.
-
-OF_ALL = {
-    "begin": "BEGIN",
-    "begin one moment": "BEGIN ISOLATION LEVEL REPEATABLE READ",
-    "commit": "COMMIT",
-    "rollback": "ROLLBACK",
-    "limit transactions": (
-        "SELECT set_config(name, %(milliseconds)s, false) FROM pg_settings "
-        "WHERE name = 'transaction_timeout' AND source = 'default'"
-    ),
-    "take time": (
-        "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout')"
-    ),
-    "wait": "SET LOCAL lock_timeout = 0",
-    "one at a time": "SELECT pg_advisory_xact_lock(7113421)",
-    # In the order in which a transaction comes to them: so neither waits for the other in a circle.
-    "no more writes": "LOCK TABLE standin_documents, standin_places, standin_organizations IN EXCLUSIVE MODE",
-    "no more snapshots": "LOCK TABLE standin_snapshots IN SHARE ROW EXCLUSIVE MODE",
-    "is new": "SELECT to_regclass('standin_facts') IS NULL",
-    "facts": "SELECT name, fact FROM standin_facts",
-    "note fact": (
-        "INSERT INTO standin_facts (name, fact) VALUES (%(name)s, %(fact)s) "
-        "ON CONFLICT (name) DO UPDATE SET fact = excluded.fact"
-    ),
-    "organizations": "SELECT organization FROM standin_organizations ORDER BY arrived, organization",
-    "snapshots": "SELECT name, facts FROM standin_snapshots ORDER BY name",
-    "name snapshot": "INSERT INTO standin_snapshots (name, facts) VALUES (%(name)s, %(facts)s)",
-    "forget snapshot": "DELETE FROM standin_snapshots WHERE name = %(name)s",
-}
+def _distinct(column: str, table: str, condition: str = "") -> str:
+    where = f"WHERE {condition}".removesuffix("AND ") if condition else ""
+    return (
+        f"WITH RECURSIVE found AS (SELECT min({column}) AS {column} FROM {table} {where} UNION ALL "
+        f"SELECT (SELECT min({column}) FROM {table} WHERE {condition}{column} > found.{column}) "
+        f"FROM found WHERE found.{column} IS NOT NULL) SELECT {column} FROM found WHERE {column} IS NOT NULL"
+    )

@@ -11,7 +11,7 @@ from tinydb.queries import QueryLike
 from tinydb.storages import Storage
 from ulid import ULID
 
-from engines.changes import Document, Key
+from engines.indexes import Document, Key
 from engines.saved import Saved
 
 Record = dict[str, Any]
@@ -44,6 +44,7 @@ class Engine(Protocol):
     def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None: ...
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]: ...
     def attempt(self, act: Callable[[], T]) -> T: ...
+    def probe(self) -> None: ...
 
     # All documents at once: others in their place, and states kept to be brought back.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from engines.disk import Disk
-from engines.snapshots import place_of
+from engines.saved import check_name
 from media.arrivals import Measured, new_file
 from media.room import NAME, PORTRAIT, THUMBNAIL, NoSuchFile, Received
 from media.thumbnails import draw_thumbnail
@@ -140,7 +140,8 @@ class MediaFolder:
             shutil.rmtree(self._kept(name))
 
     def _kept(self, name: str) -> Path:
-        return place_of(self._root.parent, name, _KEPT)
+        check_name(name)
+        return self._root.parent / "snapshots" / (name + _KEPT)
 
     # The folder
 

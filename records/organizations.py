@@ -34,7 +34,8 @@ class Organizations:
     def all(self) -> list[Record]:
         spaces = [partition for table, partition in self._tables.db.tables() if table == "organizations"]
         found = (self._tables.get("organizations", partition, partition) for partition in spaces)
-        return [document for document in found if document is not None]  # another process may have dropped one by now
+        there = (document for document in found if document is not None)  # another process may have dropped one by now
+        return sorted(there, key=lambda document: (document["createdAt"], document["id"]))
 
     def create(self, name: str) -> Record:
         now = milliseconds(self._tables.now())

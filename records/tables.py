@@ -9,8 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from engines.changes import Key, Lists
-from engines.line import Entry
+from engines.indexes import Entry, Key, Lists
 from engines.table import Engine, Record
 from records.ids import canonical, id_at
 from records.jobs import end_ms, is_doomed

@@ -41,19 +41,19 @@ def server_of_databases() -> Iterator[Databases]:
         yield made
 
 
-@pytest.fixture(params=["journal", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Return which engine a test is run on; `only_journal` is for those that are about its file."""
+    """Return which engine a test is run on; `only_sqlite` is for those that are about its file."""
     return request.param
 
 
-only_journal = pytest.mark.parametrize("kind", ["journal"], indirect=True)
+only_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest, kind: str) -> str | None:
     """Return the URL of an empty database, or None when the engine needs none."""
-    if kind == "journal":
+    if kind == "sqlite":
         return None
     return request.getfixturevalue("server_of_databases").emptied()
 

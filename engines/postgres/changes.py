@@ -1,14 +1,9 @@
 """What a transaction has changed so far, laid over what was there before."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from engines.line import Change, Entry
-
-Key = tuple[str, str, str]  # table, partition, id
-Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
-Lists = Callable[[bytes], Iterable[Entry]]  # a document's JSON → its places in the ordered lists of its table
+from engines.indexes import Entry, Key, Lists, places_of
 
 
 class Written(NamedTuple):
@@ -71,34 +66,3 @@ class Changes:
     def _merged(self) -> dict[Key, bytes | None]:
         own = {key: written.document for key, written in self._own.items()}
         return own if self._below is None else self._below._merged() | own
-
-
-def places_of(table: str, document: bytes | None, rules: Mapping[str, Lists]) -> list[Entry]:
-    """Return where a document stands in the lists of its table; nowhere when it was removed or none are kept."""
-    rule = rules.get(table)
-    return [] if rule is None or document is None else list(rule(document))
-
-
-def change_of(key: Key, left: list[Entry], after: Written) -> Change:
-    """Return the change of a document that stood in the places `left`, with the lists it joins and leaves."""
-    joined = after.places
-    if joined == left:
-        return Change(*key, after.document, [], [])
-    return Change(
-        *key,
-        after.document,
-        [entry for entry in joined if entry not in left],
-        [entry for entry in left if entry not in joined],
-    )
-
-
-def once_each(documents: Iterable[Document]) -> Iterator[Document]:
-    """Yield the documents. Raises ValueError for one that comes twice: it would be listed twice."""
-    known: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for document in documents:
-        table, partition, doc_id, _ = document
-        ids = known[table, partition]
-        if doc_id in ids:
-            raise ValueError(f"document {doc_id!r} of table {table!r} comes twice")
-        ids.add(doc_id)
-        yield document

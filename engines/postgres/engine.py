@@ -9,23 +9,26 @@ from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Cursor
 
-from engines import sql, states
-from engines.block import Block, find
-from engines.changes import Changes, Document, Key, Lists, Written, places_of
-from engines.connections import Connections, NoneFree, name_of, reason
-from engines.errors import Unavailable, Unconfirmed
-from engines.line import FORMAT
-from engines.rows import Sent, meeting, moves, newcomer, of_key, of_organization, plain, safe
+from engines import states
+from engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
+from engines.indexes import Document, Entry, Key, Lists, places_of
+from engines.postgres import sql
+from engines.postgres.block import Block, find
+from engines.postgres.changes import Changes, Written
+from engines.postgres.connections import Connections, NoneFree, name_of, reason
+from engines.postgres.rows import moves, newcomer, of_key, of_organization, plain, safe
+from engines.postgres.sql import CREATE, SCHEMA, SQL
 from engines.saved import Saved, check_name
+from engines.states import Sent
 from engines.table import Table
-from engines.upgrades import Upgrade
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 5.0
 ATTEMPTS = 8
+FORMAT = 1
 _PAUSE_SECONDS = 0.01
 
 # What another transaction has brought about by being there at the same time; once more, and it may well go.
@@ -56,17 +59,12 @@ class Postgres:
         url: str,
         *,
         lists: Mapping[str, Lists] | None = None,
-        version: int = FORMAT,
-        upgrades: Mapping[int, Upgrade] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._url = url
         self._lists = lists or {}
-        self._version = version
-        self._upgrades = upgrades or {}
         self._connections = Connections(url, patience_seconds)
         self._thread = threading.local()
-        self._met: set[str] = set()
         self._open()
 
     @property
@@ -80,7 +78,7 @@ class Postgres:
 
     def tables(self) -> list[tuple[str, str]]:
         """Return every (table, partition) that holds a document, without those of a transaction that goes on."""
-        return self._look(states.spaces)
+        return self._look(lambda connection: states.spaces(_Database(connection)))
 
     # What a Table needs: documents as JSON, in the calling thread's transaction if it has one.
 
@@ -92,7 +90,7 @@ class Postgres:
             return changes[key] if key in changes else self._read_and_lock(key)
         if block is not None and key in block.seen:
             return block.seen[key]
-        rows = self._ask(sql.FIND, of_key(key))
+        rows = self._ask(SQL.find, of_key(key))
         return rows[0][0] if rows else None
 
     def glance(self, table: str, partition: str, doc_id: str) -> bytes | None:
@@ -121,13 +119,13 @@ class Postgres:
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
-        rows = self._ask(sql.IDS, of_organization(partition, kind=safe(table)))
+        rows = self._ask(SQL.ids, of_organization(partition, kind=safe(table)))
         ids = [plain(doc_id) for (doc_id,) in rows]
         return ids if self._changes is None else self._changes.ids(table, partition, ids)
 
     def count(self, table: str, partition: str) -> int:
         """Return how many documents a table has."""
-        count = int(self._ask(sql.COUNT, of_organization(partition, kind=safe(table)))[0][0])
+        count = int(self._ask(SQL.count, of_organization(partition, kind=safe(table)))[0][0])
         if self._changes is None:
             return count
         return count + self._changes.growth(
@@ -145,10 +143,10 @@ class Postgres:
 
         Sees what is committed, not the calling transaction's own changes.
         """
-        of = of_organization(partition, kind=safe(table), list=safe(group), most=most)
+        of = of_organization(partition, kind=safe(table), index=safe(group), limit=most)
         if before is None:
-            return [plain(place) for (place,) in self._ask(sql.WALK, of)]
-        return [plain(place) for (place,) in self._ask(sql.WALK_BELOW, of | {"before": safe(before)})]
+            return [plain(place) for (place,) in self._ask(SQL.scan, of)]
+        return [plain(place) for (place,) in self._ask(SQL.scan_below, of | {"before": safe(before)})]
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -162,6 +160,11 @@ class Postgres:
                 yield
             finally:
                 self._thread.block = None
+
+    def probe(self) -> None:
+        """Commit a change that changes nothing: raises Unavailable as long as the database takes no writes."""
+        with self._whole("begin") as connection:
+            connection.execute(SQL.probe)
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
         """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
@@ -196,7 +199,7 @@ class Postgres:
         what `documents` raises goes through.
         """
         with self._whole("begin", "take time", "no more writes") as connection:
-            states.replace(connection, documents, self._lists)
+            states.replace(_Database(connection), documents, self._lists)
 
     def save(self, name: str, facts: Mapping[str, Any]) -> None:
         """Keep the state of this moment, and JSON about it, under a name; what was kept under it is replaced.
@@ -207,7 +210,7 @@ class Postgres:
         check_name(name)
         # The moment is that of the first look, which comes after the wait for others who save.
         with self._whole("begin one moment", "no more snapshots", "take time") as connection:
-            states.save(connection, name, facts, self._version)
+            states.save(_Database(connection), name, facts, FORMAT)
 
     def restore(self, name: str) -> None:
         """Put a saved state, brought to today's format, in the place of all there is, as `replace_all` does.
@@ -216,17 +219,17 @@ class Postgres:
         """
         check_name(name)
         with self._whole("begin", "take time", "no more snapshots", "no more writes") as connection:
-            states.restore(connection, name, self._version, self._upgrades, self._lists)
+            states.restore(_Database(connection), name, FORMAT)
 
     def saved(self) -> list[Saved]:
         """Return what is saved, by name."""
-        return self._look(states.saved)
+        return self._look(lambda connection: states.saved(_Database(connection)))
 
     def forget(self, name: str) -> None:
         """Remove a saved state. Raises ValueError, NoSnapshot."""
         check_name(name)
         with self._whole("begin", "no more snapshots") as connection:
-            states.forget(connection, name)
+            states.forget(_Database(connection), name)
 
     def close(self) -> None:
         self._connections.drop_idle()
@@ -274,7 +277,6 @@ class Postgres:
                 raise self._unavailable(error) from error
 
     def _renew(self, block: Block) -> None:
-        self._met.clear()  # whatever happened to the server, what it has been told may have to be told again
         try:
             block.renew()
         except psycopg.Error as error:
@@ -359,7 +361,7 @@ class Postgres:
         changed = {
             key: after for key, after in written.items() if key not in block.seen or block.seen[key] != after.document
         }
-        statements = [*self._writing(block, changed), Sent(sql.OF_ALL["commit"], {})]
+        statements = [*self._writing(block, changed), (sql.OF_ALL["commit"], {})]
         try:
             with block.connection.pipeline():
                 for statement, parameters in statements:
@@ -371,7 +373,6 @@ class Postgres:
                 raise self._unconfirmed() from error
             raise self._unavailable(error) from error
         block.has_begun = False
-        self._met.update(partition for _, partition, _ in changed)
 
     def _unconfirmed(self) -> Unconfirmed:
         return Unconfirmed(f"The database {self.name} was lost before it said whether it has done what it was told.")
@@ -379,17 +380,15 @@ class Postgres:
     def _writing(self, block: Block, changed: Mapping[Key, Written]) -> Iterator[Sent]:
         for key, after in changed.items():
             yield from self._statements(block, key, after)
-        unmet = [partition for partition in dict.fromkeys(key[1] for key in changed) if partition not in self._met]
-        yield from sorted(map(meeting, unmet), key=lambda sent: str(sent.parameters["organization"]))
 
     def _statements(self, block: Block, key: Key, after: Written) -> Iterator[Sent]:
         before = block.seen.get(key)
         if after.document is None:
-            yield Sent(sql.DELETE, of_key(key))
+            yield SQL.delete, of_key(key)
         elif before is not None:
-            yield Sent(sql.UPDATE, of_key(key) | {"document": after.document.decode()})
+            yield SQL.update, of_key(key) | {"document": after.document.decode()}
         else:
-            yield Sent(sql.INSERT if key in block.seen else sql.UPSERT, newcomer(key, after.document))
+            yield SQL.insert if key in block.seen else SQL.upsert, newcomer(key, after.document)
         yield from moves(key, places_of(key[0], before, self._lists), after.places)
 
     # All of it.
@@ -435,23 +434,71 @@ class Postgres:
         block.has_begun = False
 
     def _open(self) -> None:
-        """Make the tables where there are none, and bring old documents up to date; of many hosts one does it."""
-        today = {"schema": sql.SCHEMA, "format": self._version}
+        """Make the tables where there are none; of many hosts one does it."""
         try:
-            if self._look(self._facts) != today:
-                self._create(today)
+            if not self._look(self._facts):
+                with self._whole("begin", "take time", "wait", "one at a time") as connection:
+                    self._create(connection)
         except BaseException:
             self.close()
             raise
 
-    def _create(self, today: Mapping[str, int]) -> None:
-        with self._whole("begin", "take time", "wait", "one at a time") as connection:
-            found = self._facts(connection)
-            if found != today:
-                format_ = found.get("format", self._version)
-                states.create(connection, format_, self._version, self._upgrades, self._lists)
+    def _create(self, connection: Connection[Any]) -> None:
+        if not self._facts(connection):
+            for statement in CREATE:
+                connection.execute(statement)
+            for name, number in (("schema", SCHEMA), ("format", FORMAT)):
+                connection.execute(SQL.note_fact, {"name": name, "fact": str(number)})
 
     def _facts(self, connection: Connection[Any]) -> dict[str, int]:
-        facts = states.facts_of(connection)
-        states.refuse_other(connection, facts, self._version, self.name)
+        """Return the schema and format of the database, nothing when it is new. Raises UnknownFormat, EngineError."""
+        (is_new,) = connection.execute(sql.OF_ALL["is new"]).fetchone() or (True,)
+        facts = {} if is_new else {name: int(fact) for name, fact in connection.execute(SQL.facts)}
+        if facts and facts.get("schema", 0) < SCHEMA:
+            raise UnknownFormat(
+                f"The database {self.name} was written by version 0.1.0: with that version copy it into a folder "
+                "(`flask store copy`) and run `flask store export > backup.json`, then import that here into a new one."
+            )
+        for fact, known in (("schema", SCHEMA), ("format", FORMAT)):
+            if facts.get(fact, 0) > known:
+                raise UnknownFormat(
+                    f"The database {self.name} has {fact} {facts[fact]}, and this program knows up to {known}. "
+                    "Run the newer program, or set STANDIN_STORE to another database."
+                )
+        if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+            raise EngineError(f"The database {self.name} is encoded in {encoding}: create one whose encoding is UTF8.")
         return facts
+
+
+class _Database:
+    """How the statements over all organizations are sent to PostgreSQL: many in one trip."""
+
+    statements = SQL
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+
+    def escape(self, text: str) -> str:
+        return safe(text)
+
+    def rows(self, statement: str) -> list[Any]:
+        return self._connection.execute(statement).fetchall()
+
+    def columns(self, sent: Iterable[Sent]) -> list[list[Any]]:
+        return [[_unescaped(first) for first, *_ in cursor] for cursor in self._send(sent)]
+
+    def changed(self, sent: Iterable[Sent]) -> int:
+        return sum(cursor.rowcount for cursor in self._send(sent))
+
+    def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
+        table, partition, doc_id, text = document
+        yield SQL.insert, newcomer((table, partition, doc_id), text)
+        yield from moves((table, partition, doc_id), [], places)
+
+    def _send(self, sent: Iterable[Sent]) -> list[Cursor[Any]]:
+        with self._connection.pipeline():
+            return [self._connection.execute(statement, parameters) for statement, parameters in sent]
+
+
+def _unescaped(value: Any) -> Any:
+    return plain(value) if isinstance(value, str) else value

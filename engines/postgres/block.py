@@ -8,10 +8,11 @@ import psycopg
 from psycopg import Connection, Cursor
 from psycopg.pq import TransactionStatus
 
-from engines import sql
-from engines.changes import Key
-from engines.connections import Lease
-from engines.rows import of_key, of_organization, of_some, plain
+from engines.indexes import Key
+from engines.postgres import sql
+from engines.postgres.connections import Lease
+from engines.postgres.rows import of_key, of_organization, of_some, plain
+from engines.postgres.sql import SQL
 
 
 class Block:
@@ -74,7 +75,7 @@ def _ask_for(connection: Connection[Any], keys: Sequence[Key], locking: bool) ->
         if len(some) > 1:
             statement, parameters = sql.FIND_SOME_AND_LOCK if locking else sql.FIND_SOME, of_some(partition, some)
         else:
-            statement, parameters = sql.FIND_AND_LOCK if locking else sql.FIND, of_key(some[0])
+            statement, parameters = sql.FIND_AND_LOCK if locking else SQL.find, of_key(some[0])
         asked.append((some, connection.execute(statement, parameters)))
     return asked
 

@@ -1,33 +1,12 @@
 """Documents and their places in lists as rows of a database: statements and their parameters."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from engines import sql
-from engines.changes import Key
-from engines.line import Entry
-
-
-class Sent(NamedTuple):
-    """A statement and its parameters."""
-
-    statement: str
-    parameters: Mapping[str, Any]
-
-
-class _Arrivals:
-    """Numbers that rise with the clock, no two of a process the same: by them the ids of a table are in order."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def __call__(self) -> int:
-        self._last = max(self._last + 1, time.time_ns())
-        return self._last
-
-
-arrival = _Arrivals()
+from engines.indexes import Entry, Key
+from engines.postgres.sql import SQL
+from engines.sql import arrival
+from engines.states import Sent
 
 
 def of_key(key: Key) -> dict[str, Any]:
@@ -47,21 +26,15 @@ def of_some(partition: str, keys: Sequence[Key]) -> dict[str, Any]:
 
 def newcomer(key: Key, document: bytes) -> dict[str, Any]:
     """Return the parameters of a document that was not there."""
-    return of_key(key) | {"document": document.decode(), "arrived": arrival()}
-
-
-def meeting(partition: str) -> Sent:
-    """Return the statement that makes a partition known, in the order in which they came."""
-    return Sent(sql.MEET, of_organization(partition, arrived=arrival()))
+    return of_key(key) | {"document": document.decode(), "inserted": arrival()}
 
 
 def moves(key: Key, left: Sequence[Entry], joined: Sequence[Entry]) -> Iterator[Sent]:
     """Yield the statements that take a document from its places in lists to others."""
-    of = of_organization(key[1], kind=safe(key[0]))
-    for statement, entries, but in ((sql.LEAVE, left, joined), (sql.JOIN, joined, left)):
+    for statement, entries, but in ((SQL.remove_entry, left, joined), (SQL.add_entry, joined, left)):
         for entry in entries:
             if entry not in but:
-                yield Sent(statement, of | {"list": safe(entry.group), "place": safe(entry.key)})
+                yield statement, of_key(key) | {"index": safe(entry.group), "sort_key": safe(entry.key)}
 
 
 # PostgreSQL's text has no U+0000, and what clients name things by may.

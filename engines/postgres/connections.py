@@ -12,7 +12,7 @@ from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
-from engines import sql
+from engines.postgres import sql
 
 MOST_CONNECTIONS = 8
 

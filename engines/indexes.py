@@ -1,0 +1,36 @@
+"""Documents by key, and their entries in ordered indexes."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+Key = tuple[str, str, str]  # table, partition, id
+Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
+
+
+class Entry(NamedTuple):
+    """A document's place in one ordered list: the list's name, and the string it is sorted by."""
+
+    group: str
+    key: str
+
+
+Lists = Callable[[bytes], Iterable[Entry]]  # a document's JSON → its places in the ordered lists of its table
+
+
+def places_of(table: str, document: bytes | None, rules: Mapping[str, Lists]) -> list[Entry]:
+    """Return where a document stands in the lists of its table; nowhere when it was removed or none are kept."""
+    rule = rules.get(table)
+    return [] if rule is None or document is None else list(rule(document))
+
+
+def once_each(documents: Iterable[Document]) -> Iterator[Document]:
+    """Yield the documents. Raises ValueError for one that comes twice: it would be listed twice."""
+    known: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for document in documents:
+        table, partition, doc_id, _ = document
+        ids = known[table, partition]
+        if doc_id in ids:
+            raise ValueError(f"document {doc_id!r} of table {table!r} comes twice")
+        ids.add(doc_id)
+        yield document

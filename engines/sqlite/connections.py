@@ -1,0 +1,129 @@
+"""Connections to a database file: one for each thread, opened after the fork, on pages with checksums."""
+
+import ctypes
+import os
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
+
+import apsw
+import apsw.sqlite_extra
+
+CHECKSUM_VFS = "cksmvfs"
+CHECKSUM_BYTES = 8
+
+# A WAL that grew beyond this, in a restore or behind a long read, is cut back to it at the next checkpoint.
+_WAL_BYTES = 4 << 20
+
+_YES = ctypes.c_int(1)
+_loading = threading.Lock()
+_all: "weakref.WeakSet[Connections]"
+
+
+class Session:
+    """A thread's connection, and what the thread is in the middle of: its transactions, or reads at one state."""
+
+    __slots__ = ("__weakref__", "connection", "depth", "is_reading", "place")
+
+    def __init__(self, connection: apsw.Connection, place: tuple[int, int]) -> None:
+        self.connection = connection
+        self.place = place  # (device, inode) of the file that was opened
+        self.depth = 0  # of transactions: 0 is none, 1 the outermost
+        self.is_reading = False
+
+
+class Connections:
+    """The sessions of this process. Each method raises apsw.Error or OSError.
+
+    A connection must not cross a fork: a child forgets its parent's, without closing them, and opens its own.
+    `sync=False` leaves out every sync, for throw-away stores. `vfs` is the one whose pages carry checksums.
+    """
+
+    def __init__(self, path: Path, sync: bool, patience_seconds: float, vfs: str = CHECKSUM_VFS) -> None:
+        self._path = path
+        self._sync = sync
+        self._patience_seconds = patience_seconds
+        self._vfs = vfs
+        self._start()
+        _all.add(self)
+
+    def session(self) -> Session:
+        """Return the session of this thread, with a connection to the file that has the store's name."""
+        session: Session | None = getattr(self._thread, "session", None)
+        if session is None:
+            session = self._thread.session = Session(self.connect(), place_of(self._path))
+            self._sessions.add(session)
+        return session
+
+    def connect(self) -> apsw.Connection:
+        """Open one more connection; the caller closes it."""
+        load_checksums()
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
+        # The files beside the database stay: a start on a full disk needs no room, one on a read-only disk no writing.
+        connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(_YES))
+        connection.set_busy_handler(self._is_worth_waiting)
+        for name, value in {
+            "synchronous": "FULL" if self._sync else "OFF",
+            "fullfsync": int(sys.platform == "darwin" and self._sync),  # there a plain fsync stops at the drive's cache
+            "checkpoint_fullfsync": int(sys.platform == "darwin" and self._sync),
+            "journal_size_limit": _WAL_BYTES,
+            "temp_store": "MEMORY",
+        }.items():
+            connection.execute(f"PRAGMA {name} = {value}").fetchall()
+        return connection
+
+    def close(self) -> None:
+        """Close all connections of this process; the last one to a file writes its WAL back."""
+        for session in list(self._sessions):
+            session.connection.close()
+        self._start()
+
+    def forget(self) -> None:
+        """Leave the connections of a parent alone, in a child: they stay open, and are never used here."""
+        _inherited.extend([*self._sessions, self._thread])
+        self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.local()
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._waiting = threading.local()
+
+    def wait_until(self, moment: float) -> None:
+        """Set the moment, by `time.monotonic()`, until which this thread waits for the locks of others."""
+        self._waiting.until = moment
+
+    def _is_worth_waiting(self, times: int) -> bool:
+        """Wait a little for a lock of another process; return False when the wait was long enough."""
+        until = getattr(self._waiting, "until", None)
+        if times == 0 and (until is None or until < time.monotonic()):
+            until = self._waiting.until = time.monotonic() + self._patience_seconds
+        if time.monotonic() >= (until or 0.0):
+            return False
+        time.sleep(0.0002 if times < 5 else 0.002)  # a commit takes a fraction of a millisecond, a sync a few
+        return True
+
+
+def place_of(path: Path) -> tuple[int, int]:
+    """Return what tells a file from every other one, whatever its name: (device, inode). Raises OSError."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def load_checksums() -> None:
+    """Make the checksum VFS known to SQLite, once in a process."""
+    with _loading:
+        if CHECKSUM_VFS not in apsw.vfs_names():
+            with apsw.Connection(":memory:") as connection:
+                apsw.sqlite_extra.load(connection, "cksumvfs")
+
+
+def _forget_all() -> None:
+    for connections in list(_all):
+        connections.forget()
+
+
+_all = weakref.WeakSet()
+_inherited: list[object] = []  # connections of a parent process: closing them here would take away its locks
+os.register_at_fork(after_in_child=_forget_all)

@@ -1,0 +1,371 @@
+"""The document store in one SQLite file."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from engines import states
+from engines.disk import Disk
+from engines.errors import Damaged, EngineError, Unavailable
+from engines.indexes import Document, Entry, Key, Lists, places_of
+from engines.saved import Saved, check_name
+from engines.sql import Statements, arrival
+from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session, place_of
+from engines.sqlite.files import DATABASE, FORMAT, open_folder
+from engines.states import Sent
+from engines.table import Record, Table
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 3.0
+_STUCK_SECONDS = 0.1
+
+SQL = Statements()
+
+
+class SQLite:
+    """TinyDB tables on `folder/store.sqlite3`.
+
+    A transaction holds the database's one write lock from its beginning, so what it reads stays so to its end. Readers
+    take no lock and see what was committed when they began. Whoever waits for the write lock longer than
+    `patience_seconds` gets Unavailable; as long as its holder does not move, all that come later wait a tenth of a
+    second. `lists` has, for each table that is listed in order, the function that places a document.
+    Raises OSError, EngineError at opening; Unavailable or Damaged from everything else.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lists: Mapping[str, Lists] | None = None,
+        sync: bool = True,
+        patience_seconds: float = PATIENCE_SECONDS,
+        vfs: str = CHECKSUM_VFS,
+    ) -> None:
+        folder = folder.absolute()
+        self.path = folder / DATABASE
+        self._lists = lists or {}
+        self._patience_seconds = patience_seconds
+        self._connections = Connections(self.path, sync, patience_seconds, vfs)
+        self._writing = threading.Lock()
+        self._is_stuck = False
+        with self._telling():
+            open_folder(folder, self._connections, SQL, Disk(sync))
+
+    @property
+    def name(self) -> str:
+        """Return where the database is, by whatever way it was opened."""
+        return str(self.path.resolve())
+
+    def table(self, name: str, partition: str = "") -> Table:
+        """Return the TinyDB table of that name; each partition has one of its own."""
+        return Table(self, name, partition)
+
+    def tables(self) -> list[tuple[str, str]]:
+        """Return every (table, partition) that holds a document."""
+        with self.reading(), self._telling():
+            return states.spaces(_Database(self._session().connection))
+
+    # Documents, in the calling thread's transaction if it has one.
+
+    def read(self, table: str, partition: str, doc_id: str) -> bytes | None:
+        """Return a document's JSON, or None."""
+        rows = self._ask(SQL.find, {"organization": partition, "kind": table, "id": doc_id})
+        return rows[0][0].encode() if rows else None
+
+    def glance(self, table: str, partition: str, doc_id: str) -> bytes | None:
+        """Return a document's JSON, or None: of use where others can change it while a transaction goes on."""
+        return self.read(table, partition, doc_id)
+
+    def ids(self, table: str, partition: str) -> list[str]:
+        """Return the ids of a table in the order they came in."""
+        return [doc_id for (doc_id,) in self._ask(SQL.ids, {"organization": partition, "kind": table})]
+
+    def count(self, table: str, partition: str) -> int:
+        """Return how many documents a table has."""
+        return int(self._ask(SQL.count, {"organization": partition, "kind": table})[0][0])
+
+    def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
+        """Return up to `most` places of an ordered list from the greatest down, below `before`."""
+        of = {"organization": partition, "kind": table, "index": group, "limit": min(most, _MOST_ROWS)}
+        rows = self._ask(SQL.scan, of) if before is None else self._ask(SQL.scan_below, of | {"before": before})
+        return [place for (place,) in rows]
+
+    def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None:
+        """Put or, with None, remove a document; only inside a transaction."""
+        if not self._session().depth:
+            raise RuntimeError("a document is written inside a transaction")
+        key = (table, partition, doc_id)
+        after = places_of(table, document, self._lists)
+        before = places_of(table, self.read(*key), self._lists) if table in self._lists else []
+        with self._telling():
+            execute = self._session().connection.execute
+            for statement, parameters in _moves(key, before, after):
+                execute(statement, parameters)
+            if document is None:
+                execute(SQL.delete, _of(key))
+            else:
+                execute(SQL.upsert, _inserted(key, document))
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Let the reads of a block see one state of the store: that of the block's first read."""
+        return _Reading(self)
+
+    def expect(self, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
+        """Hear which (table, partition, id)s are about to be read: of use only where a look costs a trip."""
+
+    def attempt(self, act: Callable[[], T]) -> T:
+        """Return what `act` returns; here no transaction gets in the way of another, so there is no second time."""
+        return act()
+
+    def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
+        """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
+
+        Inside another transaction the block is a part of it that can fail alone. Here each is `alone` at any rate.
+        """
+        return _Transaction(self)
+
+    def probe(self) -> None:
+        """Commit a change that changes nothing: raises Unavailable as long as the store takes no writes."""
+        with self.transaction(), self._telling():
+            self._session().connection.execute(SQL.probe)
+
+    # All documents at once. Each is one transaction: whole for every process, or nothing.
+
+    def replace_all(self, documents: Iterable[Document]) -> None:
+        """Put these documents in the place of all there are.
+
+        Raises ValueError when a document comes twice; what `documents` raises goes through.
+        """
+        with self._whole() as database:
+            states.replace(database, documents, self._lists)
+
+    def save(self, name: str, facts: Record) -> None:
+        """Keep the state of this moment, and JSON about it, under a name; what was kept under it is replaced.
+
+        Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not
+        JSON.
+        """
+        check_name(name)
+        with self._whole() as database:
+            states.save(database, name, facts, FORMAT)
+
+    def restore(self, name: str) -> None:
+        """Put a saved state in the place of all there is. Raises ValueError, NoSnapshot, UnknownFormat."""
+        check_name(name)
+        with self._whole() as database:
+            states.restore(database, name, FORMAT)
+
+    def saved(self) -> list[Saved]:
+        """Return what is saved, by name."""
+        with self.reading(), self._telling():
+            return states.saved(_Database(self._session().connection))
+
+    def forget(self, name: str) -> None:
+        """Remove a saved state. Raises ValueError, NoSnapshot."""
+        check_name(name)
+        with self._whole() as database:
+            states.forget(database, name)
+
+    def close(self) -> None:
+        """Close the connections of this process; the last process to do so writes everything into the one file."""
+        with self._telling():
+            self._connections.close()
+
+    @contextmanager
+    def _whole(self) -> Iterator["_Database"]:
+        if self._session().depth:
+            raise RuntimeError("nothing is replaced or kept as a whole inside a transaction")
+        with self.transaction(), self._telling():
+            yield _Database(self._session().connection)
+
+    # One statement.
+
+    def _session(self) -> Session:
+        """Return this thread's session. Raises Unavailable when the file is no longer the one that has the name."""
+        try:
+            session = self._connections.session()
+            if session.depth or session.is_reading or place_of(self.path) == session.place:
+                return session
+        except FileNotFoundError:
+            pass
+        except apsw.Error as error:
+            raise self._told(error) from error
+        except OSError as error:
+            raise Unavailable(f"The store's file {self.path} cannot be looked at: {error.strerror}.") from error
+        raise Unavailable(
+            f"The store's file {self.path} was moved, removed or replaced while it was served: put it back, or stop "
+            "the service and start it on the file that is there now."
+        )
+
+    def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+        session = self._session()
+        try:
+            return session.connection.execute(statement, parameters).fetchall()
+        except apsw.Error as error:
+            raise self._told(error) from error
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as error:
+            raise self._told(error) from error
+
+    def _told(self, error: apsw.Error) -> EngineError:
+        """Return what an error of SQLite means to those above."""
+        code = getattr(error, "extendedresult", 0)
+        if isinstance(error, (apsw.CorruptError, apsw.NotADBError)) or code == apsw.SQLITE_IOERR_DATA:
+            return Damaged(self.path, str(error) or type(error).__name__)
+        if isinstance(error, apsw.BusyError):
+            return Unavailable(f"Another process has kept the write lock of {self.path} for too long.")
+        return Unavailable(f"The store's file {self.path} takes no writes: {error}.")
+
+    # One transaction.
+
+    def _begin(self, session: Session) -> None:
+        """Take the write lock. Raises Unavailable after the time that a transaction may wait."""
+        deadline = time.monotonic() + (_STUCK_SECONDS if self._is_stuck else self._patience_seconds)
+        if not self._writing.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            raise Unavailable(f"Other changes of {self.path} have taken too long.")
+        try:
+            self._connections.wait_until(deadline)
+            session.connection.execute("BEGIN IMMEDIATE")
+            self._is_stuck = False
+        except BaseException as error:
+            self._is_stuck = isinstance(error, apsw.BusyError)
+            self._writing.release()
+            if isinstance(error, apsw.Error):
+                raise self._told(error) from error
+            raise
+
+
+class _Transaction:
+    """A transaction, or a part of one: kept when its block ends well, undone when it does not.
+
+    A class, for it stands on the way of every write: a generator would cost several times as much.
+    """
+
+    __slots__ = ("_engine", "_session")
+
+    def __init__(self, engine: SQLite) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> None:
+        self._session = session = self._engine._session()
+        if session.depth:
+            self._execute(f"SAVEPOINT part{session.depth}")
+        else:
+            if session.connection.in_transaction:  # reads at one state, which end here
+                self._execute("COMMIT")
+            self._engine._begin(session)
+        session.depth += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        session = self._session
+        session.depth -= 1
+        try:
+            if kind is None:
+                self._execute(f"RELEASE part{session.depth}" if session.depth else "COMMIT")
+        except BaseException:
+            self._undo()
+            raise
+        else:
+            if kind is not None:
+                self._undo()
+        finally:
+            if not session.depth:
+                self._engine._writing.release()
+
+    def _undo(self) -> None:
+        """Roll back, unless SQLite has done so itself: a full disk ends the whole transaction."""
+        if self._session.connection.in_transaction:
+            part = self._session.depth
+            self._execute(f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK")
+
+    def _execute(self, statement: str) -> None:
+        try:
+            self._session.connection.execute(statement).fetchall()
+        except apsw.Error as error:
+            raise self._engine._told(error) from error
+
+
+class _Reading:
+    """A block of reads that see one state."""
+
+    __slots__ = ("_engine", "_is_outer", "_session")
+
+    def __init__(self, engine: SQLite) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> None:
+        self._session = session = self._engine._session()
+        self._is_outer = not (session.is_reading or session.depth)
+        if self._is_outer:
+            self._engine._ask("BEGIN", {})
+            session.is_reading = True
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_outer:
+            self._session.is_reading = False
+            if self._session.connection.in_transaction:
+                self._session.connection.execute("COMMIT")
+
+
+class _Database:
+    """How the statements over all organizations are sent to SQLite."""
+
+    statements = SQL
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def escape(self, text: str) -> str:
+        return text
+
+    def rows(self, statement: str) -> list[Any]:
+        return self._connection.execute(statement).fetchall()
+
+    def columns(self, sent: Iterable[Sent]) -> list[list[Any]]:
+        return [[first for first, *_ in self._connection.execute(*each)] for each in sent]
+
+    def changed(self, sent: Iterable[Sent]) -> int:
+        before = self._connection.total_changes()
+        for each in sent:
+            self._connection.execute(*each)
+        return self._connection.total_changes() - before
+
+    def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
+        *key, text = document
+        yield SQL.insert, _inserted((key[0], key[1], key[2]), text)
+        yield from _moves((key[0], key[1], key[2]), [], places)
+
+
+_MOST_ROWS = (1 << 63) - 1
+
+
+def _of(key: Key) -> dict[str, Any]:
+    return {"organization": key[1], "kind": key[0], "id": key[2]}
+
+
+def _inserted(key: Key, document: bytes) -> dict[str, Any]:
+    return {
+        "organization": key[1],
+        "kind": key[0],
+        "id": key[2],
+        "inserted": arrival(),
+        "document": document.decode(),
+    }
+
+
+def _moves(key: Key, left: Sequence[Entry], joined: Sequence[Entry]) -> Iterator[Sent]:
+    """Yield the statements that take a document from its places in lists to others."""
+    for statement, entries, but in ((SQL.remove_entry, left, joined), (SQL.add_entry, joined, left)):
+        for entry in entries:
+            if entry not in but:
+                yield statement, _of(key) | {"index": entry.group, "sort_key": entry.key}

@@ -1,0 +1,126 @@
+"""The folder of a store: its database file, and the mark that tells whose it is."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import apsw
+
+from engines.disk import Disk
+from engines.errors import Damaged, Misplaced, UnknownFormat
+from engines.sql import Statements, create
+from engines.sqlite.connections import CHECKSUM_BYTES, Connections
+from engines.sqlite.wal import has_lost_commits
+
+DATABASE = "store.sqlite3"
+MARK = "store.id"
+FORMAT = 1
+
+_OLD_JOURNAL = "journal.jsonl"
+_BELONGINGS = ("media", "snapshots")
+_TEXT = "text NOT NULL"
+
+
+def open_folder(folder: Path, connections: Connections, statements: Statements, disk: Disk) -> None:
+    """Make a folder ready to be served: create its database where nothing is, refuse everything doubtful.
+
+    Raises OSError, apsw.Error; Misplaced, Damaged, UnknownFormat, each with the way out.
+    """
+    database, mark = folder / DATABASE, folder / MARK
+    marked = mark.read_text().strip() if mark.is_file() else None
+    if not database.exists():
+        refuse_remains(folder, marked)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        give_to_owner(database, os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+    with closing(connections.connect()) as connection, closing(connections.connect()) as other:
+        found = facts_of(connection, database, statements)
+        if not found and marked is None:
+            _create(connection, statements)
+            found = facts_of(connection, database, statements)
+        refuse_other(found, marked, database)
+        if has_lost_commits(connection, other):
+            raise Damaged(
+                database.with_name(database.name + "-wal"), "acknowledged changes stand behind bytes that are not whole"
+            )
+    if marked is None:
+        _write_mark(mark, found["store"], disk)
+
+
+def refuse_remains(folder: Path, marked: str | None) -> None:
+    """Raises Misplaced when a folder without a database holds anything of a store."""
+    if (folder / _OLD_JOURNAL).exists():
+        raise Misplaced(
+            f"The folder {folder} holds a store of version 0.1.0, which kept a journal: with that version run "
+            "`flask store export > backup.json`, then set STANDIN_DATA to a new folder and run "
+            "`flask store import backup.json`."
+        )
+    rests = [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
+    if marked is not None or rests:
+        what = " and ".join(rests) or f"the mark {MARK}"
+        raise Misplaced(
+            f"The folder {folder} holds {what} of a store, but its database {DATABASE} is missing: put it back, or set "
+            "STANDIN_DATA to a new folder."
+        )
+
+
+def facts_of(connection: apsw.Connection, database: Path, statements: Statements) -> dict[str, str]:
+    """Return what the database says of itself: {"store", "format"}; nothing when it is new. Raises Damaged."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not tables:
+        return {}
+    if "facts" not in tables:
+        raise Damaged(database, "it is a database, but not one of the stand-in")
+    if not connection.pragma("checksum_verification"):
+        raise Damaged(database, "its pages carry no checksums")
+    return dict(connection.execute(statements.facts))
+
+
+def refuse_other(found: dict[str, str], marked: str | None, database: Path) -> None:
+    """Raises Damaged, Misplaced, UnknownFormat unless these are facts of the store that the folder is marked for."""
+    if {"store", "format"} - found.keys():
+        raise Damaged(database, "it was emptied")
+    if marked not in (None, found["store"]):
+        raise Misplaced(
+            f"The database {database} is that of another store than the one this folder was made for: put its own "
+            f"back, or remove {database.with_name(MARK)} to take it as it is."
+        )
+    if int(found["format"]) > FORMAT:
+        raise UnknownFormat(
+            f"The store {database} has format {found['format']}, and this program knows formats up to {FORMAT}. "
+            "Run the newer program, or set STANDIN_DATA to another folder."
+        )
+
+
+def give_to_owner(path: Path, descriptor: int) -> None:
+    """Close a file that was made just now, as the property of the folder's owner when root has made it."""
+    try:
+        owner = path.parent.stat()
+        if os.geteuid() == 0 and owner.st_uid != 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(descriptor)
+
+
+def _create(connection: apsw.Connection, statements: Statements) -> None:
+    """Make the tables, in one step; of several processes that do so at once, one does."""
+    connection.reserve_bytes(reserve=CHECKSUM_BYTES)
+    connection.pragma("journal_mode", "wal")
+    connection.execute("BEGIN IMMEDIATE")
+    if not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
+        for statement in create("", _TEXT, _TEXT, " WITHOUT ROWID"):
+            connection.execute(statement)
+        for name, fact in {"store": str(uuid4()), "format": str(FORMAT)}.items():
+            connection.execute(statements.note_fact, {"name": name, "fact": fact})
+    connection.execute("COMMIT")
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)  # from now on the file itself says whose it is
+
+
+def _write_mark(mark: Path, store: str, disk: Disk) -> None:
+    new = mark.with_name(f"{MARK}.{os.getpid()}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    disk.append(descriptor, f"{store}\n".encode())
+    disk.sync(descriptor)
+    give_to_owner(new, descriptor)
+    disk.replace(new, mark)
+    disk.sync_folder(mark.parent)

@@ -1,0 +1,89 @@
+"""Whether a write-ahead log holds commits that SQLite does not see, because bytes before them were damaged.
+
+SQLite takes the first frame whose checksum does not match for the end of the log. That is right after a loss of power
+and wrong when a bit has flipped in the middle. What follows tells one from the other: a torn commit is the last thing
+that was written, and behind a damaged one the next was begun. Layout: https://sqlite.org/fileformat2.html#walformat
+"""
+
+import struct
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+_HEADER = struct.Struct(">8I")  # magic, format, page size, checkpoint number, two salts, two checksums
+_FRAME = struct.Struct(">6I")  # page number, pages of the database after a commit or else 0, two salts, two checksums
+_BIG_ENDIAN, _LITTLE_ENDIAN = 0x377F0683, 0x377F0682
+_MASK = 0xFFFFFFFF
+
+
+def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> bool:
+    """Return whether whole commits stand behind the end that SQLite has found, given two connections to a database.
+
+    Raises OSError, apsw.Error.
+    """
+    connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
+    try:
+        other.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        seen, _ = other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        return _goes_on(Path(connection.filename_wal), max(seen, 0), int(connection.pragma("page_size")))
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _goes_on(wal: Path, seen: int, page_bytes: int) -> bool:
+    if not wal.exists():
+        return False
+    with closing(_Log(wal, page_bytes)) as log:
+        if log.frames and not log.is_header_whole:  # a header is synced before its first frame is written
+            return log.follows(-1) or any(log.follows(number) for number in range(log.frames - 1))
+        return any(log.is_commit(number) and log.follows(number) for number in range(seen, log.frames - 1))
+
+
+class _Log:
+    """A log file; frames count from 0, and -1 stands for the header before them."""
+
+    def __init__(self, path: Path, page_bytes: int) -> None:
+        self._file = path.open("rb")
+        self._frame_bytes = _FRAME.size + page_bytes
+        header = self._file.read(_HEADER.size)
+        self.frames = max(path.stat().st_size - _HEADER.size, 0) // self._frame_bytes
+        self._header = _HEADER.unpack(header.ljust(_HEADER.size, b"\0"))
+        self._order = ">" if self._header[0] == _BIG_ENDIAN else "<"
+        self.is_header_whole = self._header[0] in (_BIG_ENDIAN, _LITTLE_ENDIAN) and (
+            self._sum(header[:24], (0, 0)) == self._header[6:]
+        )
+
+    def close(self) -> None:
+        self._file.close()
+
+    def is_commit(self, number: int) -> bool:
+        """Return whether a frame of this generation ends a commit."""
+        _, pages, *salts, _, _ = self._frame(number)
+        return pages > 0 and tuple(salts) == self._header[4:6]
+
+    def follows(self, number: int) -> bool:
+        """Return whether the next frame is whole, and was written when this one stood before it."""
+        before = self._header[4:] if number < 0 else self._frame(number)[2:]
+        after = self._frame(number + 1)[2:]
+        if before[:2] != after[:2]:
+            return False
+        self._file.seek(self._offset(number + 1))
+        frame = self._file.read(self._frame_bytes)
+        total = self._sum(frame[:8], (before[2], before[3]))
+        return self._sum(frame[_FRAME.size :], total) == after[2:]
+
+    def _frame(self, number: int) -> tuple[int, ...]:
+        self._file.seek(self._offset(number))
+        return _FRAME.unpack(self._file.read(_FRAME.size))
+
+    def _offset(self, number: int) -> int:
+        return _HEADER.size + number * self._frame_bytes
+
+    def _sum(self, data: bytes, start: tuple[int, int]) -> tuple[int, int]:
+        one, other = start
+        words = struct.unpack(f"{self._order}{len(data) // 4}I", data)
+        for first, second in zip(words[::2], words[1::2], strict=True):
+            one = (one + first + other) & _MASK
+            other = (other + second + one) & _MASK
+        return one, other
