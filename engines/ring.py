@@ -1,5 +1,6 @@
 """The newest lines that several processes write: two files, of which the older goes when the newer is full."""
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ NEWER, OLDER, LOCK = "newer.jsonl", "older.jsonl", "ring.lock"
 LOOK_SECONDS = 0.05
 _LOOKS_PER_FILE = 64
 
+# Before any moment the monotonic clock tells: it may begin at 0 with the machine, so 0 can be just now.
+_NEVER = -math.inf
+
 
 class Ring:
     """Lines in `folder`: about as many as fit `most_bytes`, and up to as many older ones.
@@ -27,14 +31,14 @@ class Ring:
         self._look_seconds = look_seconds
         self._file: int | None = None
         self._inode = 0
-        self._looked, self._written = 0.0, 0  # when the files were looked at, and what was written since
+        self._looked, self._written = _NEVER, 0  # when the files were looked at, and what was written since
 
     def append(self, line: bytes) -> None:
         """Write a line, whole: those of several processes do not mix, and stand in the order they were written."""
         try:
             written = os.write(self._current(), b"\n" + line + b"\n")  # the first break ends half a line before it
         except OSError:
-            self._looked = 0.0
+            self._looked = _NEVER
             raise
         self._written += written
 
@@ -89,6 +93,7 @@ class Ring:
             else:  # the number stays, for another thread may be writing to it right now
                 os.dup2(fresh, self._file, inheritable=False)
                 os.close(fresh)
+            self._looked, self._written = time.monotonic(), 0
             return self._file
 
     @contextmanager

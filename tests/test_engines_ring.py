@@ -1,8 +1,10 @@
 """The ring: the newest lines of several processes in their order, whole, and never more than so many bytes."""
 
 import os
+import resource
 import signal
-from contextlib import closing
+import time
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from engines.errors import Busy
 from engines.lock import ProcessLock
-from engines.ring import LOCK, Ring
+from engines.ring import LOCK, NEWER, OLDER, Ring
 
 MOST = 1000
 
@@ -169,25 +171,96 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_system(tmp_path):
             ring.clear()
 
 
-def test_files_are_looked_at_again_after_a_while_and_after_much_was_written(tmp_path):
+class Uptime:
+    """Tells the seconds a machine is up, in place of the monotonic clock."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture(params=[0.0, 1e7], ids=["a machine that just started", "a machine that is up for months"])
+def uptime(request, monkeypatch):
+    told = Uptime(request.param)
+    monkeypatch.setattr(time, "monotonic", told)
+    return told
+
+
+@pytest.fixture
+def lazy(tmp_path, uptime):
+    """Return a ring that looks at its files every hour, and when about 1000 bytes were written."""
+    with closing(Ring(tmp_path / "ring", 64_000, 3600)) as ring:
+        yield ring
+
+
+def turn_unseen(ring):
+    """Do to the files what another process does, which a ring knows only when it looks."""
+    (ring._folder / NEWER).rename(ring._folder / OLDER)
+
+
+def has_looked(ring):
+    return (ring._folder / NEWER).exists()
+
+
+def test_files_are_looked_at_again_after_much_was_written(tmp_path, uptime):
     """Not for each line; so in a while as short as this one others must not turn the files twice."""
     for ring, lines_before in ((Ring(tmp_path / "a", MOST, 3600), 1), (Ring(tmp_path / "b", 64_000, 3600), 10)):
         with closing(ring):
             for _ in range(lines_before):
                 ring.append(b"x" * 100)
-            (ring._folder / "newer.jsonl").rename(ring._folder / "older.jsonl")
+            turn_unseen(ring)
             ring.append(b"y")
+            assert has_looked(ring)
             assert lines(ring)[0] == "y"
 
 
-def test_files_are_not_looked_at_for_each_line(tmp_path):
-    with closing(Ring(tmp_path / "ring", 64_000, 3600)) as ring:
-        for _ in range(30):
-            ring.append(b"x" * 100)  # thrice what is looked after, so that it has begun to count anew
-        (ring._folder / "newer.jsonl").rename(ring._folder / "older.jsonl")
-        ring.append(b"y")
-        assert not (ring._folder / "newer.jsonl").exists()
-        assert lines(ring)[0] == "y"
+def test_files_are_not_looked_at_for_each_line(lazy):
+    for _ in range(25):
+        lazy.append(b"x" * 100)  # more than twice what is looked after, so that it has begun to count anew
+    turn_unseen(lazy)
+    lazy.append(b"y")
+    assert not has_looked(lazy)
+    assert lines(lazy)[0] == "y"
+
+
+def test_files_are_looked_at_again_after_a_while(lazy, uptime):
+    for _ in range(2):
+        lazy.append(b"a")
+    turn_unseen(lazy)
+
+    uptime.seconds += 3599
+    lazy.append(b"b")
+    assert not has_looked(lazy)
+
+    uptime.seconds += 1
+    lazy.append(b"c")
+    assert has_looked(lazy)
+
+
+def test_files_are_looked_at_again_after_a_line_that_could_not_be_written(lazy):
+    for _ in range(2):
+        lazy.append(b"a")
+    turn_unseen(lazy)
+
+    with a_full_disk(), pytest.raises(OSError, match="too large"):
+        lazy.append(b"b")
+    assert not has_looked(lazy)
+
+    lazy.append(b"c")
+    assert has_looked(lazy)
+
+
+@contextmanager
+def a_full_disk():
+    """Let no file of this process grow."""
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
 
 
 # Several processes and threads
