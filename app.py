@@ -7,6 +7,7 @@ happens before it runs (key, scope, body, idempotency, in the contract's order) 
 import os
 import sys
 from functools import cache, partial
+from typing import cast
 
 import click
 from flask import Flask
@@ -19,25 +20,26 @@ from engines.table import Record
 from openapi.control import control_plane
 from openapi.document import openapi_document
 from openapi.partner import partner_api
-from records.assets import arrived, asset_view
+from records.assets import asset_view, verify_received
 from records.errors import NotAcceptable
+from records.idempotency import StoredResponse
 from records.jobs import envelope_view, job_view
 from records.keys import SCOPES, key_view, whoami_view
 from records.projects import deletion_view, project_item, project_view
 from settings import StartError, read_settings
-from start import Rooms, open_rooms, refuse_public_demo_key
+from start import Services, open_services, refuse_public_demo_key
 from store import influencer_item, influencer_view, references_view
 from web.access_log import access_log
+from web.dispatch import dispatch
 from web.errors import MAX_BODY_BYTES
 from web.files import serve_file
-from web.foresight import Foresight
-from web.front import Front
-from web.http import add_error_handlers, route, serve_operation
 from web.limits import rate_limits
+from web.middleware import RequestMiddleware
 from web.operations import LONG_RUNNING, Call, Operations, Reply
 from web.reference import add_reference
 from web.request_log import RequestLog
-from web.uploads import UPLOAD_PATH, Taken, expiry_of, kept, serve_upload, taken_in, upload_url
+from web.responses import add_error_handlers, route
+from web.uploads import UPLOAD_PATH, InspectedUpload, expiry_of, inspect_upload, serve_upload, store_inline, upload_url
 
 operations = Operations()
 
@@ -51,7 +53,7 @@ _KEY = "/v1/api-keys/<key_id>"
 @operations.add("GET", "/v1/whoami", scope=None)
 def whoami(call: Call) -> Record:
     """Say who the key is."""
-    return whoami_view(call.key, call.store.organizations.get(call.organization))
+    return whoami_view(call.key, call.store.organizations.get(call.store.organization))
 
 
 # Influencers
@@ -60,13 +62,13 @@ def whoami(call: Call) -> Record:
 @operations.add("GET", _INFLUENCER, scope=INFLUENCERS_WRITE)
 def get_influencer(call: Call, influencer_id: str) -> Record:
     """Return an influencer's full record."""
-    return influencer_view(call.store.influencer(call.organization, influencer_id), call.base_url)
+    return influencer_view(call.store.influencer(influencer_id), call.base_url)
 
 
 @operations.add("PATCH", _INFLUENCER, scope=INFLUENCERS_WRITE, body=schemas.InfluencerPatch())
 def patch_influencer(call: Call, influencer_id: str) -> Record:
     """Change the given fields of an influencer; the rest stays."""
-    document = call.store.patch_influencer(call.organization, influencer_id, call.body)
+    document = call.store.patch_influencer(influencer_id, call.body)
     return influencer_view(document, call.base_url)
 
 
@@ -74,7 +76,7 @@ def patch_influencer(call: Call, influencer_id: str) -> Record:
 def delete_influencer(call: Call, influencer_id: str) -> Record:
     """Archive the influencer, and keep who did it, when and why."""
     reason = call.body.get("reason")
-    document = call.store.delete_influencer(call.organization, influencer_id, reason, call.api_key_id)
+    document = call.store.delete_influencer(influencer_id, reason, call.key["apiKeyId"])
     deleted_at = document["attributes"]["deletion"]["deletedAt"]
     return {"influencerId": document["influencerId"], "status": "deleted", "deletedAt": deleted_at}
 
@@ -82,7 +84,7 @@ def delete_influencer(call: Call, influencer_id: str) -> Record:
 @operations.add("POST", f"{_INFLUENCER}/reference-images", scope=INFLUENCERS_WRITE, body=schemas.ReferenceImages())
 def attach_reference_images(call: Call, influencer_id: str) -> Record:
     """Attach assets of the influencer's project; return the whole merged list."""
-    document = call.store.attach_reference_images(call.organization, influencer_id, call.body["assetIds"])
+    document = call.store.attach_reference_images(influencer_id, call.body["assetIds"])
     references = references_view(document["referenceImages"], call.base_url)
     return {"influencerId": document["influencerId"], "referenceImages": references}
 
@@ -90,7 +92,7 @@ def attach_reference_images(call: Call, influencer_id: str) -> Record:
 @operations.add("GET", f"{_PROJECT}/influencers", scope=INFLUENCERS_WRITE, query=schemas.InfluencerQuery())
 def list_influencers(call: Call, project_id: str) -> Record:
     """Return a page of a project's influencers, newest first."""
-    documents, cursor = call.store.page_of_influencers(call.organization, project_id, call.body)
+    documents, cursor = call.store.page_of_influencers(project_id, call.body)
     base_url = cache(call.base_url)
     return {"items": [influencer_item(document, base_url) for document in documents], "nextCursor": cursor}
 
@@ -105,7 +107,7 @@ def list_influencers(call: Call, project_id: str) -> Record:
 )
 def create_influencer(call: Call, project_id: str) -> Record:
     """Create an influencer; return the job that makes it ready."""
-    return envelope_view(call.store.create_influencer(call.organization, project_id, call.body))
+    return envelope_view(call.store.create_influencer(project_id, call.body))
 
 
 @operations.add(
@@ -118,7 +120,7 @@ def create_influencer(call: Call, project_id: str) -> Record:
 )
 def clone_influencer(call: Call, influencer_id: str) -> Record:
     """Create another influencer like this one; return the job that makes it ready."""
-    return envelope_view(call.store.clone_influencer(call.organization, influencer_id, call.body))
+    return envelope_view(call.store.clone_influencer(influencer_id, call.body))
 
 
 # Jobs
@@ -127,7 +129,7 @@ def clone_influencer(call: Call, influencer_id: str) -> Record:
 @operations.add("GET", "/v1/jobs/<job_id>", scope=JOBS_READ, tagged=True)
 def get_job(call: Call, job_id: str) -> Record:
     """Say how a job stands."""
-    return job_view(call.store.job(call.organization, job_id), call.store.now_ms())
+    return job_view(call.store.job(job_id), call.store.now_ms())
 
 
 @operations.add(
@@ -135,7 +137,7 @@ def get_job(call: Call, job_id: str) -> Record:
 )
 def cancel_job(call: Call, job_id: str) -> Record | Reply:
     """End a job, if it is not too late."""
-    over = call.store.cancel_job(call.organization, job_id)
+    over = call.store.cancel_job(job_id)
     if over is None:
         return {"jobId": job_id, "accepted": True}
     return Reply(200, {"jobId": job_id, "accepted": False, "reason": f"ALREADY_{over.upper()}"})
@@ -147,32 +149,32 @@ def cancel_job(call: Call, job_id: str) -> Record | Reply:
 @operations.add("POST", "/v1/projects", scope=PROJECTS_WRITE, body=schemas.ProjectCreate(), success=201)
 def create_project(call: Call) -> Record:
     """Create a project."""
-    return project_view(call.store.projects.create(call.organization, call.body))
+    return project_view(call.store.projects.create(call.body))
 
 
 @operations.add("GET", "/v1/projects", scope=PROJECTS_READ, query=schemas.ProjectQuery())
 def list_projects(call: Call) -> Record:
     """Return a page of the organization's projects, newest first."""
-    documents, cursor = call.store.projects.page(call.organization, call.body)
+    documents, cursor = call.store.projects.page(call.body)
     return {"items": [project_item(document) for document in documents], "nextCursor": cursor}
 
 
 @operations.add("GET", _PROJECT, scope=PROJECTS_READ)
 def get_project(call: Call, project_id: str) -> Record:
     """Return a project's full record."""
-    return project_view(call.store.projects.get(call.organization, project_id))
+    return project_view(call.store.projects.get(project_id))
 
 
 @operations.add("PATCH", _PROJECT, scope=PROJECTS_WRITE, body=schemas.ProjectPatch())
 def patch_project(call: Call, project_id: str) -> Record:
     """Change the given fields of a project; metadata as a whole."""
-    return project_view(call.store.projects.patch(call.organization, project_id, call.body))
+    return project_view(call.store.projects.patch(project_id, call.body))
 
 
 @operations.add("DELETE", _PROJECT, scope=PROJECTS_WRITE, body=schemas.Nothing(), body_optional=True)
 def delete_project(call: Call, project_id: str) -> Record:
     """Archive the project; it takes no new influencers, all else goes on."""
-    return deletion_view(call.store.projects.archive(call.organization, project_id))
+    return deletion_view(call.store.projects.archive(project_id))
 
 
 # Media
@@ -181,43 +183,63 @@ def delete_project(call: Call, project_id: str) -> Record:
 @operations.add("POST", f"{_PROJECT}/media/presign", scope=PROJECTS_WRITE, body=schemas.Presign())
 def presign_upload(call: Call, project_id: str) -> Record:
     """Promise an upload; return where its bytes go."""
-    project = call.store.projects.get(call.organization, project_id)
-    for file in call.store.assets.forget_unfinished(call.organization):
-        call.rooms.media.discard(call.organization, file)
-    upload = call.store.assets.presign(call.organization, project["id"], call.body)
+    project = call.store.projects.get(project_id)
+    for file in call.store.assets.forget_unfinished():
+        call.services.media.discard(call.store.organization, file)
+    upload = call.store.assets.presign(project["id"], call.body)
     return {
         "uploadId": upload["uploadId"],
-        "uploadUrl": upload_url(call.rooms, upload, call.base_url),
+        "uploadUrl": upload_url(call.services, upload, call.base_url()),
         "method": "PUT",
         "headers": {"Content-Type": upload["contentType"]},
         "expiresAt": expiry_of(upload),
     }
 
 
-@operations.add("POST", f"{_PROJECT}/media/finalize", scope=PROJECTS_WRITE, body=schemas.Finalize(), ahead=taken_in)
-def finalize_upload(call: Call, project_id: str) -> Record:
+@operations.add(
+    "POST", f"{_PROJECT}/media/finalize", scope=PROJECTS_WRITE, body=schemas.Finalize(), begins_transaction=True
+)
+def finalize_upload(call: Call, project_id: str) -> StoredResponse:
     """Make an asset of an upload whose bytes have come."""
-    project = call.store.projects.get(call.organization, project_id)
-    upload = call.store.assets.upload_of_project(call.organization, project["id"], call.body["uploadId"])
-    if call.ahead is not None:
-        upload |= {"received": call.ahead.upload["received"]}
-    arrived(upload, call.body.get("checksumSha256"))
-    _refuse_picture(call.ahead)
+    with inspect_upload(call, project_id) as inspected:
+        return cast(StoredResponse, call.commit(partial(_finalize, call, project_id, inspected)))
+
+
+def _finalize(call: Call, project_id: str, inspected: InspectedUpload | None) -> Record:
+    project = call.store.projects.get(project_id)
+    upload = call.store.assets.upload_of_project(project["id"], call.body["uploadId"])
+    if inspected is not None:
+        upload |= {"received": inspected.upload["received"]}
+    verify_received(upload, call.body.get("checksumSha256"))
+    _refuse_picture(inspected)
     return asset_view(call.store.assets.finalize(upload), call.base_url())
 
 
-@operations.add("POST", f"{_PROJECT}/media", scope=PROJECTS_WRITE, body=schemas.InlineMedia(), success=201, ahead=kept)
-def upload_inline(call: Call, project_id: str) -> Record:
+@operations.add(
+    "POST",
+    f"{_PROJECT}/media",
+    scope=PROJECTS_WRITE,
+    body=schemas.InlineMedia(),
+    success=201,
+    begins_transaction=True,
+)
+def upload_inline(call: Call, project_id: str) -> StoredResponse:
     """Make an asset of bytes that come in the body."""
-    call.store.projects.get(call.organization, project_id)
-    _refuse_picture(call.ahead)
-    return asset_view(call.store.assets.finalize(call.ahead.upload), call.base_url())
+    with store_inline(call, project_id) as inspected:
+        return cast(StoredResponse, call.commit(partial(_finalize_inline, call, project_id, inspected)))
 
 
-def _refuse_picture(taken: Taken | None) -> None:
+def _finalize_inline(call: Call, project_id: str, inspected: InspectedUpload | None) -> Record:
+    call.store.projects.get(project_id)
+    _refuse_picture(inspected)
+    assert inspected is not None  # noqa: S101 - there is a project
+    return asset_view(call.store.assets.finalize(inspected.upload), call.base_url())
+
+
+def _refuse_picture(inspected: InspectedUpload | None) -> None:
     """Raises NotAcceptable when the bytes of a picture are not of the type that was declared."""
-    if taken is not None and taken.fault is not None:
-        raise NotAcceptable("Invalid body.", fieldErrors={"mimeType": [taken.fault]})
+    if inspected is not None and inspected.fault is not None:
+        raise NotAcceptable("Invalid body.", fieldErrors={"mimeType": [inspected.fault]})
 
 
 # Keys
@@ -226,20 +248,20 @@ def _refuse_picture(taken: Taken | None) -> None:
 @operations.add("POST", f"{_KEY}/kill", scope=None, body=schemas.Nothing(), body_optional=True)
 def kill_key(call: Call, key_id: str) -> Record:
     """Switch a key off."""
-    return {"apiKey": key_view(call.store.keys.kill(call.organization, key_id)), "killed": True}
+    return {"apiKey": key_view(call.store.keys.kill(key_id)), "killed": True}
 
 
 @operations.add("POST", f"{_KEY}/rotate", scope=None, body=schemas.Nothing(), body_optional=True, secret=True)
 def rotate_key(call: Call, key_id: str) -> Record:
     """Give a key a new secret; the one time it is seen."""
-    document, text = call.store.keys.rotate(call.organization, key_id)
+    document, text = call.store.keys.rotate(key_id)
     return {"apiKey": key_view(document) | {"rotatedAt": document["rotatedAt"]}, "secret": text}
 
 
 @operations.add("DELETE", _KEY, scope=None, body=schemas.Nothing(), body_optional=True)
 def delete_key(call: Call, key_id: str) -> Record:
     """Switch a key off for good."""
-    return {"apiKey": key_view(call.store.keys.delete(call.organization, key_id)), "deleted": True}
+    return {"apiKey": key_view(call.store.keys.delete(key_id)), "deleted": True}
 
 
 def document(server: str) -> Record:
@@ -247,35 +269,36 @@ def document(server: str) -> Record:
     return openapi_document([partner_api(operations), control_plane(control_operations)], server)
 
 
-def create_app(rooms: Rooms) -> Flask:
+def create_app(services: Services) -> Flask:
     """Return the app; all it needs is handed in."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # one more than whole_body accepts
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect with a page
-    limits, foresight = rate_limits(rooms.settings), Foresight()
+    services = services._replace(limits=rate_limits(services.settings))
     for operation in operations:
-        view = partial(serve_operation, operation, rooms, limits, foresight)
-        route(app, operation.method, operation.path, operation.name, view)
-    route(app, "PUT", UPLOAD_PATH, "upload", partial(serve_upload, rooms))
+        route(app, operation.method, operation.path, operation.name, partial(dispatch, operation, services))
+    route(app, "PUT", UPLOAD_PATH, "upload", partial(serve_upload, services))
     file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"
-    route(app, "GET", file_path, "media", partial(serve_file, rooms))
-    log = RequestLog.of(rooms)
-    add_control(app, rooms, log, operations)
-    add_reference(app, document, rooms.settings)
-    add_console(app, rooms, log, operations)
+    route(app, "GET", file_path, "media", partial(serve_file, services))
+    log = RequestLog.of(services)
+    add_control(app, services, log, operations)
+    add_reference(app, document, services.settings)
+    add_console(app, services, log, operations)
     add_error_handlers(app)
-    app.wsgi_app = Front(app.wsgi_app, access_log(rooms.settings.log), log.record)  # type: ignore[method-assign]
+    app.wsgi_app = RequestMiddleware(  # type: ignore[method-assign]
+        app.wsgi_app, access_log(services.settings.log), log.record
+    )
     return app
 
 
 def serve() -> Flask:
     """Return the app as the environment sets it up; one sentence and an exit if that cannot be."""
     try:
-        rooms = open_rooms(read_settings(os.environ))
+        services = open_services(read_settings(os.environ))
         host = _host_of_flask_run()
         if host is not None:
-            refuse_public_demo_key(rooms.store, rooms.settings, host)
-        return create_app(rooms)
+            refuse_public_demo_key(services.store, services.settings, host)
+        return create_app(services)
     except StartError as error:
         sys.exit(str(error))
 

@@ -24,10 +24,10 @@ from engines.table import Engine, Record
 from records.errors import StoreError
 from records.ids import is_uuid
 from records.keys import SCOPES
-from records.tables import IDENTITIES, NOT_EXPORTED
+from records.tables import NOT_EXPORTED, PRIMARY_KEYS
 from seed import NotTables, complete, documents_of, read_tables
 from settings import Settings, StartError, read_settings
-from start import open_database, open_folder, open_rooms
+from start import open_database, open_folder, open_services
 from store import Store
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def export_tables() -> None:
     db = _existing_store()
     out = sys.stdout.buffer
     out.write(b"{")
-    for number, name in enumerate(name for name in IDENTITIES if name not in NOT_EXPORTED):
+    for number, name in enumerate(name for name in PRIMARY_KEYS if name not in NOT_EXPORTED):
         out.write(b"," if number else b"")
         out.write(orjson.dumps(name) + b":{")
         _write_rows(db, name, out)
@@ -146,7 +146,7 @@ def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
     """Put all or nothing: half an import would look like a store that is well."""
     with target.db.transaction():
         for table, document in documents:
-            target.put(table, document)
+            target.tables.put(table, document)
 
 
 def _write_rows(db: Engine, table: str, out: IO[bytes]) -> None:
@@ -172,7 +172,7 @@ def _scopes(text: str) -> list[str]:
 
 def _create_key(target: Store, org: str, scopes: list[str], name: str) -> str:
     with target.db.transaction():
-        return target.keys.create(_organization(target, org), scopes, name)
+        return target.for_organization(_organization(target, org)).keys.create(scopes, name)
 
 
 def _organization(target: Store, named: str) -> str:
@@ -226,7 +226,7 @@ def _store() -> Store:
 
 def _seeded_store() -> Store:
     """Open the store as the service would: filled from the seed if it is new."""
-    return _started(open_rooms).store
+    return _started(open_services).store
 
 
 def _started(opening: Callable[[Settings], T]) -> T:

@@ -20,7 +20,7 @@ from records.jobs import job_view
 from records.keys import DEMO_KEY, key_documents, key_view, new_key
 from records.organizations import organization_view
 from records.projects import project_view
-from records.tables import IDENTITIES, LISTS
+from records.tables import LISTS, PRIMARY_KEYS, identity_of
 from records.times import milliseconds, seconds
 from settings import StartError
 from store import DESCRIPTION_FIELDS, Store, influencer_view
@@ -82,12 +82,12 @@ def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None
     with store.db.transaction(alone=True):  # or what is changed right after the first has done so would be undone
         if store.is_empty():
             for table, document in documents:
-                store.put(table, document)
+                store.tables.put(table, document)
 
 
 def _check_table(name: str, rows: object) -> None:
-    if name not in IDENTITIES:
-        raise NotTables(f"there is no table {name!r}, only {', '.join(IDENTITIES)}")
+    if name not in PRIMARY_KEYS:
+        raise NotTables(f"there is no table {name!r}, only {', '.join(PRIMARY_KEYS)}")
     if not isinstance(rows, dict):
         raise NotTables(f"table {name!r} is not an object of documents")
     for row, document in rows.items():
@@ -99,7 +99,7 @@ def _check_table(name: str, rows: object) -> None:
 
 def _check_document(name: str, document: Record) -> None:
     """Raises KeyError, TypeError, AttributeError when the store has no place for it."""
-    if not all(isinstance(part, str) for part in IDENTITIES[name](document)):
+    if not all(isinstance(part, str) for part in identity_of(name, document)):
         raise TypeError("an id must be a string")
     orjson.dumps(document)  # what orjson can read can be nested deeper than what it can write
 
@@ -141,7 +141,7 @@ def _complete(tables: Tables, now: datetime) -> None:
     paths = {}
     for asset in tables.get("assets", {}).values():
         asset |= media_paths(asset) | asset
-        paths[IDENTITIES["assets"](asset)] = {name: asset[name] for name in ("path", "thumbnailPath")}
+        paths[identity_of("assets", asset)] = {name: asset[name] for name in ("path", "thumbnailPath")}
     for project in tables.get("projects", {}).values():
         project |= _PROJECT | born | project
         project |= {"place": project.get("place") or _place("proj", project, "id")}

@@ -4,10 +4,10 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engines.copying import is_unfinished
 from engines.disk import Disk
@@ -28,12 +28,18 @@ ORPHANS_KEPT_SECONDS = 24 * 60 * 60
 DEMO_KEY_ID = public_id_of(DEMO_KEY)
 
 
-class Rooms(NamedTuple):
-    """What the service works with: the open store, the room of its media, and how both were asked for."""
+def unlimited(*_: Any) -> list[tuple[str, str]]:
+    """Count nothing."""
+    return []
+
+
+class Services(NamedTuple):
+    """The opened store and media with their settings; `limits(store, key, endpoint_class)` counts a request."""
 
     store: Store
     media: MediaRoom
     settings: Settings
+    limits: Callable[..., list[tuple[str, str]]] = unlimited
 
 
 def open_folder(settings: Settings) -> SQLite:
@@ -84,15 +90,15 @@ def open_media(settings: Settings) -> MediaRoom:
         raise StartError(str(error)) from error
 
 
-def open_rooms(settings: Settings) -> Rooms:
+def open_services(settings: Settings) -> Services:
     """Open store and media, and fill a new store from the seed. Raises StartError."""
-    rooms = Rooms(open_store(settings), open_media(settings), settings)
-    if settings.seed is not None and rooms.store.is_empty():
+    services = Services(open_store(settings), open_media(settings), settings)
+    if settings.seed is not None and services.store.is_empty():
         try:
-            plant(settings.seed, rooms.store, rooms.media)
+            plant(settings.seed, services.store, services.media)
         except EngineError as error:
             raise StartError(str(error)) from error
-    return rooms
+    return services
 
 
 def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
@@ -100,14 +106,14 @@ def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
 
     Raises StartError, also when strangers could come in by it.
     """
-    rooms = open_rooms(settings)
+    services = open_services(settings)
     try:
         for host in hosts:
-            refuse_public_demo_key(rooms.store, settings, host)
-        tidy(rooms)
-        return has_demo_key(rooms.store)
+            refuse_public_demo_key(services.store, settings, host)
+        tidy(services)
+        return has_demo_key(services.store)
     finally:
-        rooms.store.db.close()
+        services.store.db.close()
 
 
 def prepare_apart(settings: Settings, hosts: Iterable[str]) -> bool:
@@ -134,31 +140,31 @@ def prepare_apart(settings: Settings, hosts: Iterable[str]) -> bool:
     return told == b"\1"
 
 
-def tidy(rooms: Rooms) -> None:
+def tidy(services: Services) -> None:
     """Drop bytes that nobody refers to, once at start: no reason not to start if that fails.
     """
     try:
-        sweep(rooms)
+        sweep(services)
     except (EngineError, OSError) as error:
         logger.warning("Not tidied: %s", error)
 
 
-def sweep(rooms: Rooms) -> None:
+def sweep(services: Services) -> None:
     """Forget uploads that nobody finished within a day of their organization's clock, and drop orphaned bytes.
 
     Those go by the clock of the file system: no document says whose they are. Raises EngineError, OSError.
     """
     awaited = set()
-    for organization in (found["id"] for found in rooms.store.organizations.all()):
-        assets = rooms.store.within(organization).assets
-        for file in assets.forget_unfinished(organization, most=sys.maxsize):
-            rooms.media.discard(organization, file)
-        awaited |= {(organization, file) for file in assets.unfinished_files(organization)}
+    for organization in (found["id"] for found in services.store.organizations.all()):
+        assets = services.store.for_organization(organization).assets
+        for file in assets.forget_unfinished(most=sys.maxsize):
+            services.media.discard(organization, file)
+        awaited |= {(organization, file) for file in assets.unfinished_files()}
 
     def is_known(organization: str, file: str) -> bool:
-        return (organization, file) in awaited or rooms.store.assets.has_file(organization, file)
+        return (organization, file) in awaited or services.store.for_organization(organization).assets.has_file(file)
 
-    rooms.media.sweep(is_known, ORPHANS_KEPT_SECONDS)
+    services.media.sweep(is_known, ORPHANS_KEPT_SECONDS)
 
 
 def refuse_public_demo_key(store: Store, settings: Settings, host: str) -> None:

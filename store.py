@@ -11,7 +11,7 @@ from operator import itemgetter
 from secrets import token_urlsafe
 from typing import Any, Self
 
-from engines.table import Engine, Record
+from engines.table import Engine, Record, Table
 from records.assets import Assets
 from records.clocks import REAL, time_by
 from records.controls import UNTOUCHED, Controls
@@ -19,7 +19,7 @@ from records.cursors import read_cursor, write_cursor
 from records.errors import Conflict, NotFound
 from records.faults import Faults
 from records.history import NOBODY, Author, History
-from records.idempotency import Idempotency, Outcome
+from records.idempotency import Idempotency
 from records.ids import canonical, id_at, mint, new_place
 from records.jobs import cancel, influencer_status, new_course, state_at
 from records.keys import Keys
@@ -224,22 +224,35 @@ class Store:
     """
 
     def __init__(
-        self, db: Engine, now: Callable[[], datetime] = utc_now, job_ms: int = 2000, by: Author = NOBODY
+        self,
+        db: Engine,
+        now: Callable[[], datetime] = utc_now,
+        job_ms: int = 2000,
+        organization: str = "",
+        by: Author = NOBODY,
     ) -> None:
         self.db = db
         self.now = now
         self.job_ms = job_ms
-        self.by = by
+        self.organization = organization
         self.in_force = UNTOUCHED
         self.job_failure: Record | None = None  # what the jobs begun now will fail with
-        self.tables = Tables(db, now)
-        self.put = self.tables.put
+        self.tables = Tables(db, now, organization)
+        self.history = History(self.tables, by)
 
-    # The shelves are made when they are asked for: each request has a store of its own, and needs few of them.
+    # Repositories are made when they are asked for: each request has a store of its own, and needs few of them.
 
     @cached_property
-    def once(self) -> Callable[..., Outcome]:
-        return Idempotency(self.tables).once
+    def influencers(self) -> Table:
+        return self.tables.table("influencers")
+
+    @cached_property
+    def jobs(self) -> Table:
+        return self.tables.table("jobs")
+
+    @cached_property
+    def idempotency(self) -> Idempotency:
+        return Idempotency(self.tables)
 
     @cached_property
     def organizations(self) -> Organizations:
@@ -258,10 +271,6 @@ class Store:
         return Assets(self.tables)
 
     @cached_property
-    def history(self) -> History:
-        return History(self.tables, self.by)
-
-    @cached_property
     def controls(self) -> Controls:
         return Controls(self.tables)
 
@@ -269,88 +278,88 @@ class Store:
     def faults(self) -> Faults:
         return Faults(self.controls)
 
-    def within(self, organization: str, by: Author = NOBODY) -> Self:
-        """Return the store as a caller of an organization meets it: by its clock, and with changes under its name."""
+    def for_organization(self, organization: str, by: Author = NOBODY) -> Self:
+        """Return this store bound to one organization: `now()` follows its clock, `by` is recorded in the history."""
         in_force = self.controls.in_force(organization)
         now = self.now if in_force is UNTOUCHED else lambda: time_by(in_force.clock, self.now())
-        within = type(self)(self.db, now, self.job_ms, by)
-        within.in_force = in_force
-        return within
+        bound = type(self)(self.db, now, self.job_ms, organization, by)
+        bound.in_force = in_force
+        return bound
 
     # Influencers
 
-    def influencer(self, organization: str, influencer_id: str) -> Record:
+    def influencer(self, influencer_id: str) -> Record:
         """Return a living influencer's document. Raises NotFound."""
-        document = self.any_influencer(organization, influencer_id)
+        document = self.any_influencer(influencer_id)
         if document["is_archived"]:
             raise NotFound("Influencer not found.")
         return document
 
-    def any_influencer(self, organization: str, influencer_id: str) -> Record:
+    def any_influencer(self, influencer_id: str) -> Record:
         """Return an influencer's document, archived or not, with the status it has now. Raises NotFound."""
-        document = self.tables.get("influencers", organization, influencer_id)
+        document = self.influencers.get(doc_id=influencer_id)
         if document is None:
             raise NotFound("Influencer not found.")
         return with_status(document, self.now_ms())
 
-    def patch_influencer(self, organization: str, influencer_id: str, patch: Record) -> Record:
-        return self._change(organization, influencer_id, partial(merge_influencer, patch=patch, now=self.now()))
+    def patch_influencer(self, influencer_id: str, patch: Record) -> Record:
+        return self._change(influencer_id, partial(merge_influencer, patch=patch, now=self.now()))
 
-    def delete_influencer(self, organization: str, influencer_id: str, reason: str | None, key_id: str) -> Record:
+    def delete_influencer(self, influencer_id: str, reason: str | None, key_id: str) -> Record:
         archive = partial(archive_influencer, reason=reason, key_id=key_id, now=self.now())
-        return self._change(organization, influencer_id, archive)
+        return self._change(influencer_id, archive)
 
-    def attach_reference_images(self, organization: str, influencer_id: str, asset_ids: list[str]) -> Record:
+    def attach_reference_images(self, influencer_id: str, asset_ids: list[str]) -> Record:
         """Attach the assets of the influencer's own project among these; others drop out."""
         with self.db.transaction():
-            project = self.influencer(organization, influencer_id)["projectId"]
-            assets = self.assets.of_project(organization, project, asset_ids)
-            return self._change(organization, influencer_id, partial(attach_references, assets=assets, now=self.now()))
+            project = self.influencer(influencer_id)["projectId"]
+            assets = self.assets.of_project(project, asset_ids)
+            return self._change(influencer_id, partial(attach_references, assets=assets, now=self.now()))
 
-    def create_influencer(self, organization: str, project_id: str, body: Record) -> Record:
+    def create_influencer(self, project_id: str, body: Record) -> Record:
         """Create an influencer and return the job that makes it ready. Raises NotFound, Conflict."""
         with self.db.transaction():
-            project = self.projects.active(organization, project_id)["id"]
+            project = self.projects.active(project_id)["id"]
             asset_ids = body.get("referenceImages", {}).get("assetIds", [])
-            assets = self.assets.of_project(organization, project, asset_ids)
+            assets = self.assets.of_project(project, asset_ids)
             references = dedupe_references([], [reference_to(asset, self.now()) for asset in assets])
-            return self._begin(organization, project, body, references)
+            return self._begin(project, body, references)
 
-    def clone_influencer(self, organization: str, influencer_id: str, body: Record) -> Record:
+    def clone_influencer(self, influencer_id: str, body: Record) -> Record:
         """Create another influencer like this one and return the job that makes it ready. Raises NotFound, Conflict."""
         with self.db.transaction():
-            source = self.influencer(organization, influencer_id)
-            project = self.projects.active(organization, source["projectId"])["id"]
+            source = self.influencer(influencer_id)
+            project = self.projects.active(source["projectId"])["id"]
             references = refresh_references(source["referenceImages"], self.now())
-            return self._begin(organization, project, body_of_clone(source, body), references)
+            return self._begin(project, body_of_clone(source, body), references)
 
     def page_of_influencers(
-        self, organization: str, project_id: str, query: Mapping[str, Any]
+        self, project_id: str, query: Mapping[str, Any]
     ) -> tuple[list[Record], str | None]:
         """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor.
 
         With the status `archived`, which no client can ask for: those that were deleted, the last one first.
         """
-        of = (organization, "influencers", canonical(project_id), query.get("status"))
+        of = (self.organization, "influencers", canonical(project_id), query.get("status"))
         before = read_cursor(query.get("cursor"), *of)
-        project = self.projects.get(organization, project_id)["id"]
-        page = self._page(organization, project, query.get("status"), before, query["limit"])
+        project = self.projects.get(project_id)["id"]
+        page = self._page(project, query.get("status"), before, query["limit"])
         now_ms = self.now_ms()
         return [with_status(document, now_ms) for document in page.documents], write_cursor(page.next_place, *of)
 
     # Jobs
 
-    def job(self, organization: str, job_id: str) -> Record:
+    def job(self, job_id: str) -> Record:
         """Return a job's document. Raises NotFound."""
-        document = self.tables.get("jobs", organization, job_id)
+        document = self.jobs.get(doc_id=job_id)
         if document is None:
             raise NotFound("Job not found.")
         return document
 
-    def cancel_job(self, organization: str, job_id: str) -> str | None:
+    def cancel_job(self, job_id: str) -> str | None:
         """End a job, and return None; or, when it is over, the status it ended with. Raises NotFound, Conflict."""
         with self.db.transaction():
-            job = self.job(organization, job_id)
+            job = self.job(job_id)
             state = state_at(job["course"], self.now_ms())
             if state.status != "running":
                 return state.status
@@ -368,13 +377,14 @@ class Store:
 
     def signing_key(self) -> str:
         """Return the secret that presigned URLs are signed with: made once, the same for every worker."""
-        found = self.tables.get("secrets", "signing", "signing")
+        found = self.tables.table("secrets", "signing").get(doc_id="signing")
         return str((found or self.db.attempt(self._make_signing_key))["key"])
 
     def _make_signing_key(self) -> Record:
         with self.db.transaction():
-            found = self.tables.get("secrets", "signing", "signing") or {"id": "signing", "key": token_urlsafe(32)}
-            self.put("secrets", found)
+            secrets = self.tables.table("secrets", "signing")
+            found = secrets.get(doc_id="signing") or {"id": "signing", "key": token_urlsafe(32)}
+            secrets.upsert(found)
             return found
 
     def is_empty(self) -> bool:
@@ -383,89 +393,89 @@ class Store:
     def now_ms(self) -> int:
         return epoch_milliseconds(self.now())
 
-    def _change(self, organization: str, influencer_id: str, change: Callable[[Record], Record]) -> Record:
+    def _change(self, influencer_id: str, change: Callable[[Record], Record]) -> Record:
         """Put the influencer after `change` in the place of the one before it, and return it. Raises NotFound."""
         with self.db.transaction():
-            current = self.influencer(organization, influencer_id)
+            current = self.influencer(influencer_id)
             changed = change(current)
             return changed if changed == current else self._put_influencer(current, changed)
 
     def _put_influencer(self, before: Record | None, after: Record) -> Record:
         """Put an influencer in its place, and note in its history what is new about it."""
         revised: Record = after | {"revision": (before or {}).get("revision", 0) + 1}
-        self.put("influencers", revised)
+        self.influencers.upsert(revised)
         self.history.note(revised, before and audit_view(before), audit_view(revised), self.now())
         return revised
 
-    def _begin(self, organization: str, project_id: str, body: Record, references: list[Record]) -> Record:
+    def _begin(self, project_id: str, body: Record, references: list[Record]) -> Record:
         influencer_id = body.get("influencerId") or mint("inf")
-        if self.tables.get("influencers", organization, influencer_id) is not None:
+        if self.influencers.contains(doc_id=influencer_id):
             raise Conflict("Influencer id is already taken.", subcode="ID_TAKEN", influencerId=influencer_id)
         course = new_course(self.now_ms(), self.job_ms) | {"failure": self.job_failure}
-        influencer = new_influencer(organization, project_id, influencer_id, body, course, self.now())
+        influencer = new_influencer(self.organization, project_id, influencer_id, body, course, self.now())
         job = {
             "jobId": mint("job"),
-            "organizationId": organization,
+            "organizationId": self.organization,
             "projectId": project_id,
             "influencerId": influencer_id,
             "course": course,
         }
         self._put_influencer(None, influencer | {"referenceImages": references})
-        self.put("jobs", job)
-        self._settle(organization, project_id)
+        self.jobs.insert(job)
+        self._settle(project_id)
         return job
 
     def _follow(self, job: Record, course: Record) -> None:
         """Put a job and its influencer on another course."""
-        self.put("jobs", job | {"course": course})
-        influencer = self.tables.get("influencers", job["organizationId"], job["influencerId"])
+        self.jobs.upsert(job | {"course": course})
+        influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:
             self._put_influencer(
                 with_status(influencer, self.now_ms()), with_status(influencer | {"course": course}, self.now_ms())
             )
 
-    def _page(self, organization: str, project: str, status: str | None, before: str | None, limit: int) -> Page:
+    def _page(self, project: str, status: str | None, before: str | None, limit: int) -> Page:
         if status == "draft":
             return Page([], None)  # never produced
         if status in ("pending", "training") and self._is_by_real_clock():
-            return self._running(organization, project, status, before, limit)
+            return self._running(project, status, before, limit)
         kinds = {"ready": (FINE,), "failed": (DOOMED,), "archived": (ARCHIVED,)}.get(status or "", (FINE, DOOMED))
 
         def keep(document: Record) -> bool:
             return status in (None, "archived") or influencer_status(document, self.now_ms()) == status
 
-        return self.tables.page("influencers", organization, [project + kind for kind in kinds], before, limit, keep)
+        return self.tables.page("influencers", [project + kind for kind in kinds], before, limit, keep)
 
     def _is_by_real_clock(self) -> bool:
         """Whether what is over stays so: with any other clock, it may run again once that is set back."""
         return bool(self.in_force.clock["mode"] == REAL["mode"])
 
-    def _running(self, organization: str, project: str, status: str, before: str | None, limit: int) -> Page:
+    def _running(self, project: str, status: str, before: str | None, limit: int) -> Page:
         """Look through those whose job still runs: as many as were begun within a job's length, whatever there is."""
         found = [
             document
-            for document in self._still_running(organization, project)
+            for document in self._still_running(project)
             if influencer_status(document, self.now_ms()) == status and (before is None or document["place"] < before)
         ]
         found.sort(key=lambda document: str(document["place"]), reverse=True)
         more = found[limit - 1]["place"] if len(found) > limit else None
         return Page(found[:limit], more)
 
-    def _still_running(self, organization: str, project: str) -> Iterator[Record]:
+    def _still_running(self, project: str) -> Iterator[Record]:
         before = oldest_first(self.now_ms(), "")
-        while places := self.db.walk("jobs", organization, running(project), before, 100):
+        while places := self.db.walk("jobs", self.organization, running(project), before, 100):
             for place in places:
-                job = self.tables.get("jobs", organization, id_at(place))
-                document = job and self.tables.get("influencers", organization, job["influencerId"])
+                job = self.jobs.get(doc_id=id_at(place))
+                document = job and self.influencers.get(doc_id=job["influencerId"])
                 if document is not None and not document["is_archived"]:
                     yield document
             before = places[-1]
 
-    def _settle(self, organization: str, project: str) -> None:
+    def _settle(self, project: str) -> None:
         """Take two jobs that are over off the list of those that may run, for each that begins: so it stays short."""
         if not self._is_by_real_clock():
             return
-        for job_id in self.tables.oldest("jobs", organization, self.now_ms(), running(project)):
-            job = self.tables.get("jobs", organization, job_id)
+        for job_id in self.tables.oldest("jobs", self.now_ms(), running(project)):
+            job = self.jobs.get(doc_id=job_id)
             if job is not None:
-                self.put("jobs", job | {"isSettled": True})
+                self.jobs.upsert(job | {"isSettled": True})

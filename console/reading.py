@@ -4,21 +4,22 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, NamedTuple
 
+from flask import Request
 from marshmallow import Schema
 
 from console import pages
 from console.schemas import ControlsQuery, LogQuery, OverviewQuery
-from control.operations import Command, get_clock, list_faults, list_organizations, list_snapshots
+from control.operations import ControlCall, get_clock, list_faults, list_organizations, list_snapshots
 from engines.table import Record
 from records.clocks import REAL
 from records.faults import is_spent
 from records.tables import ALL
 from records.times import milliseconds
-from start import Rooms
+from start import Services
 from store import Store
 from web.bodies import load_query
 from web.errors import STATUS_OF_CODE
-from web.operations import Handler, Operations, Reply
+from web.operations import Call, Handler, Operations, Reply
 from web.request_log import FILTERS, MOST_ENTRIES, RequestLog, curl_of
 
 MOST_CARDS = 24
@@ -29,27 +30,26 @@ View = Mapping[str, Any]
 
 
 class Visit(NamedTuple):
-    """A request for a page: by whom, as far as that matters, and with what behind the question mark."""
+    """A request for a page; `may_command` says whether its reader may use the control plane."""
 
-    rooms: Rooms
+    services: Services
     log: RequestLog
     api: Operations
-    query: Mapping[str, str]
+    request: Request
     may_command: bool
-    base_url: Callable[[], str]
 
     @property
     def store(self) -> Store:
-        return self.rooms.store
+        return self.services.store
 
     def judged(self, schema: Schema) -> Any:
         """Return the judged query; a field of a form that was left empty is none. Raises Invalid."""
-        return load_query(schema, {name: text for name, text in self.query.items() if text})
+        return load_query(schema, {name: text for name, text in self.request.args.items() if text})
 
     def ask(self, operation: Handler, organization: str | None = None) -> Record:
         """Return what an operation of the control plane that only reads tells of an organization, or of all."""
         body = {} if organization is None else {"organizationId": organization}
-        told = operation(Command(self.rooms, self.log, self.api, body, self.base_url))
+        told = operation(ControlCall(self.services, self.store, self.request, {}, body, log=self.log, api=self.api))
         return told.body if isinstance(told, Reply) else told
 
 
@@ -67,9 +67,9 @@ def overview(visit: Visit) -> View:
     if organization is None:
         return {"title": "Influencers", "organization": None}
     named = visit.store.organizations.get(organization)
-    own = visit.store.within(organization)
-    projects = own.projects.page(organization, {"limit": MOST_PROJECTS})[0]
-    project = own.projects.get(organization, query["project"]) if "project" in query else next(iter(projects), None)
+    own = visit.store.for_organization(organization)
+    projects = own.projects.page({"limit": MOST_PROJECTS})[0]
+    project = own.projects.get(query["project"]) if "project" in query else next(iter(projects), None)
     return {
         "title": project["name"] if project else named["name"],
         "organization": named,
@@ -95,7 +95,7 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
 
     def page(status: str | None, limit: int) -> tuple[list[pages.Card], str | None]:
         asked = {"status": status, "cursor": cursor, "limit": limit}
-        documents, after = own.page_of_influencers(organization, project_id, asked)
+        documents, after = own.page_of_influencers(project_id, asked)
         return [show(document) for document in documents], after
 
     cards, after = page(status, MOST_CARDS)
@@ -115,9 +115,9 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
 
 def influencer(visit: Visit, organization: str, influencer_id: str) -> View:
     """Return everything about one influencer, archived or not. Raises NotFound."""
-    own = visit.store.within(organization)
-    document = own.any_influencer(organization, influencer_id)
-    project = own.tables.get("projects", organization, document["projectId"])
+    own = visit.store.for_organization(organization)
+    document = own.any_influencer(influencer_id)
+    project = own.tables.table("projects").get(doc_id=document["projectId"])
     changes = own.history.of(document)
     sheet = pages.sheet_of(document, project, changes, own.now_ms(), key_names(own, organization))
     return {"title": document["name"], "sheet": sheet, "notices": _notices(own, organization)}
@@ -128,7 +128,7 @@ def key_names(store: Store, organization: str) -> pages.KeyName:
 
     @cache
     def name(api_key_id: str | None) -> str | None:
-        known = store.tables.get("api_key_ids", organization, api_key_id) if api_key_id else None
+        known = store.tables.table("api_key_ids", organization).get(doc_id=api_key_id) if api_key_id else None
         key = store.keys.find(known["publicId"]) if known else None
         return key["name"] if key else None
 
@@ -142,7 +142,7 @@ def requests(visit: Visit) -> View:
     """Return the newest requests. Raises Invalid."""
     query = visit.judged(LogQuery())
     wanted = {name: query[name] for name in FILTERS if name in query}
-    base = visit.base_url()
+    base = Call(visit.services, visit.store, visit.request, {}).base_url()
     entries = visit.log.newest(wanted, query["limit"])
     return {
         "title": "Requests",
@@ -177,7 +177,7 @@ def controls(visit: Visit) -> View:
         "faults": _faults(visit, named),
         "snapshots": visit.ask(list_snapshots)["items"],
         "organizations": visit.ask(list_organizations)["items"],
-        "has_seed": visit.rooms.settings.seed is not None,
+        "has_seed": visit.services.settings.seed is not None,
         "operations": sorted(operation.name for operation in visit.api),
         "codes": STATUS_OF_CODE,
     }

@@ -13,13 +13,13 @@ from console.rendering import render_fragment, render_page
 from engines.errors import EngineError
 from records.errors import NotFound, StoreError
 from settings import LOOPBACK, OFF, READ_ONLY, Settings
-from start import Rooms
+from start import Services
+from web.context import current_context
 from web.errors import STATUS_OF_CODE, UNAVAILABLE, Forbidden, Refusal, Unauthenticated
-from web.front import exchange_of
 from web.guard import admit, is_own_page, is_token
-from web.http import base_url, route
 from web.operations import Operations
 from web.request_log import RequestLog
+from web.responses import route
 from web.session import COOKIE, LASTS_SECONDS, new_session
 
 _STATIC = Path(__file__).parent / "static"
@@ -53,19 +53,19 @@ class Shown(NamedTuple):
     status: int
 
 
-def add_console(app: Flask, rooms: Rooms, log: RequestLog, api: Operations) -> None:
+def add_console(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
     """Add the pages; none where they are not wanted, or nobody could see them."""
-    if not is_wanted(rooms.settings):
+    if not is_wanted(services.settings):
         return
     for name, (path, page) in _PAGES.items():
-        route(app, "GET", path, f"console_{name}", partial(serve_page, name, page, rooms, log, api))
-    route(app, "GET", "/console/<path:rest>", "console_nowhere", partial(serve_page, "", _nowhere, rooms, log, api))
+        route(app, "GET", path, f"console_{name}", partial(serve_page, name, page, services, log, api))
+    route(app, "GET", "/console/<path:rest>", "console_nowhere", partial(serve_page, "", _nowhere, services, log, api))
     route(app, "GET", "/console/static/<name>", "console_static", serve_static)
     route(app, "GET", "/", "home", _home)
-    if _has_token(rooms.settings):
-        route(app, "GET", "/console/login", "console_login_form", partial(serve_login, rooms.settings))
-        route(app, "POST", "/console/login", "console_login", partial(sign_in, rooms))
-        route(app, "POST", "/console/logout", "console_logout", partial(sign_out, rooms))
+    if _has_token(services.settings):
+        route(app, "GET", "/console/login", "console_login_form", partial(serve_login, services.settings))
+        route(app, "POST", "/console/login", "console_login", partial(sign_in, services))
+        route(app, "POST", "/console/logout", "console_logout", partial(sign_out, services))
 
 
 def is_wanted(settings: Settings) -> bool:
@@ -76,29 +76,29 @@ def _has_token(settings: Settings) -> bool:
     return settings.control not in (OFF, LOOPBACK)
 
 
-def serve_page(name: str, page: Page, rooms: Rooms, log: RequestLog, api: Operations, **ids: str) -> Response:
+def serve_page(name: str, page: Page, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
     """Answer with a page or, to a page that looks whether something is new, with its fragment."""
     is_fragment = request.args.get("fragment") == "1"
     may_command = False
     try:
-        may_command = _may_command(rooms)
-        visit = Visit(rooms, log, api, request.args, may_command, base_url(rooms.settings))
-        with rooms.store.db.reading():
+        may_command = _may_command(services)
+        visit = Visit(services, log, api, request, may_command)
+        with services.store.db.reading():
             shown = Shown(name, page(visit, **ids), 200)
     except (StoreError, Refusal, EngineError) as error:
         shown = _refusal(error)
-    view = _frame(shown.name, rooms.settings, may_command) | dict(shown.view)
+    view = _frame(shown.name, services.settings, may_command) | dict(shown.view)
     html = (render_fragment if is_fragment else render_page)(shown.name, view)
-    exchange_of(request.environ).is_idle = is_fragment and shown.status < 500
+    current_context(request.environ).is_poll = is_fragment and shown.status < 500
     return _page(html, shown.status)
 
 
-def _may_command(rooms: Rooms) -> bool:
+def _may_command(services: Services) -> bool:
     """Whether the visitor gets the controls too. Raises Refusal, NotFound for who may not even look."""
     try:
-        admit(request.environ, rooms.settings, rooms.store.signing_key)
+        admit(request.environ, services.settings, services.store.signing_key)
     except (Refusal, NotFound):
-        if rooms.settings.console != READ_ONLY:
+        if services.settings.console != READ_ONLY:
             raise
         return False
     return True
@@ -148,16 +148,16 @@ def serve_login(settings: Settings, is_wrong: bool = False) -> Response:
     return _page(render_page("login", view), 401 if is_wrong else 200)
 
 
-def sign_in(rooms: Rooms) -> Response:
+def sign_in(services: Services) -> Response:
     """Take the token, and give a cookie that stands for it. Raises Forbidden to the pages of others."""
-    settings = rooms.settings
+    settings = services.settings
     _refuse_foreign_pages(settings)
     if not is_token(request.form.get("token", ""), settings):
         return serve_login(settings, is_wrong=True)
     response = _home()
     response.set_cookie(
         COOKIE,
-        new_session(rooms.store.signing_key(), settings.control),
+        new_session(services.store.signing_key(), settings.control),
         max_age=LASTS_SECONDS,
         secure=request.is_secure or (settings.public_url or "").startswith("https:"),
         httponly=True,
@@ -166,9 +166,9 @@ def sign_in(rooms: Rooms) -> Response:
     return response
 
 
-def sign_out(rooms: Rooms) -> Response:
+def sign_out(services: Services) -> Response:
     """Forget the cookie. Raises Forbidden to the pages of others."""
-    _refuse_foreign_pages(rooms.settings)
+    _refuse_foreign_pages(services.settings)
     response = _home()
     response.delete_cookie(COOKIE, httponly=True, samesite="Strict")
     return response

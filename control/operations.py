@@ -1,10 +1,11 @@
 """The operations of the control plane: a few lines each, above rules that are in `records/` and below."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any
 
 from control import schemas
 from control.faults import check_rule
@@ -21,9 +22,8 @@ from records.organizations import organization_view
 from records.tables import ALL
 from records.times import epoch_milliseconds, milliseconds
 from schemas import Nothing
-from start import Rooms
 from store import Store, influencer_view
-from web.operations import Operations
+from web.operations import Call, Operations
 from web.request_log import FILTERS, RequestLog, entry_view
 
 operations = Operations()
@@ -34,24 +34,18 @@ COUNTED = ("organizations", "projects", "influencers", "assets", "jobs", "api_ke
 _ROOT = "/_standin"
 
 
-class Command(NamedTuple):
-    """What an operation of the control plane is handed."""
+@dataclass(slots=True)
+class ControlCall(Call):
+    """The call of an operation of the control plane: with the request log, and the operations that it commands."""
 
-    rooms: Rooms
-    log: RequestLog
-    api: Operations
-    body: Any
-    base_url: Callable[[], str]
+    log: RequestLog = field(kw_only=True)
+    api: Operations = field(kw_only=True)
 
-    @property
-    def store(self) -> Store:
-        return self.rooms.store
 
-    @property
-    def scope(self) -> str:
-        """Return the organization that this is about, or ALL. Raises NotFound."""
-        organization = self.body.get("organizationId")
-        return ALL if organization is None else str(self.store.organizations.get(organization)["id"])
+def _scope(call: ControlCall) -> str:
+    """Return the organization that a command is about, or ALL. Raises NotFound."""
+    organization = call.body.get("organizationId")
+    return ALL if organization is None else str(call.store.organizations.get(organization)["id"])
 
 
 def _whose(scope: str) -> str | None:
@@ -59,9 +53,9 @@ def _whose(scope: str) -> str | None:
 
 
 @contextmanager
-def _alone(command: Command) -> Iterator[None]:
+def _alone(call: ControlCall) -> Iterator[None]:
     """Let nobody else on this machine alter documents and bytes together: two steps, which must not mix with others."""
-    folder = command.rooms.settings.data
+    folder = call.services.settings.data
     folder.mkdir(parents=True, exist_ok=True)  # a store in a database needs none, nor does this much of it
     with locked(folder / "control.lock"):
         yield
@@ -71,28 +65,28 @@ def _alone(command: Command) -> Iterator[None]:
 
 
 @operations.add("GET", f"{_ROOT}/health", scope=None)
-def get_health(command: Command) -> Record:
+def get_health(call: ControlCall) -> Record:
     """Say that the store takes reads and writes, by what, and how much is in it."""
-    command.store.db.probe()
+    call.store.db.probe()
     counts = dict.fromkeys(COUNTED, 0)
-    for table, partition in command.store.db.tables():
+    for table, partition in call.store.db.tables():
         if table in counts:
-            counts[table] += command.store.db.count(table, partition)
-    engine = type(command.store.db).__name__.lower()
+            counts[table] += call.store.db.count(table, partition)
+    engine = type(call.store.db).__name__.lower()
     return {"status": "ready", "version": version(DISTRIBUTION), "engine": engine, "counts": counts}
 
 
 @operations.add("POST", f"{_ROOT}/reset", scope=None, body=schemas.Reset(), body_optional=True)
-def reset(command: Command) -> Record:
+def reset(call: ControlCall) -> Record:
     """Put everything back to the seed, or to nothing: data, clocks, faults, and the request log."""
-    seed = command.rooms.settings.seed
-    to = command.body.get("to", "seed" if seed is not None else "empty")
+    seed = call.services.settings.seed
+    to = call.body.get("to", "seed" if seed is not None else "empty")
     if to == "seed" and seed is None:
         raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
-    with _alone(command):
-        rows = seed_rows(seed, command.rooms) if to == "seed" and seed is not None else []
-        command.store.db.replace_all(empty_rows(command.store) + rows)
-    command.log.clear(ALL)
+    with _alone(call):
+        rows = seed_rows(seed, call.services) if to == "seed" and seed is not None else []
+        call.store.db.replace_all(empty_rows(call.store) + rows)
+    call.log.clear(ALL)
     return {"reset": True, "to": to}
 
 
@@ -100,42 +94,42 @@ def reset(command: Command) -> Record:
 
 
 @operations.add("POST", f"{_ROOT}/snapshots", scope=None, body=schemas.SnapshotCreate(), success=201)
-def create_snapshot(command: Command) -> Record:
+def create_snapshot(call: ControlCall) -> Record:
     """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
-    name = command.body["name"]
-    with _alone(command):
-        command.store.db.save(name, {"at": milliseconds(command.store.now())})
+    name = call.body["name"]
+    with _alone(call):
+        call.store.db.save(name, {"at": milliseconds(call.store.now())})
         try:
-            command.rooms.media.keep(name)  # after the documents, so that none of them lacks its bytes
+            call.services.media.keep(name)  # after the documents, so that none of them lacks its bytes
         except (OSError, Unavailable):
-            command.store.db.forget(name)  # documents without their bytes are no state to come back to
+            call.store.db.forget(name)  # documents without their bytes are no state to come back to
             raise
-        return _snapshot(command.store, name)
+        return _snapshot(call.store, name)
 
 
 @operations.add("GET", f"{_ROOT}/snapshots", scope=None)
-def list_snapshots(command: Command) -> Record:
+def list_snapshots(call: ControlCall) -> Record:
     """Return the snapshots by name."""
-    return {"items": [_snapshot_view(saved) for saved in command.store.db.saved()]}
+    return {"items": [_snapshot_view(saved) for saved in call.store.db.saved()]}
 
 
 @operations.add("POST", f"{_ROOT}/snapshots/<name>/restore", scope=None, body=Nothing(), body_optional=True)
-def restore_snapshot(command: Command, name: str) -> Record:
+def restore_snapshot(call: ControlCall, name: str) -> Record:
     """Put everything back to a snapshot; it can be restored again."""
-    with _alone(command):
-        _snapshot(command.store, name)
-        command.rooms.media.bring_back(name)
-        command.store.db.restore(name)
+    with _alone(call):
+        _snapshot(call.store, name)
+        call.services.media.bring_back(name)
+        call.store.db.restore(name)
     return {"name": name, "restored": True}
 
 
 @operations.add("DELETE", f"{_ROOT}/snapshots/<name>", scope=None, body=Nothing(), body_optional=True)
-def delete_snapshot(command: Command, name: str) -> Record:
+def delete_snapshot(call: ControlCall, name: str) -> Record:
     """Forget a snapshot."""
-    with _alone(command):
-        _snapshot(command.store, name)
-        command.store.db.forget(name)
-        command.rooms.media.forget(name)
+    with _alone(call):
+        _snapshot(call.store, name)
+        call.store.db.forget(name)
+        call.services.media.forget(name)
     return {"name": name, "deleted": True}
 
 
@@ -162,30 +156,30 @@ def _snapshot_view(saved: Any) -> Record:
     success=201,
     secret=True,
 )
-def create_organization(command: Command) -> Record:
+def create_organization(call: ControlCall) -> Record:
     """Make an organization with a key of its own; the one time the key is seen."""
-    with command.store.db.transaction():
-        organization = command.store.within(ALL).organizations.create(command.body.get("name", "Organization"))
-        key = _create_key(command, organization["id"])
+    with call.store.db.transaction():
+        organization = call.store.for_organization(ALL).organizations.create(call.body.get("name", "Organization"))
+        key = _create_key(call, organization["id"])
     return organization_view(organization) | key
 
 
 @operations.add("GET", f"{_ROOT}/organizations", scope=None)
-def list_organizations(command: Command) -> Record:
+def list_organizations(call: ControlCall) -> Record:
     """Return all organizations."""
-    return {"items": [organization_view(document) for document in command.store.organizations.all()]}
+    return {"items": [organization_view(document) for document in call.store.organizations.all()]}
 
 
 @operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=Nothing(), body_optional=True)
-def delete_organization(command: Command, organization_id: str) -> Record:
+def delete_organization(call: ControlCall, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
-    with _alone(command):
-        command.store.organizations.get(organization_id)
-        command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
-        command.store.organizations.drop(organization_id)
+    with _alone(call):
+        call.store.organizations.get(organization_id)
+        call.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
+        call.store.organizations.drop(organization_id)
         with suppress(OSError, Unavailable):  # its documents are gone all the same: the next sweep takes what is left
-            command.rooms.media.drop_organization(organization_id)
-    command.log.clear(organization_id)
+            call.services.media.drop_organization(organization_id)
+    call.log.clear(organization_id)
     return {"organizationId": organization_id, "deleted": True}
 
 
@@ -198,16 +192,16 @@ def delete_organization(command: Command, organization_id: str) -> Record:
     success=201,
     secret=True,
 )
-def create_key(command: Command, organization_id: str) -> Record:
+def create_key(call: ControlCall, organization_id: str) -> Record:
     """Make another key of an organization; the one time it is seen."""
-    return _create_key(command, command.store.organizations.get(organization_id)["id"])
+    return _create_key(call, call.store.organizations.get(organization_id)["id"])
 
 
-def _create_key(command: Command, organization: str) -> Record:
-    scopes, tier = command.body.get("scopes", ["*"]), command.body.get("rateLimitTier", "standard")
-    name = command.body.get("name", "Control plane")
-    text = command.store.within(organization).keys.create(organization, scopes, name, tier=tier)
-    key = command.store.keys.find(public_id_of(text)) or {}
+def _create_key(call: ControlCall, organization: str) -> Record:
+    scopes, tier = call.body.get("scopes", ["*"]), call.body.get("rateLimitTier", "standard")
+    name = call.body.get("name", "Control plane")
+    text = call.store.for_organization(organization).keys.create(scopes, name, tier=tier)
+    key = call.store.keys.find(public_id_of(text)) or {}
     return {"apiKeyId": key["apiKeyId"], "apiKey": text, "scopes": scopes, "rateLimitTier": tier}
 
 
@@ -215,28 +209,28 @@ def _create_key(command: Command, organization: str) -> Record:
 
 
 @operations.add("GET", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery())
-def get_clock(command: Command) -> Record:
+def get_clock(call: ControlCall) -> Record:
     """Say what time it is, for an organization or for all, and why."""
-    return _clock_view(command.store, command.scope)
+    return _clock_view(call.store, _scope(call))
 
 
 @operations.add("PUT", f"{_ROOT}/clock", scope=None, body=schemas.ClockSetting())
-def set_clock(command: Command) -> Record:
+def set_clock(call: ControlCall) -> Record:
     """Freeze, shift, advance, or let go the clock of an organization or of all."""
-    with command.store.db.transaction():
-        scope = command.scope
-        clock = _set(_clock(command.store, scope), command.body, command.store.now())
-        command.store.controls.change(scope, "clock", lambda _: clock)
-        return _clock_view(command.store, scope)
+    with call.store.db.transaction():
+        scope = _scope(call)
+        clock = _set(_clock(call.store, scope), call.body, call.store.now())
+        call.store.controls.change(scope, "clock", lambda _: clock)
+        return _clock_view(call.store, scope)
 
 
 @operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
-def delete_clock(command: Command) -> Record:
+def delete_clock(call: ControlCall) -> Record:
     """Let an organization go by the clock of all again, or all by the real one."""
-    with command.store.db.transaction():
-        scope = command.scope
-        command.store.controls.change(scope, "clock", lambda _: None)
-        return _clock_view(command.store, scope)
+    with call.store.db.transaction():
+        scope = _scope(call)
+        call.store.controls.change(scope, "clock", lambda _: None)
+        return _clock_view(call.store, scope)
 
 
 def _clock(store: Store, scope: str) -> Clock:
@@ -268,35 +262,35 @@ def _clock_view(store: Store, scope: str) -> Record:
 
 
 @operations.add("POST", f"{_ROOT}/faults", scope=None, body=schemas.FaultCreate(), success=201)
-def create_fault(command: Command) -> Record:
+def create_fault(call: ControlCall) -> Record:
     """Let requests go wrong, in one organization or in all."""
-    check_rule(command.body, command.api)
-    scope = command.scope
-    rule = new_rule(command.body, command.store.within(scope).now())
-    command.store.faults.add(scope, rule)
+    check_rule(call.body, call.api)
+    scope = _scope(call)
+    rule = new_rule(call.body, call.store.for_organization(scope).now())
+    call.store.faults.add(scope, rule)
     return _fault_view(scope, rule)
 
 
 @operations.add("GET", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery())
-def list_faults(command: Command) -> Record:
+def list_faults(call: ControlCall) -> Record:
     """Return the faults of an organization, or those for all, oldest first, with how often each has struck."""
-    scope = command.scope
-    return {"items": [_fault_view(scope, rule) for rule in command.store.faults.of(scope)]}
+    scope = _scope(call)
+    return {"items": [_fault_view(scope, rule) for rule in call.store.faults.of(scope)]}
 
 
 @operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
-def delete_faults(command: Command) -> Record:
+def delete_faults(call: ControlCall) -> Record:
     """Remove the faults of an organization, or those for all."""
-    command.store.faults.clear(command.scope)
+    call.store.faults.clear(_scope(call))
     return {"deleted": True}
 
 
 @operations.add(
     "DELETE", f"{_ROOT}/faults/<fault_id>", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
 )
-def delete_fault(command: Command, fault_id: str) -> Record:
+def delete_fault(call: ControlCall, fault_id: str) -> Record:
     """Remove one fault."""
-    command.store.faults.remove(command.scope, fault_id)
+    call.store.faults.remove(_scope(call), fault_id)
     return {"id": fault_id, "deleted": True}
 
 
@@ -308,29 +302,29 @@ def _fault_view(scope: str, rule: Record) -> Record:
 
 
 @operations.add("GET", f"{_ROOT}/requests", scope=None, query=schemas.RequestQuery())
-def list_requests(command: Command) -> Record:
+def list_requests(call: ControlCall) -> Record:
     """Return what was asked of the API and answered, newest first, each with the command that asks it again."""
-    wanted = {name: command.body[name] for name in FILTERS if name in command.body}
+    wanted = {name: call.body[name] for name in FILTERS if name in call.body}
     if "organizationId" in wanted:
-        wanted["organizationId"] = command.scope
-    entries = command.log.newest(wanted, command.body["limit"])
-    return {"items": [entry_view(entry, command.base_url()) for entry in entries]}
+        wanted["organizationId"] = _scope(call)
+    entries = call.log.newest(wanted, call.body["limit"])
+    return {"items": [entry_view(entry, call.base_url()) for entry in entries]}
 
 
 @operations.add("PUT", f"{_ROOT}/requests", scope=None, body=schemas.LogSetting())
-def set_request_log(command: Command) -> Record:
+def set_request_log(call: ControlCall) -> Record:
     """Log the requests of an organization, or of all, or don't."""
-    scope = command.scope
-    command.store.controls.change(scope, "isLogged", lambda _: command.body["enabled"])
-    return {"organizationId": _whose(scope), "enabled": command.body["enabled"]}
+    scope = _scope(call)
+    call.store.controls.change(scope, "isLogged", lambda _: call.body["enabled"])
+    return {"organizationId": _whose(scope), "enabled": call.body["enabled"]}
 
 
 @operations.add(
     "DELETE", f"{_ROOT}/requests", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
 )
-def delete_requests(command: Command) -> Record:
+def delete_requests(call: ControlCall) -> Record:
     """Empty the request log, for an organization or whole."""
-    command.log.clear(command.scope)
+    call.log.clear(_scope(call))
     return {"deleted": True}
 
 
@@ -338,27 +332,29 @@ def delete_requests(command: Command) -> Record:
 
 
 @operations.add("GET", f"{_ROOT}/influencers/<influencer_id>/history", scope=None, query=schemas.ScopeQuery())
-def get_history(command: Command, influencer_id: str) -> Record:
+def get_history(call: ControlCall, influencer_id: str) -> Record:
     """Return what happened to an influencer, archived or not, newest first."""
-    document = _find_influencer(command, influencer_id)
+    document = _find_influencer(call, influencer_id)
+    store = call.store.for_organization(document["organizationId"])
     return {
         "influencerId": document["influencerId"],
         "organizationId": document["organizationId"],
         "isArchived": document["is_archived"],
         "deletion": document["attributes"].get("deletion"),
-        "influencer": influencer_view(document, command.base_url),
-        "changes": [change_view(change) for change in command.store.history.of(document)],
+        "influencer": influencer_view(document, call.base_url),
+        "changes": [change_view(change) for change in store.history.of(document)],
     }
 
 
-def _find_influencer(command: Command, influencer_id: str) -> Record:
+def _find_influencer(call: ControlCall, influencer_id: str) -> Record:
     """Return the influencer with this id, of the organization said or else of any. Raises NotFound, Conflict."""
-    scope = command.scope
-    scopes = [found["id"] for found in command.store.organizations.all()] if scope == ALL else [scope]
-    documents = [command.store.tables.get("influencers", organization, influencer_id) for organization in scopes]
+    scope = _scope(call)
+    scopes = [found["id"] for found in call.store.organizations.all()] if scope == ALL else [scope]
+    tables = [call.store.tables.table("influencers", organization) for organization in scopes]
+    documents = [table.get(doc_id=influencer_id) for table in tables]
     found = [document for document in documents if document is not None]
     if len(found) > 1:
         raise Conflict("Several organizations have an influencer of this id: say organizationId.", subcode="AMBIGUOUS")
     if not found:
         raise NotFound("Influencer not found.")
-    return command.store.within(found[0]["organizationId"]).any_influencer(found[0]["organizationId"], influencer_id)
+    return call.store.for_organization(found[0]["organizationId"]).any_influencer(influencer_id)

@@ -6,9 +6,9 @@ import orjson
 
 from engines.indexes import Document
 from engines.table import Record
-from records.tables import IDENTITIES
+from records.tables import identity_of
 from seed import seed_documents
-from start import Rooms
+from start import Services
 from store import Store
 
 
@@ -17,10 +17,10 @@ def empty_rows(store: Store) -> list[Document]:
     return [row_of("secrets", {"id": "signing", "key": store.signing_key()})]
 
 
-def seed_rows(seed: Path, rooms: Rooms) -> list[Document]:
+def seed_rows(seed: Path, services: Services) -> list[Document]:
     """Return the rows of a seed; its pictures are on disk. Raises StartError."""
-    return [row_of(table, document) for table, document in seed_documents(seed, rooms.media, rooms.store.now())]
+    return [row_of(table, document) for table, document in seed_documents(seed, services.media, services.store.now())]
 
 
 def row_of(table: str, document: Record) -> Document:
-    return (table, *IDENTITIES[table](document), orjson.dumps(document))
+    return (table, *identity_of(table, document), orjson.dumps(document))

@@ -7,35 +7,36 @@ from typing import Any
 import orjson
 from flask import Flask, Response, request
 
-from control.operations import Command, operations
+from control.operations import ControlCall, operations
 from engines.errors import Unavailable
-from records.idempotency import Outcome
+from records.idempotency import StoredResponse
 from schemas import Nothing
 from settings import OFF, StartError
-from start import Rooms
+from start import Services
 from web.bodies import load_query, load_request, whole_body
+from web.context import current_context
 from web.guard import admit
-from web.http import answer, base_url, route
 from web.operations import Operation, Operations, Reply
 from web.request_log import RequestLog
+from web.responses import respond, route
 
 _NOTHING = Nothing()
 
 
-def add_control(app: Flask, rooms: Rooms, log: RequestLog, api: Operations) -> None:
+def add_control(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
     """Add the routes of the control plane, to command the operations of `api` with; none where it is off."""
-    if rooms.settings.control == OFF:
+    if services.settings.control == OFF:
         return
     for operation in operations:
-        view = partial(serve_command, operation, rooms, log, api)
+        view = partial(serve_command, operation, services, log, api)
         route(app, operation.method, operation.path, operation.name, view)
 
 
-def serve_command(operation: Operation, rooms: Rooms, log: RequestLog, api: Operations, **ids: str) -> Response:
+def serve_command(operation: Operation, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
-    admit(request.environ, rooms.settings, rooms.store.signing_key)
-    command = Command(rooms, log, api, _judged(operation), base_url(rooms.settings))
-    return answer(_outcome(operation, command, ids))
+    admit(request.environ, services.settings, services.store.signing_key)
+    call = ControlCall(services, services.store, request, {}, _judged(operation), log=log, api=api)
+    return respond(current_context(request.environ), _outcome(operation, call, ids))
 
 
 def _judged(operation: Operation) -> Any:
@@ -47,10 +48,10 @@ def _judged(operation: Operation) -> Any:
     return query | load_request(operation.body or _NOTHING, is_optional, whole_body(request), None)[1]
 
 
-def _outcome(operation: Operation, command: Command, ids: Mapping[str, str]) -> Outcome:
+def _outcome(operation: Operation, call: ControlCall, ids: Mapping[str, str]) -> StoredResponse:
     try:
-        reply = command.store.db.attempt(partial(operation.handler, command, **ids))
+        reply = call.store.db.attempt(partial(operation.handler, call, **ids))
     except (OSError, StartError) as error:
         raise Unavailable(str(error)) from error
     status, body = reply if isinstance(reply, Reply) else (operation.success, reply)
-    return Outcome(status, orjson.dumps(body))
+    return StoredResponse(status, orjson.dumps(body))

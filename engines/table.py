@@ -3,15 +3,17 @@
 import json
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, overload
 
 import orjson
 import tinydb.table
 from tinydb.queries import QueryLike
 from tinydb.storages import Storage
+from tinydb.table import Document
 from ulid import ULID
 
-from engines.indexes import Document, Key
+from engines.indexes import Document as Row
+from engines.indexes import Key
 from engines.saved import Saved
 
 Record = dict[str, Any]
@@ -48,7 +50,7 @@ class Engine(Protocol):
 
     # All documents at once: others in their place, and states kept to be brought back.
 
-    def replace_all(self, documents: Iterable[Document]) -> None: ...
+    def replace_all(self, documents: Iterable[Row]) -> None: ...
     def save(self, name: str, facts: Record) -> None: ...
     def restore(self, name: str) -> None: ...
     def saved(self) -> list[Saved]: ...
@@ -56,48 +58,95 @@ class Engine(Protocol):
 
 
 class Table(tinydb.table.Table):
-    """TinyDB's Table with string ids; all its methods work, each change a transaction or part of one."""
+    """TinyDB's Table with string ids; all its methods work, each change a transaction or part of one.
+
+    The verbs by id are short cuts past TinyDB's own, which go over a dict of everything. `key_field` is the field that
+    holds a document's id: with it, `insert` and `upsert` take plain mappings. `id_class` makes two ids that mean the
+    same document equal.
+    """
 
     document_id_class = str  # type: ignore[assignment]
 
-    def __init__(self, engine: Engine, name: str, partition: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        partition: str = "",
+        key_field: str | None = None,
+        id_class: Callable[[str], str] = str,
+    ) -> None:
         # No query cache: another process may change the table at any moment.
         super().__init__(cast(Storage, engine), name, cache_size=0)
         self._engine = engine
         self._partition = partition
+        self._key_field = key_field
+        self.document_id_class = id_class  # type: ignore[assignment]
+
+    @overload  # type: ignore[override]
+    def get(self, cond: QueryLike) -> Document | None: ...
+    @overload
+    def get(self, *, doc_id: str, lock: bool = True) -> Document | None: ...
+    @overload
+    def get(self, *, doc_ids: list[str]) -> list[Document]: ...
+    def get(
+        self,
+        cond: QueryLike | None = None,
+        doc_id: str | None = None,
+        doc_ids: list[str] | None = None,
+        lock: bool = True,
+    ) -> Document | list[Document] | None:
+        """Return a document, or None; with `doc_ids` a list. `lock=False` lets others change it meanwhile."""
+        if doc_id is None:
+            return super().get(cond, None, doc_ids)  # type: ignore[arg-type]
+        key = self.document_id_class(doc_id)
+        read = self._engine.read if lock else self._engine.glance
+        found = read(self._name, self._partition, key)
+        return None if found is None else Document(orjson.loads(found), key)  # type: ignore[arg-type]
+
+    def contains(self, cond: QueryLike | None = None, doc_id: str | None = None) -> bool:  # type: ignore[override]
+        if doc_id is None:
+            return super().contains(cond)
+        return self._engine.read(self._name, self._partition, self.document_id_class(doc_id)) is not None
+
+    def insert(self, document: Mapping[str, Any]) -> str:  # type: ignore[override]
+        """Insert a document and return its id. Raises ValueError when there is one of that id."""
+        return cast(str, super().insert(self._named(document)))
+
+    def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[str]:  # type: ignore[override]
+        """Update, or else insert, as one step: TinyDB's are two, and another process may insert between them.
+
+        A plain mapping without a condition takes the place of the document with its id.
+        """
+        if cond is None and not isinstance(document, Document) and self._key_field is not None:
+            key = self._named(document).doc_id
+            with self._engine.transaction():
+                self._engine.write(self._name, self._partition, cast(str, key), _encode(document))
+            return [cast(str, key)]
+        with self._engine.transaction():
+            return cast(list[str], super().upsert(document, cond))
+
+    def remove(  # type: ignore[override]
+        self, cond: QueryLike | None = None, doc_ids: Iterable[str] | None = None
+    ) -> list[str]:
+        return cast(list[str], super().remove(cond, doc_ids))
+
+    def _named(self, document: Mapping[str, Any]) -> Document:
+        """Return a document with the id that its key field holds; one that has an id keeps it."""
+        if isinstance(document, Document) or self._key_field is None:
+            return cast(Document, document)
+        return Document(document, cast(int, self.document_id_class(document[self._key_field])))
 
     def _read_table(self) -> Mapping[str, Record]:  # type: ignore[override]
-        return Rows(self._engine, self.name, self._partition)
+        return Rows(self._engine, self._name, self._partition)
 
     def _update_table(self, updater: Callable[[Any], None]) -> None:
         with self._engine.transaction():
-            rows = EditableRows(self._engine, self.name, self._partition)
+            rows = EditableRows(self._engine, self._name, self._partition)
             updater(rows)
             rows.save()
 
-    def _get_next_id(self) -> str:
+    def _get_next_id(self) -> str:  # type: ignore[override]
         return str(ULID())
-
-    # The same by id alone, typed: TinyDB's own hints know only numbers as ids.
-
-    def find(self, doc_id: str) -> Record | None:
-        """Return a document, or None: what `get(doc_id=…)` does, without a copy."""
-        document = self._engine.read(self.name, self._partition, doc_id)
-        return None if document is None else cast(Record, orjson.loads(document))
-
-    def put(self, doc_id: str, document: Record) -> None:
-        """Put a document in its place, whatever was there before."""
-        with self._engine.transaction():
-            self._engine.write(self.name, self._partition, doc_id, _encode(document))
-
-    def drop(self, doc_id: str) -> None:
-        """Remove a document; nothing happens when it is not there."""
-        self.remove(doc_ids=[doc_id])  # type: ignore[list-item]
-
-    def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[str]:  # type: ignore[override]
-        """Update, or else insert, as one step: TinyDB's are two, and another process may insert between them."""
-        with self._engine.transaction():
-            return cast(list[str], super().upsert(document, cond))
 
 
 class Rows(Mapping[str, Record]):
@@ -178,14 +227,14 @@ class EditableRows(MutableMapping[str, Record]):
                 self._engine.write(*self._space, doc_id, after)
 
 
-def _encode(document: Record) -> bytes:
+def _encode(document: Mapping[str, Any]) -> bytes:
     encoded = orjson.dumps(document)
     if b"null" in encoded:  # what orjson also makes of NaN and infinity, which json refuses
         _refuse_not_a_number(document)
     return encoded
 
 
-def _refuse_not_a_number(document: Record) -> None:
+def _refuse_not_a_number(document: Mapping[str, Any]) -> None:
     try:
         json.dumps(document, allow_nan=False)
     except ValueError as error:

@@ -112,97 +112,97 @@ def _lower(checksum: str | None) -> str | None:
 
 
 class Assets:
-    """The assets and uploads of all organizations; their bytes are somebody else's matter."""
+    """The assets and uploads of an organization: documents, without their bytes."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._assets = tables.table("assets")
+        self._uploads = tables.table("uploads")
 
-    def get(self, organization: str, asset_id: str) -> Record:
+    def get(self, asset_id: str) -> Record:
         """Return an asset's document. Raises NotFound."""
-        document = self._tables.get("assets", organization, asset_id)
+        document = self._assets.get(doc_id=asset_id)
         if document is None:
             raise NotFound("Not found.")
         return document
 
-    def has_file(self, organization: str, file: str) -> bool:
+    def has_file(self, file: str) -> bool:
         """Whether an asset's bytes have that name on disk: its id, or that and what tells one upload from the next."""
-        owners = (self._tables.get("assets", organization, name) for name in (file, file.rpartition("-")[0]))
+        owners = (self._assets.get(doc_id=name) for name in (file, file.rpartition("-")[0]))
         return any(asset is not None and file_of(asset) == file for asset in owners)
 
-    def of_project(self, organization: str, project_id: str, asset_ids: list[str]) -> list[Record]:
+    def of_project(self, project_id: str, asset_ids: list[str]) -> list[Record]:
         """Return the assets among these that the project has."""
-        found = (self._tables.get("assets", organization, asset_id) for asset_id in asset_ids)
+        found = (self._assets.get(doc_id=asset_id) for asset_id in asset_ids)
         return [asset for asset in found if asset is not None and asset["projectId"] == project_id]
 
-    def presign(self, organization: str, project_id: str, body: Mapping[str, Any]) -> Record:
+    def presign(self, project_id: str, body: Mapping[str, Any]) -> Record:
         """Promise an upload."""
-        upload = new_upload(organization, project_id, body, self._tables.now())
-        self._tables.put("uploads", upload)
+        upload = new_upload(self._tables.organization, project_id, body, self._tables.now())
+        self._uploads.insert(upload)
         return upload
 
-    def forget_unfinished(self, organization: str, most: int = 2) -> list[str]:
+    def forget_unfinished(self, most: int = 2) -> list[str]:
         """Forget up to `most` uploads that nobody finished in time; return the names of their bytes on disk."""
-        return self._tables.db.attempt(partial(self._forget_unfinished, organization, most))
+        return self._tables.db.attempt(partial(self._forget_unfinished, most))
 
-    def _forget_unfinished(self, organization: str, most: int) -> list[str]:
-        with self._tables.transaction():
-            ids = self._tables.oldest("uploads", organization, self._oldest_kept(), most=most)
-            uploads = [self._tables.get("uploads", organization, upload_id) for upload_id in ids]
-            for upload_id in ids:
-                self._tables.drop("uploads", organization, upload_id)
+    def _forget_unfinished(self, most: int) -> list[str]:
+        with self._tables.db.transaction():
+            ids = self._tables.oldest("uploads", self._oldest_kept(), most=most)
+            uploads = [self._uploads.get(doc_id=upload_id) for upload_id in ids]
+            self._uploads.remove(doc_ids=ids)
             return [upload["received"]["file"] for upload in uploads if upload is not None and upload["received"]]
 
-    def unfinished_files(self, organization: str) -> set[str]:
+    def unfinished_files(self) -> set[str]:
         """Return the names of the bytes that have come and are no asset yet."""
-        ids = self._tables.oldest("uploads", organization, LATEST_MS, most=sys.maxsize)
-        uploads = (self._tables.get("uploads", organization, upload_id) for upload_id in ids)
+        ids = self._tables.oldest("uploads", LATEST_MS, most=sys.maxsize)
+        uploads = (self._uploads.get(doc_id=upload_id) for upload_id in ids)
         return {upload["received"]["file"] for upload in uploads if upload is not None and upload["received"]}
 
-    def upload(self, organization: str, upload_id: str) -> Record:
+    def upload(self, upload_id: str) -> Record:
         """Return a promised upload that is not too old. Raises NotFound."""
-        upload = self._tables.get("uploads", organization, upload_id)
+        upload = self._uploads.get(doc_id=upload_id)
         if upload is None or (not upload["finalized"] and upload["createdMs"] <= self._oldest_kept()):
             raise NotFound("Upload not found.")
         return upload
 
-    def open_upload(self, organization: str, upload_id: str) -> Record:
+    def open_upload(self, upload_id: str) -> Record:
         """Return an upload that still takes bytes. Raises NotFound, Conflict."""
-        upload = self.upload(organization, upload_id)
+        upload = self.upload(upload_id)
         if upload["finalized"]:
             raise Conflict("Upload is already finalized.", subcode="UPLOAD_FINALIZED", uploadId=upload["uploadId"])
         return upload
 
-    def upload_of_project(self, organization: str, project_id: str, upload_id: str) -> Record:
+    def upload_of_project(self, project_id: str, upload_id: str) -> Record:
         """Return an upload of that project. Raises NotFound."""
-        upload = self.upload(organization, upload_id)
+        upload = self.upload(upload_id)
         if upload["projectId"] != project_id:
             raise NotFound("Upload not found.")
         return upload
 
-    def receive(self, organization: str, upload_id: str, received: Record) -> None:
+    def receive(self, upload_id: str, received: Record) -> None:
         """Note what is on disk of an upload: {"file", "sizeBytes", "checksumSha256"}. Raises NotFound, Conflict."""
-        self._tables.db.attempt(partial(self._receive, organization, upload_id, received))
+        self._tables.db.attempt(partial(self._receive, upload_id, received))
 
-    def _receive(self, organization: str, upload_id: str, received: Record) -> None:
-        with self._tables.transaction():
-            self._tables.put("uploads", self.open_upload(organization, upload_id) | {"received": received})
+    def _receive(self, upload_id: str, received: Record) -> None:
+        with self._tables.db.transaction():
+            self._uploads.upsert(self.open_upload(upload_id) | {"received": received})
 
     def finalize(self, upload: Record) -> Record:
         """Return the asset of an upload whose bytes have been looked at; the same one each time."""
-        organization = upload["organizationId"]
-        with self._tables.transaction():
-            asset = self._tables.get("assets", organization, upload["assetId"])
+        with self._tables.db.transaction():
+            asset: Record | None = self._assets.get(doc_id=upload["assetId"])
             if asset is None:
                 asset = asset_of(upload, self._tables.now())
-                self._tables.put("uploads", upload | {"finalized": True})
-                self._tables.put("assets", asset)
+                self._uploads.upsert(upload | {"finalized": True})
+                self._assets.insert(asset)
             return asset
 
     def _oldest_kept(self) -> int:
         return epoch_milliseconds(self._tables.now() - UNFINISHED_KEPT)
 
 
-def arrived(upload: Mapping[str, Any], checksum: str | None) -> None:
+def verify_received(upload: Mapping[str, Any], checksum: str | None) -> None:
     """Raises Conflict unless an upload's bytes are there and are as declared."""
     if upload["received"] is None:
         raise Conflict("The upload has not arrived.", subcode="UPLOAD_MISSING", uploadId=upload["uploadId"])

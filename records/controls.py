@@ -31,7 +31,7 @@ class Controls:
 
     def in_force(self, organization: str) -> InForce:
         """Return what holds for an organization: what was set for it, else for ALL; but the faults of both."""
-        self._tables.expect(("controls", organization, organization), ("controls", ALL, ALL))
+        self._tables.db.expect([("controls", organization, organization), ("controls", ALL, ALL)])
         own, everyone = self._find(organization), self._find(ALL)
         if own is None and everyone is None:
             return UNTOUCHED
@@ -52,15 +52,15 @@ class Controls:
         self._tables.db.attempt(partial(self._change, scope, name, change))
 
     def _change(self, scope: str, name: str, change: Callable[[Any], Any]) -> None:
-        with self._tables.transaction():
+        with self._tables.db.transaction():
             before = self._find(scope) or {}
             kept = {key: value for key, value in before.items() if key not in (name, "id")}
             value = change(before.get(name))
             after = kept if value is None else kept | {name: value}
             if after:
-                self._tables.put("controls", {"id": scope} | after)
+                self._tables.table("controls", scope).upsert({"id": scope} | after)
             else:
-                self._tables.drop("controls", scope, scope)
+                self._tables.table("controls", scope).remove(doc_ids=[scope])
 
     def _find(self, scope: str) -> Record | None:
-        return self._tables.get("controls", scope, scope)
+        return self._tables.table("controls", scope).get(doc_id=scope)

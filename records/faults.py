@@ -21,7 +21,7 @@ MOST_RULES = 100
 _PLACEHOLDER = re.compile(r"\{[^/{}]*\}")
 
 
-class Asked(NamedTuple):
+class RequestInfo(NamedTuple):
     """What a rule looks at: the operation, and the request it came as. A key goes by two ids."""
 
     operation: str
@@ -41,7 +41,7 @@ def is_spent(rule: Mapping[str, Any]) -> bool:
     return rule["times"] is not None and rule["used"] >= rule["times"]
 
 
-def matches(rule: Mapping[str, Any], asked: Asked) -> bool:
+def matches(rule: Mapping[str, Any], asked: RequestInfo) -> bool:
     """Whether a rule is about this request; what it does not mention may be anything."""
     match = rule["match"]
     return (
@@ -74,7 +74,7 @@ def _fits_piece(pattern: str, piece: str) -> bool:
     return piece.endswith(last) and len(piece) - len(last) > end
 
 
-def first_match(rules: Iterable[Record], asked: Asked) -> Record | None:
+def first_match(rules: Iterable[Record], asked: RequestInfo) -> Record | None:
     """Return the oldest rule that is about a request and not spent."""
     return next((rule for rule in rules if not is_spent(rule) and matches(rule, asked)), None)
 
@@ -104,14 +104,14 @@ class Faults:
     def clear(self, scope: str) -> None:
         self._controls.change(scope, "faults", lambda _: None)
 
-    def take(self, organization: str, asked: Asked) -> Record | None:
+    def take(self, organization: str, asked: RequestInfo) -> Record | None:
         """Return the rule that this request falls under, counted; its organization's own come first."""
         for scope in (organization, ALL):
             if first_match(self.of(scope), asked) is not None and (rule := self._count(scope, asked)):
                 return rule
         return None
 
-    def _count(self, scope: str, asked: Asked) -> Record | None:
+    def _count(self, scope: str, asked: RequestInfo) -> Record | None:
         """Count again under the lock: what was seen without it may be spent by now."""
         found: Record | None = None
 

@@ -41,18 +41,17 @@ def change_view(change: Mapping[str, Any]) -> Record:
 
 
 class History:
-    """The changes of all influencers."""
+    """The changes of an organization's influencers."""
 
     def __init__(self, tables: Tables, by: Author) -> None:
-        self._tables = tables
+        self._changes = tables.table("history")
         self._by = by
 
     def note(self, influencer: Record, before: Record | None, after: Record, now: datetime) -> None:
         """Note that the fields of an influencer, which knows its revision already, are no longer as before."""
         revision = influencer["revision"]
         was, became = (None, after) if before is None else difference(before, after)
-        self._tables.put(
-            "history",
+        self._changes.upsert(
             {
                 "id": _name(influencer["influencerId"], revision),
                 "organizationId": influencer["organizationId"],
@@ -64,14 +63,13 @@ class History:
             },
         )
         if revision > KEPT:
-            oldest = _name(influencer["influencerId"], revision - KEPT)
-            self._tables.drop("history", influencer["organizationId"], oldest)
+            self._changes.remove(doc_ids=[_name(influencer["influencerId"], revision - KEPT)])
 
     def of(self, influencer: Record) -> list[Record]:
         """Return the changes of an influencer that are kept, newest first."""
         last = influencer.get("revision", 0)
         names = (_name(influencer["influencerId"], revision) for revision in range(last, max(0, last - KEPT), -1))
-        found = (self._tables.get("history", influencer["organizationId"], name) for name in names)
+        found = (self._changes.get(doc_id=name) for name in names)
         return [change for change in found if change is not None]
 
 

@@ -1,33 +1,33 @@
 """Idempotency-Key: the outcome of a request, filed in the same commit as its effect, and replayed to its twins."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
 from typing import NamedTuple
 
 import orjson
 
-from records.errors import IdempotencyConflict, StoreError
+from records.errors import IdempotencyConflict
 from records.tables import Tables
 from records.times import epoch_milliseconds
 
 WINDOW = timedelta(hours=24)
 
 
-class Claim(NamedTuple):
-    """An Idempotency-Key as it came: its scope, and what the body was."""
+class IdempotencyKey(NamedTuple):
+    """An Idempotency-Key: a hash of its scope, and one of the body it came with."""
 
     record_id: str
     fingerprint: str
 
     @classmethod
-    def of(cls, api_key_id: str, method: str, path: str, key: str, body: object) -> "Claim":
+    def of(cls, api_key_id: str, method: str, path: str, key: str, body: object) -> "IdempotencyKey":
+        """Return the key of a request; `body` is the parsed one, so that spacing and order do not matter."""
         scope = sha256("\0".join((api_key_id, method, path, key)).encode()).hexdigest()
         return cls(scope[:32], sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest())
 
 
-class Outcome(NamedTuple):
-    """What an operation answers: an HTTP status and JSON; `replayed` when it was filed by an earlier request."""
+class StoredResponse(NamedTuple):
+    """The response of an operation: an HTTP status and JSON; `replayed` when an earlier request has stored it."""
 
     status: int
     body: bytes
@@ -35,65 +35,35 @@ class Outcome(NamedTuple):
 
 
 class Idempotency:
-    """The outcomes on file."""
+    """The stored responses of an organization."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._responses = tables.table("idempotency")
 
-    def once(
-        self,
-        organization: str,
-        claim: Claim | None,
-        act: Callable[[], Outcome],
-        refuse: Callable[[StoreError], Outcome],
-        to_file: Callable[[Outcome], Outcome] = lambda outcome: outcome,
-    ) -> Outcome:
-        """Run `act` in one transaction and file its outcome under the claim, or replay what is filed there.
-
-        `to_file` returns what to file in place of an outcome that must not be kept.
-        A refusal by `act` is an outcome too, and undoes what `act` wrote. Raises IdempotencyConflict; and the
-        refusal itself when it is not to be filed, a body found wrong only now.
-        """
-        with self._tables.transaction():
-            if claim is None:
-                return act()
-            filed = self._filed(organization, claim)
-            if filed is not None:
-                return filed
-            outcome = self._try(act, refuse)
-            self._file(organization, claim, to_file(outcome))
-            return outcome
-
-    def _filed(self, organization: str, claim: Claim) -> Outcome | None:
-        record = self._tables.get("idempotency", organization, claim.record_id)
+    def find(self, key: IdempotencyKey) -> StoredResponse | None:
+        """Return the response that is stored under a key. Raises IdempotencyConflict when it was to another body."""
+        record = self._responses.get(doc_id=key.record_id)
         if record is None or record["filedAtMs"] <= self._window_start():
             return None
-        if record["fingerprint"] != claim.fingerprint:
+        if record["fingerprint"] != key.fingerprint:
             raise IdempotencyConflict("Idempotency-Key was used with a different body.")
-        return Outcome(record["status"], record["body"].encode(), replayed=True)
+        return StoredResponse(record["status"], record["body"].encode(), replayed=True)
 
-    def _try(self, act: Callable[[], Outcome], refuse: Callable[[StoreError], Outcome]) -> Outcome:
-        try:
-            with self._tables.transaction():
-                return act()
-        except StoreError as error:
-            if error.code not in ("NOT_FOUND", "CONFLICT"):
-                raise
-            return refuse(error)
-
-    def _file(self, organization: str, claim: Claim, outcome: Outcome) -> None:
-        # Two records past their window go for each one filed, so that they never pile up.
-        for record_id in self._tables.oldest("idempotency", organization, self._window_start()):
-            self._tables.drop("idempotency", organization, record_id)
-        record = {
-            "id": claim.record_id,
-            "organizationId": organization,
-            "fingerprint": claim.fingerprint,
-            "status": outcome.status,
-            "body": outcome.body.decode(),
-            "filedAtMs": epoch_milliseconds(self._tables.now()),
-        }
-        self._tables.put("idempotency", record)
+    def store(self, key: IdempotencyKey, response: StoredResponse) -> None:
+        """Store a response under a key, in the transaction of its effect."""
+        # Two records past their window go for each one stored, so that they never pile up.
+        self._responses.remove(doc_ids=self._tables.oldest("idempotency", self._window_start()))
+        self._responses.upsert(
+            {
+                "id": key.record_id,
+                "organizationId": self._tables.organization,
+                "fingerprint": key.fingerprint,
+                "status": response.status,
+                "body": response.body.decode(),
+                "filedAtMs": epoch_milliseconds(self._tables.now()),
+            }
+        )
 
     def _window_start(self) -> int:
         return epoch_milliseconds(self._tables.now() - WINDOW)

@@ -108,65 +108,66 @@ def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any]) -> Reco
 
 
 class Keys:
-    """The API keys of all organizations, found by their public id when somebody knocks, by their id within."""
+    """The API keys: of every organization by their public id, of this one by their id."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
     def find(self, public_id: str) -> Record | None:
         """Return the document of the key with that public id, or None."""
-        return self._tables.get("api_keys", public_id, public_id)
+        return self._tables.table("api_keys", public_id).get(doc_id=public_id)
 
     def is_known(self, public_id: str) -> bool:
         """Whether there is still a key with that public id, for a transaction that is about something else."""
-        return self._tables.glance("api_keys", public_id, public_id) is not None
+        return self._tables.db.glance("api_keys", public_id, public_id) is not None
 
-    def get(self, organization: str, api_key_id: str) -> Record:
-        """Return a key of the organization. Raises NotFound."""
-        known = self._tables.get("api_key_ids", organization, api_key_id)
+    def get(self, api_key_id: str) -> Record:
+        """Return a key of this organization. Raises NotFound."""
+        known = self._tables.table("api_key_ids").get(doc_id=api_key_id)
         key = self.find(known["publicId"]) if known else None
         if key is None or key.get("deleted"):
             raise NotFound("API key not found.")
         return key
 
     def create(
-        self, organization: str, scopes: list[str], name: str, key: str | None = None, tier: str = "standard"
+        self, scopes: list[str], name: str, key: str | None = None, tier: str = "standard"
     ) -> str:
-        """Create a key of an organization and return it whole: the one time its secret is seen. Raises NotFound."""
+        """Create a key of this organization and return it whole: the one time its secret is seen. Raises NotFound."""
         key = key or mint_key()
-        with self._tables.transaction():
-            if self._tables.get("organizations", organization, organization) is None:
+        with self._tables.db.transaction():
+            organization = self._tables.organization
+            if not self._tables.table("organizations").contains(doc_id=organization):
                 raise NotFound("Organization not found.")
             self._put(new_key(str(uuid4()), organization, key, scopes, name, tier, self._tables.now()))
         return key
 
-    def kill(self, organization: str, api_key_id: str) -> Record:
+    def kill(self, api_key_id: str) -> Record:
         """Switch a key off: it answers 503 from its next request on."""
-        with self._tables.transaction():
-            killed = kill_key(self.get(organization, api_key_id), self._tables.now())
+        with self._tables.db.transaction():
+            killed = kill_key(self.get(api_key_id), self._tables.now())
             self._put(killed)
             return killed
 
-    def rotate(self, organization: str, api_key_id: str) -> tuple[Record, str]:
+    def rotate(self, api_key_id: str) -> tuple[Record, str]:
         """Return the key's document and its new text; the old text is unknown from its next request on."""
-        with self._tables.transaction():
-            current = self.get(organization, api_key_id)
+        with self._tables.db.transaction():
+            current = self.get(api_key_id)
             text = mint_key(current["environment"])
             rotated = rotate_key(current, text, self._tables.now())
-            self._tables.drop("api_keys", current["publicId"], current["publicId"])
+            self._tables.table("api_keys", current["publicId"]).remove(doc_ids=[current["publicId"]])
             self._put(rotated)
             return rotated, text
 
-    def delete(self, organization: str, api_key_id: str) -> Record:
+    def delete(self, api_key_id: str) -> Record:
         """Switch a key off for good."""
-        with self._tables.transaction():
-            deleted = kill_key(self.get(organization, api_key_id), self._tables.now()) | {"deleted": True}
+        with self._tables.db.transaction():
+            deleted = kill_key(self.get(api_key_id), self._tables.now()) | {"deleted": True}
             self._put(deleted)
             return deleted
 
     def delete_public(self, public_id: str) -> None:
         """Switch the key with that public id off for good. Raises NotFound."""
-        with self._tables.transaction():
+        with self._tables.db.transaction():
             key = self.find(public_id)
             if key is None:
                 raise NotFound(f"There is no key {public_id}.")

@@ -9,7 +9,7 @@ from uuid import uuid4
 from engines.errors import Unavailable
 from engines.table import Record
 from records.errors import NotFound
-from records.tables import IDENTITIES, Tables
+from records.tables import PRIMARY_KEYS, Tables
 from records.times import milliseconds
 
 
@@ -26,21 +26,21 @@ class Organizations:
 
     def get(self, organization: str) -> Record:
         """Return an organization's document. Raises NotFound."""
-        document = self._tables.get("organizations", organization, organization)
+        document = self._tables.table("organizations", organization).get(doc_id=organization)
         if document is None:
             raise NotFound("Organization not found.")
         return document
 
     def all(self) -> list[Record]:
         spaces = [partition for table, partition in self._tables.db.tables() if table == "organizations"]
-        found = (self._tables.get("organizations", partition, partition) for partition in spaces)
+        found = (self._tables.table("organizations", partition).get(doc_id=partition) for partition in spaces)
         there = (document for document in found if document is not None)  # another process may have dropped one by now
         return sorted(there, key=lambda document: (document["createdAt"], document["id"]))
 
     def create(self, name: str) -> Record:
         now = milliseconds(self._tables.now())
-        document = {"id": str(uuid4()), "name": name, "creditBalance": 0, "createdAt": now}
-        self._tables.put("organizations", document)
+        document: Record = {"id": str(uuid4()), "name": name, "creditBalance": 0, "createdAt": now}
+        self._tables.table("organizations", document["id"]).insert(document)
         return document
 
     def drop(self, organization: str) -> None:
@@ -50,10 +50,10 @@ class Organizations:
             self._tables.db.attempt(partial(self._drop_late, organization))
 
     def _drop(self, organization: str) -> None:
-        with self._tables.transaction():
+        with self._tables.db.transaction():
             self.get(organization)
             for key in self._tables.db.table("api_key_ids", organization):
-                self._tables.drop("api_keys", key["publicId"], key["publicId"])
+                self._tables.table("api_keys", key["publicId"]).remove(doc_ids=[key["publicId"]])
                 self._drop_where("rate_limits", key["apiKeyId"])
             self._empty(organization)
 
@@ -63,7 +63,7 @@ class Organizations:
             self._empty(organization)
 
     def _empty(self, organization: str) -> None:
-        for table in IDENTITIES:  # not of what there was at the last commit, but of what there may be by now
+        for table in PRIMARY_KEYS:  # not of what there was at the last commit, but of what there may be by now
             self._tables.db.table(table, organization).truncate()
 
     def _drop_where(self, table: str, in_partition: str) -> None:

@@ -94,50 +94,51 @@ def _there(document: Record | None) -> Record:
 
 
 class Projects:
-    """The projects of all organizations."""
+    """The projects of an organization."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._projects = tables.table("projects")
 
-    def get(self, organization: str, project_id: str) -> Record:
+    def get(self, project_id: str) -> Record:
         """Return a project's document. Raises NotFound."""
-        return _there(self._tables.get("projects", organization, project_id))
+        return _there(self._projects.get(doc_id=project_id))
 
-    def active(self, organization: str, project_id: str) -> Record:
+    def active(self, project_id: str) -> Record:
         """Return the document of a project that takes new influencers. Raises NotFound, Conflict."""
-        document = _there(self._tables.glance("projects", organization, project_id))
+        document = _there(self._projects.get(doc_id=project_id, lock=False))
         if document["status"] != ACTIVE:
             raise Conflict("Project is archived.", subcode="PROJECT_ARCHIVED", projectId=document["id"])
         return document
 
-    def create(self, organization: str, body: Mapping[str, Any]) -> Record:
+    def create(self, body: Mapping[str, Any]) -> Record:
         """Raises Conflict when the organization has a project of that id."""
         project_id = body.get("id") or mint("proj")
-        with self._tables.transaction():
-            if self._tables.get("projects", organization, project_id) is not None:
+        with self._tables.db.transaction():
+            if self._projects.contains(doc_id=project_id):
                 raise Conflict("Project id is already taken.", subcode="ID_TAKEN", id=project_id)
-            document = new_project(organization, project_id, body, self._tables.now())
-            self._tables.put("projects", document)
+            document = new_project(self._tables.organization, project_id, body, self._tables.now())
+            self._projects.insert(document)
             return document
 
-    def patch(self, organization: str, project_id: str, patch: Mapping[str, Any]) -> Record:
-        return self._change(organization, project_id, partial(merge_project, patch=patch, now=self._tables.now()))
+    def patch(self, project_id: str, patch: Mapping[str, Any]) -> Record:
+        return self._change(project_id, partial(merge_project, patch=patch, now=self._tables.now()))
 
-    def archive(self, organization: str, project_id: str) -> Record:
-        return self._change(organization, project_id, partial(archive_project, now=self._tables.now()))
+    def archive(self, project_id: str) -> Record:
+        return self._change(project_id, partial(archive_project, now=self._tables.now()))
 
-    def page(self, organization: str, query: Mapping[str, Any]) -> tuple[list[Record], str | None]:
+    def page(self, query: Mapping[str, Any]) -> tuple[list[Record], str | None]:
         """Return (documents, cursor). Raises BadCursor."""
         status, search, customer = query.get("status"), query.get("search"), query.get("customerExternalId")
-        of = (organization, "projects", status, search, customer)
+        of = (self._tables.organization, "projects", status, search, customer)
         group = f"customer:{customer}" if customer is not None else f"status:{status}" if status else "all"
         keep = partial(_is_found, search, status, customer)
         before = read_cursor(query.get("cursor"), *of)
-        page = self._tables.page("projects", organization, [group], before, query["limit"], keep)
+        page = self._tables.page("projects", [group], before, query["limit"], keep)
         return page.documents, write_cursor(page.next_place, *of)
 
-    def _change(self, organization: str, project_id: str, change: Callable[[Record], Record]) -> Record:
-        with self._tables.transaction():
-            changed = change(self.get(organization, project_id))
-            self._tables.put("projects", changed)
+    def _change(self, project_id: str, change: Callable[[Record], Record]) -> Record:
+        with self._tables.db.transaction():
+            changed = change(self.get(project_id))
+            self._projects.upsert(changed)
             return changed

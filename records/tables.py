@@ -1,20 +1,17 @@
 """Where each kind of document lives: its table, its partition, its id, and its places in ordered lists."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import merge
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import orjson
 
-from engines.indexes import Entry, Key, Lists
-from engines.table import Engine, Record
+from engines.indexes import Entry, Lists
+from engines.table import Engine, Record, Table
 from records.ids import canonical, id_at
 from records.jobs import end_ms, is_doomed
-
-Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
 
 FINE, DOOMED, ARCHIVED = ":fine", ":doomed", ":archived"
 
@@ -23,33 +20,37 @@ ALL = "*"  # instead of an organization: what is set for every one that has noth
 _FAR_FUTURE_MS = 10**15
 
 
-def _of_organization(field: str) -> Identity:
-    return lambda document: (document["organizationId"], canonical(document[field]))
-
-
-# (partition, id) by table. What belongs to an organization has it as its partition.
-IDENTITIES: dict[str, Identity] = {
-    "organizations": lambda document: (document["id"], document["id"]),
-    "projects": _of_organization("id"),
-    "influencers": _of_organization("influencerId"),
-    "assets": _of_organization("assetId"),
-    "jobs": _of_organization("jobId"),
-    "uploads": _of_organization("uploadId"),
-    # A key is looked up before its organization is known, so its public id is its partition.
-    "api_keys": lambda document: (document["publicId"], document["publicId"]),
-    "api_key_ids": _of_organization("apiKeyId"),
-    "idempotency": _of_organization("id"),
-    "history": _of_organization("id"),
-    "controls": lambda document: (document["id"], document["id"]),
-    "rate_limits": lambda document: (document["id"], document["id"]),
-    "secrets": lambda document: (document["id"], document["id"]),
+# The field that is a document's id, by table.
+PRIMARY_KEYS = {
+    "organizations": "id",
+    "projects": "id",
+    "influencers": "influencerId",
+    "assets": "assetId",
+    "jobs": "jobId",
+    "uploads": "uploadId",
+    "api_keys": "publicId",
+    "api_key_ids": "apiKeyId",
+    "idempotency": "id",
+    "history": "id",
+    "controls": "id",
+    "rate_limits": "id",
+    "secrets": "id",
+}
+# The field that is a document's partition, where it is not its organization. A key is looked up by its public id before
+# its organization is known.
+PARTITION_KEYS = {
+    "organizations": "id",
+    "api_keys": "publicId",
+    "controls": "id",
+    "rate_limits": "id",
+    "secrets": "id",
 }
 NOT_EXPORTED = ("secrets", "rate_limits", "controls")
 
 
-def _known(key: Key) -> Key:
-    table, partition, doc_id = key
-    return table, partition, canonical(doc_id)
+def identity_of(name: str, record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return (partition, id) of a document. Raises KeyError when it lacks one of them."""
+    return record[PARTITION_KEYS.get(name, "organizationId")], canonical(record[PRIMARY_KEYS[name]])
 
 
 def oldest_first(moment_ms: int, doc_id: str) -> str:
@@ -125,48 +126,32 @@ class Page(NamedTuple):
 
 
 class Tables:
-    """Documents by table and identity, on any engine, and the clock that everything here goes by."""
+    """The tables of one organization, on any engine, and the clock that it goes by.
 
-    def __init__(self, db: Engine, now: Callable[[], datetime]) -> None:
+    Documents of the kinds in STANDALONE belong to no organization: each has its own id as its partition.
+    """
+
+    def __init__(self, db: Engine, now: Callable[[], datetime], organization: str = "") -> None:
         self.db = db
         self.now = now
+        self.organization = organization
 
-    def transaction(self) -> AbstractContextManager[None]:
-        return self.db.transaction()
+    def table(self, name: str, partition: str | None = None) -> Table:
+        """Return the organization's table of that name, or the one of another partition."""
+        partition = self.organization if partition is None else partition
+        return Table(self.db, name, partition, PRIMARY_KEYS[name], canonical)
 
-    def get(self, table: str, partition: str, doc_id: str) -> Record | None:
-        document = self.db.read(table, partition, canonical(doc_id))
-        return None if document is None else cast(Record, orjson.loads(document))
-
-    def glance(self, table: str, partition: str, doc_id: str) -> Record | None:
-        """Return a document that the transaction does not depend on staying as it is."""
-        document = self.db.glance(table, partition, canonical(doc_id))
-        return None if document is None else cast(Record, orjson.loads(document))
-
-    def expect(self, *wanted: Key, glanced: Iterable[Key] = ()) -> None:
-        """Tell the engine which (table, partition, id)s are about to be read, and glanced at."""
-        self.db.expect([_known(each) for each in wanted], [_known(each) for each in glanced])
-
-    def put(self, table: str, document: Record) -> None:
-        """Put a document in its place, whatever was there before."""
-        partition, doc_id = IDENTITIES[table](document)
-        self.db.table(table, partition).put(doc_id, document)
-
-    def drop(self, table: str, partition: str, doc_id: str) -> None:
-        self.db.table(table, partition).drop(canonical(doc_id))
+    def put(self, name: str, record: Mapping[str, Any]) -> None:
+        """Put any document of any organization in its place, whatever was there before: as seeds and imports do."""
+        partition = record[PARTITION_KEYS.get(name, "organizationId")]
+        self.table(name, partition).upsert(record)
 
     def page(
-        self,
-        table: str,
-        partition: str,
-        groups: Sequence[str],
-        before: str | None,
-        limit: int,
-        keep: Callable[[Record], bool],
+        self, name: str, groups: Sequence[str], before: str | None, limit: int, keep: Callable[[Record], bool]
     ) -> Page:
         """Return up to `limit` documents of some lists that `keep` keeps, newest first, from below a place."""
         found: list[tuple[str, Record]] = []
-        for place, document in self._walk(table, partition, groups, before, limit):
+        for place, document in self._walk(name, groups, before, limit):
             if not keep(document):
                 continue
             if len(found) == limit:
@@ -174,23 +159,24 @@ class Tables:
             found.append((place, document))
         return Page([kept for _, kept in found], None)
 
-    def oldest(self, table: str, partition: str, before_ms: int, group: str = "age", most: int = 2) -> list[str]:
+    def oldest(self, name: str, before_ms: int, group: str = "age", most: int = 2) -> list[str]:
         """Return the ids of up to `most` documents up to a moment, of a list that has the oldest first."""
-        places = self.db.walk(table, partition, group, most=most)
+        places = self.db.walk(name, self.organization, group, most=most)
         return [id_at(place) for place in places if moment_at(place) <= before_ms]
 
     def _walk(
-        self, table: str, partition: str, groups: Sequence[str], before: str | None, limit: int
+        self, name: str, groups: Sequence[str], before: str | None, limit: int
     ) -> Iterator[tuple[str, Record]]:
-        while places := self._places(table, partition, groups, before, limit + 1):
-            self.expect(*((table, partition, id_at(place)) for place in places))
+        table = self.table(name)
+        while places := self._places(name, groups, before, limit + 1):
+            self.db.expect([(name, self.organization, id_at(place)) for place in places])
             for place in places:
-                document = self.get(table, partition, id_at(place))
+                document = table.get(doc_id=id_at(place))
                 if document is not None:
                     yield place, document
             before = places[-1]
 
-    def _places(self, table: str, partition: str, groups: Sequence[str], before: str | None, most: int) -> list[str]:
+    def _places(self, name: str, groups: Sequence[str], before: str | None, most: int) -> list[str]:
         """Return the greatest places of some lists together, greatest first."""
-        walks = [self.db.walk(table, partition, group, before, most) for group in groups]
+        walks = [self.db.walk(name, self.organization, group, before, most) for group in groups]
         return walks[0] if len(walks) == 1 else list(islice(merge(*walks, reverse=True), most))

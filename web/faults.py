@@ -1,45 +1,48 @@
 """Answering as a fault wants it: refused, late, cut short, or not at all."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Response
+from flask import Request, Response
 from werkzeug.http import parse_list_header, unquote_header_value
 
 from engines.table import Record
-from records.faults import Asked
+from records.faults import RequestInfo
 from settings import Settings
 from store import Store
+from web.context import NO_RESPONSE, RequestContext
 from web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE, Invalid, Refusal
-from web.front import NOTHING, Exchange
 from web.guard import is_open
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 MOST_DELAY_MS = 60_000
-NO_RESPONSE = 444  # as nginx calls it in its logs; nobody receives it
+DROPPED = 444  # as nginx calls it in its logs; nobody receives it
 PREFERRED = "prefer"  # instead of the id of a rule
 
-Answer = Mapping[str, Any]
+FaultAction = Mapping[str, Any]
 
 
-def take_fault(
-    asked: Asked, store: Store, exchange: Exchange, environ: "WSGIEnvironment", settings: Settings
-) -> Answer | None:
-    """Return what is to go wrong with a request: what it prefers itself, or else what a rule says, which is counted.
+def match_fault(
+    context: RequestContext, store: Store, current: Request, settings: Settings, begins_job: bool
+) -> FaultAction | None:
+    """Return the action that a request asks for itself, or else of the rule that it falls under, which is counted.
 
-    The exchange and the jobs of `store` are told of it. Raises Invalid.
+    The context and the jobs of `store` learn of it. Raises Invalid.
     """
-    fault = _preference(environ, settings)
+    fault = _preference(current.environ, settings)
     if fault is None and store.in_force.has_faults:
-        fault = store.faults.take(str(exchange.organization), asked)
+        key_ids = tuple(each for each in (context.api_key_id, context.key_id) if each)
+        fault = store.faults.take(
+            store.organization, RequestInfo(str(context.operation), current.method, current.path, key_ids, begins_job)
+        )
     if fault is None:
         return None
-    exchange.fault = fault["id"]
+    context.fault = fault["id"]
     store.job_failure = fault["answer"].get("failJob")
-    return cast(Answer, fault["answer"])
+    return cast(FaultAction, fault["answer"])
 
 
 def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None:
@@ -51,25 +54,28 @@ def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None
     return {"id": PREFERRED, "answer": answer} if answer else None
 
 
-def under(answer: Answer, exchange: Exchange, scope: str | None, act: Callable[[], Response]) -> Response:
-    """Do what a fault's answer asks for instead of, before or after acting. Raises Refusal, and what `act` raises."""
-    time.sleep(answer.get("delayMs", 0) / 1000)
-    if "code" in answer:
-        raise injected(answer, exchange.endpoint_class, scope)
-    if answer.get("dropConnection"):
-        exchange.cut = NOTHING
-        return Response(status=NO_RESPONSE)
-    exchange.cut = NOTHING if answer.get("loseReplyAfterEffect") else answer.get("truncateBody")
-    return act()
+def strike(action: FaultAction, context: RequestContext, scope: str | None) -> Response | None:
+    """Do what a fault's action asks for before the operation; return the response that takes its place, if one does.
+
+    Raises Refusal.
+    """
+    time.sleep(action.get("delayMs", 0) / 1000)
+    if "code" in action:
+        raise injected(action, context.endpoint_class, scope)
+    if action.get("dropConnection"):
+        context.truncate_after = NO_RESPONSE
+        return Response(status=DROPPED)
+    context.truncate_after = NO_RESPONSE if action.get("loseReplyAfterEffect") else action.get("truncateBody")
+    return None
 
 
-def injected(answer: Answer, endpoint_class: str, scope: str | None) -> Refusal:
-    """Return the refusal with the answer's code; it looks like the real one unless the answer has its own words."""
-    code = answer["code"]
-    refusal = Refusal(answer.get("message", MESSAGES[code]))
+def injected(action: FaultAction, endpoint_class: str, scope: str | None) -> Refusal:
+    """Return the refusal with the action's code; it looks like the real one unless the action has its own words."""
+    code = action["code"]
+    refusal = Refusal(action.get("message", MESSAGES[code]))
     refusal.code = code
-    refusal.details = answer.get("details", _details(code, endpoint_class, scope))  # of any names, such as `message`
-    refusal.retry_after = answer.get("retryAfter", 1 if code == "RATE_LIMITED" else None)
+    refusal.details = action.get("details", _details(code, endpoint_class, scope))  # of any names, such as `message`
+    refusal.retry_after = action.get("retryAfter", 1 if code == "RATE_LIMITED" else None)
     return refusal
 
 

@@ -14,32 +14,33 @@ from media.room import THUMBNAIL_PIXELS, File, NoSuchFile, Stored
 from media.serving import HEADERS, is_inert
 from records.assets import file_of
 from records.errors import NotFound
-from start import Rooms
+from start import Services
 from store import portrait_mark, portrait_traits
 
 _CHUNK_BYTES = 1 << 18
 
 
-def serve_file(rooms: Rooms, organization: str, owner: str, token: str, variant: str, **_: str) -> Response:
+def serve_file(services: Services, organization: str, owner: str, token: str, variant: str, **_: str) -> Response:
     """Serve what a path stands for; the name at its end is for people who save the file. Raises NotFound."""
+    store = services.store.for_organization(organization)
     try:
         if variant == "portrait":
-            return _portrait(rooms, rooms.store.any_influencer(organization, owner), token)
-        asset = rooms.store.assets.get(organization, owner)
+            return _portrait(services, store.any_influencer(owner), token)
+        asset = store.assets.get(owner)
         _check_token(asset["token"], token)
         if variant == "thumbnail":
-            return _file(rooms.media.thumbnail(organization, file_of(asset)), "image/webp", asset["thumbnailPath"])
-        return _file(rooms.media.original(organization, file_of(asset)), asset["contentType"], asset["path"])
+            return _file(services.media.thumbnail(organization, file_of(asset)), "image/webp", asset["thumbnailPath"])
+        return _file(services.media.original(organization, file_of(asset)), asset["contentType"], asset["path"])
     except (NoSuchFile, NotFound) as error:  # alike, or strangers could ask which influencers there are
         raise NotFound("Not found.") from error
     except OSError as error:
         raise Unavailable(f"The picture of {owner} cannot be written: {error.strerror}.") from error
 
 
-def _portrait(rooms: Rooms, influencer: Record, mark: str) -> Response:
+def _portrait(services: Services, influencer: Record, mark: str) -> Response:
     _check_token(portrait_mark(influencer), mark)
     draw = partial(portrait_png, influencer["influencerId"], portrait_traits(influencer), THUMBNAIL_PIXELS)
-    path = rooms.media.portrait(influencer["organizationId"], mark, draw)
+    path = services.media.portrait(influencer["organizationId"], mark, draw)
     return _file(path, "image/png", "portrait.png")
 
 

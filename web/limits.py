@@ -91,11 +91,11 @@ class TableStorage(Storage):
         return self._tables.db.attempt(partial(self._incr, key, expiry, amount))
 
     def _incr(self, key: str, expiry: float, amount: int) -> int:
-        with self._tables.transaction():
+        with self._tables.db.transaction():
             until = (self._now() // expiry + 1) * expiry
-            counter = self._live(key) or {"id": key, "count": 0, "until": until, "seconds": expiry}
+            counter = dict(self._live(key) or {"id": key, "count": 0, "until": until, "seconds": expiry})
             counter["count"] += amount
-            self._tables.put("rate_limits", counter)
+            self._tables.table("rate_limits", key).upsert(counter)
             return int(counter["count"])
 
     def get(self, key: str) -> int:
@@ -113,10 +113,10 @@ class TableStorage(Storage):
         return None
 
     def clear(self, key: str) -> None:
-        self._tables.drop("rate_limits", key, key)
+        self._tables.table("rate_limits", key).remove(doc_ids=[key])
 
     def _live(self, key: str) -> Record | None:
-        counter = self._tables.get("rate_limits", key, key)
+        counter = self._tables.table("rate_limits", key).get(doc_id=key)
         return counter if counter and _is_in(counter, self._now()) else None
 
     def _now(self) -> float:

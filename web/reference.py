@@ -12,7 +12,7 @@ from flask import Flask, Response, request, send_file
 from engines.table import Record
 from records.errors import NotFound
 from settings import Settings
-from web.http import base_url, route
+from web.responses import base_url, route
 
 _OURS = Path(__file__).parent.parent / "openapi" / "page"
 _SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"

@@ -14,10 +14,10 @@ from engines.ring import Ring
 from engines.table import Record
 from records.tables import ALL
 from settings import OFF, READ_ONLY
-from start import Rooms
+from start import Services
 from store import Store
 from web.access_log import Line
-from web.front import Exchange, is_api
+from web.context import RequestContext
 from web.redaction import is_redacted, redacted
 from web.uploads import PUT_UPLOAD
 
@@ -40,28 +40,28 @@ FILTERS = {
 }
 
 
-def entry_of(line: Line, exchange: Exchange, environ: "WSGIEnvironment") -> Record:
+def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") -> Record:
     """Return what is kept of a request and its response: no secret, and of large bodies the beginning."""
-    once, received = environ.get("HTTP_IDEMPOTENCY_KEY"), _body(exchange.received)
+    once, received = environ.get("HTTP_IDEMPOTENCY_KEY"), _body(context.received)
     return {
         "requestId": line.request_id,
         "at": line.time,
-        "operation": exchange.operation,
+        "operation": context.operation,
         "method": line.method,
         "path": line.path,
         "query": redacted(environ.get("QUERY_STRING", "")),
         "status": line.status,
         "milliseconds": round(line.milliseconds, 1),
-        "organizationId": exchange.organization,
+        "organizationId": context.organization,
         "keyId": line.key_id,
-        "apiKeyId": exchange.api_key_id,
+        "apiKeyId": context.api_key_id,
         "idempotencyKey": None if once is None else redacted(_text(once.encode("latin-1"))),
-        "replayed": exchange.replayed,
-        "faultId": exchange.fault,
-        "cut": exchange.cut is not None,
+        "replayed": context.replayed,
+        "faultId": context.fault,
+        "cut": context.truncate_after is not None,
         "request": received,
-        "response": "" if line.method == "HEAD" or line.status in _WITHOUT_BODY else _body(exchange.sent),
-        "isWhole": not _is_unread(exchange, environ) and _can_be_sent(received, exchange.received),
+        "response": "" if line.method == "HEAD" or line.status in _WITHOUT_BODY else _body(context.sent),
+        "isWhole": not _is_unread(context, environ) and _can_be_sent(received, context.received),
     }
 
 
@@ -96,17 +96,17 @@ class RequestLog:
         self._ring, self._store, self.is_kept = ring, store, is_kept
 
     @classmethod
-    def of(cls, rooms: Rooms) -> "RequestLog":
+    def of(cls, services: Services) -> "RequestLog":
         """Return the log of a service, which keeps nothing where nobody could read it."""
-        settings = rooms.settings
+        settings = services.settings
         is_kept = settings.control != OFF or settings.console == READ_ONLY
-        return cls(Ring(settings.data / "requests", MOST_BYTES), rooms.store, is_kept)
+        return cls(Ring(settings.data / "requests", MOST_BYTES), services.store, is_kept)
 
-    def record(self, line: Line, exchange: Exchange, environ: "WSGIEnvironment") -> None:
-        """Write down an exchange of the API, unless that was switched off."""
+    def record(self, line: Line, context: RequestContext, environ: "WSGIEnvironment") -> None:
+        """Write down an context of the API, unless that was switched off."""
         with suppress(OSError, EngineError):
-            if self.is_kept and is_api(line.path) and self._is_wanted(exchange):
-                self._ring.append(orjson.dumps(entry_of(line, exchange, environ), option=orjson.OPT_UTC_Z))
+            if self.is_kept and context.is_api and self._is_wanted(context):
+                self._ring.append(orjson.dumps(entry_of(line, context, environ), option=orjson.OPT_UTC_Z))
 
     def newest(self, wanted: Mapping[str, Any], limit: int) -> list[Record]:
         """Return entries, newest first, in which each of `wanted`, by the names of FILTERS, is as said."""
@@ -123,11 +123,11 @@ class RequestLog:
         else:
             self._ring.append(orjson.dumps({"cleared": scope}))
 
-    def _is_wanted(self, exchange: Exchange) -> bool:
+    def _is_wanted(self, context: RequestContext) -> bool:
         """Whether it may be logged; of one that no organization stands behind, what is set for ALL decides."""
-        if exchange.organization is None:
+        if context.organization is None:
             return self._store.controls.in_force(ALL).is_logged
-        return exchange.is_logged
+        return context.is_logged
 
     def _entries(self) -> Iterator[Record]:
         cleared = set()
@@ -155,10 +155,10 @@ def _can_be_sent(kept: str, body: bytes) -> bool:
     return kept.encode() == body and "\0" not in kept
 
 
-def _is_unread(exchange: Exchange, environ: "WSGIEnvironment") -> bool:
+def _is_unread(context: RequestContext, environ: "WSGIEnvironment") -> bool:
     """Whether there was a body that nobody wanted to see."""
     is_announced = environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
-    return is_announced and not exchange.received
+    return is_announced and not context.received
 
 
 def _text(data: bytes) -> str:

@@ -1,9 +1,8 @@
 """Presigned uploads: a URL that allows one PUT of certain bytes, for a while, without a key."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import partial
 from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple
 
@@ -17,16 +16,15 @@ from media.inspect import fault_of_picture
 from media.room import MediaRoom, NoSuchFile, Received
 from records.assets import UPLOAD_WINDOW, new_upload
 from records.errors import NotFound
-from records.faults import Asked
 from records.history import Author
 from records.times import from_epoch_milliseconds, milliseconds
 from settings import Settings
-from start import Rooms
+from start import Services
 from store import Store
 from web.bodies import read_on
+from web.context import current_context
 from web.errors import Forbidden, TooLarge
-from web.faults import take_fault, under
-from web.front import exchange_of
+from web.faults import match_fault, strike
 from web.operations import Call
 
 PUT_UPLOAD, UPLOAD_PATH = "putUpload", "/v1/uploads/<signature>"
@@ -36,41 +34,41 @@ _HEAD_BYTES = 1 << 16
 _WINDOW_MS = UPLOAD_WINDOW // timedelta(milliseconds=1)
 
 
-def upload_url(rooms: Rooms, upload: Record, base_url: Callable[[], str]) -> str:
+def upload_url(services: Services, upload: Record, base_url: str) -> str:
     """Return where the bytes of an upload go: to us, or straight to where media are kept."""
-    direct = rooms.media.direct
+    direct = services.media.direct
     if direct is not None:
         return direct.url(upload["organizationId"], upload["assetId"], UPLOAD_WINDOW)
-    return f"{base_url()}/v1/uploads/{_serializer(rooms.store).dumps(_terms(upload))}"
+    return f"{base_url}/v1/uploads/{_serializer(services.store).dumps(_terms(upload))}"
 
 
 def expiry_of(upload: Record) -> str:
     return milliseconds(from_epoch_milliseconds(upload["createdMs"] + _WINDOW_MS))
 
 
-def serve_upload(rooms: Rooms, signature: str) -> Response:
+def serve_upload(services: Services, signature: str) -> Response:
     """Take the bytes in. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is kept then."""
-    exchange = exchange_of(request.environ)
-    exchange.operation = PUT_UPLOAD
+    context = current_context(request.environ)
+    context.operation = PUT_UPLOAD
     try:
-        terms = _read(rooms.store, signature)
-        store = exchange.enter(rooms.store, terms[0], Author(None, exchange.request_id, PUT_UPLOAD))
-        asked = Asked(PUT_UPLOAD, request.method, request.path)
-        fault = take_fault(asked, store, exchange, request.environ, rooms.settings)
-        act = partial(_take_in, rooms._replace(store=store), terms)
-        return act() if fault is None else under(fault, exchange, None, act)
+        terms = _read(services.store, signature)
+        store = services.store.for_organization(terms[0], Author(None, context.request_id, PUT_UPLOAD))
+        context.organization, context.is_logged = terms[0], store.in_force.is_logged
+        fault = match_fault(context, store, request, services.settings, begins_job=False)
+        dropped = None if fault is None else strike(fault, context, None)
+        return dropped or _take_in(services, store, terms)
     finally:
         read_on(request)
 
 
-def _take_in(rooms: Rooms, terms: list[Any]) -> Response:
-    upload = _promised(rooms.store, *terms)
+def _take_in(services: Services, store: Store, terms: list[Any]) -> Response:
+    upload = _promised(store, *terms)
     try:
-        received = keep(rooms.media, upload, _chunks(_most_bytes(upload, rooms.settings)))
+        received = keep(services.media, upload, _chunks(_most_bytes(upload, services.settings)))
     except Unavailable:
-        _promised(rooms.store, *terms)  # for its organization may be gone, and the folder with it
+        _promised(store, *terms)  # for its organization may be gone, and the folder with it
         raise
-    rooms.store.assets.receive(upload["organizationId"], upload["uploadId"], received._asdict())
+    store.assets.receive(upload["uploadId"], received._asdict())
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
 
 
@@ -82,76 +80,77 @@ def keep(media: MediaRoom, upload: Record, chunks: Iterable[bytes]) -> Received:
         raise Unavailable(f"The upload cannot be written: {error.strerror}.") from error
 
 
-class Taken(NamedTuple):
-    """An upload with all that is known of its bytes, and what is wrong with the picture that they should be."""
+class InspectedUpload(NamedTuple):
+    """An upload with all that is known of its bytes; `fault` says what is wrong with the picture they should be."""
 
     upload: Record
     fault: str | None = None
 
 
 @contextmanager
-def taken_in(call: Call, project_id: str) -> Iterator[Taken | None]:
-    """Look at what came of an upload; None if there is no such upload, or it is finalized, as will be told later.
+def inspect_upload(call: Call, project_id: str) -> Iterator[InspectedUpload | None]:
+    """Look at the bytes of an upload; None if there is no such upload, or it is finalized, as will be told later.
 
-    What came past us is copied first, and thrown away again unless the block makes an asset of it.
+    Those that came past us are copied first, and thrown away again unless the block makes an asset of them.
     """
     upload = _unfinished(call, project_id)
     if upload is None:
         yield None
         return
-    received = _take(call.rooms, upload)
+    received = _take(call.services, upload)
     with _discarded_unless_used(call, received):
-        yield _looked_at(call.rooms, upload | {"received": received or upload["received"]})
-    if received is not None and call.rooms.media.direct is not None:
-        call.rooms.media.direct.clear(call.organization, upload["assetId"])
+        yield _inspected(call.services, upload | {"received": received or upload["received"]})
+    if received is not None and call.services.media.direct is not None:
+        call.services.media.direct.clear(call.store.organization, upload["assetId"])
 
 
 @contextmanager
-def kept(call: Call, project_id: str) -> Iterator[Taken | None]:
+def store_inline(call: Call, project_id: str) -> Iterator[InspectedUpload | None]:
     """Keep the bytes of an inline upload, unless they are no good anyway; None if there is no such project."""
     try:
-        project = call.store.projects.get(call.organization, project_id)
+        project = call.store.projects.get(project_id)
     except NotFound:
         yield None
         return
-    upload, data = new_upload(call.organization, project["id"], call.body, call.store.now()), call.body["dataBase64"]
+    upload = new_upload(call.store.organization, project["id"], call.body, call.store.now())
+    data = call.body["dataBase64"]
     fault = _picture_fault(BytesIO(data), upload)
-    received = None if fault else keep(call.rooms.media, upload, [data])._asdict()
+    received = None if fault else keep(call.services.media, upload, [data])._asdict()
     with _discarded_unless_used(call, received):
-        yield Taken(upload | {"received": received}, fault)
+        yield InspectedUpload(upload | {"received": received}, fault)
 
 
 def _unfinished(call: Call, project_id: str) -> Record | None:
     try:
-        project = call.store.projects.get(call.organization, project_id)
-        upload = call.store.assets.upload_of_project(call.organization, project["id"], call.body["uploadId"])
+        project = call.store.projects.get(project_id)
+        upload = call.store.assets.upload_of_project(project["id"], call.body["uploadId"])
     except NotFound:
         return None
     return None if upload["finalized"] else upload
 
 
-def _take(rooms: Rooms, upload: Record) -> Record | None:
+def _take(services: Services, upload: Record) -> Record | None:
     """Return what came past us, if anything did. Raises TooLarge before anything of it is read."""
-    direct, organization, asset_id = rooms.media.direct, upload["organizationId"], upload["assetId"]
+    direct, organization, asset_id = services.media.direct, upload["organizationId"], upload["assetId"]
     arrival = None if direct is None else direct.arrival(organization, asset_id)
     if direct is None or arrival is None:
         return None
-    if arrival.size_bytes > rooms.settings.max_upload_bytes:
-        raise TooLarge(maxBytes=rooms.settings.max_upload_bytes)
+    if arrival.size_bytes > services.settings.max_upload_bytes:
+        raise TooLarge(maxBytes=services.settings.max_upload_bytes)
     received = direct.take(organization, asset_id)
     sent_as = arrival.content_type.partition(";")[0].strip().lower()
     return None if received is None else received._asdict() | {"contentType": sent_as}
 
 
-def _looked_at(rooms: Rooms, upload: Record) -> Taken:
+def _inspected(services: Services, upload: Record) -> InspectedUpload:
     if upload["received"] is None:
-        return Taken(upload)
+        return InspectedUpload(upload)
     try:
-        original = rooms.media.original(upload["organizationId"], upload["received"]["file"])
+        original = services.media.original(upload["organizationId"], upload["received"]["file"])
         with original.open("rb", _HEAD_BYTES) as file:
-            return Taken(upload, _picture_fault(file, upload))
+            return InspectedUpload(upload, _picture_fault(file, upload))
     except (NoSuchFile, FileNotFoundError):  # an import brings documents and no bytes
-        return Taken(upload | {"received": None})
+        return InspectedUpload(upload | {"received": None})
 
 
 def _picture_fault(file: BinaryIO, upload: Record) -> str | None:
@@ -175,19 +174,19 @@ def _discarded_unless_used(call: Call, received: Record | None) -> Iterator[None
 def _discard_unused(call: Call, file: str) -> None:
     """Discard bytes that no asset has; when nobody can say so now, a later sweep will: what was done is done."""
     with suppress(EngineError):
-        if not call.store.assets.has_file(call.organization, file):
-            call.rooms.media.discard(call.organization, file)
+        if not call.store.assets.has_file(file):
+            call.services.media.discard(call.store.organization, file)
 
 
 def _promised(
-    store: Store, organization: str, upload_id: str, created_ms: int, content_type: str, _size_bytes: int | None
+    store: Store, _organization: str, upload_id: str, created_ms: int, content_type: str, _size_bytes: int | None
 ) -> Record:
     """Return the upload that signed terms allow this request to make. Raises Forbidden, NotFound, Conflict."""
     if store.now_ms() >= created_ms + _WINDOW_MS:
         raise Forbidden("The upload URL has expired.")
     if request.mimetype != content_type:
         raise Forbidden(f"The upload must have Content-Type {content_type}.")
-    return store.assets.open_upload(organization, upload_id)
+    return store.assets.open_upload(upload_id)
 
 
 def _most_bytes(upload: Record, settings: Settings) -> int:

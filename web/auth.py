@@ -1,11 +1,11 @@
 """Who is asking: the API key of a request, and what it may do."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from engines.table import Record
-from records.keys import opens
+from records.keys import Keys, opens
 from settings import Settings
 from start import DEMO_KEY_ID, is_loopback
 from web.errors import ForbiddenScope, KeyKilled, Unauthenticated
@@ -13,34 +13,25 @@ from web.errors import ForbiddenScope, KeyKilled, Unauthenticated
 _KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
 
 
-class PresentedKey(NamedTuple):
-    environment: str
-    public_id: str
-    secret: str
+def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
+    """Return the document of the key that a request carries. Raises Unauthenticated, KeyKilled.
 
-
-def presented_key(headers: Mapping[str, str]) -> PresentedKey | None:
-    """Return the key a request carries, or None; `X-Api-Key` wins over `Authorization` even when it is wrong."""
+    `X-Api-Key` wins over `Authorization` even when it is wrong.
+    """
     text = headers.get("X-Api-Key")
     if text is None:
         scheme, _, text = headers.get("Authorization", "").partition(" ")
         text = text.strip() if scheme.lower() == "bearer" else ""
     match = _KEY.fullmatch(text)
-    return PresentedKey(*match.groups()) if match else None
-
-
-def authenticate(presented: PresentedKey | None, find_key: Callable[[str], Record | None]) -> Record:
-    """Return the document of the key. Raises Unauthenticated, KeyKilled."""
-    key = find_key(presented.public_id) if presented else None
-    if presented is None or key is None or not _fits(key, presented):
+    if match is None:
+        raise Unauthenticated
+    environment, public_id, secret = match.groups()
+    key = keys.find(public_id)
+    if key is None or key["environment"] != environment or not opens(key, secret):
         raise Unauthenticated
     if key["killSwitch"]:
         raise KeyKilled(scope="key")
     return key
-
-
-def _fits(key: Mapping[str, Any], presented: PresentedKey) -> bool:
-    return bool(key["environment"] == presented.environment) and opens(key, presented.secret)
 
 
 def refuse_demo_key_abroad(key: Mapping[str, Any], server: str, settings: Settings) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
 
-def cut_short(body: Iterable[bytes], size: int, environ: "WSGIEnvironment") -> Iterable[bytes]:
+def truncate(body: Iterable[bytes], size: int, environ: "WSGIEnvironment") -> Iterable[bytes]:
     """Return the first `size` bytes of a body, after which the connection is closed; below 0 it is closed at once.
 
     Raises ConnectionResetError where there is no connection, for an app that is called within the client's process.
