@@ -128,7 +128,7 @@ class Table(tinydb.table.Table):
     def remove(  # type: ignore[override]
         self, cond: QueryLike | None = None, doc_ids: Iterable[str] | None = None
     ) -> list[str]:
-        return cast(list[str], super().remove(cond, doc_ids))
+        return cast(list[str], super().remove(cond, cast(Any, doc_ids)))
 
     def _named(self, document: Mapping[str, Any]) -> Document:
         """Return a document with the id that its key field holds; one that has an id keeps it."""

@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError
 from marshmallow.exceptions import SCHEMA
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from schemas import IdempotencyHeader, details
+from schemas import IdempotencyHeader, Strict, details
 from web.errors import MAX_BODY_BYTES, Invalid
 
 ABSENT = object()
@@ -77,7 +77,7 @@ def _is_nested_beyond(levels: int, value: Any) -> bool:
     return levels == 0 or any(_is_nested_beyond(levels - 1, each) for each in inner)
 
 
-def load_request(schema: Schema | None, optional: bool, data: bytes, idempotency_key: str | None) -> tuple[Any, Any]:
+def load_request(schema: Strict | None, optional: bool, data: bytes, idempotency_key: str | None) -> tuple[Any, Any]:
     """Return (body as parsed or None, body as judged); all faults of body and header at once. Raises Invalid."""
     faults: list[ValidationError] = []
     parsed, judged = None, None
@@ -103,12 +103,12 @@ def load_query(schema: Schema, query: Mapping[str, str]) -> Any:
         raise Invalid("Invalid query.", **details(error)) from error
 
 
-def _load_body(schema: Schema | None, optional: bool, data: bytes) -> tuple[Any, Any]:
+def _load_body(schema: Strict | None, optional: bool, data: bytes) -> tuple[Any, Any]:
     if schema is None:
         return None, {}
     parsed = parse_json(data)
     if parsed is not ABSENT:
-        return parsed, schema.load(parsed)
+        return parsed, schema.load_given(parsed)
     if optional:
         return None, {}
     raise ValidationError("Malformed JSON: the body is empty", SCHEMA)

@@ -9,6 +9,7 @@ from flask import Request
 from marshmallow import Schema
 
 from engines.table import Record
+from schemas import Strict
 from start import Services
 from store import Store
 from web.context import class_of_method
@@ -59,7 +60,7 @@ class Operation:
     path: str
     handler: Handler
     scope: str | None
-    body: Schema | None
+    body: Strict | None
     body_optional: bool
     query: Schema | None
     success: int
@@ -88,7 +89,7 @@ class Operations(list[Operation]):
         path: str,
         *,
         scope: str | None,
-        body: Schema | None = None,
+        body: Strict | None = None,
         body_optional: bool = False,
         query: Schema | None = None,
         success: int = 200,

@@ -41,27 +41,37 @@ FILTERS = {
 
 
 def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") -> Record:
-    """Return what is kept of a request and its response: no secret, and of large bodies the beginning."""
-    once, received = environ.get("HTTP_IDEMPOTENCY_KEY"), _body(context.received)
+    """Return the entry of a request and its response: no secret, and of large bodies the beginning."""
+    once = environ.get("HTTP_IDEMPOTENCY_KEY")
+    query = environ.get("QUERY_STRING")
+    received = _text(context.received) if context.received else ""
+    is_bodiless = line.method == "HEAD" or line.status in _WITHOUT_BODY or not context.sent
+    is_unread = not context.received and (
+        environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
+    )
     return {
         "requestId": line.request_id,
         "at": line.time,
         "operation": context.operation,
         "method": line.method,
         "path": line.path,
-        "query": redacted(environ.get("QUERY_STRING", "")),
+        "query": redacted(query) if query else "",
         "status": line.status,
         "milliseconds": round(line.milliseconds, 1),
         "organizationId": context.organization,
         "keyId": line.key_id,
         "apiKeyId": context.api_key_id,
-        "idempotencyKey": None if once is None else redacted(_text(once.encode("latin-1"))),
+        "idempotencyKey": None if once is None else _text(once.encode("latin-1")),
         "replayed": context.replayed,
         "faultId": context.fault,
         "cut": context.truncate_after is not None,
-        "request": received,
-        "response": "" if line.method == "HEAD" or line.status in _WITHOUT_BODY else _body(context.sent),
-        "isWhole": not _is_unread(context, environ) and _can_be_sent(received, context.received),
+        "request": received[:_MOST_BODY_CHARACTERS],
+        "response": "" if is_bodiless else _text(context.sent)[:_MOST_BODY_CHARACTERS],
+        # Whether a command can send the same again: all of the body is kept, and can be an argument.
+        "isWhole": not is_unread
+        and len(received) <= _MOST_BODY_CHARACTERS
+        and "\0" not in received
+        and received.encode() == context.received,
     }
 
 
@@ -105,7 +115,8 @@ class RequestLog:
     def record(self, line: Line, context: RequestContext, environ: "WSGIEnvironment") -> None:
         """Write down an context of the API, unless that was switched off."""
         with suppress(OSError, EngineError):
-            if self.is_kept and context.is_api and self._is_wanted(context):
+            is_wanted = context.is_logged if context.organization else self._is_kept_for_nobody()
+            if self.is_kept and context.is_api and is_wanted:
                 self._ring.append(orjson.dumps(entry_of(line, context, environ), option=orjson.OPT_UTC_Z))
 
     def newest(self, wanted: Mapping[str, Any], limit: int) -> list[Record]:
@@ -123,11 +134,9 @@ class RequestLog:
         else:
             self._ring.append(orjson.dumps({"cleared": scope}))
 
-    def _is_wanted(self, context: RequestContext) -> bool:
-        """Whether it may be logged; of one that no organization stands behind, what is set for ALL decides."""
-        if context.organization is None:
-            return self._store.controls.in_force(ALL).is_logged
-        return context.is_logged
+    def _is_kept_for_nobody(self) -> bool:
+        """Whether a request without an organization is logged: the setting for all decides."""
+        return self._store.controls.in_force(ALL).is_logged
 
     def _entries(self) -> Iterator[Record]:
         cleared = set()
@@ -142,24 +151,9 @@ class RequestLog:
                 yield entry
 
 
-def _body(data: bytes) -> str:
-    return redacted(_text(data))[:_MOST_BODY_CHARACTERS]
-
-
 def _had_secret(entry: Mapping[str, Any]) -> bool:
     return any(is_redacted(entry[name] or "") for name in ("path", "query", "idempotencyKey"))
 
 
-def _can_be_sent(kept: str, body: bytes) -> bool:
-    """Whether what is kept of a body is the body, and a command can have it as an argument."""
-    return kept.encode() == body and "\0" not in kept
-
-
-def _is_unread(context: RequestContext, environ: "WSGIEnvironment") -> bool:
-    """Whether there was a body that nobody wanted to see."""
-    is_announced = environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
-    return is_announced and not context.received
-
-
 def _text(data: bytes) -> str:
-    return data.decode(errors="replace")
+    return redacted(data.decode(errors="replace"))
