@@ -162,7 +162,7 @@ def test_a_folder_that_somebody_removed_is_made_again(ring, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_system(tmp_path):
-    (tmp_path / "ring").write_text("a file")
+    (tmp_path / "ring").write_text("a file", "utf-8")
 
     with closing(Ring(tmp_path / "ring", MOST, 0)) as ring:
         with pytest.raises(OSError, match="exists"):

@@ -415,7 +415,7 @@ UNREADABLE = {"status": 503, "code": "UNAVAILABLE", "message": "The store is una
 
 
 def test_requests_are_answered_when_the_log_cannot_be_written(control, demo, settings):
-    (settings.data / "requests").write_text("a file where the folder should be")
+    (settings.data / "requests").write_text("a file where the folder should be", "utf-8")
 
     assert demo.patch(AVA_PATH, json={"vibe": "x"}).json["vibe"] == "x"
     assert refused(control.send("GET", "/requests")) == UNREADABLE
