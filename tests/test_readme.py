@@ -22,7 +22,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's calls are made with curl, which is not here")
 def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     with serving(tmp_path / "data" / "store") as server:
-        environment = os.environ | {"PATH": path_with_our_programs()}
+        environment = os.environ | {"PATH": path_with_our_programs(), "HOME": str(tmp_path)}  # without a .curlrc
         for command, expected in (step for block in console_blocks(README) for step in console_steps(block)):
             if new := exported(command):
                 environment |= new

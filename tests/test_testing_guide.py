@@ -45,7 +45,7 @@ def run(folder: Path, *command: str, **settings: str) -> str:
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=own | settings,
+        env=own | {"HOME": str(folder)} | settings,  # without a .curlrc
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -40,7 +40,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._environment = environment(folder) | {"PATH": path_with_our_programs()}
+        self._environment = environment(folder) | {"PATH": path_with_our_programs(), "HOME": str(folder)}
         self._server: Server | None = None
         self._url = EXAMPLE_URL
 
