@@ -166,3 +166,247 @@ def test_a_flipped_byte_of_the_database_is_answered_as_before_or_refused(folder,
         assert found in (before, REFUSED), f"byte {place}"
         seen[REFUSED if found == REFUSED else "as before"] += 1
     assert seen[REFUSED] > seen["as before"] > 0  # the second are in a snapshot, which nobody has asked for
+
+
+def test_a_flipped_byte_of_a_snapshot_is_found_when_it_is_restored_and_then_nothing_is_changed(folder, closed):
+    with opened(folder) as engine:
+        engine.restore("s")
+        expected = answers_of(engine)
+        commit(engine, 9)
+        before = answers_of(engine)
+    files = files_in(folder)
+    data = files[DATABASE]
+    restored = refused = 0
+    for place, flipped in flips(data, range(100, len(data), 23)):
+        lay(folder, files | {DATABASE: flipped})
+        try:
+            with opened(folder) as engine:
+                assert answers_of(engine) == before
+                try:
+                    engine.restore("s")
+                except Damaged as error:
+                    assert_named(error, folder)
+                    assert answers_of(engine) == before
+                    refused += 1
+                else:
+                    assert answers_of(engine) == expected, f"byte {place}"
+                    restored += 1
+        except Damaged as error:
+            assert_named(error, folder)
+    assert restored > 0
+    assert refused > 0
+
+
+def test_a_database_cut_anywhere_is_refused(folder, closed):
+    data = closed[DATABASE]
+    pages = range(0, len(data), SMALL_PAGE)
+    odd = [1, 15, 16, 99, 100, 101, SMALL_PAGE - 1, SMALL_PAGE + 1, len(data) - SMALL_PAGE + 1, len(data) - 1]
+    for length in [*pages, *odd]:
+        assert found_in(folder, closed | {DATABASE: data[:length]}) == REFUSED, f"cut to {length} bytes"
+
+
+def test_a_database_of_zeros_or_of_something_else_is_refused(folder, closed):
+    size = len(closed[DATABASE])
+    for data in (bytes(size), bytes(100), b"x", random.Random(1).randbytes(size), b"{}\n" * 99):
+        assert found_in(folder, closed | {DATABASE: data}) == REFUSED
+
+
+def test_zeros_behind_a_database_change_nothing(folder, closed):
+    before = answers(folder)
+    for number in (1, 100, SMALL_PAGE, 3 * SMALL_PAGE + 5):
+        assert found_in(folder, closed | {DATABASE: closed[DATABASE] + bytes(number)}) == before
+
+
+def test_a_page_that_stands_in_the_place_of_another_is_refused_or_not_asked_for(folder, closed):
+    """A page of the same file has a checksum that is right for its bytes."""
+    before = answers(folder)
+    data = closed[DATABASE]
+    pages = [data[start : start + SMALL_PAGE] for start in range(0, len(data), SMALL_PAGE)]
+    for here in range(len(pages)):
+        for there in range(len(pages)):
+            swapped = list(pages)
+            swapped[here], swapped[there] = pages[there], pages[here]
+            assert found_in(folder, closed | {DATABASE: b"".join(swapped)}) in (before, REFUSED), (here, there)
+
+
+def test_the_database_of_another_store_is_refused_and_taken_when_the_mark_was_removed_for_it(folder, closed, tmp_path):
+    before = answers(folder)
+    other = tmp_path / "other"
+    with opened(other) as engine:
+        commit(engine, 7)
+    others = answers(other)
+    assert found_in(folder, closed | {DATABASE: files_in(other)[DATABASE]}) == REFUSED
+    assert found_in(folder, closed | {MARK: files_in(other)[MARK]}) == REFUSED
+    assert found_in(folder, closed | {MARK: b"nonsense"}) == REFUSED
+    assert found_in(folder, closed | {MARK: b""}) == REFUSED
+    assert found_in(folder, closed) == before
+    unmarked = {name: data for name, data in closed.items() if name != MARK}
+    assert found_in(folder, unmarked | {DATABASE: files_in(other)[DATABASE]}) == others
+    assert (folder / MARK).read_bytes() == files_in(other)[MARK]
+    assert found_in(folder, unmarked) == before
+    assert (folder / MARK).read_bytes() == closed[MARK]
+
+
+def test_a_missing_database_is_refused_with_whatever_else_is_left_of_the_store(folder, closed):
+    assert found_in(folder, {name: data for name, data in closed.items() if name != DATABASE}) == REFUSED
+    assert found_in(folder, {MARK: closed[MARK]}) == REFUSED
+    assert not (folder / DATABASE).exists()
+    for belonging in ("media", "snapshots"):
+        lay(folder, {})
+        (folder / belonging / "o").mkdir(parents=True)
+        with pytest.raises(Misplaced, match=belonging):
+            opened(folder)
+        assert not (folder / DATABASE).exists()
+        shutil.rmtree(folder / belonging)
+
+
+def test_a_log_without_its_database_and_mark_is_refused(folder, killed):
+    assert found_in(folder, {WAL: killed.files[WAL]}) == REFUSED
+    assert not (folder / DATABASE).exists()
+    assert (folder / WAL).read_bytes() == killed.files[WAL]
+
+
+def test_an_emptied_database_beside_belongings_or_a_log_is_refused_also_when_the_mark_is_gone(folder, closed, killed):
+    assert found_in(folder, killed.files | {DATABASE: b""}) == REFUSED
+    unmarked = {name: data for name, data in killed.files.items() if name != MARK}
+    assert found_in(folder, unmarked | {DATABASE: b""}) == REFUSED
+    (folder / "media" / "o").mkdir(parents=True)
+    assert found_in(folder, {DATABASE: b""}) == REFUSED
+
+
+@pytest.mark.parametrize("shm", [None, b"", b"\xff" * 32768, b"\0" * 32768, b"\xff" * 100, b"x" * 99999])
+def test_the_index_of_the_log_is_made_anew_whatever_it_holds(folder, killed, shm):
+    files = {name: data for name, data in killed.files.items() if name != SHM}
+    if shm is not None:
+        files[SHM] = shm
+    assert found_in(folder, files) == killed.states[-1]
+    closed = {name: data for name, data in files_in(folder).items() if name != SHM}
+    if shm is not None:
+        closed[SHM] = shm
+    assert found_in(folder, closed) == killed.states[-1]
+
+
+def test_each_flipped_byte_of_the_index_of_the_log_changes_nothing(folder, killed):
+    index = killed.files[SHM]
+    for place, flipped in flips(index, sampled(400, 5, [range(136)])):
+        assert found_in(folder, killed.files | {SHM: flipped}) == killed.states[-1], f"byte {place}"
+
+
+# The log of a killed process
+
+
+@exhaustive
+def test_a_flipped_byte_of_the_log_takes_nothing_but_the_last_commit_or_is_refused(folder, killed, step):
+    log = killed.files[WAL]
+    last = killed.ends[-2]
+    frames = range(WAL_HEADER, len(log), FRAME_HEADER + SMALL_PAGE)
+    places = sampled(len(log), step * 3 if step > 1 else 1, [range(WAL_HEADER), *(range(at, at + 26) for at in frames)])
+    seen = {"refused": 0, "as before": 0, "without the last": 0}
+    for place, flipped in flips(log, places):
+        found = found_in(folder, killed.files | {WAL: flipped})
+        kind = {REFUSED: "refused", repr(killed.states[-1]): "as before", repr(killed.states[-2]): "without the last"}
+        how = kind.get(REFUSED if found == REFUSED else repr(found))
+        seen[how or f"a third thing at {place}"] = seen.get(how or f"a third thing at {place}", 0) + 1
+        if place < last and how == "without the last":
+            seen[f"a commit lost for byte {place}"] = 1
+        if place >= killed.ends[-1] and how != "as before":
+            seen[f"{how} for unused byte {place}"] = 1
+    assert set(seen) == {"refused", "as before", "without the last"}, seen
+    assert seen["without the last"] > 0
+
+
+def test_what_was_refused_once_for_its_log_is_refused_again(folder, killed):
+    log = killed.files[WAL]
+    place = killed.ends[1] - SMALL_PAGE
+    damaged = killed.files | {WAL: log[:place] + bytes([log[place] ^ 1]) + log[place + 1 :]}
+    lay(folder, damaged)
+    for _ in range(3):
+        with pytest.raises(Damaged, match=WAL):
+            opened(folder)
+    left = files_in(folder)
+    assert (left[DATABASE], left[WAL]) == (damaged[DATABASE], damaged[WAL])
+
+
+@exhaustive
+def test_a_log_cut_at_any_byte_holds_the_commits_that_are_whole(folder, killed, step):
+    log = killed.files[WAL]
+    near = [range(max(end - 2, 0), end + 3) for end in killed.ends]
+    for length in sampled(killed.ends[-1] + 1, step, near):
+        assert found_in(folder, killed.files | {WAL: log[:length]}) == killed.whole_in(length), f"cut to {length}"
+
+
+@exhaustive
+def test_a_log_that_ends_in_zeros_holds_the_commits_before_them(folder, killed, step):
+    log = killed.files[WAL]
+    for length in sampled(killed.ends[-1] + 1, step * 4, [range(WAL_HEADER + 1)]):
+        zeroed = log[:length].ljust(len(log), b"\0")
+        whole = len(log.rstrip(b"\0")) if log == zeroed else len(zeroed.rstrip(b"\0"))
+        found = found_in(folder, killed.files | {WAL: zeroed})
+        assert found in (killed.whole_in(length), killed.whole_in(max(length, whole))), f"zeros from {length}"
+    for number in (1, 24, 100, FRAME_HEADER + SMALL_PAGE, 5000):
+        assert found_in(folder, killed.files | {WAL: log + bytes(number)}) == killed.states[-1]
+
+
+def test_the_log_of_another_store_or_of_another_time_is_not_mixed_in(folder, killed, tmp_path):
+    """Its frames are whole, and those of nothing that this database has ever been."""
+    other = Killed(tmp_path / "other", is_used_again=False)
+    found = found_in(folder, killed.files | {WAL: other.files[WAL]})
+    assert found in (killed.states[0], REFUSED)
+
+
+# A start
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Settings:
+    """Return the settings of a service that was seeded, written to, and stopped."""
+    settings = Settings(data=tmp_path / "data", sync=False)
+    rooms = open_rooms(settings)
+    organization = rooms.store.organizations.all()[0]["id"]
+    store = rooms.store.within(organization)
+    for influencer in list(rooms.store.db.table("influencers", organization)):
+        store.patch_influencer(organization, influencer["influencerId"], {"vibe": "not as in the seed"})
+    rooms.store.db.close()
+    return settings
+
+
+def vibes(settings: Settings) -> Any:
+    """Return the vibe of each influencer that a start finds, or REFUSED."""
+    try:
+        db = open_rooms(settings).store.db
+    except StartError as error:
+        assert str(settings.data) in str(error), str(error)
+        return REFUSED
+    try:
+        spaces = [space for space in db.tables() if space[0] == "influencers"]
+        return [row["vibe"] for space in spaces for row in db.table(*space)]
+    except EngineError as error:
+        assert str(settings.data) in str(error), str(error)
+        return REFUSED
+    finally:
+        db.close()
+
+
+def test_a_start_on_damaged_files_serves_what_was_there_or_refuses_and_never_the_seed(started):
+    folder = started.data
+    before = vibes(started)
+    assert set(before) == {"not as in the seed"}
+    files = files_in(folder)
+    data = files[DATABASE]
+    places = sampled(len(data), 997, [range(0, 100, 5), *(range(page, page + 8, 3) for page in range(0, len(data), 4096))])
+    seen = []
+    for place, flipped in flips(data, places):
+        lay(folder, files | {DATABASE: flipped})
+        found = vibes(started)
+        assert found in (before, REFUSED), f"byte {place}"
+        seen.append(found)
+    assert before in seen
+    assert REFUSED in seen
+    others = {name: content for name, content in files.items() if name != DATABASE}
+    for cut in (None, b"", data[:4096], data[:5000], data[: len(data) // 2], bytes(len(data)), b"SQLite format 3\0"):
+        lay(folder, others if cut is None else others | {DATABASE: cut})
+        assert vibes(started) == REFUSED
+        lay(folder, {name: content for name, content in (others if cut is None else others | {DATABASE: cut}).items() if name != MARK})
+        assert vibes(started) == REFUSED
+    lay(folder, files)
+    assert vibes(started) == before
