@@ -314,7 +314,8 @@ class _Reading:
         if self._is_outer:
             self._session.is_reading = False
             if self._session.connection.in_transaction:
-                self._session.connection.execute("COMMIT")
+                # Not COMMIT: after a read of a damaged page it fails, and the next reads would see this old state.
+                self._engine._ask("ROLLBACK", {})
 
 
 class _Database:
