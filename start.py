@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -64,7 +65,9 @@ def open_database(url: str) -> Engine:
 def open_store(settings: Settings) -> Store:
     """Open the store where it is. Raises StartError."""
     db = open_folder(settings) if settings.store is None else open_database(settings.store)
-    if is_unfinished(db):
+    with _refusing(db):
+        unfinished = is_unfinished(db)
+    if unfinished:
         db.close()
         raise StartError("The store is a copy that was not finished: run `flask store copy` once more, to its end.")
     return Store(db, job_ms=round(settings.job_seconds * 1000))
@@ -87,12 +90,21 @@ def open_media(settings: Settings) -> MediaRoom:
 def open_rooms(settings: Settings) -> Rooms:
     """Open store and media, and fill a new store from the seed. Raises StartError."""
     rooms = Rooms(open_store(settings), open_media(settings), settings)
-    if settings.seed is not None and rooms.store.is_empty():
-        try:
+    with _refusing(rooms.store.db):
+        if settings.seed is not None and rooms.store.is_empty():
             plant(settings.seed, rooms.store, rooms.media)
-        except EngineError as error:
-            raise StartError(str(error)) from error
     return rooms
+
+
+@contextmanager
+def _refusing(db: Engine) -> Iterator[None]:
+    """Close the store and say why, when the first looks into it find that it cannot be served: raises StartError."""
+    try:
+        yield
+    except EngineError as error:
+        with suppress(EngineError):
+            db.close()
+        raise StartError(str(error)) from error
 
 
 def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
@@ -102,10 +114,11 @@ def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
     """
     rooms = open_rooms(settings)
     try:
-        for host in hosts:
-            refuse_public_demo_key(rooms.store, settings, host)
-        tidy(rooms)
-        return has_demo_key(rooms.store)
+        with _refusing(rooms.store.db):
+            for host in hosts:
+                refuse_public_demo_key(rooms.store, settings, host)
+            tidy(rooms)
+            return has_demo_key(rooms.store)
     finally:
         rooms.store.db.close()
 

@@ -315,9 +315,9 @@ class _Reading:
     def __exit__(self, *_: object) -> None:
         if self._is_outer:
             self._session.is_reading = False
-            with self._engine._telling():
-                if self._session.connection.in_transaction:
-                    self._session.connection.execute("COMMIT")
+            if self._session.connection.in_transaction:
+                # Not COMMIT: after a read of a damaged page it fails, and the next reads would see this old state.
+                self._engine._execute(self._session, "ROLLBACK")
 
 
 class _Database:

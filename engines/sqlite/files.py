@@ -29,39 +29,61 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
     """
     database, mark = folder / DATABASE, folder / MARK
     marked = mark.read_text().strip() if mark.is_file() else None
-    if not database.exists():
+    if not _is_filled(database):
         refuse_remains(folder, marked)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         give_to_owner(database, os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
     with closing(connections.connect()) as connection, closing(connections.connect()) as other:
+        # A refusal leaves the log as it is: written back and emptied, it would be found in order the next time.
+        _write_back_on_close(False, connection, other)
         found = facts_of(connection, database, statements)
         if not found and marked is None:
-            _create(connection, statements)
+            _create(connection, statements, folder)
             found = facts_of(connection, database, statements)
         refuse_other(found, marked, database)
         if has_lost_commits(connection, other):
             raise Damaged(
                 database.with_name(database.name + "-wal"), "acknowledged changes stand behind bytes that are not whole"
             )
+        _write_back_on_close(True, connection, other)
     if marked is None:
         _write_mark(mark, found["store"], disk)
 
 
 def refuse_remains(folder: Path, marked: str | None) -> None:
-    """Raises Misplaced when a folder without a database holds anything of a store."""
+    """Raises Misplaced, Damaged when a folder without a database, or with an empty one, holds anything of a store."""
     if (folder / _OLD_JOURNAL).exists():
         raise Misplaced(
             f"The folder {folder} holds a store of version 0.1.0, which kept a journal: with that version run "
             "`flask store export > backup.json`, then set STANDIN_DATA to a new folder and run "
             "`flask store import backup.json`."
         )
-    rests = [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
-    if marked is not None or rests:
+    rests = _remains_in(folder)
+    rests += [name for name in (f"{DATABASE}-wal",) if _is_filled(folder / name)]
+    if (marked is not None or rests) and not _is_filled(folder / DATABASE):  # or another process has just made it all
+        if (folder / DATABASE).exists():
+            raise Damaged(folder / DATABASE, "it was emptied")
         what = " and ".join(rests) or f"the mark {MARK}"
         raise Misplaced(
             f"The folder {folder} holds {what} of a store, but its database {DATABASE} is missing: put it back, or set "
             "STANDIN_DATA to a new folder."
         )
+
+
+def _remains_in(folder: Path) -> list[str]:
+    return [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
+
+
+def _is_filled(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _write_back_on_close(is_wanted: bool, *connections: apsw.Connection) -> None:
+    for connection in connections:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not is_wanted))
 
 
 def facts_of(connection: apsw.Connection, database: Path, statements: Statements) -> dict[str, str]:
@@ -102,12 +124,17 @@ def give_to_owner(path: Path, descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _create(connection: apsw.Connection, statements: Statements) -> None:
-    """Make the tables, in one step; of several processes that do so at once, one does."""
+def _create(connection: apsw.Connection, statements: Statements, folder: Path) -> None:
+    """Make the tables, in one step; of several processes that do so at once, one does.
+
+    Raises Damaged when the folder holds more of a store: its database was exchanged for one without tables.
+    """
     connection.reserve_bytes(reserve=CHECKSUM_BYTES)
     connection.pragma("journal_mode", "wal")
     connection.execute("BEGIN IMMEDIATE")
     if not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
+        if _remains_in(folder):
+            raise Damaged(folder / DATABASE, "it was emptied")
         for statement in create("", _TEXT, _TEXT, " WITHOUT ROWID"):
             connection.execute(statement)
         for name, fact in {"store": str(uuid4()), "format": str(FORMAT)}.items():
