@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import apsw
 import orjson
@@ -86,8 +86,9 @@ def faults(folder: Path, rules: Rules) -> Iterator[Fault]:
     """
     check_folder(folder)
     database = folder / DATABASE
-    with closing(_first_opened(database)) as connection:
-        yield from _page_faults(database, rules.report)
+    # The file is closed last: a process that closes a file loses its locks on it, those of SQLite too.
+    with database.open("rb") as file, closing(_first_opened(database)) as connection:
+        yield from _page_faults(database, file, rules.report)
         try:
             refuse_other(facts_of(connection, database, Statements()), marked_for(folder), database)
             yield from _structure_faults(connection, database)
@@ -100,7 +101,6 @@ def _first_opened(database: Path) -> apsw.Connection:
     try:
         return open_unchanged(database)
     except apsw.Error as error:
-        database.open("rb").close()  # or that is why
         raise Unavailable(
             f"The database {database} cannot be opened ({_said(error)}): beside it lie changes that only a process "
             "which may write can read; copy the whole folder to a place that can be written, and verify the copy."
@@ -148,10 +148,10 @@ def _said(error: Exception) -> str:
 # The files
 
 
-def _page_faults(database: Path, report: Report) -> Iterator[Fault]:
+def _page_faults(database: Path, file: BinaryIO, report: Report) -> Iterator[Fault]:
     """Hold each page of the file against its checksum: SQLite itself stops at the first one that is damaged."""
-    with database.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
+    header = file.read(_HEADER_BYTES)
+    file.seek(0)
     page_bytes = int.from_bytes(header[16:18], "big")
     page_bytes = 65536 if page_bytes == 1 else page_bytes
     if not header.startswith(_MAGIC) or page_bytes < 512 or page_bytes & (page_bytes - 1):
@@ -159,7 +159,7 @@ def _page_faults(database: Path, report: Report) -> Iterator[Fault]:
         return
     # The log's copy of a page is the one that counts, and a checkpoint may be writing just this page.
     logged = pages_in(_log_of(database), page_bytes)
-    damaged = list(islice(_damaged_pages(database, page_bytes, logged, report), _MOST_PAGES + 1))
+    damaged = list(islice(_damaged_pages(file, page_bytes, logged, report), _MOST_PAGES + 1))
     owners = _owners_of(database, damaged)
     for number in damaged[:_MOST_PAGES]:
         first = (number - 1) * page_bytes
@@ -171,9 +171,9 @@ def _page_faults(database: Path, report: Report) -> Iterator[Fault]:
         yield Fault(str(_log_of(database)), "acknowledged changes stand behind bytes that are not whole", _RESTORE)
 
 
-def _damaged_pages(database: Path, page_bytes: int, logged: set[int], report: Report) -> Iterator[int]:
+def _damaged_pages(file: BinaryIO, page_bytes: int, logged: set[int], report: Report) -> Iterator[int]:
     # The function comes with the checksum VFS to every connection, also to one of no file.
-    with closing(apsw.Connection(":memory:")) as judge, database.open("rb") as file:
+    with closing(apsw.Connection(":memory:")) as judge:
         while page := file.read(page_bytes):
             report.pages += 1
             if report.pages not in logged and judge.execute("SELECT verify_checksum(?)", (page,)).fetchall() != [(1,)]:
@@ -232,7 +232,7 @@ class _Documents:
         wanted = yield from self._snapshot_faults()
         for table in (_SERVED, _KEPT):
             found = yield from self._document_faults(table)
-            ((there,),) = self._connection.execute(table.count_entries).fetchall()
+            there = cast(int, self._connection.execute(table.count_entries).fetchall()[0][0])
             self._rules.report.entries += there
             if found != there:
                 yield from self._stray_entries(table)
@@ -314,7 +314,7 @@ class _Documents:
 
     def _find(self, connection: apsw.Connection, table: _Table, key: Key) -> bytes | None:
         """Return a document as it is stored, None when it is not there. Raises apsw.Error, TypeError, ValueError."""
-        rows = connection.execute(table.find, key).fetchall()
+        rows: list[Any] = connection.execute(table.find, key).fetchall()
         return None if not rows else rows[0][0].encode() if isinstance(rows[0][0], str) else bytes(rows[0][0])
 
     def _has(self, table: _Table, key: Key, entry: Entry) -> bool:
