@@ -103,15 +103,7 @@ def verify() -> None:
 @store.command("export")
 def export_tables() -> None:
     """Print every document as one JSON object, `{table: {number: document}}`: a file that TinyDB can open."""
-    db = _existing_store()
-    out = sys.stdout.buffer
-    out.write(b"{")
-    for number, name in enumerate(name for name in IDENTITIES if name not in NOT_EXPORTED):
-        out.write(b"," if number else b"")
-        out.write(orjson.dumps(name) + b":{")
-        _write_rows(db, name, out)
-        out.write(b"}")
-    out.write(b"}\n")
+    _guarded(partial(_write_tables, _existing_store(), sys.stdout.buffer))
 
 
 @store.command("import")
@@ -120,7 +112,7 @@ def export_tables() -> None:
 def import_tables(file: Path, merge: bool) -> None:
     """Fill the store from a file that `flask store export` has written."""
     target = _store()
-    if not merge and not target.is_empty():
+    if not merge and not _guarded(target.is_empty):
         _fail("The store is not empty: set STANDIN_DATA to a new folder, or say --merge.")
     try:
         tables = read_tables(file)
@@ -147,7 +139,7 @@ def copy_store(source: str, target: str) -> None:
     Pictures and snapshots are not documents, and stay where they are.
     """
     with closing(_place(source, is_source=True)) as here:
-        if not here.tables():
+        if not _guarded(here.tables):
             _fail("There is nothing to copy: FROM holds no document.")
         with closing(_place(target)) as there:
             report = _guarded(partial(copy, here, there, here.name, _watched))
@@ -180,10 +172,10 @@ class Pictures:
             if bytes_of is None:
                 return None
             self.number += 1
-            of, file = document["organizationId"], file_of(bytes_of)
+            of, file = document["organizationId"], file_of({**document, **bytes_of})
             original, kept = partial(self._media.original, of, file), partial(self._media.kept, snapshot, of, file)
             what = fault_of(kept if snapshot else original, bytes_of["sizeBytes"], bytes_of["checksumSha256"])
-            return None if what is None else f"of its file {file} in the media of {snapshot or 'the store'}, {what}"
+            return None if what is None else f"its file {of}/{file} is not as it was stored, {what}"
         except (LookupError, TypeError, ValueError) as error:
             return f"it does not tell which bytes it has ({error!r})"
 
@@ -204,6 +196,18 @@ def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
     with target.db.transaction():
         for table, document in documents:
             target.put(table, document)
+
+
+def _write_tables(db: Engine, out: IO[bytes]) -> None:
+    """Write `{"table":{…},…}` of one state of the store; what ends early is no JSON."""
+    with db.reading():
+        out.write(b"{")
+        for number, name in enumerate(name for name in IDENTITIES if name not in NOT_EXPORTED):
+            out.write(b"," if number else b"")
+            out.write(orjson.dumps(name) + b":{")
+            _write_rows(db, name, out)
+            out.write(b"}")
+        out.write(b"}\n")
 
 
 def _write_rows(db: Engine, table: str, out: IO[bytes]) -> None:

@@ -264,7 +264,7 @@ class _Documents:
             self._counts[key.snapshot] += 1
             if key.snapshot and key.snapshot not in self._snapshots:
                 self._snapshots[key.snapshot] = key.snapshot  # told once
-                yield self._fault(key, "it belongs to no snapshot", _RESTORE)
+                yield Fault(f"{self._database}, snapshot {key.snapshot}", "nothing is told of it", _RESTORE)
             try:
                 document = self._find(self._connection, table, key) or b""
                 record = orjson.loads(document)
@@ -328,4 +328,4 @@ class _Documents:
     def _fault(self, key: Key, what: str, way_out: str) -> Fault:
         kept = f", snapshot {self._snapshots[key.snapshot]}" if key.snapshot else ""
         place = f"{self._database}{kept}, table {key.table}, organization {key.organization}, id {key.id}"
-        return Fault(place, what, way_out)
+        return Fault(place, what, _SNAPSHOTS if kept else way_out)
