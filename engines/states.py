@@ -54,10 +54,11 @@ def organizations(database: Database) -> list[str]:
 
 def replace(database: Database, documents: Iterable[Document], lists: Mapping[str, Lists]) -> None:
     """Put documents in the place of all there are. Raises ValueError when one comes twice."""
+    documents = list(once_each(documents))  # before anything goes: they may be made of what is there
     clear(database)
     database.changed(
         sent
-        for document in once_each(documents)
+        for document in documents
         for sent in database.inserting(document, places_of(document[0], document[3], lists))
     )
 
