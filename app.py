@@ -27,7 +27,7 @@ from records.jobs import envelope_view, job_view
 from records.keys import SCOPES, key_view, whoami_view
 from records.projects import deletion_view, project_item, project_view
 from settings import StartError, read_settings
-from start import Services, open_services, refuse_public_demo_key
+from start import Housekeeping, Services, discard_unfinished, open_services, refuse_public_demo_key
 from store import influencer_item, influencer_view, references_view
 from web.access_log import access_log
 from web.dispatch import dispatch
@@ -39,7 +39,16 @@ from web.operations import LONG_RUNNING, Call, Operations, Reply
 from web.reference import add_reference
 from web.request_log import RequestLog
 from web.responses import add_error_handlers, route
-from web.uploads import UPLOAD_PATH, InspectedUpload, expiry_of, inspect_upload, serve_upload, store_inline, upload_url
+from web.uploads import (
+    UPLOAD_PATH,
+    InspectedUpload,
+    expiry_of,
+    inspect_again,
+    inspect_upload,
+    serve_upload,
+    store_inline,
+    upload_url,
+)
 
 operations = Operations()
 
@@ -184,8 +193,7 @@ def delete_project(call: Call, project_id: str) -> Record:
 def presign_upload(call: Call, project_id: str) -> Record:
     """Promise an upload; return where its bytes go."""
     project = call.store.projects.get(project_id)
-    for file in call.store.assets.forget_unfinished():
-        call.services.media.discard(call.store.organization, file)
+    discard_unfinished(call.services, call.store)
     upload = call.store.assets.presign(project["id"], call.body)
     return {
         "uploadId": upload["uploadId"],
@@ -208,8 +216,8 @@ def finalize_upload(call: Call, project_id: str) -> StoredResponse:
 def _finalize(call: Call, project_id: str, inspected: InspectedUpload | None) -> Record:
     project = call.store.projects.get(project_id)
     upload = call.store.assets.upload_of_project(project["id"], call.body["uploadId"])
-    if inspected is not None:
-        upload |= {"received": inspected.upload["received"]}
+    inspected = inspect_again(call, upload, inspected)
+    upload |= {} if inspected is None else {"received": inspected.upload["received"]}
     verify_received(upload, call.body.get("checksumSha256"))
     _refuse_picture(inspected)
     return asset_view(call.store.assets.finalize(upload), call.base_url())
@@ -285,6 +293,7 @@ def create_app(services: Services) -> Flask:
     add_reference(app, document, services.settings)
     add_console(app, services, log, operations)
     add_error_handlers(app)
+    app.before_request(Housekeeping(services).look)
     app.wsgi_app = RequestMiddleware(  # type: ignore[method-assign]
         app.wsgi_app, access_log(services.settings.log), log.record
     )

@@ -5,13 +5,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any
 
 from control import schemas
 from control.faults import check_rule
 from control.reset import empty_rows, seed_rows
-from engines.errors import Unavailable
-from engines.lock import locked
+from engines.errors import EngineError, Unavailable
+from engines.saved import Saved
 from engines.table import Record
 from records.clocks import REAL, Clock, advance, frozen, shifted, time_by
 from records.errors import Conflict, NotFound
@@ -22,6 +21,7 @@ from records.organizations import organization_view
 from records.tables import ALL
 from records.times import epoch_milliseconds, milliseconds
 from schemas import Nothing
+from start import free_snapshots, freeing
 from store import Store, influencer_view
 from web.operations import Call, Operations
 from web.request_log import FILTERS, RequestLog, entry_view
@@ -52,15 +52,6 @@ def _whose(scope: str) -> str | None:
     return None if scope == ALL else scope
 
 
-@contextmanager
-def _alone(call: ControlCall) -> Iterator[None]:
-    """Let nobody else on this machine alter documents and bytes together: two steps, which must not mix with others."""
-    folder = call.services.settings.data
-    folder.mkdir(parents=True, exist_ok=True)  # a store in a database needs none, nor does this much of it
-    with locked(folder / "control.lock"):
-        yield
-
-
 # The store as a whole
 
 
@@ -83,7 +74,7 @@ def reset(call: ControlCall) -> Record:
     to = call.body.get("to", "seed" if seed is not None else "empty")
     if to == "seed" and seed is None:
         raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
-    with _alone(call):
+    with call.store.db.exclusive(), freeing(call.services):
         rows = seed_rows(seed, call.services) if to == "seed" and seed is not None else []
         call.store.db.replace_all(empty_rows(call.store) + rows)
     call.log.clear(ALL)
@@ -97,14 +88,10 @@ def reset(call: ControlCall) -> Record:
 def create_snapshot(call: ControlCall) -> Record:
     """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
     name = call.body["name"]
-    with _alone(call):
-        call.store.db.save(name, {"at": milliseconds(call.store.now())})
-        try:
-            call.services.media.keep(name)  # after the documents, so that none of them lacks its bytes
-        except (OSError, Unavailable):
-            call.store.db.forget(name)  # documents without their bytes are no state to come back to
-            raise
-        return _snapshot(call.store, name)
+    with call.store.db.exclusive(), _freeing_snapshots(call):
+        with call.store.db.saving(name, {"at": milliseconds(call.store.now())}) as snapshot_id:
+            call.services.media.keep(snapshot_id)  # after the documents, so that none of them lacks its bytes
+        return _snapshot_view(_snapshot(call.store, name))
 
 
 @operations.add("GET", f"{_ROOT}/snapshots", scope=None)
@@ -116,9 +103,8 @@ def list_snapshots(call: ControlCall) -> Record:
 @operations.add("POST", f"{_ROOT}/snapshots/<name>/restore", scope=None, body=Nothing(), body_optional=True)
 def restore_snapshot(call: ControlCall, name: str) -> Record:
     """Put everything back to a snapshot; it can be restored again."""
-    with _alone(call):
-        _snapshot(call.store, name)
-        call.services.media.bring_back(name)
+    with call.store.db.exclusive(), freeing(call.services):
+        call.services.media.bring_back(_snapshot(call.store, name).snapshot_id)
         call.store.db.restore(name)
     return {"name": name, "restored": True}
 
@@ -126,21 +112,30 @@ def restore_snapshot(call: ControlCall, name: str) -> Record:
 @operations.add("DELETE", f"{_ROOT}/snapshots/<name>", scope=None, body=Nothing(), body_optional=True)
 def delete_snapshot(call: ControlCall, name: str) -> Record:
     """Forget a snapshot."""
-    with _alone(call):
+    with call.store.db.exclusive(), _freeing_snapshots(call):
         _snapshot(call.store, name)
         call.store.db.forget(name)
-        call.services.media.forget(name)
     return {"name": name, "deleted": True}
 
 
-def _snapshot(store: Store, name: str) -> Record:
+@contextmanager
+def _freeing_snapshots(call: ControlCall) -> Iterator[None]:
+    """Drop the media of snapshots that are gone after the block, or were not finished; a later sweep may have to."""
+    try:
+        yield
+    finally:
+        with suppress(OSError, EngineError):
+            free_snapshots(call.services)
+
+
+def _snapshot(store: Store, name: str) -> Saved:
     for saved in store.db.saved():
         if saved.name == name:
-            return _snapshot_view(saved)
+            return saved
     raise NotFound("Snapshot not found.")
 
 
-def _snapshot_view(saved: Any) -> Record:
+def _snapshot_view(saved: Saved) -> Record:
     return {"name": saved.name, "at": saved.facts.get("at"), "documents": saved.documents, "bytes": saved.bytes}
 
 
@@ -173,7 +168,7 @@ def list_organizations(call: ControlCall) -> Record:
 @operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=Nothing(), body_optional=True)
 def delete_organization(call: ControlCall, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
-    with _alone(call):
+    with call.store.db.exclusive():
         call.store.organizations.get(organization_id)
         call.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
         call.store.organizations.drop(organization_id)

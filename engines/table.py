@@ -25,7 +25,9 @@ class Engine(Protocol):
 
     A read within a transaction holds until it ends, one that is only a `glance` need not. What `expect` is told of may
     be fetched in one trip, and a block of `reading` may share what it has looked up. `attempt` runs once more what
-    another transaction got in the way of. Both engines say the rest at each method.
+    another transaction got in the way of. A block of `exclusive` waits for every other one, of any process and host,
+    and raises OSError or Unavailable when that takes too long; it holds nobody else up. Snapshots are saved and
+    forgotten, and unfinished ones removed, in such a block. Both engines say the rest at each method.
     """
 
     @property
@@ -51,10 +53,12 @@ class Engine(Protocol):
     # All documents at once: others in their place, and states kept to be brought back.
 
     def replace_all(self, documents: Iterable[Row]) -> None: ...
-    def save(self, name: str, facts: Record) -> None: ...
+    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]: ...
     def restore(self, name: str) -> None: ...
     def saved(self) -> list[Saved]: ...
     def forget(self, name: str) -> None: ...
+    def forget_unfinished(self) -> None: ...
+    def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]: ...
 
 
 class Table(tinydb.table.Table):
@@ -145,7 +149,7 @@ class Table(tinydb.table.Table):
             updater(rows)
             rows.save()
 
-    def _get_next_id(self) -> str:  # type: ignore[override]
+    def _get_next_id(self) -> str:
         return str(ULID())
 
 

@@ -3,7 +3,7 @@
 import re
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from mimetypes import guess_extension
@@ -142,22 +142,26 @@ class Assets:
         self._uploads.insert(upload)
         return upload
 
-    def forget_unfinished(self, most: int = 2) -> list[str]:
-        """Forget up to `most` uploads that nobody finished in time; return the names of their bytes on disk."""
+    def forget_unfinished(self, most: int = 2) -> list[Record]:
+        """Forget up to `most` uploads that nobody finished in time; return them, for their bytes to be removed."""
         return self._tables.db.attempt(partial(self._forget_unfinished, most))
 
-    def _forget_unfinished(self, most: int) -> list[str]:
+    def _forget_unfinished(self, most: int) -> list[Record]:
         with self._tables.db.transaction():
             ids = self._tables.oldest("uploads", self._oldest_kept(), most=most)
-            uploads = [self._uploads.get(doc_id=upload_id) for upload_id in ids]
+            uploads = list(self._tables.all("uploads", ids))
             self._uploads.remove(doc_ids=ids)
-            return [upload["received"]["file"] for upload in uploads if upload is not None and upload["received"]]
+            return uploads
 
-    def unfinished_files(self) -> set[str]:
-        """Return the names of the bytes that have come and are no asset yet."""
-        ids = self._tables.oldest("uploads", LATEST_MS, most=sys.maxsize)
-        uploads = (self._uploads.get(doc_id=upload_id) for upload_id in ids)
-        return {upload["received"]["file"] for upload in uploads if upload is not None and upload["received"]}
+    def unfinished(self) -> Iterator[Record]:
+        """Yield the uploads that are no assets yet."""
+        return self._tables.all("uploads", self._tables.oldest("uploads", LATEST_MS, most=sys.maxsize))
+
+    def files(self) -> set[str]:
+        """Return the names of all bytes that assets have, or uploads that are no assets yet."""
+        assets = self._tables.all("assets", self._tables.db.ids("assets", self._tables.organization))
+        waiting = (upload["received"]["file"] for upload in self.unfinished() if upload["received"])
+        return {file_of(asset) for asset in assets} | set(waiting)
 
     def upload(self, upload_id: str) -> Record:
         """Return a promised upload that is not too old. Raises NotFound."""
@@ -180,13 +184,19 @@ class Assets:
             raise NotFound("Upload not found.")
         return upload
 
-    def receive(self, upload_id: str, received: Record) -> None:
-        """Note what is on disk of an upload: {"file", "sizeBytes", "checksumSha256"}. Raises NotFound, Conflict."""
-        self._tables.db.attempt(partial(self._receive, upload_id, received))
+    def receive(self, upload_id: str, received: Record) -> Record | None:
+        """Note the bytes that have come of an upload: {"file", "sizeBytes", "checksumSha256"}.
 
-    def _receive(self, upload_id: str, received: Record) -> None:
+        Return those that were noted before, which no document knows any more. Raises NotFound, Conflict.
+        """
+        return self._tables.db.attempt(partial(self._receive, upload_id, received))
+
+    def _receive(self, upload_id: str, received: Record) -> Record | None:
         with self._tables.db.transaction():
-            self._uploads.upsert(self.open_upload(upload_id) | {"received": received})
+            upload = self.open_upload(upload_id)
+            self._uploads.upsert(upload | {"received": received})
+            before: Record | None = upload["received"]
+            return before
 
     def finalize(self, upload: Record) -> Record:
         """Return the asset of an upload whose bytes have been looked at; the same one each time."""

@@ -12,6 +12,8 @@ from records.times import epoch_milliseconds
 
 WINDOW = timedelta(hours=24)
 
+_SOME = 500
+
 
 class IdempotencyKey(NamedTuple):
     """An Idempotency-Key: a hash of its scope, and one of the body it came with."""
@@ -64,6 +66,17 @@ class Idempotency:
                 "filedAtMs": epoch_milliseconds(self._tables.now()),
             }
         )
+
+    def forget_past(self) -> None:
+        """Drop all responses past their window: none is stored any more where nobody asks."""
+        while self._tables.db.attempt(self._forget_some):
+            pass
+
+    def _forget_some(self) -> int:
+        with self._tables.db.transaction():
+            ids = self._tables.oldest("idempotency", self._window_start(), most=_SOME)
+            self._responses.remove(doc_ids=ids)
+            return len(ids)
 
     def _window_start(self) -> int:
         return epoch_milliseconds(self._tables.now() - WINDOW)

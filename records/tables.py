@@ -1,6 +1,6 @@
 """Where each kind of document lives: its table, its partition, its id, and its places in ordered lists."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import merge
 from itertools import islice
@@ -18,6 +18,7 @@ FINE, DOOMED, ARCHIVED = ":fine", ":doomed", ":archived"
 ALL = "*"  # instead of an organization: what is set for every one that has nothing of its own
 
 _FAR_FUTURE_MS = 10**15
+_AT_ONCE = 500
 
 
 # The field that is a document's id, by table.
@@ -158,6 +159,15 @@ class Tables:
                 return Page([kept for _, kept in found], found[-1][0])
             found.append((place, document))
         return Page([kept for _, kept in found], None)
+
+    def all(self, name: str, ids: Iterable[str]) -> Iterator[Record]:
+        """Yield the documents of these ids that are there, fetched some at a time."""
+        rest, table = iter(ids), self.table(name)
+        while some := list(islice(rest, _AT_ONCE)):
+            with self.db.reading():
+                self.db.expect([(name, self.organization, doc_id) for doc_id in some])
+                found = [table.get(doc_id=doc_id) for doc_id in some]
+            yield from (document for document in found if document is not None)
 
     def oldest(self, name: str, before_ms: int, group: str = "age", most: int = 2) -> list[str]:
         """Return the ids of up to `most` documents up to a moment, of a list that has the oldest first."""

@@ -62,6 +62,11 @@ def put(engine: Engine, doc_id: str, document: dict[str, Any], table: str = "t",
         engine.write(table, partition, doc_id, orjson.dumps(document))
 
 
+def save(engine: Engine, name: str, facts: dict[str, Any]) -> None:
+    """Keep the documents of this moment under a name."""
+    engine.save(name, facts)
+
+
 def as_documents(contents: Contents) -> list[tuple[str, str, str, bytes]]:
     """Return what `replace_all` takes."""
     return [

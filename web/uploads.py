@@ -10,12 +10,12 @@ from flask import Response, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import ClientDisconnected
 
-from engines.errors import EngineError, Unavailable
+from engines.errors import EngineError, Unavailable, Unconfirmed
 from engines.table import Record
 from media.inspect import fault_of_picture
 from media.room import MediaRoom, NoSuchFile, Received
 from records.assets import UPLOAD_WINDOW, new_upload
-from records.errors import NotFound
+from records.errors import NotFound, StoreError
 from records.history import Author
 from records.times import from_epoch_milliseconds, milliseconds
 from settings import Settings
@@ -68,8 +68,19 @@ def _take_in(services: Services, store: Store, terms: list[Any]) -> Response:
     except Unavailable:
         _promised(store, *terms)  # for its organization may be gone, and the folder with it
         raise
-    store.assets.receive(upload["uploadId"], received._asdict())
+    _note(services, store, upload, received)
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
+
+
+def _note(services: Services, store: Store, upload: Record, received: Received) -> None:
+    """Note the bytes that have come, and discard those that had come before; or the new ones, when that fails."""
+    try:
+        before = store.assets.receive(upload["uploadId"], received._asdict())
+    except (StoreError, Unavailable):  # not when nobody can say whether they were noted: a later sweep will
+        services.media.discard(store.organization, received.file)
+        raise
+    if before is not None:
+        services.media.discard(store.organization, before["file"])
 
 
 def keep(media: MediaRoom, upload: Record, chunks: Iterable[bytes]) -> Received:
@@ -102,6 +113,17 @@ def inspect_upload(call: Call, project_id: str) -> Iterator[InspectedUpload | No
         yield _inspected(call.services, upload | {"received": received or upload["received"]})
     if received is not None and call.services.media.direct is not None:
         call.services.media.direct.clear(call.store.organization, upload["assetId"])
+
+
+def inspect_again(call: Call, upload: Record, inspected: InspectedUpload | None) -> InspectedUpload | None:
+    """Return the inspected upload; or inspect the bytes that have come in its place since then: the first are gone."""
+    if (
+        inspected is None
+        or call.services.media.direct is not None
+        or inspected.upload["received"] == upload["received"]
+    ):
+        return inspected
+    return _inspected(call.services, upload)
 
 
 @contextmanager
@@ -163,7 +185,7 @@ def _discarded_unless_used(call: Call, received: Record | None) -> Iterator[None
     is_known = received is not None
     try:
         yield
-    except EngineError:
+    except Unconfirmed:
         is_known = False
         raise
     finally:

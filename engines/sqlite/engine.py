@@ -13,6 +13,7 @@ from engines import states
 from engines.disk import Disk
 from engines.errors import Damaged, EngineError, Unavailable
 from engines.indexes import Document, Entry, Key, Lists, places_of
+from engines.lock import locked
 from engines.saved import Saved, check_name
 from engines.sql import Statements, arrival
 from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session, place_of
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
+_EXCLUSIVE = "control.lock"
 
 SQL = Statements()
 
@@ -133,7 +135,8 @@ class SQLite:
     def probe(self) -> None:
         """Commit a change that changes nothing: raises Unavailable as long as the store takes no writes."""
         with self.transaction(), self._telling():
-            self._session().connection.execute(SQL.probe)
+            for statement in SQL.probe:
+                self._session().connection.execute(statement)
 
     # All documents at once. Each is one transaction: whole for every process, or nothing.
 
@@ -145,15 +148,13 @@ class SQLite:
         with self._whole() as database:
             states.replace(database, documents, self._lists)
 
-    def save(self, name: str, facts: Record) -> None:
-        """Keep the state of this moment, and JSON about it, under a name; what was kept under it is replaced.
+    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]:
+        """Keep the state of this moment, and JSON about it, under a name; the one of that name is replaced.
 
-        Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not
-        JSON.
+        That is done when the block has ended well; the block is told the snapshot's id. Raises ValueError for a name
+        that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not JSON.
         """
-        check_name(name)
-        with self._whole() as database:
-            states.save(database, name, facts, FORMAT)
+        return states.saving(self._whole, name, facts, FORMAT)
 
     def restore(self, name: str) -> None:
         """Put a saved state in the place of all there is. Raises ValueError, NoSnapshot, UnknownFormat."""
@@ -171,6 +172,15 @@ class SQLite:
         check_name(name)
         with self._whole() as database:
             states.forget(database, name)
+
+    def forget_unfinished(self) -> None:
+        """Remove the states that were never finished."""
+        with self._whole() as database:
+            states.forget_unfinished(database)
+
+    def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:
+        """Let no other process alter documents and files together; the lock goes with its holder."""
+        return locked(self.path.with_name(_EXCLUSIVE), patience_seconds)
 
     def close(self) -> None:
         """Close the connections of this process; the last process to do so writes everything into the one file."""
@@ -190,7 +200,11 @@ class SQLite:
         """Return this thread's session. Raises Unavailable when the file is no longer the one that has the name."""
         try:
             session = self._connections.session()
-            if session.depth or session.is_reading or place_of(self.path) == session.place:
+            if session.depth:
+                if session.connection.in_transaction:
+                    return session
+                raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
+            if session.is_reading or place_of(self.path) == session.place:
                 return session
         except FileNotFoundError:
             pass
@@ -203,8 +217,10 @@ class SQLite:
             "the service and start it on the file that is there now."
         )
 
-    def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        session = self._session()
+    def _ask(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        return self._execute(self._session(), statement, parameters)
+
+    def _execute(self, session: Session, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         try:
             return session.connection.execute(statement, parameters).fetchall()
         except apsw.Error as error:
@@ -224,7 +240,7 @@ class SQLite:
             return Damaged(self.path, str(error) or type(error).__name__)
         if isinstance(error, apsw.BusyError):
             return Unavailable(f"Another process has kept the write lock of {self.path} for too long.")
-        return Unavailable(f"The store's file {self.path} takes no writes: {error}.")
+        return Unavailable(f"The store's file {self.path} takes no writes: {str(error) or type(error).__name__}.")
 
     # One transaction.
 
@@ -235,13 +251,11 @@ class SQLite:
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.wait_until(deadline)
-            session.connection.execute("BEGIN IMMEDIATE")
+            self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
         except BaseException as error:
-            self._is_stuck = isinstance(error, apsw.BusyError)
+            self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
-            if isinstance(error, apsw.Error):
-                raise self._told(error) from error
             raise
 
 
@@ -259,10 +273,10 @@ class _Transaction:
     def __enter__(self) -> None:
         self._session = session = self._engine._session()
         if session.depth:
-            self._execute(f"SAVEPOINT part{session.depth}")
+            self._engine._execute(session, f"SAVEPOINT part{session.depth}")
         else:
             if session.connection.in_transaction:  # reads at one state, which end here
-                self._execute("COMMIT")
+                self._engine._execute(session, "COMMIT")
             self._engine._begin(session)
         session.depth += 1
 
@@ -271,7 +285,7 @@ class _Transaction:
         session.depth -= 1
         try:
             if kind is None:
-                self._execute(f"RELEASE part{session.depth}" if session.depth else "COMMIT")
+                self._engine._execute(session, f"RELEASE part{session.depth}" if session.depth else "COMMIT")
         except BaseException:
             self._undo()
             raise
@@ -284,15 +298,12 @@ class _Transaction:
 
     def _undo(self) -> None:
         """Roll back, unless SQLite has done so itself: a full disk ends the whole transaction."""
-        if self._session.connection.in_transaction:
-            part = self._session.depth
-            self._execute(f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK")
-
-    def _execute(self, statement: str) -> None:
-        try:
-            self._session.connection.execute(statement).fetchall()
-        except apsw.Error as error:
-            raise self._engine._told(error) from error
+        with self._engine._telling():
+            if self._session.connection.in_transaction:
+                part = self._session.depth
+                self._engine._execute(
+                    self._session, f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
+                )
 
 
 class _Reading:
@@ -307,14 +318,15 @@ class _Reading:
         self._session = session = self._engine._session()
         self._is_outer = not (session.is_reading or session.depth)
         if self._is_outer:
-            self._engine._ask("BEGIN", {})
+            self._engine._execute(session, "BEGIN")
             session.is_reading = True
 
     def __exit__(self, *_: object) -> None:
         if self._is_outer:
             self._session.is_reading = False
             if self._session.connection.in_transaction:
-                self._session.connection.execute("COMMIT")
+                # Not COMMIT: after a read of a damaged page it fails, and the next reads would see this old state.
+                self._engine._execute(self._session, "ROLLBACK")
 
 
 class _Database:
