@@ -108,12 +108,12 @@ def check_places(tables: Tables) -> None:
     """Raises NotTables when a document lacks what its place in an ordered list is made of."""
     for name, document in documents_of(tables):
         try:
-            list(LISTS.get(name, _nowhere)(orjson.dumps(document)))
+            list(LISTS.get(name, _nowhere)(document))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise NotTables(f"a document of table {name!r} has no place in its lists ({error!r})") from error
 
 
-def _nowhere(_: bytes) -> list[Entry]:
+def _nowhere(_: Record) -> list[Entry]:
     return []
 
 

@@ -131,9 +131,7 @@ def _batches(keys: Iterable[Key]) -> Iterator[list[Key]]:
 
 
 def _read(engine: Engine, keys: Sequence[Key]) -> dict[Key, bytes | None]:
-    with engine.reading():
-        engine.expect(keys)
-        return {key: engine.read(*key) for key in keys}
+    return dict(zip(keys, engine.read_texts(keys), strict=True))
 
 
 def _write(engine: Engine, documents: dict[Key, bytes | None]) -> None:

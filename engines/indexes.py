@@ -2,8 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import orjson
+
+Record = dict[str, Any]
 Key = tuple[str, str, str]  # table, partition, id
 Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
 
@@ -15,13 +18,18 @@ class Entry(NamedTuple):
     key: str
 
 
-Lists = Callable[[bytes], Iterable[Entry]]  # a document's JSON → its places in the ordered lists of its table
+Lists = Callable[[Record], Iterable[Entry]]  # a document → its places in the ordered lists of its table
 
 
-def places_of(table: str, document: bytes | None, rules: Mapping[str, Lists]) -> list[Entry]:
+def places_in(table: str, document: bytes | None, rules: Mapping[str, Lists]) -> list[Entry]:
+    """Return the same of a document's JSON, which is decoded only where the table has lists."""
+    return places_of(table, None if document is None or table not in rules else orjson.loads(document), rules)
+
+
+def places_of(table: str, record: Record | None, rules: Mapping[str, Lists]) -> list[Entry]:
     """Return where a document stands in the lists of its table; nowhere when it was removed or none are kept."""
     rule = rules.get(table)
-    return [] if rule is None or document is None else list(rule(document))
+    return [] if rule is None or record is None else list(rule(record))
 
 
 def once_each(documents: Iterable[Document]) -> Iterator[Document]:

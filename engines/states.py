@@ -11,7 +11,7 @@ import orjson
 from ulid import ULID
 
 from engines.errors import EngineError, NoSnapshot, Unavailable, UnknownFormat
-from engines.indexes import Document, Entry, Lists, once_each, places_of
+from engines.indexes import Document, Entry, Lists, once_each, places_in
 from engines.saved import Saved, check_name
 from engines.sql import Statements
 
@@ -59,7 +59,7 @@ def replace(database: Database, documents: Iterable[Document], lists: Mapping[st
     database.changed(
         sent
         for document in documents
-        for sent in database.inserting(document, places_of(document[0], document[3], lists))
+        for sent in database.inserting(document, places_in(document[0], document[3], lists))
     )
 
 

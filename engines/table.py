@@ -38,15 +38,19 @@ class Engine(Protocol):
 
     # Documents, in the calling thread's transaction if it has one.
 
-    def read(self, table: str, partition: str, doc_id: str) -> bytes | None: ...
-    def glance(self, table: str, partition: str, doc_id: str) -> bytes | None: ...
+    def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None: ...
+    def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None: ...
+    def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]: ...
+    def read_many(self, keys: Sequence[Key]) -> list[Record | None]: ...
     def ids(self, table: str, partition: str) -> list[str]: ...
     def count(self, table: str, partition: str) -> int: ...
     def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]: ...
-    def expect(self, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None: ...
     def reading(self) -> AbstractContextManager[None]: ...
-    def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None: ...
+    def write(
+        self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
+    ) -> None: ...
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]: ...
+    def savepoint(self) -> AbstractContextManager[None]: ...
     def attempt(self, act: Callable[[], T]) -> T: ...
     def probe(self) -> None: ...
 
@@ -103,9 +107,8 @@ class Table(tinydb.table.Table):
         if doc_id is None:
             return super().get(cond, None, doc_ids)  # type: ignore[arg-type]
         key = self.document_id_class(doc_id)
-        read = self._engine.read if lock else self._engine.glance
-        found = read(self._name, self._partition, key)
-        return None if found is None else Document(orjson.loads(found), key)  # type: ignore[arg-type]
+        found = self._engine.read_record(self._name, self._partition, key, lock)
+        return None if found is None else Document(found, key)  # type: ignore[arg-type]
 
     def contains(self, cond: QueryLike | None = None, doc_id: str | None = None) -> bool:  # type: ignore[override]
         if doc_id is None:
@@ -119,19 +122,24 @@ class Table(tinydb.table.Table):
     def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[str]:  # type: ignore[override]
         """Update, or else insert, as one step: TinyDB's are two, and another process may insert between them.
 
-        A plain mapping without a condition takes the place of the document with its id.
+        With a key field and no condition, the mapping takes the place of the document with its id.
         """
-        if cond is None and not isinstance(document, Document) and self._key_field is not None:
-            key = self._named(document).doc_id
+        if cond is None and self._key_field is not None and self._key_field in document:
+            key = self.document_id_class(document[self._key_field])
+            # Not looked through for NaN: with a key field it is the service that writes, from JSON that has none.
+            encoded, record = orjson.dumps(document), cast(Record, document)
             with self._engine.transaction():
-                self._engine.write(self._name, self._partition, cast(str, key), _encode(document))
-            return [cast(str, key)]
+                self._engine.write(self._name, self._partition, key, encoded, record)
+            return [key]
         with self._engine.transaction():
             return cast(list[str], super().upsert(document, cond))
 
     def remove(  # type: ignore[override]
         self, cond: QueryLike | None = None, doc_ids: Iterable[str] | None = None
     ) -> list[str]:
+        doc_ids = None if doc_ids is None else list(doc_ids)
+        if doc_ids == []:
+            return []
         return cast(list[str], super().remove(cond, cast(Any, doc_ids)))
 
     def _named(self, document: Mapping[str, Any]) -> Document:

@@ -31,8 +31,7 @@ class Controls:
 
     def in_force(self, organization: str) -> InForce:
         """Return what holds for an organization: what was set for it, else for ALL; but the faults of both."""
-        self._tables.db.expect([("controls", organization, organization), ("controls", ALL, ALL)])
-        own, everyone = self._find(organization), self._find(ALL)
+        own, everyone = self._tables.db.read_many([("controls", scope, scope) for scope in (organization, ALL)])
         if own is None and everyone is None:
             return UNTOUCHED
         both = (everyone or {}) | (own or {})

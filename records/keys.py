@@ -119,7 +119,7 @@ class Keys:
 
     def is_known(self, public_id: str) -> bool:
         """Whether there is still a key with that public id, for a transaction that is about something else."""
-        return self._tables.db.glance("api_keys", public_id, public_id) is not None
+        return self._tables.db.read("api_keys", public_id, public_id, lock=False) is not None
 
     def get(self, api_key_id: str) -> Record:
         """Return a key of this organization. Raises NotFound."""

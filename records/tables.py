@@ -6,8 +6,6 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
 
-import orjson
-
 from engines.indexes import Entry, Lists
 from engines.table import Engine, Record, Table
 from records.ids import canonical, id_at
@@ -64,13 +62,12 @@ def moment_at(place: str) -> int:
     return _FAR_FUTURE_MS - int(place.partition("=")[0])
 
 
-def _influencer_places(document: bytes) -> Iterator[Entry]:
+def _influencer_places(record: Record) -> Iterator[Entry]:
     """Living influencers, by project: those whose job goes well, and those whose job does not.
 
     In one list each, not in one of all too: a million of them should not be in memory twice. The others stand in a
     list of their own, by when they were archived.
     """
-    record = orjson.loads(document)
     if record["is_archived"]:
         deletion = record["attributes"].get("deletion") or {}
         archived_at = f"{deletion.get('deletedAt', '')}={canonical(record['influencerId'])}"
@@ -79,9 +76,8 @@ def _influencer_places(document: bytes) -> Iterator[Entry]:
         yield Entry(record["projectId"] + (DOOMED if is_doomed(record) else FINE), record["place"])
 
 
-def _job_places(document: bytes) -> Iterator[Entry]:
+def _job_places(record: Record) -> Iterator[Entry]:
     """Jobs by project and end, until they are over and somebody has noticed."""
-    record = orjson.loads(document)
     if not record.get("isSettled"):
         yield Entry(running(record["projectId"]), oldest_first(end_ms(record["course"]), record["jobId"]))
 
@@ -91,22 +87,19 @@ def running(project: str) -> str:
     return f"running:{project}"
 
 
-def _project_places(document: bytes) -> Iterator[Entry]:
-    record = orjson.loads(document)
+def _project_places(record: Record) -> Iterator[Entry]:
     yield Entry("all", record["place"])
     yield Entry(f"status:{record['status']}", record["place"])
     if record["customerExternalId"] is not None:
         yield Entry(f"customer:{record['customerExternalId']}", record["place"])
 
 
-def _upload_places(document: bytes) -> Iterator[Entry]:
-    record = orjson.loads(document)
+def _upload_places(record: Record) -> Iterator[Entry]:
     if not record["finalized"]:
         yield Entry("age", oldest_first(record["createdMs"], record["uploadId"]))
 
 
-def _idempotency_places(document: bytes) -> Iterator[Entry]:
-    record = orjson.loads(document)
+def _idempotency_places(record: Record) -> Iterator[Entry]:
     yield Entry("age", oldest_first(record["filedAtMs"], record["id"]))
 
 
@@ -162,11 +155,9 @@ class Tables:
 
     def all(self, name: str, ids: Iterable[str]) -> Iterator[Record]:
         """Yield the documents of these ids that are there, fetched some at a time."""
-        rest, table = iter(ids), self.table(name)
+        rest = iter(ids)
         while some := list(islice(rest, _AT_ONCE)):
-            with self.db.reading():
-                self.db.expect([(name, self.organization, doc_id) for doc_id in some])
-                found = [table.get(doc_id=doc_id) for doc_id in some]
+            found = self.db.read_many([(name, self.organization, doc_id) for doc_id in some])
             yield from (document for document in found if document is not None)
 
     def oldest(self, name: str, before_ms: int, group: str = "age", most: int = 2) -> list[str]:
@@ -177,11 +168,9 @@ class Tables:
     def _walk(
         self, name: str, groups: Sequence[str], before: str | None, limit: int
     ) -> Iterator[tuple[str, Record]]:
-        table = self.table(name)
         while places := self._places(name, groups, before, limit + 1):
-            self.db.expect([(name, self.organization, id_at(place)) for place in places])
-            for place in places:
-                document = table.get(doc_id=id_at(place))
+            keys = [(name, self.organization, id_at(place)) for place in places]
+            for place, document in zip(places, self.db.read_many(keys), strict=True):
                 if document is not None:
                     yield place, document
             before = places[-1]

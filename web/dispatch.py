@@ -115,7 +115,7 @@ def _transact(
 def _try(operation: Operation, call: Call, request_id: str, act: Callable[[], Any]) -> StoredResponse:
     """Return the response of `act`, or its 404 or 409, whose writes are undone. Raises every other error."""
     try:
-        with call.store.db.transaction():
+        with call.store.db.savepoint():
             _require_known_key(call)
             return _stored(operation, act())
     except StoreError as error:

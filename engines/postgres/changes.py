@@ -1,9 +1,9 @@
 """What a transaction has changed so far, laid over what was there before."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from engines.indexes import Entry, Key, Lists, places_of
+from engines.indexes import Entry, Key
 
 
 class Written(NamedTuple):
@@ -36,9 +36,9 @@ class Changes:
             raise KeyError(key)
         return self._below[key]
 
-    def put(self, key: Key, document: bytes | None, rules: Mapping[str, Lists]) -> None:
-        """Lay a document over what was there; one that cannot be placed fails here, not in the commit it shares."""
-        self._own[key] = Written(document, places_of(key[0], document, rules))
+    def put(self, key: Key, written: Written) -> None:
+        """Lay a document over what was there."""
+        self._own[key] = written
 
     def take(self, other: "Changes") -> None:
         """Make the changes of a finished layer this layer's own."""

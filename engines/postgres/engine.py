@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+import orjson
 import psycopg
 from psycopg import Connection, Cursor
 
 from engines import states
 from engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
-from engines.indexes import Document, Entry, Key, Lists, places_of
+from engines.indexes import Document, Entry, Key, Lists, places_in, places_of
 from engines.postgres import sql
 from engines.postgres.block import Block, find
 from engines.postgres.changes import Changes, Written
@@ -22,7 +23,7 @@ from engines.postgres.rows import moves, newcomer, of_key, of_organization, plai
 from engines.postgres.sql import CREATE, SCHEMA, SQL
 from engines.saved import Saved, check_name
 from engines.states import Sent
-from engines.table import Table
+from engines.table import Record, Table
 
 T = TypeVar("T")
 
@@ -82,40 +83,47 @@ class Postgres:
 
     # What a Table needs: documents as JSON, in the calling thread's transaction if it has one.
 
-    def read(self, table: str, partition: str, doc_id: str) -> bytes | None:
-        """Return a document's JSON, or None."""
-        key = (table, partition, doc_id)
-        changes, block = self._changes, self._block
-        if changes is not None:
-            return changes[key] if key in changes else self._read_and_lock(key)
-        if block is not None and key in block.seen:
-            return block.seen[key]
-        rows = self._ask(SQL.find, of_key(key))
-        return rows[0][0] if rows else None
+    def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None:
+        """Return a document's JSON, or None; without `lock` others can change it while a transaction goes on.
 
-    def glance(self, table: str, partition: str, doc_id: str) -> bytes | None:
-        """Return a document's JSON, or None, and let others change it while the transaction goes on.
-
-        For what is only asked whether it is there: many transactions ask it of the same document, and would all wait.
+        That is for what is only asked whether it is there: many transactions ask it of the same document.
         """
         key = (table, partition, doc_id)
         changes, block = self._changes, self._block
-        if changes is None or block is None or key in changes or key in block.seen:
-            return self.read(table, partition, doc_id)
+        if changes is not None and key in changes:
+            return changes[key]
+        if block is not None and key in block.seen:
+            return block.seen[key]
+        if changes is None or block is None:
+            rows = self._ask(SQL.find, of_key(key))
+            return rows[0][0] if rows else None
+        if lock:
+            self._lock(block, [key])
+            return block.seen[key]
         if key not in block.glanced:
             self._lock(block, [], [key])
         return block.glanced[key]
 
-    def expect(self, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
-        """Fetch what is about to be read, in one trip: it is kept until `reading()` ends, locked in a transaction."""
-        block, changes = self._block, self._changes
-        if block is None:
-            return
-        wanted = [key for key in keys if key not in block.seen and (changes is None or key not in changes)]
-        if changes is not None:
-            self._lock(block, wanted, [key for key in glanced if key not in changes])
-        elif wanted:
-            block.seen.update(self._look(partial(find, keys=wanted)))
+    def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
+        """Return a document, or None."""
+        found = self.read(table, partition, doc_id, lock)
+        return None if found is None else cast(Record, orjson.loads(found))
+
+    def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """Return several documents' JSON, fetched in one trip; None for those that are not there."""
+        changes, block = self._changes, self._block
+        seen = {} if block is None else block.seen
+        wanted = [key for key in keys if key not in seen and (changes is None or key not in changes)]
+        if changes is None or block is None:
+            found = self._look(partial(find, keys=wanted)) if wanted else {}
+            return [found[key] if key in found else seen[key] for key in keys]
+        if wanted:
+            self._lock(block, wanted)
+        return [changes[key] if key in changes else block.seen[key] for key in keys]
+
+    def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
+        """Return several documents, fetched in one trip; None for those that are not there."""
+        return [None if found is None else orjson.loads(found) for found in self.read_texts(keys)]
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
@@ -129,14 +137,17 @@ class Postgres:
         if self._changes is None:
             return count
         return count + self._changes.growth(
-            table, partition, lambda doc_id: self._read_and_lock((table, partition, doc_id)) is not None
+            table, partition, lambda doc_id: self.read(table, partition, doc_id) is not None
         )
 
-    def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None:
-        """Put or, with None, remove a document; only inside a transaction."""
+    def write(
+        self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
+    ) -> None:
+        """Put or, with None, remove a document; only inside a transaction. `record` saves decoding `document`."""
         if self._changes is None:
             raise RuntimeError("a document is written inside a transaction")
-        self._changes.put((table, partition, doc_id), document, self._lists)
+        places = places_in(table, document, self._lists) if record is None else places_of(table, record, self._lists)
+        self._changes.put((table, partition, doc_id), Written(document, places))
 
     def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
         """Return up to `most` places of an ordered list from the greatest down, below `before`.
@@ -150,7 +161,7 @@ class Postgres:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Let the reads of a block share a connection, and what `expect` has fetched for them."""
+        """Let the reads of a block share a connection, and nothing else."""
         if self._block is not None:
             yield
             return
@@ -179,6 +190,10 @@ class Postgres:
         if alone:
             raise RuntimeError("a transaction inside another is not alone: it would wait for itself")
         return self._inner(outer)
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Let the block, inside a transaction, fail alone: nothing of it is written when it raises."""
+        return self.transaction()
 
     def attempt(self, act: Callable[[], T]) -> T:
         """Return what `act` returns; run it again, a few times, when other transactions get in its way."""
@@ -368,13 +383,6 @@ class Postgres:
         finally:
             self._thread.changes = outer
 
-    def _read_and_lock(self, key: Key) -> bytes | None:
-        block = self._block
-        assert block is not None  # noqa: S101 - a transaction has one
-        if key not in block.seen:
-            self._lock(block, [key])
-        return block.seen[key]
-
     def _lock(self, block: Block, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
         """Begin, if that has not been done; read rows and keep everybody else from writing them. All in one trip.
 
@@ -431,7 +439,7 @@ class Postgres:
             yield SQL.update, of_key(key) | {"document": after.document.decode()}
         else:
             yield SQL.insert if key in block.seen else SQL.upsert, newcomer(key, after.document)
-        yield from moves(key, places_of(key[0], before, self._lists), after.places)
+        yield from moves(key, places_in(key[0], before, self._lists), after.places)
 
     # All of it.
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import apsw
 import apsw.sqlite_extra
 
+from engines.indexes import Key, Record
+
 CHECKSUM_VFS = "cksmvfs"
 CHECKSUM_BYTES = 8
 
@@ -27,13 +29,14 @@ _all: "weakref.WeakSet[Connections]"
 class Session:
     """A thread's connection, and what the thread is in the middle of: its transactions, or reads at one state."""
 
-    __slots__ = ("__weakref__", "connection", "depth", "is_reading", "place")
+    __slots__ = ("__weakref__", "connection", "depth", "is_reading", "loaded", "place")
 
     def __init__(self, connection: apsw.Connection, place: tuple[int, int]) -> None:
         self.connection = connection
         self.place: tuple[int, int] | None = place  # (device, inode) of the file that was opened; None when closed
         self.depth = 0  # of transactions: 0 is none, 1 the outermost
         self.is_reading = False
+        self.loaded: dict[Key, Record | None] = {}  # what the transaction has read and written so far
 
 
 class Connections:
@@ -49,7 +52,7 @@ class Connections:
         self._sync = sync
         self._patience_seconds = patience_seconds
         self._vfs = vfs
-        self._thread = threading.local()
+        self.thread = threading.local()
         self._waiting = threading.local()
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._is_inherited = False
@@ -57,10 +60,10 @@ class Connections:
 
     def session(self) -> Session:
         """Return the session of this thread, with a connection to the file that has the store's name."""
-        session: Session | None = getattr(self._thread, "session", None)
+        session: Session | None = getattr(self.thread, "session", None)
         if session is None or (session.place is None and not session.depth):
             place = place_of(self._path)  # before the file is opened: if it was replaced in between, that shows
-            session = self._thread.session = Session(self.connect(), place)
+            session = self.thread.session = Session(self.connect(), place)
             self._sessions.add(session)
         return session
 
@@ -122,7 +125,7 @@ class Connections:
         return True
 
 
-def place_of(path: Path) -> tuple[int, int]:
+def place_of(path: Path | str) -> tuple[int, int]:
     """Return what tells a file from every other one, whatever its name: (device, inode). Raises OSError."""
     found = os.stat(path)
     return found.st_dev, found.st_ino

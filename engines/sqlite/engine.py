@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
+import orjson
 
 from engines import states
 from engines.disk import Disk
@@ -28,6 +29,14 @@ _STUCK_SECONDS = 0.1
 _EXCLUSIVE = "control.lock"
 
 SQL = Statements()
+
+# By place, which takes half as long as by name, for those that requests send.
+_PLACED = Statements(parameter="?")
+_FIND, _UPSERT, _DELETE = _PLACED.find, _PLACED.upsert, _PLACED.delete
+_ADD_ENTRY, _REMOVE_ENTRY = _PLACED.add_entry, _PLACED.remove_entry
+_FIND_MANY = "SELECT kind, organization, id, document FROM documents WHERE (kind, organization, id) IN"
+
+_JOINED: AbstractContextManager[None] = nullcontext()
 
 
 class SQLite:
@@ -51,6 +60,7 @@ class SQLite:
     ) -> None:
         folder = folder.absolute()
         self.path = folder / DATABASE
+        self._file = str(self.path)
         self._lists = lists or {}
         self._patience_seconds = patience_seconds
         self._connections = Connections(self.path, sync, patience_seconds, vfs)
@@ -75,14 +85,42 @@ class SQLite:
 
     # Documents, in the calling thread's transaction if it has one.
 
-    def read(self, table: str, partition: str, doc_id: str) -> bytes | None:
-        """Return a document's JSON, or None."""
-        rows = self._ask(SQL.find, {"organization": partition, "kind": table, "id": doc_id})
+    def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None:
+        """Return a document's JSON, or None; here nobody can change it during a transaction, with or without `lock`."""
+        rows = self._execute(self._session(), _FIND, (partition, table, doc_id))
         return rows[0][0].encode() if rows else None
 
-    def glance(self, table: str, partition: str, doc_id: str) -> bytes | None:
-        """Return a document's JSON, or None: of use where others can change it while a transaction goes on."""
-        return self.read(table, partition, doc_id)
+    def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
+        """Return a document, or None. In a transaction it must not be altered: the indexes go by what it was."""
+        session = self._session()
+        try:
+            row = session.connection.execute(_FIND, (partition, table, doc_id)).fetchone()
+        except apsw.Error as error:
+            raise self._told(error) from error
+        if row is None:
+            return None
+        record: Record = orjson.loads(row[0])
+        if session.depth:
+            session.loaded[table, partition, doc_id] = record
+        return record
+
+    def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """Return several documents' JSON, in one statement; None for those that are not there."""
+        found = self._find(keys)
+        return [found[key].encode() if key in found else None for key in keys]
+
+    def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
+        """Return several documents, in one statement; None for those that are not there."""
+        found = self._find(keys)
+        return [orjson.loads(found[key]) if key in found else None for key in keys]
+
+    def _find(self, keys: Sequence[Key]) -> dict[Key, str]:
+        if not keys:
+            return {}
+        statement = f"{_FIND_MANY} (VALUES {', '.join(['(?, ?, ?)'] * len(keys))})"
+        wanted = [part for key in keys for part in key]
+        rows = self._execute(self._session(), statement, wanted)
+        return {(table, partition, doc_id): text for table, partition, doc_id, text in rows}
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
@@ -98,28 +136,40 @@ class SQLite:
         rows = self._ask(SQL.scan, of) if before is None else self._ask(SQL.scan_below, of | {"before": before})
         return [place for (place,) in rows]
 
-    def write(self, table: str, partition: str, doc_id: str, document: bytes | None) -> None:
-        """Put or, with None, remove a document; only inside a transaction."""
-        if not self._session().depth:
+    def write(
+        self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
+    ) -> None:
+        """Put or, with None, remove a document; only inside a transaction. `record` saves decoding `document`."""
+        session = self._session()
+        if not session.depth:
             raise RuntimeError("a document is written inside a transaction")
-        key = (table, partition, doc_id)
-        after = places_of(table, document, self._lists)
-        before = places_of(table, self.read(*key), self._lists) if table in self._lists else []
-        with self._telling():
-            execute = self._session().connection.execute
-            for statement, parameters in _moves(key, before, after):
-                execute(statement, parameters)
+        try:
+            if table in self._lists:
+                self._move(session, (table, partition, doc_id), document, record)
             if document is None:
-                execute(SQL.delete, _of(key))
+                session.connection.execute(_DELETE, (partition, table, doc_id))
             else:
-                execute(SQL.upsert, _inserted(key, document))
+                session.connection.execute(_UPSERT, (partition, table, doc_id, arrival(), document.decode()))
+        except apsw.Error as error:
+            raise self._told(error) from error
+
+    def _move(self, session: Session, key: Key, document: bytes | None, record: Record | None) -> None:
+        """Take a document from its places in lists to others."""
+        table, partition, doc_id = key
+        was = session.loaded[key] if key in session.loaded else self.read_record(*key)
+        left, joined = places_of(table, was, self._lists), []
+        session.loaded[key] = None
+        if document is not None:
+            session.loaded[key] = record = orjson.loads(document) if record is None else record
+            joined = places_of(table, record, self._lists)
+        for statement, entries, but in ((_REMOVE_ENTRY, left, joined), (_ADD_ENTRY, joined, left)):
+            for entry in entries:
+                if entry not in but:
+                    session.connection.execute(statement, (partition, table, entry.group, entry.key, doc_id))
 
     def reading(self) -> AbstractContextManager[None]:
         """Let the reads of a block see one state of the store: that of the block's first read."""
         return _Reading(self)
-
-    def expect(self, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
-        """Hear which (table, partition, id)s are about to be read: of use only where a look costs a trip."""
 
     def attempt(self, act: Callable[[], T]) -> T:
         """Return what `act` returns; here no transaction gets in the way of another, so there is no second time."""
@@ -128,9 +178,13 @@ class SQLite:
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
         """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
 
-        Inside another transaction the block is a part of it that can fail alone. Here each is `alone` at any rate.
+        Inside another transaction the block is a part of that. Here each is `alone` at any rate.
         """
-        return _Transaction(self)
+        return _JOINED if self._session().depth else _Transaction(self)
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Let the block, inside a transaction, fail alone: what it wrote is undone when it raises."""
+        return _Savepoint(self)
 
     def probe(self) -> None:
         """Commit a change that changes nothing: raises Unavailable as long as the store takes no writes."""
@@ -198,13 +252,17 @@ class SQLite:
 
     def _session(self) -> Session:
         """Return this thread's session. Raises Unavailable when the file is no longer the one that has the name."""
+        session: Session | None = getattr(self._connections.thread, "session", None)
+        if session is not None and (session.is_reading or (session.depth and session.connection.in_transaction)):
+            return session
+        return self._looked_at()
+
+    def _looked_at(self) -> Session:
         try:
             session = self._connections.session()
             if session.depth:
-                if session.connection.in_transaction:
-                    return session
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
-            if session.is_reading or place_of(self.path) == session.place:
+            if place_of(self._file) == session.place:
                 return session
         except FileNotFoundError:
             pass
@@ -217,10 +275,10 @@ class SQLite:
             "the service and start it on the file that is there now."
         )
 
-    def _ask(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+    def _ask(self, statement: str, parameters: Any = None) -> list[Any]:
         return self._execute(self._session(), statement, parameters)
 
-    def _execute(self, session: Session, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+    def _execute(self, session: Session, statement: str, parameters: Any = None) -> list[Any]:
         try:
             return session.connection.execute(statement, parameters).fetchall()
         except apsw.Error as error:
@@ -260,7 +318,7 @@ class SQLite:
 
 
 class _Transaction:
-    """A transaction, or a part of one: kept when its block ends well, undone when it does not.
+    """A transaction: kept when its block ends well, undone when it does not.
 
     A class, for it stands on the way of every write: a generator would cost several times as much.
     """
@@ -272,38 +330,47 @@ class _Transaction:
 
     def __enter__(self) -> None:
         self._session = session = self._engine._session()
-        if session.depth:
-            self._engine._execute(session, f"SAVEPOINT part{session.depth}")
-        else:
-            if session.connection.in_transaction:  # reads at one state, which end here
-                self._engine._execute(session, "COMMIT")
-            self._engine._begin(session)
+        if session.connection.in_transaction:  # reads at one state, which end here
+            self._engine._execute(session, "ROLLBACK")
+        self._engine._begin(session)
+        session.depth, session.loaded = 1, {}
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        session = self._session
+        session.depth = 0
+        try:
+            self._engine._execute(session, "ROLLBACK" if kind else "COMMIT")
+        except EngineError:
+            if session.connection.in_transaction:
+                self._engine._execute(session, "ROLLBACK")
+            if kind is None:  # else SQLite has rolled back by itself, and what has happened is on its way
+                raise
+        finally:
+            self._engine._writing.release()
+
+
+class _Savepoint:
+    """A part of a transaction that can fail alone."""
+
+    __slots__ = ("_engine", "_name", "_session")
+
+    def __init__(self, engine: SQLite) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> None:
+        self._session = session = self._engine._session()
+        self._name = f"part{session.depth}"
+        self._engine._execute(session, f"SAVEPOINT {self._name}")
         session.depth += 1
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         session = self._session
         session.depth -= 1
-        try:
-            if kind is None:
-                self._engine._execute(session, f"RELEASE part{session.depth}" if session.depth else "COMMIT")
-        except BaseException:
-            self._undo()
-            raise
-        else:
-            if kind is not None:
-                self._undo()
-        finally:
-            if not session.depth:
-                self._engine._writing.release()
-
-    def _undo(self) -> None:
-        """Roll back, unless SQLite has done so itself: a full disk ends the whole transaction."""
-        with self._engine._telling():
-            if self._session.connection.in_transaction:
-                part = self._session.depth
-                self._engine._execute(
-                    self._session, f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
-                )
+        if kind is None:
+            self._engine._execute(session, f"RELEASE {self._name}")
+        elif session.connection.in_transaction:  # a full disk ends the whole transaction
+            session.loaded.clear()
+            self._engine._execute(session, f"ROLLBACK TO {self._name}; RELEASE {self._name}")
 
 
 class _Reading:
@@ -353,31 +420,11 @@ class _Database:
         return self._connection.total_changes() - before
 
     def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
-        *key, text = document
-        yield SQL.insert, _inserted((key[0], key[1], key[2]), text)
-        yield from _moves((key[0], key[1], key[2]), [], places)
+        table, partition, doc_id, text = document
+        of = {"organization": partition, "kind": table, "id": doc_id}
+        yield SQL.insert, of | {"inserted": arrival(), "document": text.decode()}
+        for place in places:
+            yield SQL.add_entry, of | {"index": place.group, "sort_key": place.key}
 
 
 _MOST_ROWS = (1 << 63) - 1
-
-
-def _of(key: Key) -> dict[str, Any]:
-    return {"organization": key[1], "kind": key[0], "id": key[2]}
-
-
-def _inserted(key: Key, document: bytes) -> dict[str, Any]:
-    return {
-        "organization": key[1],
-        "kind": key[0],
-        "id": key[2],
-        "inserted": arrival(),
-        "document": document.decode(),
-    }
-
-
-def _moves(key: Key, left: Sequence[Entry], joined: Sequence[Entry]) -> Iterator[Sent]:
-    """Yield the statements that take a document from its places in lists to others."""
-    for statement, entries, but in ((SQL.remove_entry, left, joined), (SQL.add_entry, joined, left)):
-        for entry in entries:
-            if entry not in but:
-                yield statement, _of(key) | {"index": entry.group, "sort_key": entry.key}

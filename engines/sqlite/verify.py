@@ -16,7 +16,7 @@ import orjson
 
 from engines.copying import MARK as UNFINISHED_COPY
 from engines.errors import Unavailable
-from engines.indexes import Entry, Lists, places_of
+from engines.indexes import Entry, Lists, places_in, places_of
 from engines.sql import Statements
 from engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 from engines.sqlite.files import DATABASE, check_folder, facts_of, marked_for, refuse_other
@@ -270,7 +270,7 @@ class _Documents:
                 record = orjson.loads(document)
                 if not isinstance(record, dict):
                     raise ValueError("it is no JSON object")
-                asked = set(places_of(key.table, document, self._rules.lists))
+                asked = set(places_of(key.table, record, self._rules.lists))
             except (apsw.Error, *_MISSHAPEN) as error:
                 yield self._fault(key, f"it cannot be read ({_said(error)})", _RESTORE)
                 continue
@@ -306,7 +306,7 @@ class _Documents:
         for *row, group, sort_key in self._connection.execute(table.entry_keys):
             key = Key(*row)
             try:
-                asked = places_of(key.table, self._find(self._connection, table, key), self._rules.lists)
+                asked = places_in(key.table, self._find(self._connection, table, key), self._rules.lists)
             except (apsw.Error, *_MISSHAPEN):
                 continue  # that is the document's own fault
             if Entry(group, sort_key) not in asked:
