@@ -192,7 +192,7 @@ class SQLite:
         try:
             session = self._connections.session()
             if session.depth:
-                if session.connection.in_transaction:
+                if self._is_in_transaction(session):
                     return session
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
             if session.is_reading or place_of(self.path) == session.place:
@@ -214,6 +214,12 @@ class SQLite:
     def _execute(self, session: Session, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         try:
             return session.connection.execute(statement, parameters).fetchall()
+        except apsw.Error as error:
+            raise self._told(error) from error
+
+    def _is_in_transaction(self, session: Session) -> bool:
+        try:
+            return session.connection.in_transaction
         except apsw.Error as error:
             raise self._told(error) from error
 
@@ -266,7 +272,7 @@ class _Transaction:
         if session.depth:
             self._engine._execute(session, f"SAVEPOINT part{session.depth}")
         else:
-            if session.connection.in_transaction:  # reads at one state, which end here
+            if self._engine._is_in_transaction(session):  # reads at one state, which end here
                 self._engine._execute(session, "COMMIT")
             self._engine._begin(session)
         session.depth += 1
@@ -289,12 +295,10 @@ class _Transaction:
 
     def _undo(self) -> None:
         """Roll back, unless SQLite has done so itself: a full disk ends the whole transaction."""
-        with self._engine._telling():
-            if self._session.connection.in_transaction:
-                part = self._session.depth
-                self._engine._execute(
-                    self._session, f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
-                )
+        if self._engine._is_in_transaction(self._session):
+            part = self._session.depth
+            undone = f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
+            self._engine._execute(self._session, undone)
 
 
 class _Reading:
@@ -315,9 +319,8 @@ class _Reading:
     def __exit__(self, *_: object) -> None:
         if self._is_outer:
             self._session.is_reading = False
-            with self._engine._telling():
-                if self._session.connection.in_transaction:
-                    self._session.connection.execute("COMMIT")
+            if self._engine._is_in_transaction(self._session):
+                self._engine._execute(self._session, "COMMIT")
 
 
 class _Database:
