@@ -57,6 +57,11 @@ class Connections:
             self._sessions.add(session)
         return session
 
+    def renew(self, session: Session) -> None:
+        """Give a session that is in no transaction another connection, opened now."""
+        session.connection.close()
+        session.connection, session.place = self.connect(), place_of(self._path)
+
     def connect(self) -> apsw.Connection:
         """Open one more connection; the caller closes it."""
         load_checksums()

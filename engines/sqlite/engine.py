@@ -11,7 +11,7 @@ import apsw
 
 from engines import states
 from engines.disk import Disk
-from engines.errors import Damaged, EngineError, Unavailable
+from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
 from engines.indexes import Document, Entry, Key, Lists, places_of
 from engines.saved import Saved, check_name
 from engines.sql import Statements, arrival
@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
+_NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 SQL = Statements()
 
@@ -131,9 +132,10 @@ class SQLite:
         return _Transaction(self)
 
     def probe(self) -> None:
-        """Commit a change that changes nothing: raises Unavailable as long as the store takes no writes."""
+        """Commit a change: raises Unavailable as long as the store takes no writes."""
         with self.transaction(), self._telling():
-            self._session().connection.execute(SQL.probe)
+            # Another value each time: SQLite writes no page whose bytes stay the same.
+            self._session().connection.execute(SQL.note_fact, {"name": "probed", "fact": str(arrival())})
 
     # All documents at once. Each is one transaction: whole for every process, or nothing.
 
@@ -235,7 +237,12 @@ class SQLite:
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.wait_until(deadline)
-            session.connection.execute("BEGIN IMMEDIATE")
+            try:
+                session.connection.execute("BEGIN IMMEDIATE")
+            except apsw.ReadOnlyError:
+                # SQLite opens a file that it may not write, or could not open otherwise just then, only for reading.
+                self._connections.renew(session)
+                session.connection.execute("BEGIN IMMEDIATE")
             self._is_stuck = False
         except BaseException as error:
             self._is_stuck = isinstance(error, apsw.BusyError)
@@ -270,8 +277,10 @@ class _Transaction:
         session = self._session
         session.depth -= 1
         try:
-            if kind is None:
-                self._execute(f"RELEASE part{session.depth}" if session.depth else "COMMIT")
+            if kind is None and session.depth:
+                self._execute(f"RELEASE part{session.depth}")
+            elif kind is None:
+                self._commit()
         except BaseException:
             self._undo()
             raise
@@ -287,6 +296,15 @@ class _Transaction:
         if self._session.connection.in_transaction:
             part = self._session.depth
             self._execute(f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK")
+
+    def _commit(self) -> None:
+        try:
+            self._session.connection.execute("COMMIT").fetchall()
+        except apsw.Error as error:
+            if getattr(error, "extendedresult", 0) in _NOT_SYNCED:
+                # All of it was written, and is undone; but whoever finds the log after a crash now may take it as done.
+                raise Unconfirmed(f"The disk has not confirmed a change of {self._engine.path}: {error}.") from error
+            raise self._engine._told(error) from error
 
     def _execute(self, statement: str) -> None:
         try:
