@@ -237,12 +237,10 @@ class SQLite:
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.wait_until(deadline)
-            try:
-                session.connection.execute("BEGIN IMMEDIATE")
-            except apsw.ReadOnlyError:
-                # SQLite opens a file that it may not write, or could not open otherwise just then, only for reading.
+            if session.connection.readonly("main"):
+                # So SQLite opens a file that could not be opened for writing just then: it may be possible by now.
                 self._connections.renew(session)
-                session.connection.execute("BEGIN IMMEDIATE")
+            session.connection.execute("BEGIN IMMEDIATE")
             self._is_stuck = False
         except BaseException as error:
             self._is_stuck = isinstance(error, apsw.BusyError)
