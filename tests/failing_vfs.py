@@ -69,9 +69,9 @@ class System:
         return call
 
 
-def _takes_lock(_: int, command: int, lock: int) -> bool:
+def _takes_lock(_: int, command: int, lock: int | None) -> bool:
     """Whether a call of fcntl takes a lock: to let one go has never failed, and SQLite does not reckon with it."""
-    return command == fcntl.F_SETLK and ctypes.c_short.from_address(lock).value != fcntl.F_UNLCK
+    return command == fcntl.F_SETLK and lock is not None and ctypes.c_short.from_address(lock).value != fcntl.F_UNLCK
 
 
 class Plan:

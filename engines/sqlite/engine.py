@@ -1,5 +1,6 @@
 """The document store in one SQLite file."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -132,10 +133,10 @@ class SQLite:
         return _Transaction(self)
 
     def probe(self) -> None:
-        """Commit a change: raises Unavailable as long as the store takes no writes."""
+        """Commit a change that changes nothing: raises Unavailable as long as the store takes no writes."""
         with self.transaction(), self._telling():
-            # Another value each time: SQLite writes no page whose bytes stay the same.
-            self._session().connection.execute(SQL.note_fact, {"name": "probed", "fact": str(arrival())})
+            for statement in SQL.probe:
+                self._session().connection.execute(statement)
 
     # All documents at once. Each is one transaction: whole for every process, or nothing.
 
@@ -192,7 +193,11 @@ class SQLite:
         """Return this thread's session. Raises Unavailable when the file is no longer the one that has the name."""
         try:
             session = self._connections.session()
-            if session.depth or session.is_reading or place_of(self.path) == session.place:
+            if session.depth:
+                if session.connection.in_transaction:
+                    return session
+                raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
+            if session.is_reading or place_of(self.path) == session.place:
                 return session
         except FileNotFoundError:
             pass
@@ -205,8 +210,10 @@ class SQLite:
             "the service and start it on the file that is there now."
         )
 
-    def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        session = self._session()
+    def _ask(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        return self._execute(self._session(), statement, parameters)
+
+    def _execute(self, session: Session, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         try:
             return session.connection.execute(statement, parameters).fetchall()
         except apsw.Error as error:
@@ -226,7 +233,7 @@ class SQLite:
             return Damaged(self.path, str(error) or type(error).__name__)
         if isinstance(error, apsw.BusyError):
             return Unavailable(f"Another process has kept the write lock of {self.path} for too long.")
-        return Unavailable(f"The store's file {self.path} takes no writes: {error}.")
+        return Unavailable(f"The store's file {self.path} takes no writes: {str(error) or type(error).__name__}.")
 
     # One transaction.
 
@@ -237,13 +244,13 @@ class SQLite:
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.wait_until(deadline)
-            if session.connection.readonly("main"):
-                # So SQLite opens a file that could not be opened for writing just then: it may be possible by now.
+            if session.connection.readonly("main") and os.access(self.path, os.W_OK):
+                # So SQLite opens a file that could not be opened for writing just then; by now it can.
                 self._connections.renew(session)
-            session.connection.execute("BEGIN IMMEDIATE")
+            self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
         except BaseException as error:
-            self._is_stuck = isinstance(error, apsw.BusyError)
+            self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
             if isinstance(error, apsw.Error):
                 raise self._told(error) from error
@@ -264,10 +271,10 @@ class _Transaction:
     def __enter__(self) -> None:
         self._session = session = self._engine._session()
         if session.depth:
-            self._execute(f"SAVEPOINT part{session.depth}")
+            self._engine._execute(session, f"SAVEPOINT part{session.depth}")
         else:
             if session.connection.in_transaction:  # reads at one state, which end here
-                self._execute("COMMIT")
+                self._engine._execute(session, "COMMIT")
             self._engine._begin(session)
         session.depth += 1
 
@@ -275,12 +282,13 @@ class _Transaction:
         session = self._session
         session.depth -= 1
         try:
-            if kind is None and session.depth:
-                self._execute(f"RELEASE part{session.depth}")
-            elif kind is None:
-                self._commit()
-        except BaseException:
+            if kind is None:
+                self._engine._execute(session, f"RELEASE part{session.depth}" if session.depth else "COMMIT")
+        except BaseException as error:
             self._undo()
+            if getattr(error.__cause__, "extendedresult", 0) in _NOT_SYNCED:
+                # It was written, and is undone; but found in the log after a crash, it would be taken as done.
+                raise Unconfirmed(f"The disk has not confirmed a change of {self._engine.path}.") from error
             raise
         else:
             if kind is not None:
@@ -291,24 +299,12 @@ class _Transaction:
 
     def _undo(self) -> None:
         """Roll back, unless SQLite has done so itself: a full disk ends the whole transaction."""
-        if self._session.connection.in_transaction:
-            part = self._session.depth
-            self._execute(f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK")
-
-    def _commit(self) -> None:
-        try:
-            self._session.connection.execute("COMMIT").fetchall()
-        except apsw.Error as error:
-            if getattr(error, "extendedresult", 0) in _NOT_SYNCED:
-                # All of it was written, and is undone; but whoever finds the log after a crash now may take it as done.
-                raise Unconfirmed(f"The disk has not confirmed a change of {self._engine.path}: {error}.") from error
-            raise self._engine._told(error) from error
-
-    def _execute(self, statement: str) -> None:
-        try:
-            self._session.connection.execute(statement).fetchall()
-        except apsw.Error as error:
-            raise self._engine._told(error) from error
+        with self._engine._telling():
+            if self._session.connection.in_transaction:
+                part = self._session.depth
+                self._engine._execute(
+                    self._session, f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
+                )
 
 
 class _Reading:
@@ -323,15 +319,16 @@ class _Reading:
         self._session = session = self._engine._session()
         self._is_outer = not (session.is_reading or session.depth)
         if self._is_outer:
-            self._engine._ask("BEGIN", {})
+            self._engine._execute(session, "BEGIN")
             session.is_reading = True
 
     def __exit__(self, *_: object) -> None:
         if self._is_outer:
             self._session.is_reading = False
-            if self._session.connection.in_transaction:
-                # Not COMMIT: after a read of a damaged page it fails, and the next reads would see this old state.
-                self._engine._ask("ROLLBACK", {})
+            with self._engine._telling():
+                if self._session.connection.in_transaction:
+                    # Not COMMIT: after a damaged page it fails, and the next reads would see this old state.
+                    self._session.connection.execute("ROLLBACK")
 
 
 class _Database:
