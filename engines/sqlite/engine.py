@@ -1,5 +1,6 @@
 """The document store in one SQLite file."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ import apsw
 
 from engines import states
 from engines.disk import Disk
-from engines.errors import Damaged, EngineError, Unavailable
+from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
 from engines.indexes import Document, Entry, Key, Lists, places_of
 from engines.lock import locked
 from engines.saved import Saved, check_name
@@ -26,6 +27,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
 _EXCLUSIVE = "control.lock"
+_NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 SQL = Statements()
 
@@ -257,11 +259,16 @@ class SQLite:
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.wait_until(deadline)
+            if session.connection.readonly("main") and os.access(self.path, os.W_OK):
+                # So SQLite opens a file that could not be opened for writing just then; by now it can.
+                self._connections.renew(session)
             self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
         except BaseException as error:
             self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
+            if isinstance(error, apsw.Error):
+                raise self._told(error) from error
             raise
 
 
@@ -292,8 +299,11 @@ class _Transaction:
         try:
             if kind is None:
                 self._engine._execute(session, f"RELEASE part{session.depth}" if session.depth else "COMMIT")
-        except BaseException:
+        except BaseException as error:
             self._undo()
+            if getattr(error.__cause__, "extendedresult", 0) in _NOT_SYNCED:
+                # It was written, and is undone; but found in the log after a crash, it would be taken as done.
+                raise Unconfirmed(f"The disk has not confirmed a change of {self._engine.path}.") from error
             raise
         else:
             if kind is not None:
