@@ -51,8 +51,9 @@ class Connections:
 
     def session(self) -> Session:
         """Return the session of this thread, with a connection to the file that has the store's name."""
-        session: Session | None = getattr(self._thread, "session", None)
-        if session is None:
+        try:
+            session: Session = self._thread.session
+        except AttributeError:
             session = self._thread.session = Session(self.connect(), place_of(self._path))
             self._sessions.add(session)
         return session
@@ -105,7 +106,7 @@ class Connections:
         return True
 
 
-def place_of(path: Path) -> tuple[int, int]:
+def place_of(path: Path | str) -> tuple[int, int]:
     """Return what tells a file from every other one, whatever its name: (device, inode). Raises OSError."""
     found = os.stat(path)
     return found.st_dev, found.st_ino
