@@ -91,7 +91,10 @@ class Statements:
             "INSERT INTO @facts (name, fact) VALUES (:name, :fact) "
             "ON CONFLICT (name) DO UPDATE SET fact = excluded.fact"
         )
-        self.probe = of("UPDATE @facts SET fact = fact WHERE name = 'format'")
+        # There and back: SQLite writes nothing where one update leaves a row as it was.
+        self.probe = tuple(
+            of(f"UPDATE @facts SET fact = {fact} WHERE name = 'format'") for fact in ("fact || ' '", "rtrim(fact)")
+        )
 
 
 def create(prefix: str, text: str, json: str, index_table: str = "") -> list[str]:

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from databases import Rows
+from databases import Pages, Rows
 from werkzeug.test import TestResponse
 
 from engines.table import Record
@@ -148,7 +147,7 @@ def key_of(store: Store, organization: str, *scopes: str) -> dict[str, str]:
     return {"X-Api-Key": store.keys.create(organization, list(scopes), "A key")}
 
 
-def unchanged(journal: Path | Rows) -> Callable[[], bool]:
-    """Return the question whether what is in the store is still what it is now, to the byte."""
-    before = journal.read_bytes()
-    return lambda: journal.read_bytes() == before
+def unchanged(on_disk: Pages | Rows) -> Callable[[], bool]:
+    """Return the question whether what is in the store is what it is now, to the byte, and nothing was written."""
+    before = on_disk.read_bytes()
+    return lambda: on_disk.read_bytes() == before

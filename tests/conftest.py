@@ -9,12 +9,13 @@ import pytest
 from api_helpers import MEDIA, Clock
 from conformance import ToldClient
 from control_helpers import Control
-from databases import Databases, Rows, databases
+from databases import Databases, Pages, Rows, databases
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
+from engines.sqlite.files import DATABASE
 from engines.table import Record
 from records.keys import DEMO_KEY
 from settings import Settings
@@ -70,9 +71,9 @@ def settings(tmp_path: Path, database: str | None) -> Settings:
 
 
 @pytest.fixture
-def journal(settings: Settings) -> Path | Rows:
-    """Return the store's file or, of a database, what can be read like one and changes whenever it does."""
-    return settings.data / "journal.jsonl" if settings.store is None else Rows(settings.store)
+def on_disk(settings: Settings) -> Pages | Rows:
+    """Return all that the store has on disk: what it holds, and that something was written although it is the same."""
+    return Pages(settings.data / DATABASE) if settings.store is None else Rows(settings.store)
 
 
 @pytest.fixture

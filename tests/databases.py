@@ -1,20 +1,24 @@
-"""PostgreSQL servers for tests: one for them all, and some that are there to be killed."""
+"""PostgreSQL servers for tests, one for them all and some that are there to be killed; and all that a store holds."""
 
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlencode
 from uuid import uuid4
 
+import apsw
 import pytest
+
+from engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 
 try:
     import psycopg
@@ -25,7 +29,7 @@ except ImportError:  # `databases` skips then, and nothing else here is asked fo
 _PATIENCE_SECONDS = 60
 # A test needs nothing of it after the machine went down.
 CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-_TABLES = ("documents", "places", "organizations", "snapshots", "kept_documents", "kept_places", "facts")
+_TABLES = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'standin%' ORDER BY 1"
 
 
 class Server:
@@ -109,9 +113,8 @@ class Databases:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        with suppress(psycopg.errors.UndefinedTable):
-            for table in _TABLES:
-                self._cleaner.execute(f"DELETE FROM standin_{table}")
+        for (table,) in self._cleaner.execute(_TABLES).fetchall():
+            self._cleaner.execute(f"DELETE FROM {table}")
         return self._shared
 
     def drop(self) -> None:
@@ -141,20 +144,47 @@ class Rows:
         self._url = url
 
     def read_bytes(self) -> bytes:
-        return repr([self._rows(table) for table in _TABLES]).encode()
+        return repr(self._rows()).encode()
 
     def commits(self) -> int:
         """Return how many commits have left something that is still there, but for the one that made the tables."""
-        return len({commit for table in _TABLES if table != "facts" for commit, _ in self._rows(table)})
+        return len({commit for table, rows in self._rows().items() if table != "standin_facts" for commit, _ in rows})
 
-    def _rows(self, table: str) -> list[tuple[str, str]]:
+    def _rows(self) -> dict[str, list[tuple[str, str]]]:
         with psycopg.connect(self._url) as connection:
-            return connection.execute(f"SELECT xmin::text, t::text FROM standin_{table} t ORDER BY 2").fetchall()
+            return {
+                table: connection.execute(f"SELECT xmin::text, t::text FROM {table} t ORDER BY 2").fetchall()
+                for (table,) in connection.execute(_TABLES).fetchall()
+            }
 
 
-def commits_of(journal: Path | Rows) -> int:
-    """Return how many commits a store's file or database tells of, where none was overwritten whole."""
-    return journal.commits() if isinstance(journal, Rows) else journal.read_bytes().count(b"\n") - 1
+class Pages:
+    """All that is in a database file, as a file would be read, and its log: so each commit that wrote shows.
+
+    The file itself is never opened but by SQLite: to close it would take away the locks of this process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
+
+    def read_bytes(self) -> bytes:
+        load_checksums()
+        flags = apsw.SQLITE_OPEN_READONLY  # so it leaves the log as it is, when it is the last to close too
+        with closing(apsw.Connection(str(self._path), flags=flags, vfs=CHECKSUM_VFS)) as connection:
+            schema = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY 1"
+            tables = connection.execute(schema).fetchall()
+            rows = [connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table, _ in tables]
+        return repr((tables, rows)).encode() + self._log.read_bytes()
+
+    def commits(self) -> int:
+        """Return how many commits the log holds: all since somebody was the last to close the store."""
+        log = self._log.read_bytes()
+        if not log:
+            return 0
+        page_bytes, salts = struct.unpack_from(">I", log, 8)[0], struct.unpack_from(">2I", log, 16)
+        frames = (struct.unpack_from(">4I", log, at) for at in range(32, len(log) - 24, 24 + page_bytes))
+        return sum(tuple(salt) == salts and pages > 0 for _, pages, *salt in frames)
 
 
 @contextmanager

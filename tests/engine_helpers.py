@@ -1,8 +1,9 @@
-"""What the tests of the engine share: journals in a folder, disks that fail, wait or kill, and child processes."""
+"""What the tests of the engines share: stores in a folder or database, disks that fail, threads and child processes."""
 
 import errno
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from databases import Rows
+from databases import Pages, Rows
 
 from engines.disk import Disk
-from engines.journal import Journal
-from engines.line import Entry
+from engines.indexes import Entry
+from engines.sqlite.engine import SQLite
 from engines.table import Engine
 
 _PATIENCE_SECONDS = 20  # after which what should have happened is taken not to: a failure instead of a hang
@@ -33,32 +34,37 @@ def by_rank(document: bytes) -> Iterator[Entry]:
 
 
 @contextmanager
-def opened(place: Path | str, disk: Disk | None = None, **options: Any) -> Iterator[Any]:
-    """Open the journal in a folder, or the database of a URL."""
-    engine = engine_at(place, disk, **options)
+def opened(place: Path | str, **options: Any) -> Iterator[Any]:
+    """Open the store in a folder, or the database of a URL."""
+    engine = engine_at(place, **options)
     try:
         yield engine
     finally:
         engine.close()
 
 
-def engine_at(place: Path | str, disk: Disk | None = None, **options: Any) -> Any:
+def engine_at(place: Path | str, **options: Any) -> Any:
     if isinstance(place, Path):
-        return Journal(place, disk=disk or Disk(syncing=False), **options)
-    from engines.postgres import Postgres  # noqa: PLC0415 - its driver may not be here
+        return SQLite(place, **{"sync": False} | options)
+    from engines.postgres.engine import Postgres  # noqa: PLC0415 - its driver may not be here
 
     return Postgres(place, **options)
 
 
 def bytes_of(engine: Any) -> bytes:
     """Return all that an engine has on disk: different as soon as anything was written."""
-    return engine.path.read_bytes() if isinstance(engine, Journal) else Rows(engine._url).read_bytes()
+    return (Pages(engine.path) if isinstance(engine, SQLite) else Rows(engine._url)).read_bytes()
 
 
-def put(journal: Engine, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = "") -> None:
+def put(engine: Engine, doc_id: str, document: dict[str, Any], table: str = "t", partition: str = "") -> None:
     """Set one document in a transaction, or a part of one, of its own."""
-    with journal.transaction():
-        journal.write(table, partition, doc_id, orjson.dumps(document))
+    with engine.transaction():
+        engine.write(table, partition, doc_id, orjson.dumps(document))
+
+
+def save(engine: Engine, name: str, facts: dict[str, Any]) -> None:
+    """Keep the documents of this moment under a name."""
+    engine.save(name, facts)
 
 
 def as_documents(contents: Contents) -> list[tuple[str, str, str, bytes]]:
@@ -68,17 +74,15 @@ def as_documents(contents: Contents) -> list[tuple[str, str, str, bytes]]:
     ]
 
 
-def contents(journal: Engine) -> Contents:
-    """Return every document of a journal by (table, partition) and id."""
-    return {
-        space: {document.doc_id: dict(document) for document in journal.table(*space)} for space in journal.tables()
-    }
+def contents(engine: Engine) -> Contents:
+    """Return every document of an engine by (table, partition) and id."""
+    return {space: {document.doc_id: dict(document) for document in engine.table(*space)} for space in engine.tables()}
 
 
 def stored(place: Path | str, **options: Any) -> Contents:
     """Return what a process that opens the folder or database now finds."""
-    with opened(place, **options) as journal:
-        return contents(journal)
+    with opened(place, **options) as engine:
+        return contents(engine)
 
 
 class WatchedDisk(Disk):
@@ -209,9 +213,10 @@ class Worker(threading.Thread):
         return self
 
 
-def wait_until_queued(journal: Journal, number: int) -> None:
-    """Return when that many threads wait for their turn."""
-    wait_until(lambda: journal._turn.waiting >= number)
+def wait_until_queued(number: int) -> None:
+    """Return when that many threads of this process are about to take the write lock of a file, or wait for it."""
+    begin = SQLite._begin.__code__
+    wait_until(lambda: sum(frame.f_code is begin for frame in sys._current_frames().values()) >= number)
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

@@ -368,8 +368,8 @@ BAD_PATCHES = [
 
 
 @pytest.mark.parametrize(("body", "refusal"), BAD_PATCHES)
-def test_a_patch_that_is_refused_changes_nothing(demo, journal, body, refusal):
-    is_unchanged = unchanged(journal)
+def test_a_patch_that_is_refused_changes_nothing(demo, on_disk, body, refusal):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(demo.patch(AVA_PATH, json=body)) == refusal
     assert is_unchanged()
@@ -407,9 +407,9 @@ def test_a_deleted_influencer_stays_in_the_store_with_who_when_and_why(demo, sto
 
 
 @pytest.mark.parametrize(("method", "below", "body"), ON_ONE)
-def test_a_deleted_influencer_is_found_by_nobody(demo, journal, method, below, body):
+def test_a_deleted_influencer_is_found_by_nobody(demo, on_disk, method, below, body):
     demo.delete(AVA_PATH)
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(demo.open(AVA_PATH + below, method=method, json=body)) == NO_INFLUENCER
     assert is_unchanged()
@@ -426,8 +426,8 @@ def test_a_deleted_influencer_is_found_by_nobody(demo, journal, method, below, b
         (orjson.dumps({"reason": "x" * 1025}), invalid(reason=["String must contain at most 1024 character(s)"])),
     ],
 )
-def test_a_deletion_that_is_refused_deletes_nothing(demo, journal, body, refusal):
-    is_unchanged = unchanged(journal)
+def test_a_deletion_that_is_refused_deletes_nothing(demo, on_disk, body, refusal):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(demo.delete(AVA_PATH, data=body)) == refusal
     assert is_unchanged()
@@ -525,9 +525,9 @@ def test_pictures_that_are_unknown_or_belong_elsewhere_drop_out_silently(demo, s
     assert attached(attach(demo, dropped[0], AVA_PICTURES[0], *dropped[1:])) == [(AVA_PICTURES[0], NOW)]
 
 
-def test_a_call_all_of_whose_pictures_drop_out_answers_the_list_as_it_is(demo, store, organization, journal):
+def test_a_call_all_of_whose_pictures_drop_out_answers_the_list_as_it_is(demo, store, organization, on_disk):
     attach(demo, AVA_PICTURES[0])
-    before, is_unchanged = demo.get(AVA_PATH).json, unchanged(journal)
+    before, is_unchanged = demo.get(AVA_PATH).json, unchanged(on_disk)
 
     response = attach(demo, "asset_nobody", SUMMER_PICTURE)
 
@@ -562,8 +562,8 @@ def test_one_call_attaches_up_to_twenty_and_several_calls_any_number(demo, store
         ([AVA_PICTURES[0]], invalid("Expected object, received array")),
     ],
 )  # fmt: skip
-def test_a_list_of_pictures_that_is_refused_attaches_nothing(demo, journal, body, refusal):
-    is_unchanged = unchanged(journal)
+def test_a_list_of_pictures_that_is_refused_attaches_nothing(demo, on_disk, body, refusal):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(demo.post(f"{AVA_PATH}/reference-images", json=body)) == refusal
     assert is_unchanged()
@@ -601,9 +601,9 @@ def test_urls_begin_with_the_public_url_or_else_with_the_host_that_was_asked(roo
 
 
 @pytest.mark.parametrize(("method", "below", "body"), ON_ONE)
-def test_an_influencer_of_another_organization_is_not_found(client, store, journal, method, below, body):
+def test_an_influencer_of_another_organization_is_not_found(client, store, on_disk, method, below, body):
     stranger = key_of(store, new_organization(store), "*")
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(client.open(AVA_PATH + below, method=method, json=body, headers=stranger)) == NO_INFLUENCER
     assert is_unchanged()

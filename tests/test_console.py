@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from api_helpers import SOL, SPRING, SUMMER, key_of, living, new_organization, unchanged
-from conftest import AVA, AVA_PATH, DEMO, only_journal
+from conftest import AVA, AVA_PATH, DEMO, only_sqlite
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,9 +158,9 @@ def test_a_read_only_console_needs_no_control_plane(rooms, organization):
     assert client.get("/_standin/health").status_code == 404
 
 
-def test_what_only_reads_changes_nothing(client, organization, journal):
+def test_what_only_reads_changes_nothing(client, organization, on_disk):
     client.get("/console")  # the key that cookies are signed with is made once
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
     for path in pages_of(organization):
         shown(client, path)
         assert client.post(path).status_code == 405
@@ -443,10 +443,10 @@ def test_looking_every_second_leaves_no_line_in_the_log(client, capsys):
     assert " GET /console 200 " in capsys.readouterr().out
 
 
-@only_journal
-def test_a_store_that_cannot_be_read_is_a_page_too(client, rooms, journal):
+@only_sqlite
+def test_a_store_that_cannot_be_read_is_a_page_too(client, rooms):
     client.get("/console")
-    journal.rename(journal.with_name("gone"))
+    rooms.store.db.path.rename(rooms.settings.data / "gone")
     assert "unavailable" in shown(client, "/console", 503)
 
 
@@ -600,7 +600,7 @@ def test_the_clock_is_told_where_it_is_not_the_real_one(demo, organization):
     assert "real time" in shown(demo, "/console/controls")
 
 
-@only_journal
+@only_sqlite
 def test_a_damaged_snapshot_stands_in_nobodys_way_and_can_be_deleted(demo, control, rooms):
     control.post("/snapshots", name="damaged")
     (rooms.settings.data / "snapshots" / "damaged.jsonl").write_bytes(b"{")

@@ -192,8 +192,8 @@ def test_what_was_promised_before_a_reset_is_not_taken_after_it(control, demo):
     ],
     ids=str,
 )
-def test_what_is_no_reset_is_refused_and_changes_nothing(control, journal, body, refusal):
-    is_unchanged = unchanged(journal)
+def test_what_is_no_reset_is_refused_and_changes_nothing(control, on_disk, body, refusal):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(control.send("POST", "/reset", body)) == refusal
     assert is_unchanged()
@@ -304,9 +304,9 @@ def test_what_is_no_snapshot_is_refused(control, body, refusal):
 
 @pytest.mark.parametrize("name", ["a", "%2e%2e", "one.media", "one.jsonl", "x" * 65, "%00"])
 @pytest.mark.parametrize(("method", "what"), [("POST", "/restore"), ("DELETE", "")])
-def test_there_is_no_snapshot_of_a_name_nothing_was_kept_under(control, journal, method, what, name):
+def test_there_is_no_snapshot_of_a_name_nothing_was_kept_under(control, on_disk, method, what, name):
     control.post("/snapshots", name="one")
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(control.send(method, f"/snapshots/{name}{what}")) == NO_SNAPSHOT
     assert is_unchanged()
@@ -389,9 +389,9 @@ KEY_FAULTS = [
 
 @pytest.mark.parametrize(("body", "refusal"), KEY_FAULTS, ids=[str(body) for body, _ in KEY_FAULTS])
 def test_what_is_no_organization_and_no_key_is_refused_and_nothing_is_made(
-    control, organization, journal, body, refusal
+    control, organization, on_disk, body, refusal
 ):
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(control.send("POST", "/organizations", body)) == refusal
     assert refused(control.send("POST", f"/organizations/{organization}/keys", body)) == refusal
@@ -399,8 +399,8 @@ def test_what_is_no_organization_and_no_key_is_refused_and_nothing_is_made(
 
 
 @pytest.mark.parametrize("nobody", ["x", "*", "%2e%2e", "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d12"])
-def test_there_is_nothing_of_an_organization_that_is_not_there(control, journal, nobody):
-    is_unchanged = unchanged(journal)
+def test_there_is_nothing_of_an_organization_that_is_not_there(control, on_disk, nobody):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(control.send("DELETE", f"/organizations/{nobody}")) == NO_ORGANIZATION
     assert refused(control.send("POST", f"/organizations/{nobody}/keys")) == NO_ORGANIZATION
@@ -509,8 +509,8 @@ def name_of(operation):
 
 
 @pytest.mark.parametrize("operation", operations, ids=name_of)
-def test_an_unknown_name_in_the_query_is_refused_and_nothing_is_done(sent, journal, operation):
-    is_unchanged = unchanged(journal)
+def test_an_unknown_name_in_the_query_is_refused_and_nothing_is_done(sent, on_disk, operation):
+    is_unchanged = unchanged(on_disk)
 
     for name in ("organizationid", "organisationId", "nope"):
         response = sent(operation, BODIES.get(operation.name), {name: "x"})
@@ -519,8 +519,8 @@ def test_an_unknown_name_in_the_query_is_refused_and_nothing_is_done(sent, journ
 
 
 @pytest.mark.parametrize("operation", CHANGES, ids=name_of)
-def test_an_unknown_name_in_the_body_is_refused_and_nothing_is_done(sent, journal, operation):
-    is_unchanged = unchanged(journal)
+def test_an_unknown_name_in_the_body_is_refused_and_nothing_is_done(sent, on_disk, operation):
+    is_unchanged = unchanged(on_disk)
 
     for name in ("organizationid", "organisationId", "nope"):
         response = sent(operation, BODIES.get(operation.name, {}) | {name: "x"})
@@ -529,9 +529,9 @@ def test_an_unknown_name_in_the_body_is_refused_and_nothing_is_done(sent, journa
 
 
 @pytest.mark.parametrize("operation", operations, ids=name_of)
-def test_an_organization_is_said_where_it_is_looked_for_or_refused(sent, journal, operation):
+def test_an_organization_is_said_where_it_is_looked_for_or_refused(sent, on_disk, operation):
     """Said in the body of what is told in the query, or the other way round, it would be overlooked: for everybody."""
-    is_unchanged, nobody = unchanged(journal), {"organizationId": "nobody"}
+    is_unchanged, nobody = unchanged(on_disk), {"organizationId": "nobody"}
     replies = [sent(operation, BODIES.get(operation.name), nobody)]
     if operation.changes:
         replies.append(sent(operation, BODIES.get(operation.name, {}) | nobody))
@@ -543,8 +543,8 @@ def test_an_organization_is_said_where_it_is_looked_for_or_refused(sent, journal
 
 
 @pytest.mark.parametrize("operation", CHANGES, ids=name_of)
-def test_a_body_that_is_no_object_is_refused_and_nothing_is_done(client, organization, sent, journal, operation):
-    is_unchanged, path = unchanged(journal), ROOT + path_of(operation, organization)
+def test_a_body_that_is_no_object_is_refused_and_nothing_is_done(client, organization, sent, on_disk, operation):
+    is_unchanged, path = unchanged(on_disk), ROOT + path_of(operation, organization)
 
     for body, type_name in ((b"[]", "array"), (b"null", "null"), (b'"x"', "string"), (b"1", "number")):
         response = client.open(path, method=operation.method, data=body)

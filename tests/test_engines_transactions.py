@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import only_journal
+from conftest import only_sqlite
 from engine_helpers import (
     CallCounter,
     Gate,
@@ -47,7 +47,7 @@ def document(journal, doc_id):
 # All or nothing.
 
 
-@only_journal
+@only_sqlite
 def test_several_operations_across_tables_are_one_line(journal):
     before = lines_of(journal)
     with journal.transaction():
@@ -94,7 +94,7 @@ def test_nothing_is_written_outside_a_transaction(journal):
         journal.write("t", "", "b", b"{}")
 
 
-@only_journal
+@only_sqlite
 def test_no_journal_is_compacted_inside_a_transaction(journal):
     with pytest.raises(RuntimeError), journal.transaction():
         journal.compact()

@@ -233,8 +233,8 @@ def test_every_operation_is_open_at_this_machine(at, operation):
 
 
 @every_operation
-def test_every_operation_is_closed_to_everybody_else_who_learns_and_changes_nothing(at, journal, rooms, operation):
-    is_unchanged, client = unchanged(journal), at()
+def test_every_operation_is_closed_to_everybody_else_who_learns_and_changes_nothing(at, on_disk, rooms, operation):
+    is_unchanged, client = unchanged(on_disk), at()
     for environ in REFUSALS:
         if {"REQUEST_METHOD", "HTTP_ORIGIN"} & environ.keys() or environ.get("HTTP_HOST") == "":
             continue  # said of a certain method or host above; these are the client's
@@ -248,8 +248,8 @@ def test_every_operation_is_closed_to_everybody_else_who_learns_and_changes_noth
 
 
 @every_operation
-def test_every_operation_asks_for_the_token_where_there_is_one(at, journal, operation):
-    is_unchanged, client, path = unchanged(journal), at(control=TOKEN), path_of(operation)
+def test_every_operation_asks_for_the_token_where_there_is_one(at, on_disk, operation):
+    is_unchanged, client, path = unchanged(on_disk), at(control=TOKEN), path_of(operation)
     for authorization in WRONG_TOKENS:
         response = client.open(path, method=operation.method, headers={"Authorization": authorization}, data=b"no JSON")
         assert refused(response) == NO_TOKEN
@@ -260,8 +260,8 @@ def test_every_operation_asks_for_the_token_where_there_is_one(at, journal, oper
 
 
 @every_operation
-def test_where_it_is_off_every_path_is_as_if_it_had_never_been(at, journal, operation):
-    is_unchanged, client = unchanged(journal), at(control="off")
+def test_where_it_is_off_every_path_is_as_if_it_had_never_been(at, on_disk, operation):
+    is_unchanged, client = unchanged(on_disk), at(control="off")
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         response = client.open(path_of(operation), method=method, headers=AUTHORIZED)
         nowhere = client.open(f"{ROOT}/nowhere", method=method, headers=AUTHORIZED)
@@ -272,8 +272,8 @@ def test_where_it_is_off_every_path_is_as_if_it_had_never_been(at, journal, oper
     assert is_unchanged()
 
 
-def test_a_link_on_another_page_shows_but_commands_nothing(at, journal):
-    client, is_unchanged = at(), unchanged(journal)
+def test_a_link_on_another_page_shows_but_commands_nothing(at, on_disk):
+    client, is_unchanged = at(), unchanged(on_disk)
     visit = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
     assert client.get(f"{ROOT}/health", headers=visit).status_code == 200

@@ -208,13 +208,13 @@ def test_a_repetition_is_no_change(control, demo, clock):
     assert [change["requestId"] for change in changes_of(control)] == [first]
 
 
-def test_to_look_is_no_change(control, demo, journal):
+def test_to_look_is_no_change(control, demo, on_disk):
     worked(demo.patch(AVA_PATH, json={"vibe": "x"}))
-    before = journal.read_bytes()
+    before = on_disk.read_bytes()
     history_of(control)
     demo.get(AVA_PATH)
 
-    assert journal.read_bytes() == before
+    assert on_disk.read_bytes() == before
 
 
 # How much is kept

@@ -184,8 +184,8 @@ def test_a_text_may_be_as_long_as_its_rule_says_in_code_points(demo, field, lett
 
 
 @pytest.mark.parametrize("field", LONGEST)
-def test_a_text_of_one_more_is_refused(demo, journal, field):
-    same = unchanged(journal)
+def test_a_text_of_one_more_is_refused(demo, on_disk, field):
+    same = unchanged(on_disk)
     most = LONGEST[field]
 
     response = demo.post(CREATE, json={"name": "Kim"} | {field: "a" * (most + 1)})
@@ -246,8 +246,8 @@ def test_a_field_that_is_no_text_is_refused_null_too(demo, field, value, receive
         ),
     ],
 )
-def test_a_body_that_create_does_not_take_is_refused_and_changes_nothing(demo, journal, body, faults):
-    same = unchanged(journal)
+def test_a_body_that_create_does_not_take_is_refused_and_changes_nothing(demo, on_disk, body, faults):
+    same = unchanged(on_disk)
 
     assert refused(demo.post(CREATE, json=body)) == invalid(**faults)
     assert same()
@@ -305,10 +305,10 @@ def test_any_other_id_is_refused(demo, influencer_id):
 
 @pytest.mark.parametrize("influencer_id", [AVA, SOL, SOL.upper()])
 @pytest.mark.parametrize("archived", [False, True])
-def test_an_id_that_is_taken_is_a_conflict_whoever_has_it(demo, journal, influencer_id, archived):
+def test_an_id_that_is_taken_is_a_conflict_whoever_has_it(demo, on_disk, influencer_id, archived):
     if archived:
         assert demo.delete(f"/v1/influencers/{influencer_id}").status_code == 200
-    same = unchanged(journal)
+    same = unchanged(on_disk)
 
     assert refused(demo.post(CREATE, json={"name": "Kim", "influencerId": influencer_id})) == taken(influencer_id)
     other = f"/v1/influencers/{MARCUS}/clone"
@@ -343,9 +343,9 @@ def test_create_in_an_unknown_project_is_not_found(client, demo, store):
 
 
 @pytest.mark.parametrize("path", [CREATE, CLONE])
-def test_nothing_begins_in_an_archived_project(demo, journal, path):
+def test_nothing_begins_in_an_archived_project(demo, on_disk, path):
     demo.delete(f"/v1/projects/{SPRING}")
-    same = unchanged(journal)
+    same = unchanged(on_disk)
 
     assert refused(demo.post(path, json={"name": "Kim"})) == PROJECT_ARCHIVED
     assert same()
@@ -457,8 +457,8 @@ def test_what_is_deleted_or_foreign_or_unknown_cannot_be_cloned(client, demo, st
         ],
     ],
 )
-def test_a_body_that_clone_does_not_take_is_refused_and_changes_nothing(demo, journal, body, faults):
-    same = unchanged(journal)
+def test_a_body_that_clone_does_not_take_is_refused_and_changes_nothing(demo, on_disk, body, faults):
+    same = unchanged(on_disk)
 
     assert refused(demo.post(CLONE, json=body)) == invalid(**faults)
     assert same()
@@ -541,12 +541,12 @@ def test_a_running_job_can_be_canceled_and_stays_so(demo, clock):
 
 
 @pytest.mark.parametrize("seconds, reason", [(0, "ALREADY_CANCELED"), (2, "ALREADY_COMPLETED")])
-def test_a_job_that_is_over_cannot_be_canceled(demo, clock, journal, seconds, reason):
+def test_a_job_that_is_over_cannot_be_canceled(demo, clock, on_disk, seconds, reason):
     envelope = create(demo)
     clock.move(seconds=seconds)
     if reason == "ALREADY_CANCELED":
         demo.post(cancel_of(envelope))
-    before, same = job(demo, envelope), unchanged(journal)
+    before, same = job(demo, envelope), unchanged(on_disk)
 
     response = demo.post(cancel_of(envelope), json={})
 
@@ -557,10 +557,10 @@ def test_a_job_that_is_over_cannot_be_canceled(demo, clock, journal, seconds, re
 
 
 @pytest.mark.parametrize("after_ms", [1800, 1999])
-def test_a_job_that_is_almost_over_cannot_be_canceled(demo, clock, journal, after_ms):
+def test_a_job_that_is_almost_over_cannot_be_canceled(demo, clock, on_disk, after_ms):
     envelope = create(demo)
     clock.move(milliseconds=after_ms)
-    same = unchanged(journal)
+    same = unchanged(on_disk)
 
     assert refused(demo.post(cancel_of(envelope))) == {
         "status": 409,

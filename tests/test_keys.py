@@ -105,7 +105,7 @@ def test_rotate_says_the_new_key_once(demo, organization, other):
     assert seen(demo, new) == 200
 
 
-def test_delete_says_how_the_key_is_now_and_then_it_is_not_found(demo, organization, other, journal):
+def test_delete_says_how_the_key_is_now_and_then_it_is_not_found(demo, organization, other, on_disk):
     path = path_of(demo, other)
 
     response = demo.delete(path)
@@ -123,7 +123,7 @@ def test_delete_says_how_the_key_is_now_and_then_it_is_not_found(demo, organizat
         },
         "deleted": True,
     }
-    same = unchanged(journal)
+    same = unchanged(on_disk)
     for method, below in OPERATIONS:
         assert refused(demo.open(path + below, method=method)) == NO_KEY
     assert seen(demo, other) == KILLED
@@ -131,9 +131,9 @@ def test_delete_says_how_the_key_is_now_and_then_it_is_not_found(demo, organizat
 
 
 @pytest.mark.parametrize("method, below", OPERATIONS)
-def test_a_key_that_is_foreign_or_unknown_is_not_found(demo, store, journal, method, below):
+def test_a_key_that_is_foreign_or_unknown_is_not_found(demo, store, on_disk, method, below):
     foreign = path_of(demo, key_of(store, new_organization(store), "*"))
-    same = unchanged(journal)
+    same = unchanged(on_disk)
 
     for path in (foreign, f"/v1/api-keys/{uuid4()}", "/v1/api-keys/x", "/v1/api-keys/DEM0DEM0DEM0DEM0"):
         assert refused(demo.open(path + below, method=method)) == NO_KEY
@@ -211,11 +211,11 @@ def test_each_rotation_makes_the_last_key_useless(demo, other):
 # The secret
 
 
-def test_the_twin_of_a_rotation_is_told_that_it_was_done_and_rotates_nothing(demo, other, journal):
+def test_the_twin_of_a_rotation_is_told_that_it_was_done_and_rotates_nothing(demo, other, on_disk):
     path, once = path_of(demo, other), {"Idempotency-Key": "one"}
     first = demo.post(f"{path}/rotate", headers=once)
     assert first.status_code == 200
-    same = unchanged(journal)
+    same = unchanged(on_disk)
 
     for _ in range(2):
         twin = demo.post(f"{path}/rotate", headers=once)
@@ -251,13 +251,13 @@ def test_what_holds_no_secret_is_replayed_whole(demo, other, method, below, done
     assert (again.status_code, again.data) == (200, first.data)
 
 
-def test_a_new_secret_is_neither_in_the_store_nor_in_the_log(demo, other, settings, journal, capfd, caplog):
+def test_a_new_secret_is_neither_in_the_store_nor_in_the_log(demo, other, settings, on_disk, capfd, caplog):
     new = rotated(demo, path_of(demo, other), headers={"Idempotency-Key": "one"})["X-Api-Key"]
     assert seen(demo, {"X-Api-Key": new}) == 200
 
     secret = new.split("_", 3)[3]
     beside = b"".join(path.read_bytes() for path in settings.data.rglob("*") if path.is_file())
-    stored = journal.read_bytes() + beside
+    stored = on_disk.read_bytes() + beside
     printed = "".join(capfd.readouterr()) + caplog.text
     assert sha256(secret.encode()).hexdigest().encode() in stored
     assert secret.encode() not in stored

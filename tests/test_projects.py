@@ -140,8 +140,8 @@ def test_an_id_is_up_to_64_letters_digits_hyphens_and_underscores(demo, project_
         ("brand", None, "Unrecognized key"),
     ],
 )
-def test_a_field_that_create_does_not_take_is_refused_and_changes_nothing(demo, journal, field, value, fault):
-    same = unchanged(journal)
+def test_a_field_that_create_does_not_take_is_refused_and_changes_nothing(demo, on_disk, field, value, fault):
+    same = unchanged(on_disk)
 
     assert refused(demo.post(PROJECTS, json=LEAST | {field: value})) == invalid(**{field: [fault]})
     assert same()
@@ -207,10 +207,10 @@ def test_any_other_email_is_refused(demo, email):
 
 
 @pytest.mark.parametrize("project_id", ["autumn", UUID])
-def test_an_id_that_is_taken_is_a_conflict(demo, journal, project_id):
+def test_an_id_that_is_taken_is_a_conflict(demo, on_disk, project_id):
     create(demo, id=project_id)
     demo.delete(f"{PROJECTS}/{project_id}")
-    same = unchanged(journal)
+    same = unchanged(on_disk)
 
     assert refused(demo.post(PROJECTS, json=LEAST | {"id": project_id})) == taken(project_id)
     assert same()
@@ -271,8 +271,8 @@ def test_patch_changes_what_is_given_metadata_as_a_whole_and_nothing_else(demo, 
     ["id", "organizationId", "brand", "brandContext", "ingestState", "requiresApproval", "firstNPostsBlocked",
      "currentBlockedCount", "createdAt", "updatedAt", "archivedAt", "place"],
 )  # fmt: skip
-def test_what_the_system_knows_best_cannot_be_patched(demo, journal, field):
-    same = unchanged(journal)
+def test_what_the_system_knows_best_cannot_be_patched(demo, on_disk, field):
+    same = unchanged(on_disk)
 
     response = demo.patch(SPRING_PATH, json={"name": "Kim", field: "x"})
 
@@ -297,8 +297,8 @@ def test_what_the_system_knows_best_cannot_be_patched(demo, journal, field):
         ("metadata", sized(8193), "Object must be at most 8192 bytes of JSON"),
     ],
 )
-def test_a_field_that_patch_does_not_take_is_refused_and_changes_nothing(demo, journal, field, value, fault):
-    same = unchanged(journal)
+def test_a_field_that_patch_does_not_take_is_refused_and_changes_nothing(demo, on_disk, field, value, fault):
+    same = unchanged(on_disk)
 
     assert refused(demo.patch(SPRING_PATH, json={field: value})) == invalid(**{field: [fault]})
     assert same()
@@ -391,8 +391,8 @@ def test_metadata_is_kept_down_to_two_hundred_levels(demo):
 
 
 @pytest.mark.parametrize("levels", [201, 250, 254, 255, 1000, 1024])
-def test_a_body_that_is_nested_deeper_is_refused_and_changes_nothing(demo, journal, levels):
-    is_unchanged = unchanged(journal)
+def test_a_body_that_is_nested_deeper_is_refused_and_changes_nothing(demo, on_disk, levels):
+    is_unchanged = unchanged(on_disk)
     refusal = invalid("Malformed JSON: nested more than 200 levels deep")
 
     assert refused(demo.post(PROJECTS, data=nested(levels))) == refusal

@@ -178,18 +178,18 @@ def test_every_response_tells_its_endpoint_class(client, things, operation):
 
 @every
 @pytest.mark.parametrize("headers", [{}, {"X-Api-Key": DEMO_KEY[:-1] + "1"}, {"Authorization": "Basic OnB3"}])
-def test_a_request_without_a_key_of_ours_is_refused(client, journal, things, operation, headers):
-    is_unchanged = unchanged(journal)
+def test_a_request_without_a_key_of_ours_is_refused(client, on_disk, things, operation, headers):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(send(client, operation, things, body_of(operation, things), headers)) == UNAUTHENTICATED
     assert is_unchanged()
 
 
 @every
-def test_a_killed_key_is_refused(client, store, organization, journal, things, operation):
+def test_a_killed_key_is_refused(client, store, organization, on_disk, things, operation):
     headers = key_of(store, organization, "*")
     store.keys.delete_public(public_id_of(headers["X-Api-Key"]))
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(send(client, operation, things, body_of(operation, things), headers)) == KILLED
     assert is_unchanged()
@@ -199,9 +199,9 @@ SCOPES = {"influencers:write", "projects:read", "projects:write", "jobs:read", "
 
 
 @every_scoped
-def test_a_key_with_every_other_scope_is_refused(client, store, organization, journal, things, operation):
+def test_a_key_with_every_other_scope_is_refused(client, store, organization, on_disk, things, operation):
     headers = key_of(store, organization, *(SCOPES - {operation.scope}), "", "influencers:*")
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     response = send(client, operation, things, body_of(operation, things), headers)
 
@@ -228,8 +228,8 @@ def not_found(operation):
 
 @every_with_an_id
 @pytest.mark.parametrize("unknown", ["x", "..", "a b", "%00", "%FF", "x" * 3000, "{}", CHOSEN, "inf_01HXZ9", "é"])
-def test_what_nobody_has_is_not_found(client, journal, things, operation, unknown):
-    is_unchanged = unchanged(journal)
+def test_what_nobody_has_is_not_found(client, on_disk, things, operation, unknown):
+    is_unchanged = unchanged(on_disk)
 
     response = send(client, operation, dict.fromkeys(ids_in(operation), unknown), body_of(operation, things))
 
@@ -238,8 +238,8 @@ def test_what_nobody_has_is_not_found(client, journal, things, operation, unknow
 
 
 @every_with_an_id
-def test_what_another_organization_has_is_not_found(client, journal, stranger, things, foreign, operation):
-    is_unchanged = unchanged(journal)
+def test_what_another_organization_has_is_not_found(client, on_disk, stranger, things, foreign, operation):
+    is_unchanged = unchanged(on_disk)
 
     ours = send(client, operation, foreign, body_of(operation, foreign))
     theirs = send(client, operation, things, body_of(operation, things), stranger[1])
@@ -249,9 +249,9 @@ def test_what_another_organization_has_is_not_found(client, journal, stranger, t
 
 
 @every_with_an_id
-def test_an_id_of_another_kind_is_not_found(client, journal, things, operation):
+def test_an_id_of_another_kind_is_not_found(client, on_disk, things, operation):
     (name,) = ids_in(operation)
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     for other in set(Things._fields) - {name}:
         response = send(client, operation, {name: getattr(things, other)}, body_of(operation, things))
@@ -259,10 +259,10 @@ def test_an_id_of_another_kind_is_not_found(client, journal, things, operation):
     assert is_unchanged()
 
 
-def test_an_upload_of_another_organization_or_project_is_not_found(client, store, organization, journal, foreign):
+def test_an_upload_of_another_organization_or_project_is_not_found(client, store, organization, on_disk, foreign):
     project = store.projects.create(organization, {"name": "Other", "timezone": "UTC"})["id"]
     upload = store.assets.presign(organization, SPRING, {"kind": "video", "mimeType": "video/mp4"})
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     for upload_id, where in ((foreign.upload_id, SPRING), (upload["uploadId"], project)):
         response = client.post(f"/v1/projects/{where}/media/finalize", json={"uploadId": upload_id}, headers=DEMO)
@@ -345,8 +345,8 @@ def is_not_utf_8(message):
     ],
     ids=["cut off", "two", "NaN", "deep", "space", "latin-1", "UTF-16"],
 )
-def test_a_body_that_is_no_json_is_refused(client, journal, things, operation, body, fits):
-    is_unchanged = unchanged(journal)
+def test_a_body_that_is_no_json_is_refused(client, on_disk, things, operation, body, fits):
+    is_unchanged = unchanged(on_disk)
 
     found = refused(send(client, operation, things, body))
 
@@ -361,8 +361,8 @@ def test_a_body_that_is_no_json_is_refused(client, journal, things, operation, b
     ("body", "received"),
     [(b"[]", "array"), (b"[{}]", "array"), (b"null", "null"), (b'"x"', "string"), (b"1", "number")],
 )
-def test_a_body_that_is_no_object_is_refused(client, journal, things, operation, body, received):
-    is_unchanged = unchanged(journal)
+def test_a_body_that_is_no_object_is_refused(client, on_disk, things, operation, body, received):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(send(client, operation, things, body)) == invalid(f"Expected object, received {received}")
     assert is_unchanged()
@@ -370,25 +370,25 @@ def test_a_body_that_is_no_object_is_refused(client, journal, things, operation,
 
 @every_change
 @pytest.mark.parametrize("name", ["mood", "organizationId", "attributes", "__class__", ""])
-def test_an_unknown_field_is_refused(client, journal, things, operation, name):
+def test_an_unknown_field_is_refused(client, on_disk, things, operation, name):
     body = (body_of(operation, things) or {}) | {name: "x"}
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(send(client, operation, things, body)) == invalid(**{name: ["Unrecognized key"]})
     assert is_unchanged()
 
 
 @every_change
-def test_a_body_of_two_mebibytes_is_too_large(client, journal, things, operation):
-    is_unchanged = unchanged(journal)
+def test_a_body_of_two_mebibytes_is_too_large(client, on_disk, things, operation):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(send(client, operation, things, b"{}".ljust(2 << 20))) == TOO_LARGE
     assert is_unchanged()
 
 
 @every_change
-def test_no_body_at_all_is_refused_unless_nothing_in_it_is_needed(client, journal, things, operation):
-    is_unchanged = unchanged(journal)
+def test_no_body_at_all_is_refused_unless_nothing_in_it_is_needed(client, on_disk, things, operation):
+    is_unchanged = unchanged(on_disk)
 
     response = send(client, operation, things)
 
@@ -400,8 +400,8 @@ def test_no_body_at_all_is_refused_unless_nothing_in_it_is_needed(client, journa
 
 
 @every_change
-def test_faults_of_the_body_come_before_not_found(client, journal, operation):
-    is_unchanged = unchanged(journal)
+def test_faults_of_the_body_come_before_not_found(client, on_disk, operation):
+    is_unchanged = unchanged(on_disk)
 
     response = send(client, operation, dict.fromkeys(ids_in(operation), "x"), b"[]")
 
@@ -426,8 +426,8 @@ def once(key="once"):
         ("caf\xe9", "Invalid"),
     ],
 )
-def test_a_bad_idempotency_key_is_refused(client, journal, things, operation, key, message):
-    is_unchanged = unchanged(journal)
+def test_a_bad_idempotency_key_is_refused(client, on_disk, things, operation, key, message):
+    is_unchanged = unchanged(on_disk)
 
     response = send(client, operation, things, body_of(operation, things), once(key))
 
@@ -440,10 +440,10 @@ def test_only_a_new_secret_is_not_replayed():
 
 
 @every_change
-def test_a_repeated_request_acts_once_and_gets_the_first_reply(client, journal, things, clock, operation):
+def test_a_repeated_request_acts_once_and_gets_the_first_reply(client, on_disk, things, clock, operation):
     body = body_of(operation, things)
     first = send(client, operation, things, body, once())
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
     clock.move(seconds=10)
 
     second = send(client, operation, things, body, once())
@@ -459,10 +459,10 @@ def test_a_repeated_request_acts_once_and_gets_the_first_reply(client, journal, 
 
 
 @every_change
-def test_another_body_under_the_same_key_is_a_conflict(client, journal, things, operation):
+def test_another_body_under_the_same_key_is_a_conflict(client, on_disk, things, operation):
     body, other = BODIES[operation.handler.__name__](things)
     send(client, operation, things, body, once())
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(send(client, operation, things, other, once())) == OTHER_BODY
     assert is_unchanged()
@@ -496,8 +496,8 @@ PATHS = sorted({operation.path for operation in operations})
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_preflight_tells_the_methods_of_a_path(client, journal, path):
-    is_unchanged = unchanged(journal)
+def test_a_preflight_tells_the_methods_of_a_path(client, on_disk, path):
+    is_unchanged = unchanged(on_disk)
     headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
 
     response = client.options(re.sub(r"<\w+>", "x", path), headers=headers)
@@ -509,8 +509,8 @@ def test_a_preflight_tells_the_methods_of_a_path(client, journal, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_method_that_a_path_does_not_have_is_not_allowed(client, journal, path):
-    is_unchanged = unchanged(journal)
+def test_a_method_that_a_path_does_not_have_is_not_allowed(client, on_disk, path):
+    is_unchanged = unchanged(on_disk)
 
     for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods_of(path):
         response = client.open(re.sub(r"<\w+>", "x", path), method=method, headers=DEMO, data=b"{")
@@ -534,8 +534,8 @@ def test_a_slash_at_the_end_makes_another_path(client, path):
 @pytest.mark.parametrize(
     "operation", [each for each in operations if not each.changes], ids=lambda operation: operation.name
 )
-def test_a_read_writes_nothing_and_head_is_it_without_the_body(client, journal, things, operation):
-    is_unchanged = unchanged(journal)
+def test_a_read_writes_nothing_and_head_is_it_without_the_body(client, on_disk, things, operation):
+    is_unchanged = unchanged(on_disk)
 
     full = send(client, operation, things)
     head = client.head(path_of(operation, things), headers=DEMO)

@@ -7,7 +7,6 @@ import shutil
 import pytest
 from api_helpers import Clock
 from conftest import AVA, DEMO
-from databases import commits_of
 from engine_helpers import Child
 from PIL import Image
 
@@ -15,7 +14,7 @@ from app import create_app
 from media.files import MediaFolder
 from seed import NotTables, documents_of, plant, read_tables
 from settings import SEED, Settings, StartError
-from start import Rooms, open_journal, open_media, open_rooms
+from start import Rooms, open_media, open_rooms, open_store
 from store import INFLUENCER_FIELDS, Store
 
 EMPTY = (None, {}, [])
@@ -95,13 +94,13 @@ def test_references_of_the_seed_are_assets_of_the_same_project(store, organizati
 # Once
 
 
-def test_a_store_that_is_opened_again_is_not_seeded_again(settings, journal):
+def test_a_store_that_is_opened_again_is_not_seeded_again(settings, on_disk):
     open_rooms(settings).store.db.close()
-    before = journal.read_bytes()
+    before = on_disk.read_bytes()
 
     open_rooms(settings).store.db.close()
 
-    assert journal.read_bytes() == before
+    assert on_disk.read_bytes() == before
 
 
 def test_a_deleted_influencer_does_not_come_back(settings, organization, rooms):
@@ -115,20 +114,22 @@ def test_a_deleted_influencer_does_not_come_back(settings, organization, rooms):
     again.store.db.close()
 
 
-def test_of_two_that_both_found_the_store_empty_only_the_first_plants(settings, journal):
-    first, second = (Store(open_journal(settings)) for _ in range(2))
+def test_of_two_that_both_found_the_store_empty_only_the_first_plants(settings, on_disk):
+    first, second = (open_store(settings) for _ in range(2))
     assert first.is_empty() and second.is_empty()
 
     plant(SEED, first, open_media(settings))
-    before = journal.read_bytes()
+    before = on_disk.read_bytes()
     plant(SEED, second, open_media(settings))
 
-    assert journal.read_bytes() == before
+    assert on_disk.read_bytes() == before
     first.db.close()
     second.db.close()
 
 
-def test_two_processes_at_once_seed_once(settings, journal):
+def test_two_processes_at_once_seed_once(settings, on_disk):
+    open_store(settings).db.close()
+
     def work(say):
         rooms = open_rooms(settings)
         (organization,) = rooms.store.organizations.all()
@@ -138,13 +139,15 @@ def test_two_processes_at_once_seed_once(settings, journal):
 
     assert [child.finish() for child in children] == [["Ava Chen"], ["Ava Chen"]]
     assert [child.status for child in children] == [0, 0]
-    assert commits_of(journal) == 1
+    assert on_disk.commits() == 1
 
 
-def test_a_seed_is_one_commit(settings, journal):
-    open_rooms(settings).store.db.close()
+def test_a_seed_is_one_commit(settings, on_disk):
+    open_store(settings).db.close()
+    rooms = open_rooms(settings)
 
-    assert commits_of(journal) == 1
+    assert on_disk.commits() == 1
+    rooms.store.db.close()
 
 
 # Others
@@ -309,7 +312,7 @@ def test_pictures_of_a_seed_are_on_disk_before_its_documents(settings, tmp_path)
         def put(self, organization, asset_id, data):
             raise OSError(28, "No space left on device")
 
-    store = Store(open_journal(settings))
+    store = open_store(settings)
     with pytest.raises(StartError, match="No space left on device"):
         plant(SEED, store, Refusing(tmp_path / "media"))
     assert store.is_empty()

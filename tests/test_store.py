@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 from api_helpers import SPRING, living, new_organization, picture, unchanged
 from conftest import AVA
-from databases import commits_of
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -275,8 +274,8 @@ def test_a_put_document_is_exactly_what_is_found(store):
         (lambda store, organization: store.keys.delete_public("NOBODYSKEY000000"), "There is no key NOBODYSKEY000000."),
     ],
 )
-def test_what_is_not_there_is_not_found_and_nothing_is_written(store, organization, journal, find, message):
-    is_unchanged = unchanged(journal)
+def test_what_is_not_there_is_not_found_and_nothing_is_written(store, organization, on_disk, find, message):
+    is_unchanged = unchanged(on_disk)
 
     with pytest.raises(NotFound, match=re.escape(message)):
         find(store, organization)
@@ -334,9 +333,9 @@ def test_a_refusal_undoes_what_was_written_before_it_and_is_filed(store, organiz
         store.influencer(organization, "inf_half")
 
 
-def test_a_crash_undoes_what_was_written_before_it_and_is_not_filed(store, organization, journal):
+def test_a_crash_undoes_what_was_written_before_it_and_is_not_filed(store, organization, on_disk):
     claim = Claim.of("key", "POST", "/x", "once", {})
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     def act():
         store.put("influencers", living(organization, "inf_half"))
@@ -348,8 +347,8 @@ def test_a_crash_undoes_what_was_written_before_it_and_is_not_filed(store, organ
     assert is_unchanged()
 
 
-def test_effect_and_filed_outcome_are_one_commit(store, organization, journal):
-    before = commits_of(journal)
+def test_effect_and_filed_outcome_are_one_commit(store, organization, on_disk):
+    before = on_disk.commits()
 
     store.once(
         organization,
@@ -358,7 +357,7 @@ def test_effect_and_filed_outcome_are_one_commit(store, organization, journal):
         lambda error: Outcome(404, b""),
     )
 
-    assert commits_of(journal) == before + 1
+    assert on_disk.commits() == before + 1
 
 
 def test_pictures_of_another_project_are_not_attached(store, organization):

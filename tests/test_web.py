@@ -31,7 +31,7 @@ from api_helpers import (
     refused,
     unchanged,
 )
-from conftest import AVA, AVA_PATH, DEMO, only_journal
+from conftest import AVA, AVA_PATH, DEMO, only_sqlite
 from engine_helpers import WatchedDisk, input_output_error, no_space
 from servers import opened
 from ulid import ULID
@@ -152,19 +152,19 @@ def test_a_secret_may_contain_underscores_and_hyphens(client, store, organizatio
     assert refused(client.get("/v1/whoami", headers={"X-Api-Key": key[:-1] + "0"})) == UNAUTHENTICATED
 
 
-def test_a_minted_key_works_and_is_nowhere_in_the_store(client, store, organization, journal):
+def test_a_minted_key_works_and_is_nowhere_in_the_store(client, store, organization, on_disk):
     headers = key_of(store, organization, "*")
     key = headers["X-Api-Key"]
 
     assert re.fullmatch(r"lp_test_[0-9A-Z]{16}_[0-9A-Za-z_-]{43}", key)
     assert client.get(AVA_PATH, headers=headers).status_code == 200
-    assert key.split("_", 3)[3].encode() not in journal.read_bytes()
+    assert key.split("_", 3)[3].encode() not in on_disk.read_bytes()
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
-def test_a_killed_key_is_refused_on_every_route(client, store, journal, method, path, body):
+def test_a_killed_key_is_refused_on_every_route(client, store, on_disk, method, path, body):
     store.keys.delete_public("DEM0DEM0DEM0DEM0")
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(client.open(path, method=method, json=body, headers=DEMO)) == KILLED
     assert is_unchanged()
@@ -175,8 +175,8 @@ PUBLIC_SERVERS = ["0.0.0.0", "::", "192.168.0.7", "fd00::7", "stand-in.example",
 
 @pytest.mark.parametrize("server", PUBLIC_SERVERS)
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
-def test_the_demo_key_opens_nothing_where_strangers_can_come_in(demo, journal, method, path, body, server):
-    is_unchanged = unchanged(journal)
+def test_the_demo_key_opens_nothing_where_strangers_can_come_in(demo, on_disk, method, path, body, server):
+    is_unchanged = unchanged(on_disk)
     at = {"SERVER_NAME": server, "HTTP_HOST": "localhost"}  # whatever the client calls it
 
     assert refused(demo.open(path, method=method, json=body, environ_overrides=at)) == UNAUTHENTICATED
@@ -212,9 +212,9 @@ def test_the_demo_key_works_where_only_this_machine_comes_in(demo, server):
     "scopes",
     [[], ["projects:read"], ["influencers:read"], ["influencers"], ["influencers:write:x"], ["influencers:*"], ["**"]],
 )
-def test_a_key_without_the_scope_is_refused(client, store, organization, journal, method, path, body, scopes):
+def test_a_key_without_the_scope_is_refused(client, store, organization, on_disk, method, path, body, scopes):
     headers = key_of(store, organization, *scopes)
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(client.open(path, method=method, json=body, headers=headers)) == NO_SCOPE
     assert is_unchanged()
@@ -339,8 +339,8 @@ NOT_UTF_8 = {
     + [(body, "Body is not valid UTF-8 at byte ") for body in NOT_UTF_8.values()],
     ids=[*MALFORMED, *NOT_UTF_8],
 )
-def test_a_body_that_is_no_json_is_refused_and_changes_nothing(demo, journal, method, path, body, beginning):
-    is_unchanged = unchanged(journal)
+def test_a_body_that_is_no_json_is_refused_and_changes_nothing(demo, on_disk, method, path, body, beginning):
+    is_unchanged = unchanged(on_disk)
 
     found = refused(demo.open(path, method=method, data=body))
 
@@ -351,8 +351,8 @@ def test_a_body_that_is_no_json_is_refused_and_changes_nothing(demo, journal, me
 
 
 @pytest.mark.parametrize(("method", "path"), [("PATCH", AVA_PATH), ("POST", IMAGES_PATH)])
-def test_an_empty_body_is_refused_where_one_is_needed(demo, journal, method, path):
-    is_unchanged = unchanged(journal)
+def test_an_empty_body_is_refused_where_one_is_needed(demo, on_disk, method, path):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(demo.open(path, method=method)) == invalid("Malformed JSON: the body is empty")
     assert is_unchanged()
@@ -363,8 +363,8 @@ def test_an_empty_body_is_refused_where_one_is_needed(demo, journal, method, pat
     [(b"null", "null"), (b"[]", "array"), (b'"x"', "string"), (b"1", "number"), (b"true", "boolean")],
 )
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in CHANGES])
-def test_a_body_that_is_no_object_is_refused_and_changes_nothing(demo, journal, method, path, body, received):
-    is_unchanged = unchanged(journal)
+def test_a_body_that_is_no_object_is_refused_and_changes_nothing(demo, on_disk, method, path, body, received):
+    is_unchanged = unchanged(on_disk)
 
     assert refused(demo.open(path, method=method, data=body)) == invalid(f"Expected object, received {received}")
     assert is_unchanged()
@@ -373,8 +373,8 @@ def test_a_body_that_is_no_object_is_refused_and_changes_nothing(demo, journal, 
 @pytest.mark.parametrize("size", [(1 << 20) + 1, 2 << 20])
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in CHANGES])
-def test_a_body_over_one_mebibyte_is_too_large(demo, journal, method, path, chunked, size):
-    is_unchanged = unchanged(journal)
+def test_a_body_over_one_mebibyte_is_too_large(demo, on_disk, method, path, chunked, size):
+    is_unchanged = unchanged(on_disk)
     body = b'{"vibe": "x"}'.ljust(size)
     sent = {"input_stream": BytesIO(body), "environ_overrides": {"wsgi.input_terminated": True}}
 
@@ -443,10 +443,10 @@ def is_replay(response):
 
 
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
-def test_a_repeated_request_gets_the_first_reply_byte_for_byte(demo, journal, clock, method, path, body):
+def test_a_repeated_request_gets_the_first_reply_byte_for_byte(demo, on_disk, clock, method, path, body):
     send = sender(demo, method, path)
     first = send(body)
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
     clock.move(seconds=10)
 
     second = send(body)
@@ -467,10 +467,10 @@ def test_a_replay_is_the_first_reply_even_when_things_have_changed_since(demo):
 
 
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
-def test_the_same_key_with_another_body_is_a_conflict(demo, journal, method, path, body):
+def test_the_same_key_with_another_body_is_a_conflict(demo, on_disk, method, path, body):
     send = sender(demo, method, path)
     first = send(body)
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     for _ in range(2):  # a conflict is not filed: it is found again
         assert refused(send(OTHERS[method])) == OTHER_BODY
@@ -587,13 +587,13 @@ def test_not_found_is_filed_and_replayed(demo, store, organization):
     assert send({"vibe": "x"}, key="another").status_code == 200
 
 
-def test_a_refused_request_leaves_its_key_unused(client, store, organization, journal):
+def test_a_refused_request_leaves_its_key_unused(client, store, organization, on_disk):
     unscoped = key_of(store, organization)
     headers = key_of(store, organization, "*")
     public_id = headers["X-Api-Key"].split("_")[2]
     key = store.keys.find(public_id)
     send = sender(client, "PATCH", AVA_PATH, headers=headers)
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
 
     assert refused(sender(client, "PATCH", AVA_PATH)({"vibe": "a"})) == UNAUTHENTICATED
     assert refused(sender(client, "PATCH", AVA_PATH, headers=unscoped)({"vibe": "b"})) == NO_SCOPE
@@ -628,10 +628,10 @@ def test_an_idempotency_key_of_up_to_255_printable_characters_works(demo, key):
 )
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
 def test_any_other_idempotency_key_is_refused_together_with_the_faults_of_the_body(
-    demo, journal, method, path, body, key, message
+    demo, on_disk, method, path, body, key, message
 ):
     send = sender(demo, method, path)
-    is_unchanged = unchanged(journal)
+    is_unchanged = unchanged(on_disk)
     in_header = {"Idempotency-Key": [message]}
 
     assert refused(send(body, key)) == invalid(**in_header)
@@ -884,9 +884,9 @@ class CrashingStore(Store):
         raise RuntimeError("what only the log may say")
 
 
-def test_a_crash_is_answered_without_its_trace_logged_and_undone(rooms, settings, clock, journal, caplog):
+def test_a_crash_is_answered_without_its_trace_logged_and_undone(rooms, settings, clock, on_disk, caplog):
     client = create_app(Rooms(CrashingStore(rooms.store.db, clock), rooms.media, settings)).test_client()
-    before, is_unchanged = client.get(AVA_PATH, headers=DEMO).json, unchanged(journal)
+    before, is_unchanged = client.get(AVA_PATH, headers=DEMO).json, unchanged(on_disk)
 
     for headers in (DEMO, DEMO | {"Idempotency-Key": "once"}, DEMO | {"Idempotency-Key": "once"}):
         caplog.clear()
@@ -921,7 +921,7 @@ class Valve:
         return self._fail(call) if self.shut and name in ("write", "sync") else call()
 
 
-@only_journal
+@only_sqlite
 @pytest.mark.parametrize("fail", [no_space, input_output_error])
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
 def test_a_store_that_takes_no_writes_says_so_and_shows_the_old_state(
@@ -949,11 +949,11 @@ def test_a_store_that_takes_no_writes_says_so_and_shows_the_old_state(
     reopened.close()
 
 
-@only_journal
+@only_sqlite
 @pytest.mark.parametrize("lost", ["file", "folder"])
-def test_while_the_file_of_the_store_is_gone_nothing_is_served_and_nothing_crashes(demo, rooms, journal, caplog, lost):
-    picture, before, is_unchanged = picture_url(rooms), demo.get(AVA_PATH).data, unchanged(journal)
-    place = journal if lost == "file" else journal.parent
+def test_while_the_file_of_the_store_is_gone_nothing_is_served_and_nothing_crashes(demo, rooms, on_disk, caplog, lost):
+    picture, before, is_unchanged = picture_url(rooms), demo.get(AVA_PATH).data, unchanged(on_disk)
+    place = rooms.store.db.path if lost == "file" else rooms.settings.data
     elsewhere = place.rename(place.with_name("elsewhere"))
 
     for method, path, body in [*ROUTES, ("GET", picture, None), ("PUT", "/v1/uploads/x", None)]:

@@ -164,7 +164,8 @@ class Postgres:
     def probe(self) -> None:
         """Commit a change that changes nothing: raises Unavailable as long as the database takes no writes."""
         with self._whole("begin") as connection:
-            connection.execute(SQL.probe)
+            for statement in SQL.probe:
+                connection.execute(statement)
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
         """Make what the block writes one commit, on disk when the block is left; all of it or nothing.

@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -29,7 +31,7 @@ class Session:
 
     def __init__(self, connection: apsw.Connection, place: tuple[int, int]) -> None:
         self.connection = connection
-        self.place = place  # (device, inode) of the file that was opened
+        self.place: tuple[int, int] | None = place  # (device, inode) of the file that was opened; None when closed
         self.depth = 0  # of transactions: 0 is none, 1 the outermost
         self.is_reading = False
 
@@ -37,7 +39,8 @@ class Session:
 class Connections:
     """The sessions of this process. Each method raises apsw.Error or OSError.
 
-    A connection must not cross a fork: a child forgets its parent's, without closing them, and opens its own.
+    A connection must not cross a fork: SQLite takes its parent's locks for the child's. So all that nobody is in the
+    middle of using are closed before, and opened again when they are needed; if any other is open, the child has none.
     `sync=False` leaves out every sync, for throw-away stores. `vfs` is the one whose pages carry checksums.
     """
 
@@ -46,20 +49,25 @@ class Connections:
         self._sync = sync
         self._patience_seconds = patience_seconds
         self._vfs = vfs
-        self._start()
+        self._thread = threading.local()
+        self._waiting = threading.local()
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._is_inherited = False
         _all.add(self)
 
     def session(self) -> Session:
         """Return the session of this thread, with a connection to the file that has the store's name."""
-        try:
-            session: Session = self._thread.session
-        except AttributeError:
-            session = self._thread.session = Session(self.connect(), place_of(self._path))
+        session: Session | None = getattr(self._thread, "session", None)
+        if session is None or (session.place is None and not session.depth):
+            place = place_of(self._path)  # before the file is opened: if it was replaced in between, that shows
+            session = self._thread.session = Session(self.connect(), place)
             self._sessions.add(session)
         return session
 
     def connect(self) -> apsw.Connection:
         """Open one more connection; the caller closes it."""
+        if self._is_inherited:
+            raise apsw.MisuseError("its process was forked in the middle of its use")
         load_checksums()
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
         # The files beside the database stay: a start on a full disk needs no room, one on a read-only disk no writing.
@@ -78,18 +86,26 @@ class Connections:
     def close(self) -> None:
         """Close all connections of this process; the last one to a file writes its WAL back."""
         for session in list(self._sessions):
-            session.connection.close()
-        self._start()
+            self._close(session)
+
+    def close_idle(self) -> None:
+        """Close the connections that nobody is in the middle of using, before a fork."""
+        for session in list(self._sessions):
+            if not (session.depth or session.is_reading):
+                self._close(session)
 
     def forget(self) -> None:
-        """Leave the connections of a parent alone, in a child: they stay open, and are never used here."""
-        _inherited.extend([*self._sessions, self._thread])
-        self._start()
+        """Leave the connections that a parent was in the middle of using alone, in a child, and use no others."""
+        for session in [each for each in self._sessions if each.place is not None]:
+            _inherited.append(session.connection)
+            session.connection = apsw.Connection(":memory:")
+            session.connection.close()
+            self._is_inherited = True
 
-    def _start(self) -> None:
-        self._thread = threading.local()
-        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-        self._waiting = threading.local()
+    def _close(self, session: Session) -> None:
+        with suppress(apsw.ThreadingViolationError):  # its thread is executing a statement: it goes with the thread
+            session.connection.close()
+            session.place = None
 
     def wait_until(self, moment: float) -> None:
         """Set the moment, by `time.monotonic()`, until which this thread waits for the locks of others."""
@@ -120,11 +136,13 @@ def load_checksums() -> None:
                 apsw.sqlite_extra.load(connection, "cksumvfs")
 
 
-def _forget_all() -> None:
+def _each(do: Callable[["Connections"], None]) -> None:
     for connections in list(_all):
-        connections.forget()
+        do(connections)
 
 
 _all = weakref.WeakSet()
-_inherited: list[object] = []  # connections of a parent process: closing them here would take away its locks
-os.register_at_fork(after_in_child=_forget_all)
+_inherited: list[apsw.Connection] = []  # those of a parent process: closing them here would take away its locks
+os.register_at_fork(
+    before=lambda: _each(Connections.close_idle), after_in_child=lambda: _each(Connections.forget)
+)

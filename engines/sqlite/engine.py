@@ -138,7 +138,8 @@ class SQLite:
     def probe(self) -> None:
         """Commit a change that changes nothing: raises Unavailable as long as the store takes no writes."""
         with self.transaction(), self._telling():
-            self._session().connection.execute(SQL.probe)
+            for statement in SQL.probe:
+                self._session().connection.execute(statement)
 
     # All documents at once. Each is one transaction: whole for every process, or nothing.
 
@@ -195,7 +196,11 @@ class SQLite:
         """Return this thread's session. Raises Unavailable when the file is no longer the one that has the name."""
         try:
             session = self._connections.session()
-            if session.depth or session.is_reading or place_of(self._file) == session.place:
+            if session.depth:
+                if session.connection.in_transaction:
+                    return session
+                raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
+            if session.is_reading or place_of(self._file) == session.place:
                 return session
         except FileNotFoundError:
             pass
@@ -208,8 +213,10 @@ class SQLite:
             "the service and start it on the file that is there now."
         )
 
-    def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        session = self._session()
+    def _ask(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        return self._execute(self._session(), statement, parameters)
+
+    def _execute(self, session: Session, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         try:
             return session.connection.execute(statement, parameters).fetchall()
         except apsw.Error as error:
@@ -229,7 +236,7 @@ class SQLite:
             return Damaged(self.path, str(error) or type(error).__name__)
         if isinstance(error, apsw.BusyError):
             return Unavailable(f"Another process has kept the write lock of {self.path} for too long.")
-        return Unavailable(f"The store's file {self.path} takes no writes: {error}.")
+        return Unavailable(f"The store's file {self.path} takes no writes: {str(error) or type(error).__name__}.")
 
     # One transaction.
 
@@ -240,13 +247,11 @@ class SQLite:
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.wait_until(deadline)
-            session.connection.execute("BEGIN IMMEDIATE")
+            self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
         except BaseException as error:
-            self._is_stuck = isinstance(error, apsw.BusyError)
+            self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
-            if isinstance(error, apsw.Error):
-                raise self._told(error) from error
             raise
 
 
@@ -264,10 +269,10 @@ class _Transaction:
     def __enter__(self) -> None:
         self._session = session = self._engine._session()
         if session.depth:
-            self._execute(f"SAVEPOINT part{session.depth}")
+            self._engine._execute(session, f"SAVEPOINT part{session.depth}")
         else:
             if session.connection.in_transaction:  # reads at one state, which end here
-                self._execute("COMMIT")
+                self._engine._execute(session, "COMMIT")
             self._engine._begin(session)
         session.depth += 1
 
@@ -276,7 +281,7 @@ class _Transaction:
         session.depth -= 1
         try:
             if kind is None:
-                self._execute(f"RELEASE part{session.depth}" if session.depth else "COMMIT")
+                self._engine._execute(session, f"RELEASE part{session.depth}" if session.depth else "COMMIT")
         except BaseException:
             self._undo()
             raise
@@ -289,15 +294,12 @@ class _Transaction:
 
     def _undo(self) -> None:
         """Roll back, unless SQLite has done so itself: a full disk ends the whole transaction."""
-        if self._session.connection.in_transaction:
-            part = self._session.depth
-            self._execute(f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK")
-
-    def _execute(self, statement: str) -> None:
-        try:
-            self._session.connection.execute(statement).fetchall()
-        except apsw.Error as error:
-            raise self._engine._told(error) from error
+        with self._engine._telling():
+            if self._session.connection.in_transaction:
+                part = self._session.depth
+                self._engine._execute(
+                    self._session, f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
+                )
 
 
 class _Reading:
@@ -312,14 +314,15 @@ class _Reading:
         self._session = session = self._engine._session()
         self._is_outer = not (session.is_reading or session.depth)
         if self._is_outer:
-            self._engine._ask("BEGIN", {})
+            self._engine._execute(session, "BEGIN")
             session.is_reading = True
 
     def __exit__(self, *_: object) -> None:
         if self._is_outer:
             self._session.is_reading = False
-            if self._session.connection.in_transaction:
-                self._session.connection.execute("COMMIT")
+            with self._engine._telling():
+                if self._session.connection.in_transaction:
+                    self._session.connection.execute("COMMIT")
 
 
 class _Database:
