@@ -1,16 +1,16 @@
 """The command line, through Flask's own: `flask keys …`, `flask store …`, `flask openapi`. No service need run.
 
-Registered as entry points rather than on the app, so that a store too damaged to be served can still be repaired.
+Registered as entry points rather than on the app, so that a store too damaged to be served can still be looked at.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO, NoReturn, TypeVar
+from typing import IO, Any, NoReturn, TypeVar, cast
 
 import click
 import orjson
@@ -19,15 +19,19 @@ from app import document
 from engines.copying import copy
 from engines.errors import EngineError
 from engines.sqlite.engine import SQLite
-from engines.sqlite.files import DATABASE
+from engines.sqlite.files import DATABASE, check_folder
+from engines.sqlite.verify import Rules, faults
 from engines.table import Engine, Record
+from media.room import MediaRoom
+from media.verify import fault_of
+from records.assets import file_of
 from records.errors import StoreError
 from records.ids import is_uuid
 from records.keys import SCOPES
-from records.tables import IDENTITIES, NOT_EXPORTED
+from records.tables import IDENTITIES, LISTS, NOT_EXPORTED
 from seed import NotTables, complete, documents_of, read_tables
 from settings import Settings, StartError, read_settings
-from start import open_database, open_folder, open_rooms
+from start import open_database, open_folder, open_media, open_rooms
 from store import Store
 
 T = TypeVar("T")
@@ -70,18 +74,36 @@ def store() -> None:
     """Look after the store."""
 
 
+@store.command()
+def verify() -> None:
+    """Read everything in the store, pictures and snapshots included, and tell every fault; change nothing."""
+    _refuse_database()
+    settings = _settings()
+    pictures = Pictures(_started(open_media))
+    rules = Rules(IDENTITIES, LISTS, pictures.fault_of)
+    number, ways_out = 0, {}
+    for fault in _guarded_each(faults(settings.data, rules)):
+        click.echo(f"{fault.place}: {fault.what}.", err=True)
+        number, ways_out[fault.way_out] = number + 1, True
+    if number:
+        _fail(" ".join([f"The store is damaged: {_counted(number, 'fault')}.", *ways_out]))
+    found = rules.report
+    counts = ", ".join(
+        [
+            _counted(found.documents, "document"),
+            _counted(found.entries, "index entry", "index entries"),
+            _counted(pictures.number, "picture"),
+            _counted(found.snapshots, "snapshot"),
+            _counted(found.pages, "page"),
+        ]
+    )
+    click.echo(f"{settings.data / DATABASE}: {counts}, no fault.")
+
+
 @store.command("export")
 def export_tables() -> None:
     """Print every document as one JSON object, `{table: {number: document}}`: a file that TinyDB can open."""
-    db = _existing_store()
-    out = sys.stdout.buffer
-    out.write(b"{")
-    for number, name in enumerate(name for name in IDENTITIES if name not in NOT_EXPORTED):
-        out.write(b"," if number else b"")
-        out.write(orjson.dumps(name) + b":{")
-        _write_rows(db, name, out)
-        out.write(b"}")
-    out.write(b"}\n")
+    _guarded(partial(_write_tables, _existing_store(), sys.stdout.buffer))
 
 
 @store.command("import")
@@ -90,7 +112,7 @@ def export_tables() -> None:
 def import_tables(file: Path, merge: bool) -> None:
     """Fill the store from a file that `flask store export` has written."""
     target = _store()
-    if not merge and not target.is_empty():
+    if not merge and not _guarded(target.is_empty):
         _fail("The store is not empty: set STANDIN_DATA to a new folder, or say --merge.")
     try:
         tables = read_tables(file)
@@ -117,7 +139,7 @@ def copy_store(source: str, target: str) -> None:
     Pictures and snapshots are not documents, and stay where they are.
     """
     with closing(_place(source, is_source=True)) as here:
-        if not here.tables():
+        if not _guarded(here.tables):
             _fail("There is nothing to copy: FROM holds no document.")
         with closing(_place(target)) as there:
             report = _guarded(partial(copy, here, there, here.name, _watched))
@@ -131,9 +153,36 @@ def _place(place: str, is_source: bool = False) -> Engine:
     if "://" in place:  # not told: there may be a password in it
         _fail("A store is a folder, or a URL like postgresql://user@host/database.")
     folder = Path(place)
-    if is_source and not (folder / DATABASE).is_file():
-        _fail(f"There is no store in {folder}.")
+    if is_source:
+        _guarded(partial(check_folder, folder))
     return _started(lambda settings: open_folder(replace(settings, data=folder)))
+
+
+class Pictures:
+    """The bytes that documents tell of, those of uploads that are not finished included; `number` were looked at."""
+
+    def __init__(self, media: MediaRoom) -> None:
+        self._media = media
+        self.number = 0
+
+    def fault_of(self, snapshot: str, table: str, document: Mapping[str, Any]) -> str | None:
+        """Return what is wrong with a document's bytes; None when all is well, or when it has none."""
+        try:
+            bytes_of = document if table == "assets" else self._received(snapshot, table, document)
+            if bytes_of is None:
+                return None
+            self.number += 1
+            of, file = document["organizationId"], file_of({**document, **bytes_of})
+            original, kept = partial(self._media.original, of, file), partial(self._media.kept, snapshot, of, file)
+            what = fault_of(kept if snapshot else original, bytes_of["sizeBytes"], bytes_of["checksumSha256"])
+            return None if what is None else f"its file {of}/{file} is not as it was stored, {what}"
+        except (LookupError, TypeError, ValueError) as error:
+            return f"it does not tell which bytes it has ({error!r})"
+
+    def _received(self, snapshot: str, table: str, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        # A snapshot may lack what was sent once more just while it was saved.
+        is_awaited = table == "uploads" and not snapshot and not document["finalized"]
+        return document["received"] if is_awaited else None
 
 
 @contextmanager
@@ -147,6 +196,18 @@ def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
     with target.db.transaction():
         for table, document in documents:
             target.put(table, document)
+
+
+def _write_tables(db: Engine, out: IO[bytes]) -> None:
+    """Write `{"table":{…},…}` of one state of the store; what ends early is no JSON."""
+    with db.reading():
+        out.write(b"{")
+        for number, name in enumerate(name for name in IDENTITIES if name not in NOT_EXPORTED):
+            out.write(b"," if number else b"")
+            out.write(orjson.dumps(name) + b":{")
+            _write_rows(db, name, out)
+            out.write(b"}")
+        out.write(b"}\n")
 
 
 def _write_rows(db: Engine, table: str, out: IO[bytes]) -> None:
@@ -214,9 +275,7 @@ def _refuse_database() -> None:
 def _existing_store() -> SQLite:
     """Open the store where there is one: a mistyped folder must not look like an empty store."""
     _refuse_database()
-    folder = _settings().data
-    if not (folder / DATABASE).is_file():
-        _fail(f"There is no store in {folder}.")
+    _guarded(partial(check_folder, _settings().data))
     return _folder()
 
 
@@ -239,8 +298,21 @@ def _started(opening: Callable[[Settings], T]) -> T:
 def _guarded(act: Callable[[], T]) -> T:
     try:
         return act()
-    except (EngineError, StoreError, OSError) as error:
+    except (EngineError, StoreError) as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{Path(error.filename or _settings().data)} cannot be used: {error.strerror}.")
+
+
+def _guarded_each(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items; end with a sentence when there is one that cannot be had."""
+    end = object()
+    while (item := _guarded(partial(next, items, end))) is not end:
+        yield cast(T, item)
+
+
+def _counted(number: int, one: str, more: str | None = None) -> str:
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 def _fail(sentence: str) -> NoReturn:

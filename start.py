@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -36,12 +37,20 @@ class Rooms(NamedTuple):
     settings: Settings
 
 
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Let what an engine says on purpose be why there is no start."""
+    try:
+        yield
+    except EngineError as error:
+        raise StartError(str(error)) from error
+
+
 def open_folder(settings: Settings) -> SQLite:
     """Open the store of the data folder. Raises StartError."""
     try:
-        return SQLite(settings.data, lists=LISTS, sync=settings.sync)
-    except EngineError as error:
-        raise StartError(str(error)) from error
+        with _starting():
+            return SQLite(settings.data, lists=LISTS, sync=settings.sync)
     except OSError as error:
         raise StartError(
             f"The data folder {settings.data} cannot be used ({error.strerror}): "
@@ -55,10 +64,8 @@ def open_database(url: str) -> Engine:
         from engines.postgres.engine import Postgres  # noqa: PLC0415 - the driver is an extra
     except ImportError as error:
         raise StartError("STANDIN_STORE needs the driver: pip install 'layers-stand-in[postgres]'.") from error
-    try:
+    with _starting():
         return Postgres(url, lists=LISTS)
-    except EngineError as error:
-        raise StartError(str(error)) from error
 
 
 def open_store(settings: Settings) -> Store:
@@ -78,21 +85,17 @@ def open_media(settings: Settings) -> MediaRoom:
         from media.objects import open_bucket  # noqa: PLC0415 - the client is an extra
     except ImportError as error:
         raise StartError("STANDIN_MEDIA needs the client: pip install 'layers-stand-in[s3]'.") from error
-    try:
+    with _starting():
         return open_bucket(settings.media)
-    except EngineError as error:
-        raise StartError(str(error)) from error
 
 
 def open_rooms(settings: Settings) -> Rooms:
     """Open store and media, and fill a new store from the seed. Raises StartError."""
-    rooms = Rooms(open_store(settings), open_media(settings), settings)
-    if settings.seed is not None and rooms.store.is_empty():
-        try:
+    with _starting():  # what is damaged may show only when it is read
+        rooms = Rooms(open_store(settings), open_media(settings), settings)
+        if settings.seed is not None and rooms.store.is_empty():
             plant(settings.seed, rooms.store, rooms.media)
-        except EngineError as error:
-            raise StartError(str(error)) from error
-    return rooms
+        return rooms
 
 
 def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
@@ -102,10 +105,11 @@ def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
     """
     rooms = open_rooms(settings)
     try:
-        for host in hosts:
-            refuse_public_demo_key(rooms.store, settings, host)
-        tidy(rooms)
-        return has_demo_key(rooms.store)
+        with _starting():
+            for host in hosts:
+                refuse_public_demo_key(rooms.store, settings, host)
+            tidy(rooms)
+            return has_demo_key(rooms.store)
     finally:
         rooms.store.db.close()
 

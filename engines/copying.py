@@ -19,7 +19,7 @@ from engines.table import Engine
 # Shown what is done: (what, how many steps) → a block, in which a function is told of the steps that were made.
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
-_MARK: Key = ("copies", "", "unfinished")
+MARK: Key = ("copies", "", "unfinished")  # there as long as a copy is not finished
 _BATCH = 500
 _TOLD = 3
 
@@ -40,7 +40,7 @@ class Sum(NamedTuple):
 
 def is_unfinished(engine: Engine) -> bool:
     """Whether an engine holds a copy that was not brought to its end."""
-    return engine.read(*_MARK) is not None
+    return engine.read(*MARK) is not None
 
 
 def copy(source: Engine, target: Engine, origin: str, watch: Watch) -> Report:
@@ -57,7 +57,7 @@ def copy(source: Engine, target: Engine, origin: str, watch: Watch) -> Report:
         written = sum(_carry(source, target, batch, moved) for batch in _batches(_keys(source)))
     with watch("Checking", total) as checked:
         compare(source, target, checked)
-    _write(target, {_MARK: None})
+    _write(target, {MARK: None})
     return Report(total, written)
 
 
@@ -84,12 +84,12 @@ def _begin(source: Engine, target: Engine, origin: str) -> None:
     """Mark the target. Raises NotEmpty when that would spoil it, or when the source is a half itself."""
     if is_unfinished(source):
         raise NotEmpty("What should be copied is itself a copy that was not finished.")
-    mark = target.read(*_MARK)
+    mark = target.read(*MARK)
     if mark is None and target.tables():
         raise NotEmpty("Where it should be copied to there are documents already.")
     if mark is not None and orjson.loads(mark)["from"] != origin:
         raise NotEmpty(f"Where it should be copied to there is an unfinished copy of {orjson.loads(mark)['from']}.")
-    _write(target, {_MARK: orjson.dumps({"from": origin})})
+    _write(target, {MARK: orjson.dumps({"from": origin})})
 
 
 def _remove_surplus(source: Engine, target: Engine) -> None:
@@ -115,7 +115,7 @@ def _differing(source: Engine, target: Engine, table: str, partition: str) -> It
 
 
 def _spaces(engine: Engine) -> list[tuple[str, str]]:
-    return [space for space in engine.tables() if space != _MARK[:2]]
+    return [space for space in engine.tables() if space != MARK[:2]]
 
 
 def _keys(engine: Engine) -> Iterator[Key]:

@@ -61,6 +61,10 @@ class MediaFolder:
             raise NoSuchFile(file)
         return path
 
+    def kept(self, snapshot: str, organization: str, file: str) -> Path:
+        """Return where a snapshot keeps bytes; they may not be there. Raises NoSuchFile, ValueError."""
+        return self._kept(snapshot) / self._place(organization, file).relative_to(self._root)
+
     def thumbnail(self, organization: str, file: str) -> Path:
         """Return where a picture's thumbnail lies, made at the first call. Raises NoSuchFile."""
         original = self.original(organization, file)

@@ -91,6 +91,10 @@ class MediaBucket:
         """Return the bytes of that name. Raises NoSuchFile."""
         return self.find(_key(organization, file))
 
+    def kept(self, snapshot: str, organization: str, file: str) -> Stored:
+        """Return bytes that a snapshot keeps: no key ever has others. Raises NoSuchFile."""
+        return self.original(organization, file)
+
     def thumbnail(self, organization: str, file: str) -> Stored:
         """Return a picture's thumbnail, made at the first call. Raises NoSuchFile."""
         key = _key(organization, file)

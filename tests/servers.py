@@ -18,13 +18,11 @@ import httpx
 from conftest import DEMO
 
 from engines.disk import Disk
-from engines.journal import JOURNAL
-from engines.line import decode_line
 from engines.table import Record
 from media.files import MediaFolder
 from seed import plant
-from settings import SEED
-from start import journal_in, open_database
+from settings import SEED, Settings
+from start import open_database, open_folder
 from store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -214,7 +212,7 @@ def run(
 @contextmanager
 def opened(place: Path | str) -> Iterator[Store]:
     """Open the store of a folder or database in this process, beside whoever else has it open."""
-    store = Store(open_database(place) if isinstance(place, str) else journal_in(place, Disk(syncing=False)))
+    store = Store(open_database(place) if isinstance(place, str) else open_folder(Settings(data=place, sync=False)))
     try:
         yield store
     finally:
@@ -236,9 +234,3 @@ def documents(folder: Path) -> dict[str, list[Record]]:
         for table, partition in store.db.tables():
             tables.setdefault(table, []).extend(dict(row) for row in store.db.table(table, partition))
         return tables
-
-
-def changes_in(folder: Path) -> list[list[Any]]:
-    """Return [table, partition, id, …] of every change the journal holds, in its order."""
-    lines = (folder / JOURNAL).read_bytes().splitlines()[1:]
-    return [change for line in lines for change in decode_line(line)[1]]

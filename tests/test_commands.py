@@ -2,9 +2,8 @@
 
 import re
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ import httpx
 import orjson
 import pytest
 from conftest import AVA, AVA_PATH
-from servers import STAYS_OPEN, Server, documents, eventually, opened, run, seeded, serving, together
+from databases import Pages
+from servers import STAYS_OPEN, Server, documents, opened, run, seeded, serving
 from tinydb import TinyDB, where
 
-from engines.journal import JOURNAL
-from engines.lock import ProcessLock
+from engines.sqlite.files import DATABASE
 from engines.table import Record
 from settings import SEED
 from start import DEMO_KEY_ID
@@ -66,6 +65,10 @@ def assert_refused(ended: subprocess.CompletedProcess[str], *hints: str) -> None
         assert hint in said
 
 
+def on_disk(folder: Path) -> bytes:
+    return Pages(folder / DATABASE).read_bytes()
+
+
 def with_every_worker(server: Server) -> list[httpx.Client]:
     return [server.client_of(worker) for worker in server.workers()]
 
@@ -91,10 +94,10 @@ def test_a_key_without_the_scope_is_refused(flask, service):
 
 
 def test_a_scope_that_does_not_exist_is_refused(flask, folder):
-    before = (folder / JOURNAL).read_bytes()
+    before = on_disk(folder)
     hints = ["'influencers:read'", "influencers:write"]
     assert_refused(flask("keys", "create", "--org", "Fresh", "--scopes", "jobs:read,influencers:read"), *hints)
-    assert (folder / JOURNAL).read_bytes() == before
+    assert on_disk(folder) == before
 
 
 def test_the_secret_of_a_key_is_in_no_file(flask, folder, service):
@@ -125,9 +128,9 @@ def test_an_organization_is_found_by_its_id(flask, folder):
     ("org", "hint"), [("9e8d6b6f-3f0c-4c55-9d0b-0d8f2f3c1a77", "Organization not found."), (" ", "--org")]
 )
 def test_a_key_for_no_organization_is_refused(flask, folder, org, hint):
-    before = (folder / JOURNAL).read_bytes()
+    before = on_disk(folder)
     assert_refused(flask("keys", "create", "--org", org, "--scopes", "*"), hint)
-    assert (folder / JOURNAL).read_bytes() == before
+    assert on_disk(folder) == before
 
 
 def test_a_deleted_key_is_refused_at_once_by_every_worker(flask, folder):
@@ -149,133 +152,10 @@ def test_a_key_made_before_the_first_start_does_not_keep_the_seed_out(tmp_path):
         assert server.client().get(AVA_PATH).json()["name"] == "Ava Chen"
 
 
-# flask store verify, repair
-
-
-def test_verify_says_that_a_good_store_is_good_and_changes_nothing(flask, folder, service):
-    service()
-    before = (folder / JOURNAL).read_bytes()
-    assert re.search(r": 1 transactions, 17 documents, \d+ bytes, no fault\.\n", printed(flask("store", "verify")))
-    assert (folder / JOURNAL).read_bytes() == before
-
-
-def changed(path: Path, old: bytes, new: bytes) -> bytes:
-    """Replace bytes in a file, in place, that are in it once; return what is in it now."""
-    content = path.read_bytes()
-    assert content.count(old) == 1
-    with path.open("r+b") as file:
-        file.write(content.replace(old, new))
-    return path.read_bytes()
-
-
-@pytest.fixture
-def spoiled(folder: Path) -> bytes:
-    """The journal after three changes of AVA's name, the line of the second damaged; what is in it now."""
-    with opened(folder) as store:
-        for name in ("Ava first", "Ava second", "Ava third"):
-            store.patch_influencer(store.organizations.all()[0]["id"], AVA, {"name": name, "vibe": name})
-        store.patch_influencer(store.organizations.all()[0]["id"], INFLUENCERS[1], {"vibe": "after"})
-    return changed(folder / JOURNAL, b'"name":"Ava second","gender"', b'"name":"Ava sec0nd","gender"')
-
-
-@pytest.mark.parametrize("command", [("verify",), ("export",), ("compact",), ("import", __file__)])
-def test_nothing_is_repaired_without_being_asked(flask, folder, spoiled, command):
-    assert_refused(flask("store", *command), str(folder / JOURNAL), "line 4", "`flask store repair`")
-    assert (folder / JOURNAL).read_bytes() == spoiled
-    assert not list(folder.glob("journal.cut-*"))
-
-
-def test_repair_cuts_the_damage_into_a_side_file_and_the_service_works_on(flask, folder, spoiled):
-    said = printed(flask("store", "repair"))
-    assert re.search(r"^Lost: line 4, bytes \d+ to \d+: its checksum does not match$", said, re.MULTILINE)
-    (side,) = folder.glob("journal.cut-*")
-    assert str(side) in said
-    assert spoiled.splitlines()[3] in side.read_bytes()
-    printed(flask("store", "verify"))
-    with serving(folder) as server:
-        assert server.client().get(AVA_PATH).json()["name"] == "Ava third"
-        assert server.client().get(f"/v1/influencers/{INFLUENCERS[1]}").json()["vibe"] == "after"
-        assert server.client().patch(AVA_PATH, json={"name": "Ava at last"}).json()["name"] == "Ava at last"
-
-
-def test_repair_beside_a_running_service_is_noticed_by_every_worker(flask, folder):
-    with serving(folder, *STAYS_OPEN, WEB_CONCURRENCY="2") as server:
-        clients = with_every_worker(server)
-        for name in ("Ava first", "Ava second"):
-            clients[0].patch(AVA_PATH, json={"name": name}).raise_for_status()
-        changed(folder / JOURNAL, b'"name":"Ava second","gender"', b'"name":"Ava sec0nd","gender"')
-        assert "Lost: line 4" in printed(flask("store", "repair"))
-        assert [client.get(AVA_PATH).json()["name"] for client in clients] == ["Ava first"] * 2
-        for number, client in enumerate(clients):
-            client.patch(AVA_PATH, json={"name": f"Ava {number}"}).raise_for_status()
-            assert {other.get(AVA_PATH).json()["name"] for other in clients} == {f"Ava {number}"}
-
-
-def test_repair_of_a_good_store_does_nothing(flask, folder, service):
-    service()
-    before = (folder / JOURNAL).read_bytes()
-    assert printed(flask("store", "repair")) == f"{folder / JOURNAL}: nothing to repair.\n"
-    assert (folder / JOURNAL).read_bytes() == before
-    assert not list(folder.glob("journal.cut-*"))
-
-
-@pytest.mark.parametrize("command", ["verify", "repair", "compact", "export"])
+@pytest.mark.parametrize("command", ["verify", "export"])
 def test_where_there_is_no_store_none_is_made(tmp_path, command):
     assert_refused(run(tmp_path / "nowhere", "flask", "store", command), f"There is no store in {tmp_path / 'nowhere'}")
     assert not (tmp_path / "nowhere").exists()
-
-
-# flask store compact
-
-
-def test_compact_keeps_every_document_and_drops_the_history(flask, folder):
-    with opened(folder) as store:
-        for number in range(200):
-            store.patch_influencer(store.organizations.all()[0]["id"], AVA, {"name": f"Ava {number}"})
-        store.delete_influencer(store.organizations.all()[0]["id"], INFLUENCERS[1], "gone", "key")
-    before, size = documents(folder), (folder / JOURNAL).stat().st_size
-    assert re.match(rf"118 documents: {size} bytes before, \d+ after\.\n", printed(flask("store", "compact")))
-    assert (folder / JOURNAL).stat().st_size < size / 4  # the last hundred changes are documents too
-    assert documents(folder) == before
-
-
-def test_compact_while_the_service_works_loses_nothing(flask, folder):
-    enough = threading.Event()
-    latest = dict.fromkeys(INFLUENCERS, 0)
-
-    def patch_on(client, influencer):
-        while not enough.is_set():
-            number = latest[influencer] + 1
-            headers = {"Idempotency-Key": str(number)}
-            client.patch(
-                f"/v1/influencers/{influencer}", json={"name": str(number)}, headers=headers
-            ).raise_for_status()
-            latest[influencer] = number
-
-    def compact_often():
-        try:
-            for goal in (100, 200, 300, 400):
-                eventually(lambda goal=goal: sum(latest.values()) >= goal, "some history")
-                sizes = re.search(r"(\d+) bytes before, (\d+) after", printed(flask("store", "compact")))
-                assert int(sizes[1]) > int(sizes[2])
-        finally:
-            enough.set()
-
-    with serving(folder, *STAYS_OPEN, WEB_CONCURRENCY="2") as server:
-        clients = [client for _ in range(2) for client in with_every_worker(server)]
-        patching = [partial(patch_on, *pair) for pair in zip(clients, INFLUENCERS, strict=True)]
-        together([compact_often, *patching])
-        for client in clients:
-            names = {i: client.get(f"/v1/influencers/{i}").json()["name"] for i in INFLUENCERS}
-            assert names == {influencer: str(number) for influencer, number in latest.items()}
-    assert len(documents(folder)["idempotency"]) == sum(latest.values())  # one filed by each of the writes
-    printed(flask("store", "verify"))
-
-
-def test_while_somebody_compacts_the_next_one_is_told_so(flask, folder):
-    lock = ProcessLock((folder / JOURNAL).with_suffix(".rewrite.lock"))
-    with closing(lock), lock.held():
-        assert_refused(flask("store", "compact"), "Another process is compacting", "try again")
 
 
 # flask store export, import
@@ -329,7 +209,7 @@ def test_an_import_that_fails_in_the_middle_leaves_nothing_behind(folder, tmp_pa
     path, copy, whole = tmp_path / "many.json", tmp_path / "copy", tmp_path / "whole"
     path.write_bytes(orjson.dumps({"influencers": many_avas(folder)}))
     printed(run(whole, "flask", "store", "import", str(path)))
-    half = (whole / JOURNAL).stat().st_size // 2
+    half = (whole / DATABASE).stat().st_size // 2
     assert_refused(run(copy, "flask", "store", "import", str(path), largest_file=half), "takes no writes")
     assert documents(copy) == {}
     printed(run(copy, "flask", "store", "import", str(path)))
@@ -407,9 +287,9 @@ BAD_IMPORTS = {
 def test_an_import_that_is_not_what_export_writes_changes_nothing(flask, folder, tmp_path, content, hint):
     path = tmp_path / "bad.json"
     path.write_bytes(content)
-    before = (folder / JOURNAL).read_bytes()
+    before = on_disk(folder)
     assert_refused(flask("store", "import", "--merge", str(path)), f"{path} cannot be imported", hint)
-    assert (folder / JOURNAL).read_bytes() == before
+    assert on_disk(folder) == before
 
 
 # What they have in common.
@@ -421,8 +301,6 @@ def test_an_import_that_is_not_what_export_writes_changes_nothing(flask, folder,
         "keys create --org x --scopes *",
         "keys delete x",
         "store verify",
-        "store compact",
-        "store repair",
         "store export",
     ],
 )
@@ -441,12 +319,13 @@ def test_a_full_disk_is_a_sentence_and_changes_nothing(flask, folder, tmp_path, 
         path = tmp_path / "rows.json"
         path.write_bytes(b'{"organizations": {"1": {"id": "fresh", "name": "Fresh"}}}')
         command = f"store import --merge {path}"
-    before = (folder / JOURNAL).read_bytes()
-    assert_refused(flask(*command.split(), largest_file=len(before) + 20), "takes no writes")
-    assert (folder / JOURNAL).read_bytes() == before
+    before = on_disk(folder)
+    with opened(folder):  # or what the last process has left beside the database would be made anew
+        assert_refused(flask(*command.split(), largest_file=4096), "takes no writes")
+    assert on_disk(folder) == before
 
 
-@pytest.mark.parametrize("command", ["verify", "compact", "repair", "export", "import"])
+@pytest.mark.parametrize("command", ["verify", "export", "import"])
 def test_what_is_for_a_folder_is_refused_where_the_store_is_a_database(folder, tmp_path, command):
     (tmp_path / "rows.json").write_bytes(b"{}")
     file = [str(tmp_path / "rows.json")] if command == "import" else []

@@ -1,7 +1,7 @@
 """The folder of a store: its database file, and the mark that tells whose it is."""
 
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,15 +28,15 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
     Raises OSError, apsw.Error; Misplaced, Damaged, UnknownFormat, each with the way out.
     """
     database, mark = folder / DATABASE, folder / MARK
-    marked = mark.read_text().strip() if mark.is_file() else None
+    marked = marked_for(folder)
+    _refuse_remains(folder)
     if not database.exists():
-        refuse_remains(folder, marked)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(folder)
         give_to_owner(database, os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
     with closing(connections.connect()) as connection, closing(connections.connect()) as other:
         found = facts_of(connection, database, statements)
         if not found and marked is None:
-            _create(connection, statements)
+            _create(connection, statements, folder)
             found = facts_of(connection, database, statements)
         refuse_other(found, marked, database)
         if has_lost_commits(connection, other):
@@ -47,21 +47,56 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
         _write_mark(mark, found["store"], disk)
 
 
-def refuse_remains(folder: Path, marked: str | None) -> None:
+def check_folder(folder: Path) -> None:
+    """Raises Misplaced when a folder has no database, OSError when that cannot be found out."""
+    _refuse_remains(folder)
+    if not _has_content(folder):
+        raise Misplaced(f"There is no store in {folder}.")
+
+
+def marked_for(folder: Path) -> str | None:
+    """Return the id of the store that a folder was made for. Raises OSError."""
+    mark = folder / MARK
+    return mark.read_text("utf-8", errors="replace").strip() if mark.is_file() else None
+
+
+def _refuse_remains(folder: Path) -> None:
     """Raises Misplaced when a folder without a database holds anything of a store."""
-    if (folder / _OLD_JOURNAL).exists():
+    if _has_content(folder):
+        return
+    is_old, remains = (folder / _OLD_JOURNAL).exists(), _remains(folder)
+    log = folder / f"{DATABASE}-wal"
+    if log.is_file() and log.stat().st_size > 0:
+        remains.append(log.name)
+    if _has_content(folder):  # another process has made the store meanwhile
+        return
+    if is_old:
         raise Misplaced(
             f"The folder {folder} holds a store of version 0.1.0, which kept a journal: with that version run "
             "`flask store export > backup.json`, then set STANDIN_DATA to a new folder and run "
             "`flask store import backup.json`."
         )
-    rests = [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
-    if marked is not None or rests:
-        what = " and ".join(rests) or f"the mark {MARK}"
+    if remains and (folder / DATABASE).exists():
+        raise Damaged(folder / DATABASE, f"it is empty, and beside it there is {', '.join(remains)} of a store")
+    if remains:
         raise Misplaced(
-            f"The folder {folder} holds {what} of a store, but its database {DATABASE} is missing: put it back, or set "
-            "STANDIN_DATA to a new folder."
+            f"The folder {folder} holds {', '.join(remains)} of a store, but its database {DATABASE} is missing: put "
+            "it back, or set STANDIN_DATA to a new folder."
         )
+
+
+def _has_content(folder: Path) -> bool:
+    """Whether the database is there and was begun; SQLite removes the log of an empty one, and so what is in that."""
+    try:
+        return (folder / DATABASE).stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _remains(folder: Path) -> list[str]:
+    """Return what a folder holds that comes to be only after the tables of its database."""
+    rests = [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
+    return rests + ([MARK] if (folder / MARK).exists() else [])
 
 
 def facts_of(connection: apsw.Connection, database: Path, statements: Statements) -> dict[str, str]:
@@ -102,12 +137,25 @@ def give_to_owner(path: Path, descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _create(connection: apsw.Connection, statements: Statements) -> None:
-    """Make the tables, in one step; of several processes that do so at once, one does."""
+def _make_folder(folder: Path) -> None:
+    """Make a folder for its owner only; one that root makes belongs to the owner of the folder that it is in."""
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # another process has made it meanwhile
+        folder.mkdir(mode=0o700)
+        give_to_owner(folder, os.open(folder, os.O_RDONLY))
+
+
+def _create(connection: apsw.Connection, statements: Statements, folder: Path) -> None:
+    """Make the tables, in one step; of several processes that do so at once, one does. Raises Misplaced."""
     connection.reserve_bytes(reserve=CHECKSUM_BYTES)
     connection.pragma("journal_mode", "wal")
     connection.execute("BEGIN IMMEDIATE")
     if not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
+        if remains := _remains(folder):
+            what = f"it has no tables, and beside it there is {', '.join(remains)} of a store"
+            raise Damaged(folder / DATABASE, what)
         for statement in create("", _TEXT, _TEXT, " WITHOUT ROWID"):
             connection.execute(statement)
         for name, fact in {"store": str(uuid4()), "format": str(FORMAT)}.items():

@@ -31,6 +31,35 @@ def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> boo
         connection.execute("ROLLBACK")
 
 
+def has_lost_commits_in(wal: Path, page_bytes: int) -> bool:
+    """Return the same from the file alone, which nobody is kept from writing to. Raises OSError."""
+    before = None
+    while True:
+        # What is being written while we look is whole at the second look, and a new log has another header.
+        end = _end_of(wal, page_bytes)
+        if end == before or end is None:
+            return end is not None
+        before = end
+
+
+def pages_in(wal: Path, page_bytes: int) -> set[int]:
+    """Return the numbers of the pages that a log's commits have. Raises OSError."""
+    if not wal.exists():
+        return set()
+    with closing(_Log(wal, page_bytes)) as log:
+        return {log.page(number) for number in range(log.seen())}
+
+
+def _end_of(wal: Path, page_bytes: int) -> tuple[object, int] | None:
+    """Return where the commits end behind which others are lost; None when none are."""
+    if not wal.exists():
+        return None
+    with closing(_Log(wal, page_bytes)) as log:
+        seen = log.seen()
+        header = log.header
+    return (header, seen) if _goes_on(wal, seen, page_bytes) else None
+
+
 def _goes_on(wal: Path, seen: int, page_bytes: int) -> bool:
     if not wal.exists():
         return False
@@ -57,6 +86,23 @@ class _Log:
     def close(self) -> None:
         self._file.close()
 
+    @property
+    def header(self) -> tuple[int, ...]:
+        return self._header
+
+    def seen(self) -> int:
+        """Return how many frames SQLite takes for those of commits, by their checksums."""
+        number = seen = 0
+        while self.is_header_whole and number < self.frames and self.follows(number - 1):
+            number += 1
+            if self.is_commit(number - 1):
+                seen = number
+        return seen
+
+    def page(self, number: int) -> int:
+        """Return the number of the page in a frame."""
+        return self._frame(number)[0]
+
     def is_commit(self, number: int) -> bool:
         """Return whether a frame of this generation ends a commit."""
         _, pages, *salts, _, _ = self._frame(number)
@@ -75,7 +121,7 @@ class _Log:
 
     def _frame(self, number: int) -> tuple[int, ...]:
         self._file.seek(self._offset(number))
-        return _FRAME.unpack(self._file.read(_FRAME.size))
+        return _FRAME.unpack(self._file.read(_FRAME.size).ljust(_FRAME.size, b"\0"))  # it may just have become shorter
 
     def _offset(self, number: int) -> int:
         return _HEADER.size + number * self._frame_bytes
