@@ -16,7 +16,7 @@ from engines.table import Engine
 from records.tables import LISTS
 from store import Store
 
-_GROWTH_HEAD = ("", "before", "after", "of before", "of that, history", "without it, of before", "log beside")
+_GROWTH_HEAD = ("", "before", "after", "of that, history", "the rest, of before", "log beside")
 _COMMANDS_HEAD = ("command", "influencers", "took")
 
 
@@ -34,11 +34,13 @@ def _grow(place: Path, ids: list[str], patches: int) -> str:
     for number_of_patch in range(patches):
         patch = {"vibe": f"calm and curious, take {number_of_patch:09}", "personality": {"tone": "friendly"}}
         store.patch_influencer(ORGANIZATION, choice(ids), patch)
-    after, history = _bytes_of(place), _pages_of_history(db)
-    log = place.joinpath(f"{DATABASE}-wal").stat().st_size
+    after, log = _bytes_of(place), place.joinpath(f"{DATABASE}-wal").stat().st_size
+    documents = _documents(db)
     db.close()
+    others = [document for document in documents if document[0] != "history"]
+    history = _bytes_anew(place / "all", documents) - _bytes_anew(place / "others", others)
     told = f"{patches:,} changes of {len(ids):,} influencers"
-    sizes = (_megabytes(before), _megabytes(after), number(after / before), _megabytes(history))
+    sizes = [_megabytes(size) for size in (before, after, history)]
     return markdown(_GROWTH_HEAD, [(told, *sizes, number((after - history) / before), _megabytes(log))])
 
 
@@ -46,9 +48,12 @@ def _bytes_of(place: Path) -> int:
     return place.joinpath(DATABASE).stat().st_size
 
 
-def _pages_of_history(db: Engine) -> int:
-    """Return how many bytes of JSON the history holds."""
-    return sum(len(db.read("history", ORGANIZATION, name) or b"") for name in db.ids("history", ORGANIZATION))
+def _bytes_anew(place: Path, documents: list[Document]) -> int:
+    """Return the size of a new store of these documents."""
+    db = SQLite(place, lists=LISTS, sync=False)
+    db.replace_all(documents)
+    db.close()
+    return _bytes_of(place)
 
 
 def _megabytes(size_bytes: int) -> str:
@@ -69,7 +74,7 @@ def _command(place: Path, rounds: int) -> dict[str, list[float]]:
     documents = _documents(db)
     commands: dict[str, Callable[[], object]] = {
         "save a snapshot": lambda: db.save("full", {}),
-        "replace all documents": lambda: db.replace_all(documents),
+        "replace all by as many": lambda: db.replace_all(documents),
         "restore the snapshot": lambda: db.restore("full"),
     }
     taken: dict[str, list[float]] = {title: [] for title in commands}
