@@ -132,7 +132,7 @@ class Connections:
         return True
 
 
-def place_of(path: Path) -> tuple[int, int]:
+def place_of(path: Path | str) -> tuple[int, int]:
     """Return what tells a file from every other one, whatever its name: (device, inode). Raises OSError."""
     found = os.stat(path)
     return found.st_dev, found.st_ino
