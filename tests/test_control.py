@@ -161,7 +161,7 @@ def test_a_seed_that_cannot_be_read_any_more_resets_nothing(rooms, settings, tmp
     seed = tmp_path / "seed.json"
     if missing == "a picture":
         asset = '{"assetId": "asset_a", "organizationId": "o", "projectId": "p", "file": "missing.png"}'
-        seed.write_text(f'{{"assets": {{"1": {asset}}}}}')
+        seed.write_text(f'{{"assets": {{"1": {asset}}}}}', "utf-8")
     before = state_of(store)
     broken = Rooms(store, rooms.media, type(settings)(data=settings.data, seed=seed, sync=False))
 

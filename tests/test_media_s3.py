@@ -591,7 +591,7 @@ def test_a_snapshot_brings_back_assets_with_their_bytes(demo, client):
 
 
 def peak_kib(pid: int) -> int:
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("utf-8"))[1])
 
 
 def test_two_workers_serve_one_bucket_and_hold_none_of_it(tmp_path, bucket):

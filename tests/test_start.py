@@ -57,7 +57,7 @@ def test_gunicorn_listens_where_PORT_says_with_as_many_workers_as_WEB_CONCURRENC
 def test_without_them_it_is_port_8000_of_this_machine_only_and_two_workers(folder):
     command = [sys.executable, "-m", "gunicorn", "--print-config", "app:app"]
     settings = {name: text for name, text in environment(folder).items() if name != "PORT"}
-    printed = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, encoding="utf-8", check=True).stdout
     assert re.search(r"^bind += \['127\.0\.0\.1:8000'\]$", printed, re.MULTILINE)
     assert re.search(r"^workers += 2$", printed, re.MULTILINE)
 
@@ -294,7 +294,7 @@ def empty(path: Path) -> None:
 
 
 def of_something_else(path: Path) -> None:
-    path.write_text('{"_default": {"1": {"name": "a store of TinyDB itself"}}}')
+    path.write_text('{"_default": {"1": {"name": "a store of TinyDB itself"}}}', "utf-8")
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ SEEDS = {
 @pytest.mark.parametrize(("seed", "hint"), SEEDS.values(), ids=SEEDS)
 def test_a_seed_that_cannot_be_used_is_named_and_leaves_the_store_empty(folder, tmp_path, seed, hint):
     path = tmp_path / "seed.json"
-    path.write_text(seed)
+    path.write_text(seed, "utf-8")
     assert_refuses(folder, GUNICORN, f"The seed {path} cannot be used", hint, STANDIN_SEED=str(path))
     with opened(folder) as store:
         assert store.is_empty()
@@ -378,7 +378,7 @@ def test_without_our_configuration_strangers_do_not_come_in_with_the_demo_key_ei
     folder, tmp_path, host, settings, status
 ):
     path = tmp_path / "theirs.py"
-    path.write_text(THEIRS)
+    path.write_text(THEIRS, "utf-8")
     with serving(folder, "-c", str(path), "--bind", f"{host}:0", WEB_CONCURRENCY="1", **settings) as server:
         own = run(folder, "flask", "keys", "create", "--org", "Northwind Studio", "--scopes", "*").stdout.strip()
         assert server.client().get(AVA_PATH).status_code == status

@@ -969,7 +969,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused_and_the_worker_lives(se
 
 def peak_kib(pid: int) -> int:
     """Return the most memory a process has had resident so far."""
-    status = Path(f"/proc/{pid}/status").read_text()
+    status = Path(f"/proc/{pid}/status").read_text("utf-8")
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
 

@@ -13,6 +13,7 @@ from engines import states
 from engines.disk import Disk
 from engines.errors import Damaged, EngineError, Unavailable
 from engines.indexes import Document, Entry, Key, Lists, places_of
+from engines.lock import locked
 from engines.saved import Saved, check_name
 from engines.sql import Statements, arrival
 from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session, place_of
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
+_EXCLUSIVE = "control.lock"
 
 SQL = Statements()
 
@@ -146,15 +148,13 @@ class SQLite:
         with self._whole() as database:
             states.replace(database, documents, self._lists)
 
-    def save(self, name: str, facts: Record) -> None:
-        """Keep the state of this moment, and JSON about it, under a name; what was kept under it is replaced.
+    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]:
+        """Keep the state of this moment, and JSON about it, under a name; the one of that name is replaced.
 
-        Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not
-        JSON.
+        That is done when the block has ended well; the block is told the snapshot's id. Raises ValueError for a name
+        that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not JSON.
         """
-        check_name(name)
-        with self._whole() as database:
-            states.save(database, name, facts, FORMAT)
+        return states.saving(self._whole, name, facts, FORMAT)
 
     def restore(self, name: str) -> None:
         """Put a saved state in the place of all there is. Raises ValueError, NoSnapshot, UnknownFormat."""
@@ -172,6 +172,15 @@ class SQLite:
         check_name(name)
         with self._whole() as database:
             states.forget(database, name)
+
+    def forget_unfinished(self) -> None:
+        """Remove the states that were never finished."""
+        with self._whole() as database:
+            states.forget_unfinished(database)
+
+    def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:
+        """Let no other process alter documents and files together; the lock goes with its holder."""
+        return locked(self.path.with_name(_EXCLUSIVE), patience_seconds)
 
     def close(self) -> None:
         """Close the connections of this process; the last process to do so writes everything into the one file."""
@@ -192,7 +201,7 @@ class SQLite:
         try:
             session = self._connections.session()
             if session.depth:
-                if session.connection.in_transaction:
+                if self._is_in_transaction(session):
                     return session
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
             if session.is_reading or place_of(self.path) == session.place:
@@ -214,6 +223,12 @@ class SQLite:
     def _execute(self, session: Session, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         try:
             return session.connection.execute(statement, parameters).fetchall()
+        except apsw.Error as error:
+            raise self._told(error) from error
+
+    def _is_in_transaction(self, session: Session) -> bool:
+        try:
+            return session.connection.in_transaction
         except apsw.Error as error:
             raise self._told(error) from error
 
@@ -266,7 +281,7 @@ class _Transaction:
         if session.depth:
             self._engine._execute(session, f"SAVEPOINT part{session.depth}")
         else:
-            if session.connection.in_transaction:  # reads at one state, which end here
+            if self._engine._is_in_transaction(session):  # reads at one state, which end here
                 self._engine._execute(session, "COMMIT")
             self._engine._begin(session)
         session.depth += 1
@@ -289,12 +304,10 @@ class _Transaction:
 
     def _undo(self) -> None:
         """Roll back, unless SQLite has done so itself: a full disk ends the whole transaction."""
-        with self._engine._telling():
-            if self._session.connection.in_transaction:
-                part = self._session.depth
-                self._engine._execute(
-                    self._session, f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
-                )
+        if self._engine._is_in_transaction(self._session):
+            part = self._session.depth
+            undone = f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
+            self._engine._execute(self._session, undone)
 
 
 class _Reading:
@@ -315,9 +328,9 @@ class _Reading:
     def __exit__(self, *_: object) -> None:
         if self._is_outer:
             self._session.is_reading = False
-            with self._engine._telling():
-                if self._session.connection.in_transaction:
-                    self._session.connection.execute("COMMIT")
+            if self._engine._is_in_transaction(self._session):
+                # Not COMMIT: after a read of a damaged page it fails, and the next reads would see this old state.
+                self._engine._execute(self._session, "ROLLBACK")
 
 
 class _Database:

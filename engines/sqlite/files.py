@@ -34,6 +34,8 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
         _make_folder(folder)
         give_to_owner(database, os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
     with closing(connections.connect()) as connection, closing(connections.connect()) as other:
+        # A refusal leaves the log as it is: written back and emptied, it would be found in order the next time.
+        _write_back_on_close(False, connection, other)
         found = facts_of(connection, database, statements)
         if not found and marked is None:
             _create(connection, statements, folder)
@@ -43,6 +45,7 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
             raise Damaged(
                 database.with_name(database.name + "-wal"), "acknowledged changes stand behind bytes that are not whole"
             )
+        _write_back_on_close(True, connection, other)
     if marked is None:
         _write_mark(mark, found["store"], disk)
 
@@ -97,6 +100,11 @@ def _remains(folder: Path) -> list[str]:
     """Return what a folder holds that comes to be only after the tables of its database."""
     rests = [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
     return rests + ([MARK] if (folder / MARK).exists() else [])
+
+
+def _write_back_on_close(is_wanted: bool, *connections: apsw.Connection) -> None:
+    for connection in connections:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not is_wanted))
 
 
 def facts_of(connection: apsw.Connection, database: Path, statements: Statements) -> dict[str, str]:

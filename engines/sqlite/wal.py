@@ -6,6 +6,7 @@ that was written, and behind a damaged one the next was begun. Layout: https://s
 """
 
 import struct
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,7 +23,10 @@ def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> boo
 
     Raises OSError, apsw.Error.
     """
-    connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
+    try:
+        connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
+    except apsw.BusyError:
+        return False  # nor can we: somebody writes, to a log that was looked at when it was opened
     try:
         other.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
         seen, _ = other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
@@ -75,9 +79,9 @@ class _Log:
     def __init__(self, path: Path, page_bytes: int) -> None:
         self._file = path.open("rb")
         self._frame_bytes = _FRAME.size + page_bytes
-        header = self._file.read(_HEADER.size)
+        header = self._file.read(_HEADER.size).ljust(_HEADER.size, b"\0")
         self.frames = max(path.stat().st_size - _HEADER.size, 0) // self._frame_bytes
-        self._header = _HEADER.unpack(header.ljust(_HEADER.size, b"\0"))
+        self._header = _HEADER.unpack(header)
         self._order = ">" if self._header[0] == _BIG_ENDIAN else "<"
         self.is_header_whole = self._header[0] in (_BIG_ENDIAN, _LITTLE_ENDIAN) and (
             self._sum(header[:24], (0, 0)) == self._header[6:]
@@ -104,20 +108,31 @@ class _Log:
         return self._frame(number)[0]
 
     def is_commit(self, number: int) -> bool:
-        """Return whether a frame of this generation ends a commit."""
-        _, pages, *salts, _, _ = self._frame(number)
-        return pages > 0 and tuple(salts) == self._header[4:6]
+        """Return whether a frame ends a commit, damaged or not."""
+        _, pages, *_ = self._frame(number)
+        return pages > 0
 
     def follows(self, number: int) -> bool:
         """Return whether the next frame is whole, and was written when this one stood before it."""
-        before = self._header[4:] if number < 0 else self._frame(number)[2:]
-        after = self._frame(number + 1)[2:]
-        if before[:2] != after[:2]:
+        page, _, *after = self._frame(number + 1)
+        salts = self._header[4:6] if number < 0 or self.is_header_whole else self._frame(number)[2:4]
+        if not page or tuple(after[:2]) != salts:
             return False
-        self._file.seek(self._offset(number + 1))
+        # The checksum before is part of it. Where that is what was damaged, it is told again by what it was made of.
+        return any(self._sum_of(number + 1, before) == tuple(after[2:]) for before in self._sums_at(number))
+
+    def _sums_at(self, number: int) -> Iterator[tuple[int, int]]:
+        yield self._stored_sum(number)
+        if number >= 0:
+            yield self._sum_of(number, self._stored_sum(number - 1))
+
+    def _stored_sum(self, number: int) -> tuple[int, int]:
+        return self._header[6:8] if number < 0 else self._frame(number)[4:6]  # type: ignore[return-value]
+
+    def _sum_of(self, number: int, before: tuple[int, int]) -> tuple[int, int]:
+        self._file.seek(self._offset(number))
         frame = self._file.read(self._frame_bytes)
-        total = self._sum(frame[:8], (before[2], before[3]))
-        return self._sum(frame[_FRAME.size :], total) == after[2:]
+        return self._sum(frame[_FRAME.size :], self._sum(frame[:8], before))
 
     def _frame(self, number: int) -> tuple[int, ...]:
         self._file.seek(self._offset(number))
