@@ -1,65 +1,76 @@
-"""Stores of older formats: `stores/` has one of each, written by the program of its time."""
+"""What a store of 0.1.0 has left: its journal is refused, and what that version exports is imported and served.
+
+`stores/` has both, written by the program of its time.
+"""
 
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import AVA, AVA_PATH, DEMO
-from flask.testing import FlaskClient
+from conftest import AVA_PATH, DEMO
 from servers import run
 
 from app import create_app
-from engines.line import decode_header
-from records.formats import FORMAT, UPGRADES
 from settings import Settings
-from start import Rooms, open_rooms
+from start import open_rooms
 from store import Store
 
 STORES = Path(__file__).parent / "stores"
-SPRING = "/v1/projects/proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG"
-SOON_AFTER = datetime(2026, 11, 21, 15, tzinfo=UTC)  # the stores were written
+JOURNAL, EXPORT = STORES / "journal-0.1.0.jsonl", STORES / "export-0.1.0.json"
+SOON_AFTER = datetime(2026, 11, 21, 15, tzinfo=UTC)  # the store was written
 ARCHIVED = "8d0f2c7a-91b4-4e55-b1d6-0a7c3e5f9b21"
 
-
-def format_of(path: Path) -> int:
-    with path.open("rb") as file:
-        return int(decode_header(file.readline().rstrip(b"\n"))["format"])
-
-
-@pytest.fixture
-def kind() -> str:
-    """Return the engine whose files are old: databases there were none of."""
-    return "journal"
-
-
-@pytest.fixture(params=sorted(UPGRADES))
-def old(request: pytest.FixtureRequest, settings: Settings) -> Path:
-    """Return the file of a store that an older program has left."""
-    path = settings.data / "journal.jsonl"
-    path.parent.mkdir()
-    shutil.copy(STORES / f"format-{request.param}.jsonl", path)
-    return path
+GUNICORN = ("gunicorn", "app:app")
+COMMANDS = [
+    GUNICORN,
+    ("flask", "keys", "create", "--org", "x", "--scopes", "*"),
+    ("flask", "keys", "delete", "DEM0DEM0DEM0DEM0"),
+    ("flask", "store", "verify"),
+    ("flask", "store", "export"),
+    ("flask", "store", "import", str(EXPORT)),
+]
 
 
 @pytest.fixture
-def upgraded(old: Path, settings: Settings) -> Iterator[Rooms]:
-    rooms = open_rooms(settings)
-    yield rooms._replace(store=Store(rooms.store.db, lambda: SOON_AFTER))
+def client(tmp_path: Path):
+    """A client of a store that was imported from what 0.1.0 has exported."""
+    ended = run(tmp_path / "store", "flask", "store", "import", str(EXPORT))
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
+    rooms = open_rooms(Settings(data=tmp_path / "store", sync=False))
+    client = create_app(rooms._replace(store=Store(rooms.store.db, lambda: SOON_AFTER))).test_client()
+    client.environ_base.update({"HTTP_X_API_KEY": DEMO["X-Api-Key"]})
+    yield client
     rooms.store.db.close()
 
 
-@pytest.fixture
-def client(upgraded: Rooms) -> FlaskClient:
-    client = create_app(upgraded).test_client()
-    client.environ_base.update({"HTTP_X_API_KEY": DEMO["X-Api-Key"]})
-    return client
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_folder_with_a_journal_is_refused_with_the_way_to_bring_the_data_over(tmp_path, command):
+    folder = tmp_path / "store"
+    folder.mkdir()
+    shutil.copy(JOURNAL, folder / "journal.jsonl")
+    assert_refused_as_old(folder, folder, *command)
 
 
-def test_there_is_an_old_store_for_every_upgrade():
-    assert sorted(STORES.iterdir()) == [STORES / f"format-{number}.jsonl" for number in sorted(UPGRADES)]
-    assert sorted(UPGRADES) == list(range(1, FORMAT))
+@pytest.mark.parametrize("order", ["from", "to"])
+def test_nothing_is_copied_from_or_to_a_folder_with_a_journal(tmp_path, order):
+    folder, other = tmp_path / "store", tmp_path / "other"
+    folder.mkdir()
+    shutil.copy(JOURNAL, folder / "journal.jsonl")
+    assert run(other, "flask", "keys", "create", "--org", "x", "--scopes", "*").returncode == 0
+    pair = [str(folder), str(other)] if order == "from" else [str(other), str(folder)]
+    assert_refused_as_old(other, folder, "flask", "store", "copy", *pair)
+
+
+def assert_refused_as_old(data: Path, folder: Path, *command: str) -> None:
+    ended = run(data, *command)
+    assert ended.returncode == 1
+    assert ended.stdout + ended.stderr == (
+        f"The folder {folder} holds a store of version 0.1.0, which kept a journal: with that version run `flask store "
+        "export > backup.json`, then set STANDIN_DATA to a new folder and run `flask store import backup.json`.\n"
+    )
+    assert [path.name for path in folder.iterdir()] == ["journal.jsonl"]
+    assert (folder / "journal.jsonl").read_bytes() == JOURNAL.read_bytes()
 
 
 def test_what_was_written_before_is_still_answered(client):
@@ -86,23 +97,3 @@ def test_what_was_written_before_can_be_changed(client):
 def test_an_outcome_filed_before_is_replayed(client):
     again = client.patch(AVA_PATH, json={"vibe": "before the upgrade"}, headers={"Idempotency-Key": "once"})
     assert again.headers["Idempotent-Replayed"] == "true"
-
-
-def test_the_old_file_stays_beside_the_new_one(old, upgraded):
-    kept = old.with_suffix(f".format-{FORMAT - 1}.jsonl")
-    assert kept.read_bytes() == (STORES / kept.name.removeprefix("journal.")).read_bytes()
-    assert format_of(old) == FORMAT
-
-
-@pytest.mark.parametrize("lost", ["its header", "a line"])
-def test_an_old_store_is_repaired_and_then_upgraded(old, settings, lost):
-    lines = old.read_bytes().splitlines(keepends=True)
-    lines[0 if lost == "its header" else 2] = b"rubbish\n"
-    old.write_bytes(b"".join(lines))
-    assert run(settings.data, "flask", "store", "repair").returncode == 0
-    rooms = open_rooms(settings)
-    try:
-        assert rooms.store.influencer(rooms.store.organizations.all()[0]["id"], AVA)["place"]
-    finally:
-        rooms.store.db.close()
-    assert format_of(old) == FORMAT

@@ -67,6 +67,15 @@ class Connections:
             self._sessions.add(session)
         return session
 
+    def renew(self, session: Session) -> None:
+        """Give a session that is in no transaction another connection, opened now.
+
+        Those of other threads are closed too: as long as one is open, SQLite keeps the index of the log as it was.
+        """
+        self.close_idle()
+        session.connection.close()
+        session.connection, session.place = self.connect(), place_of(self._path)
+
     def connect(self) -> apsw.Connection:
         """Open one more connection; the caller closes it."""
         if self._is_inherited:
@@ -103,6 +112,7 @@ class Connections:
             _inherited.append(session.connection)
             session.connection = apsw.Connection(":memory:")
             session.connection.close()
+            session.place = None
             self._is_inherited = True
 
     def _close(self, session: Session) -> None:

@@ -1,5 +1,6 @@
 """The document store in one SQLite file."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ import orjson
 
 from engines import states
 from engines.disk import Disk
-from engines.errors import Damaged, EngineError, Unavailable
+from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
 from engines.indexes import Document, Entry, Key, Lists, places_of
 from engines.lock import locked
 from engines.saved import Saved, check_name
@@ -27,6 +28,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
 _EXCLUSIVE = "control.lock"
+_NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 SQL = Statements()
 
@@ -60,7 +62,7 @@ class SQLite:
     ) -> None:
         folder = folder.absolute()
         self.path = folder / DATABASE
-        self._file = str(self.path)
+        self._file = str(self.path)  # the same, for a look at it before each read
         self._lists = lists or {}
         self._patience_seconds = patience_seconds
         self._connections = Connections(self.path, sync, patience_seconds, vfs)
@@ -253,13 +255,17 @@ class SQLite:
     def _session(self) -> Session:
         """Return this thread's session. Raises Unavailable when the file is no longer the one that has the name."""
         session: Session | None = getattr(self._connections.thread, "session", None)
-        if session is not None and (session.is_reading or (session.depth and session.connection.in_transaction)):
-            return session
+        try:
+            if session is not None and (session.is_reading or (session.depth and session.connection.in_transaction)):
+                return session
+        except apsw.Error as error:
+            raise self._told(error) from error
         return self._looked_at()
 
     def _looked_at(self) -> Session:
         try:
             session = self._connections.session()
+            if session.depth:
             if session.depth:
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
             if place_of(self._file) == session.place:
@@ -281,6 +287,12 @@ class SQLite:
     def _execute(self, session: Session, statement: str, parameters: Any = None) -> list[Any]:
         try:
             return session.connection.execute(statement, parameters).fetchall()
+        except apsw.Error as error:
+            raise self._told(error) from error
+
+    def _is_in_transaction(self, session: Session) -> bool:
+        try:
+            return session.connection.in_transaction
         except apsw.Error as error:
             raise self._told(error) from error
 
@@ -309,11 +321,16 @@ class SQLite:
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.wait_until(deadline)
+            if session.connection.readonly("main") and os.access(self.path, os.W_OK):
+                # So SQLite opens a file that could not be opened for writing just then; by now it can.
+                self._connections.renew(session)
             self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
         except BaseException as error:
             self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
+            if isinstance(error, apsw.Error):
+                raise self._told(error) from error
             raise
 
 
@@ -330,7 +347,7 @@ class _Transaction:
 
     def __enter__(self) -> None:
         self._session = session = self._engine._session()
-        if session.connection.in_transaction:  # reads at one state, which end here
+        if self._engine._is_in_transaction(session):  # reads at one state, which end here
             self._engine._execute(session, "ROLLBACK")
         self._engine._begin(session)
         session.depth, session.loaded = 1, {}
@@ -339,14 +356,22 @@ class _Transaction:
         session = self._session
         session.depth = 0
         try:
-            self._engine._execute(session, "ROLLBACK" if kind else "COMMIT")
-        except EngineError:
-            if session.connection.in_transaction:
-                self._engine._execute(session, "ROLLBACK")
-            if kind is None:  # else SQLite has rolled back by itself, and what has happened is on its way
-                raise
+            self._end(session, kind is None)
         finally:
             self._engine._writing.release()
+
+    def _end(self, session: Session, is_well: bool) -> None:
+        try:
+            if is_well:
+                self._engine._execute(session, "COMMIT")
+        except EngineError as error:
+            if getattr(error.__cause__, "extendedresult", 0) in _NOT_SYNCED:
+                # It was written, and is undone; but found in the log after a crash, it would be taken as done.
+                raise Unconfirmed(f"The disk has not confirmed a change of {self._engine.path}.") from error
+            raise
+        finally:
+            if self._engine._is_in_transaction(session):  # SQLite may have rolled back itself: a full disk does that
+                self._engine._execute(session, "ROLLBACK")
 
 
 class _Savepoint:
@@ -368,7 +393,7 @@ class _Savepoint:
         session.depth -= 1
         if kind is None:
             self._engine._execute(session, f"RELEASE {self._name}")
-        elif session.connection.in_transaction:  # a full disk ends the whole transaction
+        elif self._engine._is_in_transaction(session):
             session.loaded.clear()
             self._engine._execute(session, f"ROLLBACK TO {self._name}; RELEASE {self._name}")
 
@@ -391,7 +416,7 @@ class _Reading:
     def __exit__(self, *_: object) -> None:
         if self._is_outer:
             self._session.is_reading = False
-            if self._session.connection.in_transaction:
+            if self._engine._is_in_transaction(self._session):
                 # Not COMMIT: after a read of a damaged page it fails, and the next reads would see this old state.
                 self._engine._execute(self._session, "ROLLBACK")
 

@@ -23,7 +23,12 @@ def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> boo
 
     Raises OSError, apsw.Error.
     """
-    connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
+    if connection.readonly("main"):
+        return has_lost_commits_in(Path(connection.filename_wal), int(connection.pragma("page_size")))
+    try:
+        connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
+    except apsw.BusyError:
+        return False  # nor can we: somebody writes, to a log that was looked at when it was opened
     try:
         other.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
         seen, _ = other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
