@@ -266,7 +266,6 @@ class SQLite:
         try:
             session = self._connections.session()
             if session.depth:
-            if session.depth:
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
             if place_of(self._file) == session.place:
                 return session
