@@ -293,9 +293,8 @@ def create_app(services: Services) -> Flask:
     add_reference(app, document, services.settings)
     add_console(app, services, log, operations)
     add_error_handlers(app)
-    app.before_request(Housekeeping(services).look)
     app.wsgi_app = RequestMiddleware(  # type: ignore[method-assign]
-        app.wsgi_app, access_log(services.settings.log), log.record
+        app.wsgi_app, access_log(services.settings.log), log.record, Housekeeping(services)
     )
     return app
 

@@ -88,7 +88,8 @@ def _walked(schema: Schema, data: Mapping[str, Any]) -> list[str]:
             if field.required or field.load_default is not missing:
                 names.append(name)
         elif isinstance(field, Object) and isinstance(data[name], dict):
-            names += [f"{name}.{each}" for each in _walked(field.schema, data[name])] or [name]
+            inner = _walked(field.schema, data[name])
+            names += map(f"{name}.".__add__, inner) if inner else [name]
         else:
             names.append(name)
     return names

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from engines.copying import is_unfinished
 from engines.disk import Disk
@@ -35,18 +35,13 @@ TIDY_SECONDS = 3.0  # how long it waits for others who alter documents and bytes
 DEMO_KEY_ID = public_id_of(DEMO_KEY)
 
 
-def unlimited(*_: Any) -> list[tuple[str, str]]:
-    """Count nothing."""
-    return []
-
-
 class Services(NamedTuple):
-    """The opened store and media with their settings; `limits(store, key, endpoint_class)` counts a request."""
+    """The opened store and media, and their settings; `limits(store, key, endpoint_class)` counts a request."""
 
     store: Store
     media: MediaRoom
     settings: Settings
-    limits: Callable[..., list[tuple[str, str]]] = unlimited
+    limits: Callable[..., list[tuple[str, str]]] | None = None
 
 
 @contextmanager
@@ -234,11 +229,12 @@ class Housekeeping:
     def __init__(self, services: Services, every_seconds: float = TIDY_EVERY_SECONDS) -> None:
         self._services, self._every_seconds = services, every_seconds
         self._turn = threading.Lock()
-        self._due = self._next()
+        self.due = self._next()  # by time.monotonic()
 
-    def look(self) -> None:
-        if time.monotonic() >= self._due and self._turn.acquire(blocking=False):
-            self._due = self._next()
+    def begin(self) -> None:
+        """Begin to tidy, unless that goes on."""
+        if self._turn.acquire(blocking=False):
+            self.due = self._next()
             threading.Thread(target=self._tidy, daemon=True).start()
 
     def _tidy(self) -> None:

@@ -37,6 +37,9 @@ INFLUENCER_FIELDS = (
     "personality", "referenceImages", "status", "createdAt", "updatedAt",
 )  # fmt: skip
 
+_AUDITED_FIELDS = tuple(field for field in INFLUENCER_FIELDS if field != "updatedAt")
+_shown, _audited = itemgetter(*INFLUENCER_FIELDS), itemgetter(*_AUDITED_FIELDS)
+
 _PORTRAIT_FIELDS = ("gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle", "style", "vibe")
 
 
@@ -49,9 +52,12 @@ def merge_personality(current: Mapping[str, Any], patch: Mapping[str, Any]) -> R
     Both are {"traits": [str], "tone": str, ...}, any key absent. Shallow: a list replaces the list, a null
     removes its key, keys not sent stay as they are. Source: patch-influencer, Notes.
     """
-    kept = {key: value for key, value in current.items() if key not in patch}
-    changed = {key: value for key, value in patch.items() if value is not None}
-    return kept | changed
+    merged = dict(current)
+    for key, value in patch.items():
+        merged.pop(key, None)
+        if value is not None:
+            merged[key] = value
+    return merged
 
 
 def merge_influencer(current: Mapping[str, Any], patch: Mapping[str, Any], now: datetime) -> Record:
@@ -104,8 +110,10 @@ def influencer_view(document: Mapping[str, Any], base_url: Callable[[], str]) ->
 
     `base_url` is asked only when there are pictures; what it returns has no slash at its end.
     """
-    view = {field: document[field] for field in INFLUENCER_FIELDS}
-    return view | {"referenceImages": references_view(document["referenceImages"], base_url)}
+    view: Record = dict(zip(INFLUENCER_FIELDS, _shown(document), strict=True))
+    if view["referenceImages"]:
+        view["referenceImages"] = references_view(view["referenceImages"], base_url)
+    return view
 
 
 def references_view(entries: list[Record], base_url: Callable[[], str]) -> list[Record]:
@@ -167,10 +175,14 @@ def portrait_traits(document: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def audit_view(document: Mapping[str, Any]) -> Record:
-    """Return what an influencer's history tells of it: what clients see or, of its deletion, what they don't."""
-    shown: Record = {field: document[field] for field in INFLUENCER_FIELDS if field != "updatedAt"}
-    references = [{name: entry[name] for name in ("assetId", "addedAt")} for entry in document["referenceImages"]]
-    return shown | {"referenceImages": references} | dict(document["attributes"])
+    """Return an influencer as its history compares it: the fields that clients see, and of its deletion the rest."""
+    view: Record = dict(zip(_AUDITED_FIELDS, _audited(document), strict=True))
+    if view["referenceImages"]:
+        view["referenceImages"] = [
+            {"assetId": entry["assetId"], "addedAt": entry["addedAt"]} for entry in view["referenceImages"]
+        ]
+    view |= document["attributes"]
+    return view
 
 
 def new_influencer(
@@ -238,7 +250,7 @@ class Store:
         self.in_force = UNTOUCHED
         self.job_failure: Record | None = None  # what the jobs begun now will fail with
         self.tables = Tables(db, now, organization)
-        self.history = History(self.tables, by)
+        self.by = by
 
     # Repositories are made when they are asked for: each request has a store of its own, and needs few of them.
 
@@ -249,6 +261,10 @@ class Store:
     @cached_property
     def jobs(self) -> Table:
         return self.tables.table("jobs")
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.tables, self.by)
 
     @cached_property
     def idempotency(self) -> Idempotency:
@@ -300,21 +316,25 @@ class Store:
         document = self.influencers.get(doc_id=influencer_id)
         if document is None:
             raise NotFound("Influencer not found.")
-        return with_status(document, self.now_ms())
+        return with_status(document, self.now_ms()) if "course" in document else document
 
     def patch_influencer(self, influencer_id: str, patch: Record) -> Record:
-        return self._change(influencer_id, partial(merge_influencer, patch=patch, now=self.now()))
+        """Change the given fields of a living influencer, and return it. Raises NotFound."""
+        now = self.now()
+        return self._change(influencer_id, partial(merge_influencer, patch=patch, now=now), now)
 
     def delete_influencer(self, influencer_id: str, reason: str | None, key_id: str) -> Record:
-        archive = partial(archive_influencer, reason=reason, key_id=key_id, now=self.now())
-        return self._change(influencer_id, archive)
+        """Archive a living influencer, and return it. Raises NotFound."""
+        now = self.now()
+        return self._change(influencer_id, partial(archive_influencer, reason=reason, key_id=key_id, now=now), now)
 
     def attach_reference_images(self, influencer_id: str, asset_ids: list[str]) -> Record:
         """Attach the assets of the influencer's own project among these; others drop out."""
         with self.db.transaction():
             project = self.influencer(influencer_id)["projectId"]
             assets = self.assets.of_project(project, asset_ids)
-            return self._change(influencer_id, partial(attach_references, assets=assets, now=self.now()))
+            now = self.now()
+            return self._change(influencer_id, partial(attach_references, assets=assets, now=now), now)
 
     def create_influencer(self, project_id: str, body: Record) -> Record:
         """Create an influencer and return the job that makes it ready. Raises NotFound, Conflict."""
@@ -393,19 +413,22 @@ class Store:
     def now_ms(self) -> int:
         return epoch_milliseconds(self.now())
 
-    def _change(self, influencer_id: str, change: Callable[[Record], Record]) -> Record:
+    def _change(self, influencer_id: str, change: Callable[[Record], Record], now: datetime) -> Record:
         """Put the influencer after `change` in the place of the one before it, and return it. Raises NotFound."""
         with self.db.transaction():
-            current = self.influencer(influencer_id)
-            changed = change(current)
-            return changed if changed == current else self._put_influencer(current, changed)
+            before = self.influencer(influencer_id)
+            after = change(before)
+            if after != before:
+                after["revision"] = before.get("revision", 0) + 1
+                self.influencers.upsert(after)
+                self.history.note(after, audit_view(before), audit_view(after), now)
+            return after
 
-    def _put_influencer(self, before: Record | None, after: Record) -> Record:
+    def _put_influencer(self, before: Record | None, after: Record) -> None:
         """Put an influencer in its place, and note in its history what is new about it."""
         revised: Record = after | {"revision": (before or {}).get("revision", 0) + 1}
         self.influencers.upsert(revised)
         self.history.note(revised, before and audit_view(before), audit_view(revised), self.now())
-        return revised
 
     def _begin(self, project_id: str, body: Record, references: list[Record]) -> Record:
         influencer_id = body.get("influencerId") or mint("inf")

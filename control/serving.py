@@ -36,7 +36,7 @@ def serve_command(operation: Operation, services: Services, log: RequestLog, api
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
     admit(request.environ, services.settings, services.store.signing_key)
     call = ControlCall(services, services.store, request, {}, _judged(operation), log=log, api=api)
-    return respond(current_context(request.environ), _outcome(operation, call, ids))
+    return respond(request, current_context(request.environ), _outcome(operation, call, ids))
 
 
 def _judged(operation: Operation) -> Any:

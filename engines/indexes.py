@@ -18,7 +18,7 @@ class Entry(NamedTuple):
     key: str
 
 
-Lists = Callable[[Record], Iterable[Entry]]  # a document → its places in the ordered lists of its table
+Lists = Callable[[Record], list[Entry]]  # a document → its places in the ordered lists of its table
 
 
 def places_in(table: str, document: bytes | None, rules: Mapping[str, Lists]) -> list[Entry]:

@@ -62,16 +62,12 @@ class Ring:
 
     def _current(self) -> int:
         """Return the newer file, which another process may have turned since we looked."""
-        if self._file is None or (self._must_look() and not self._is_current()):
-            return self._turned()
-        return self._file
-
-    def _must_look(self) -> bool:
         now = time.monotonic()
-        if now - self._looked < self._look_seconds and self._written < self._most_bytes // _LOOKS_PER_FILE:
-            return False
+        has_just_looked = now - self._looked < self._look_seconds
+        if self._file is not None and has_just_looked and self._written < self._most_bytes // _LOOKS_PER_FILE:
+            return self._file
         self._looked, self._written = now, 0
-        return True
+        return self._file if self._file is not None and self._is_current() else self._turned()
 
     def _is_current(self) -> bool:
         try:

@@ -6,7 +6,6 @@ organizations themselves go over all of them.
 """
 
 import re
-import time
 from collections.abc import Callable
 
 _DOCUMENT = "organization, kind, id, inserted_ns, document"
@@ -14,20 +13,6 @@ _ENTRY = "organization, kind, index_name, sort_key, id"
 _ONE = "organization = :organization AND kind = :kind AND id = :id"
 _INDEX = "organization = :organization AND kind = :kind AND index_name = :index"
 _SNAPSHOT = "organization = :organization AND snapshot = :snapshot"
-
-
-class _Arrivals:
-    """Numbers that rise with the clock, no two of a process the same: by them the ids of a table are in order."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def __call__(self) -> int:
-        self._last = max(self._last + 1, time.time_ns())
-        return self._last
-
-
-arrival = _Arrivals()
 
 
 class Statements:

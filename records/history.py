@@ -29,8 +29,14 @@ NOBODY = Author()
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Record, Record]:
     """Return the fields that are not the same, as they were and as they are."""
-    changed = [field for field in dict(before) | dict(after) if before.get(field, ...) != after.get(field, ...)]
-    was, became = ({field: each[field] for field in changed if field in each} for each in (before, after))
+    was: Record = {}
+    became: Record = {}
+    for field in dict(before) | dict(after):
+        if before.get(field, ...) != after.get(field, ...):
+            if field in before:
+                was[field] = before[field]
+            if field in after:
+                became[field] = after[field]
     return was, became
 
 
@@ -57,7 +63,9 @@ class History:
                 "organizationId": influencer["organizationId"],
                 "revision": revision,
                 "at": milliseconds(now),
-                **_told(self._by),
+                "operation": self._by.operation,
+                "apiKeyId": self._by.api_key_id,
+                "requestId": self._by.request_id,
                 "before": was,
                 "after": became,
             },
@@ -75,7 +83,3 @@ class History:
 
 def _name(influencer_id: str, revision: int) -> str:
     return f"{canonical(influencer_id)}#{revision}"
-
-
-def _told(by: Author) -> Record:
-    return {"operation": by.operation, "apiKeyId": by.api_key_id, "requestId": by.request_id}

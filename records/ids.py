@@ -19,7 +19,7 @@ def is_uuid(text: str) -> bool:
 
 def canonical(identifier: str) -> str:
     """Return the form in which an id is compared."""
-    return identifier.lower() if is_uuid(identifier) else identifier
+    return identifier.lower() if UUID.fullmatch(identifier) else identifier
 
 
 def new_place(prefix: str, doc_id: str, minted: bool) -> str:

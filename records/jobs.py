@@ -60,14 +60,6 @@ def influencer_status(influencer: Mapping[str, Any], now_ms: int) -> str:
     return "ready" if state.status == "completed" else "failed"
 
 
-def is_doomed(influencer: Mapping[str, Any]) -> bool:
-    """Whether the influencer is `failed`, or will be once its job is over."""
-    course = influencer.get("course")
-    if course is None:
-        return bool(influencer["status"] == "failed")
-    return course["endedMs"] is not None or course["failure"] is not None
-
-
 def cancel(course: Course, now_ms: int) -> Record:
     """Return the course ended by somebody now; never before its start, even by a clock that was set back."""
     return dict(course) | {"endedMs": max(now_ms, course["startedMs"])}

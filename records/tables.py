@@ -1,15 +1,16 @@
 """Where each kind of document lives: its table, its partition, its id, and its places in ordered lists."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from heapq import merge
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from engines.indexes import Entry, Lists
 from engines.table import Engine, Record, Table
 from records.ids import canonical, id_at
-from records.jobs import end_ms, is_doomed
+from records.jobs import end_ms
 
 FINE, DOOMED, ARCHIVED = ":fine", ":doomed", ":archived"
 
@@ -62,24 +63,26 @@ def moment_at(place: str) -> int:
     return _FAR_FUTURE_MS - int(place.partition("=")[0])
 
 
-def _influencer_places(record: Record) -> Iterator[Entry]:
-    """Living influencers, by project: those whose job goes well, and those whose job does not.
+def _influencer_places(record: Record) -> list[Entry]:
+    """Index entries of an influencer: `<project>:fine` or `<project>:doomed`, newest first, by how its job ends.
 
-    In one list each, not in one of all too: a million of them should not be in memory twice. The others stand in a
-    list of their own, by when they were archived.
+    `<project>:archived` by the time of its deletion. One index a state, so that a million ids are there once.
     """
+    project: str = record["projectId"]
     if record["is_archived"]:
         deletion = record["attributes"].get("deletion") or {}
         archived_at = f"{deletion.get('deletedAt', '')}={canonical(record['influencerId'])}"
-        yield Entry(record["projectId"] + ARCHIVED, archived_at)
-    else:
-        yield Entry(record["projectId"] + (DOOMED if is_doomed(record) else FINE), record["place"])
+        return [Entry(project + ARCHIVED, archived_at)]
+    course = record.get("course")
+    fails = record["status"] == "failed" if course is None else course["failure"] or course["endedMs"] is not None
+    return [Entry(project + (DOOMED if fails else FINE), record["place"])]
 
 
-def _job_places(record: Record) -> Iterator[Entry]:
+def _job_places(record: Record) -> list[Entry]:
     """Jobs by project and end, until they are over and somebody has noticed."""
-    if not record.get("isSettled"):
-        yield Entry(running(record["projectId"]), oldest_first(end_ms(record["course"]), record["jobId"]))
+    if record.get("isSettled"):
+        return []
+    return [Entry(running(record["projectId"]), oldest_first(end_ms(record["course"]), record["jobId"]))]
 
 
 def running(project: str) -> str:
@@ -87,20 +90,19 @@ def running(project: str) -> str:
     return f"running:{project}"
 
 
-def _project_places(record: Record) -> Iterator[Entry]:
-    yield Entry("all", record["place"])
-    yield Entry(f"status:{record['status']}", record["place"])
+def _project_places(record: Record) -> list[Entry]:
+    indexes = ["all", f"status:{record['status']}"]
     if record["customerExternalId"] is not None:
-        yield Entry(f"customer:{record['customerExternalId']}", record["place"])
+        indexes.append(f"customer:{record['customerExternalId']}")
+    return [Entry(index, record["place"]) for index in indexes]
 
 
-def _upload_places(record: Record) -> Iterator[Entry]:
-    if not record["finalized"]:
-        yield Entry("age", oldest_first(record["createdMs"], record["uploadId"]))
+def _upload_places(record: Record) -> list[Entry]:
+    return [] if record["finalized"] else [Entry("age", oldest_first(record["createdMs"], record["uploadId"]))]
 
 
-def _idempotency_places(record: Record) -> Iterator[Entry]:
-    yield Entry("age", oldest_first(record["filedAtMs"], record["id"]))
+def _idempotency_places(record: Record) -> list[Entry]:
+    return [Entry("age", oldest_first(record["filedAtMs"], record["id"]))]
 
 
 LISTS: dict[str, Lists] = {
@@ -119,6 +121,11 @@ class Page(NamedTuple):
     next_place: str | None
 
 
+@lru_cache(1024)  # they hold no state, and each request asks for a handful
+def _table(db: Hashable, name: str, partition: str) -> Table:
+    return Table(cast(Engine, db), name, partition, PRIMARY_KEYS[name], canonical)
+
+
 class Tables:
     """The tables of one organization, on any engine, and the clock that it goes by.
 
@@ -132,8 +139,7 @@ class Tables:
 
     def table(self, name: str, partition: str | None = None) -> Table:
         """Return the organization's table of that name, or the one of another partition."""
-        partition = self.organization if partition is None else partition
-        return Table(self.db, name, partition, PRIMARY_KEYS[name], canonical)
+        return _table(self.db, name, self.organization if partition is None else partition)
 
     def put(self, name: str, record: Mapping[str, Any]) -> None:
         """Put any document of any organization in its place, whatever was there before: as seeds and imports do."""

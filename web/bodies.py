@@ -80,9 +80,14 @@ def _is_nested_beyond(levels: int, value: Any) -> bool:
 def load_request(schema: Strict | None, optional: bool, data: bytes, idempotency_key: str | None) -> tuple[Any, Any]:
     """Return (body as parsed or None, body as judged); all faults of body and header at once. Raises Invalid."""
     faults: list[ValidationError] = []
-    parsed, judged = None, None
+    parsed: Any = None
+    judged: Any = {}
     try:
-        parsed, judged = _load_body(schema, optional, data)
+        if schema is not None:
+            parsed = parse_json(data)
+            if parsed is ABSENT and not optional:
+                raise ValidationError("Malformed JSON: the body is empty", SCHEMA)
+            parsed, judged = (None, {}) if parsed is ABSENT else (parsed, schema.load_given(parsed))
     except ValidationError as error:
         faults.append(error)
     try:
@@ -101,14 +106,3 @@ def load_query(schema: Schema, query: Mapping[str, str]) -> Any:
         return schema.load(query)
     except ValidationError as error:
         raise Invalid("Invalid query.", **details(error)) from error
-
-
-def _load_body(schema: Strict | None, optional: bool, data: bytes) -> tuple[Any, Any]:
-    if schema is None:
-        return None, {}
-    parsed = parse_json(data)
-    if parsed is not ABSENT:
-        return parsed, schema.load_given(parsed)
-    if optional:
-        return None, {}
-    raise ValidationError("Malformed JSON: the body is empty", SCHEMA)

@@ -14,7 +14,7 @@ EXPOSED_HEADERS = (
 
 # Any origin may ask the API: what protects it is the key, and browsers never send that by themselves.
 _ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]
-_KEY = "standin.context"
+CONTEXT = "standin.context"
 
 NO_RESPONSE = -1  # of a response: not even its status line
 
@@ -73,15 +73,9 @@ class RequestContext:
         return own + _ANY_ORIGIN if self.is_api else own
 
 
-def start_context(environ: "WSGIEnvironment") -> RequestContext:
-    """Make the context of a request."""
-    context = environ[_KEY] = RequestContext(environ["REQUEST_METHOD"], environ["PATH_INFO"])
-    return context
-
-
 def current_context(environ: "WSGIEnvironment") -> RequestContext:
     """Return the context of a request that came through the middleware."""
-    context: RequestContext = environ[_KEY]
+    context: RequestContext = environ[CONTEXT]
     return context
 
 

@@ -20,7 +20,7 @@ from web.context import RequestContext, current_context
 from web.errors import Unauthenticated, refusal
 from web.faults import match_fault, strike
 from web.operations import LONG_RUNNING, Call, Operation, Reply
-from web.responses import respond, respond_tagged
+from web.responses import respond
 
 _STORED_ERRORS = ("NOT_FOUND", "CONFLICT")
 
@@ -39,12 +39,15 @@ def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
         author = Author(key["apiKeyId"], context.request_id, operation.name)
         store = services.store.for_organization(key["organizationId"], author)
         context.is_logged = store.in_force.is_logged
-        context.limits = services.limits(store, key, operation.endpoint_class)
-        begins_job = operation.endpoint_class == LONG_RUNNING
-        fault = match_fault(context, store, current, services.settings, begins_job)
+        if services.limits is not None:
+            context.limits = services.limits(store, key, operation.endpoint_class)
+        fault = None
+        if store.in_force.has_faults or "HTTP_PREFER" in current.environ:
+            begins_job = operation.endpoint_class == LONG_RUNNING
+            fault = match_fault(context, store, current, services.settings, begins_job)
         call = Call(services, store, current, key)
         if fault is None and not operation.changes:
-            return _respond(operation, current, context, _read(operation, call, ids))
+            return respond(current, context, _read(operation, call, ids), operation.tagged)
     if fault is not None:
         if operation.changes:
             with suppress(HTTPException):
@@ -52,13 +55,7 @@ def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
         if (response := strike(fault, context, operation.scope)) is not None:
             return response
     stored = _change(operation, call, context, ids) if operation.changes else _read(operation, call, ids)
-    return _respond(operation, current, context, stored)
-
-
-def _respond(
-    operation: Operation, current: Request, context: RequestContext, stored: StoredResponse
-) -> Response:
-    return respond_tagged(current, context, stored) if operation.tagged else respond(context, stored)
+    return respond(current, context, stored, operation.tagged)
 
 
 def _read(operation: Operation, call: Call, ids: Mapping[str, str]) -> StoredResponse:
@@ -74,23 +71,11 @@ def _change(operation: Operation, call: Call, context: RequestContext, ids: Mapp
     parsed, call.body = load_request(operation.body, operation.body_optional, context.received, header)
     scope = (call.key["apiKeyId"], call.request.method, call.request.path)
     key = None if header is None else IdempotencyKey.of(*scope, header, parsed)
-    commit = partial(_commit, operation, call, context.request_id, key)
+    transact = partial(_transact, operation, call, context.request_id, key)
     if operation.begins_transaction:
-        call.commit = commit
+        call.commit = lambda act: call.store.db.attempt(partial(transact, act))
         return cast(StoredResponse, operation.handler(call, **ids))
-    return commit(partial(operation.handler, call, **ids))
-
-
-def _commit(
-    operation: Operation,
-    call: Call,
-    request_id: str,
-    idempotency_key: IdempotencyKey | None,
-    act: Callable[[], Any],
-) -> StoredResponse:
-    """Run `act` in one transaction, and store its response in it or replay the stored one."""
-    transact = partial(_transact, operation, call, request_id, idempotency_key, act)
-    return call.store.db.attempt(transact)
+    return call.store.db.attempt(partial(transact, partial(operation.handler, call, **ids)))
 
 
 def _transact(
@@ -100,6 +85,7 @@ def _transact(
     idempotency_key: IdempotencyKey | None,
     act: Callable[[], Any],
 ) -> StoredResponse:
+    """Run `act` in one transaction, and store its response in it or replay the stored one."""
     with call.store.db.transaction():
         if idempotency_key is None:
             _require_known_key(call)
@@ -126,7 +112,7 @@ def _try(operation: Operation, call: Call, request_id: str, act: Callable[[], An
 
 def _require_known_key(call: Call) -> None:
     """Raises Unauthenticated when the key has gone since it was looked at: with it went all of its organization."""
-    if not call.store.keys.is_known(call.key["publicId"]):
+    if not call.services.store.keys.is_known(call.key["publicId"]):
         raise Unauthenticated
 
 

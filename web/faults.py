@@ -32,7 +32,7 @@ def match_fault(
 
     The context and the jobs of `store` learn of it. Raises Invalid.
     """
-    fault = _preference(current.environ, settings)
+    fault = _preference(current.environ, settings) if "HTTP_PREFER" in current.environ else None
     if fault is None and store.in_force.has_faults:
         key_ids = tuple(each for each in (context.api_key_id, context.key_id) if each)
         fault = store.faults.take(

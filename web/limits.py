@@ -31,10 +31,13 @@ PER_MINUTE: dict[str, dict[str, int]] = {
 WRITES_PER_DAY: dict[str, int] = {"standard": 10_000, "pilot": 100_000, "partner": 500_000}
 
 
-def rate_limits(settings: Settings) -> Limits:
-    """Return what counts a request and returns the headers that tell what is left, or raises RateLimited."""
+def rate_limits(settings: Settings) -> Limits | None:
+    """Return `count(store, key, endpoint_class) -> headers`, or None when requests are not limited.
+
+    Each call counts one request. Raises RateLimited.
+    """
     if not settings.rate_limits:
-        return lambda _store, _key, _endpoint_class: []
+        return None
 
     def count(store: Store, key: Record, endpoint_class: str) -> Headers:
         limiter = FixedWindowRateLimiter(TableStorage(store.tables))  # its own, for it goes by the caller's clock

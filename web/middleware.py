@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from start import Housekeeping
 from web.access_log import Line
-from web.context import RequestContext, start_context
+from web.context import CONTEXT, RequestContext
 from web.disconnect import truncate
 from web.redaction import redacted
 
@@ -19,12 +20,16 @@ WriteRecord = Callable[[Line, RequestContext, "WSGIEnvironment"], None]
 class RequestMiddleware:
     """WSGI middleware, not hooks of Flask: those cost a fifth of a request in look-ups of the current one."""
 
-    def __init__(self, app: "WSGIApplication", log: Callable[[Line], None], record: WriteRecord) -> None:
-        self._app, self._log, self._record = app, log, record
+    def __init__(
+        self, app: "WSGIApplication", log: Callable[[Line], None], record: WriteRecord, housekeeping: Housekeeping
+    ) -> None:
+        self._app, self._log, self._record, self._housekeeping = app, log, record, housekeeping
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         started = time.perf_counter()
-        context = start_context(environ)
+        if time.monotonic() >= self._housekeeping.due:
+            self._housekeeping.begin()
+        context = environ[CONTEXT] = RequestContext(environ["REQUEST_METHOD"], environ["PATH_INFO"])
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
             context.status = int(status[:3])

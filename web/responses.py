@@ -23,21 +23,17 @@ def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Res
     app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
 
 
-def respond(context: RequestContext, stored: StoredResponse) -> Response:
-    """Return the HTTP response with this status and JSON."""
+def respond(current: Request, context: RequestContext, stored: StoredResponse, tagged: bool = False) -> Response:
+    """Return the HTTP response with this status and JSON; a `tagged` one has an ETag, and can be a 304."""
     context.sent = stored.body
     response = Response(stored.body, stored.status, mimetype="application/json")
     if stored.replayed:
         context.replayed = True
         response.headers["Idempotent-Replayed"] = "true"
+    if tagged:
+        response.add_etag()
+        return cast(Response, response.make_conditional(current))
     return response
-
-
-def respond_tagged(current: Request, context: RequestContext, stored: StoredResponse) -> Response:
-    """Return the HTTP response with an ETag, or 304 when the client has it already."""
-    response = respond(context, stored)
-    response.add_etag()
-    return cast(Response, response.make_conditional(current))
 
 
 def base_url(settings: Settings) -> Callable[[], str]:
@@ -56,7 +52,7 @@ def _refused(error: StoreError | Refusal | EngineError) -> Response:
     context = current_context(request.environ)
     if isinstance(error, EngineError):
         logger.error("%s: %s", context.request_id, error)
-    response = respond(context, StoredResponse(*refusal(error, context.request_id)))
+    response = respond(request, context, StoredResponse(*refusal(error, context.request_id)))
     if isinstance(error, Refusal):
         context.limits = error.limits or context.limits
         if error.retry_after is not None:
@@ -94,4 +90,4 @@ def _preflight(methods: Iterable[str]) -> Response:
 def _crashed(error: Exception) -> Response:
     context = current_context(request.environ)
     logger.error("%s crashed", context.request_id, exc_info=error)
-    return respond(context, StoredResponse(*http_refusal(500, context.request_id)))
+    return respond(request, context, StoredResponse(*http_refusal(500, context.request_id)))

@@ -5,8 +5,8 @@ from typing import Any
 
 from engines.indexes import Entry, Key
 from engines.postgres.sql import SQL
-from engines.sql import arrival
 from engines.states import Sent
+from engines.table import inserted_ns
 
 
 def of_key(key: Key) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def of_some(partition: str, keys: Sequence[Key]) -> dict[str, Any]:
 
 def newcomer(key: Key, document: bytes) -> dict[str, Any]:
     """Return the parameters of a document that was not there."""
-    return of_key(key) | {"document": document.decode(), "inserted": arrival()}
+    return of_key(key) | {"document": document.decode(), "inserted": inserted_ns()}
 
 
 def moves(key: Key, left: Sequence[Entry], joined: Sequence[Entry]) -> Iterator[Sent]:

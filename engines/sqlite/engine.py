@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,14 +15,14 @@ import orjson
 from engines import states
 from engines.disk import Disk
 from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
-from engines.indexes import Document, Entry, Key, Lists, places_of
+from engines.indexes import Document, Entry, Key, Lists
 from engines.lock import locked
 from engines.saved import Saved, check_name
-from engines.sql import Statements, arrival
-from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session, place_of
+from engines.sql import Statements
+from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session
 from engines.sqlite.files import DATABASE, FORMAT, open_folder
 from engines.states import Sent
-from engines.table import Record, Table
+from engines.table import Record, Table, inserted_ns
 
 T = TypeVar("T")
 
@@ -108,21 +109,21 @@ class SQLite:
 
     def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
         """Return several documents' JSON, in one statement; None for those that are not there."""
-        found = self._find(keys)
-        return [found[key].encode() if key in found else None for key in keys]
+        found = {(table, partition, doc_id): text.encode() for table, partition, doc_id, text in self._find(keys)}
+        return [found.get(key) for key in keys]
 
     def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
         """Return several documents, in one statement; None for those that are not there."""
-        found = self._find(keys)
-        return [orjson.loads(found[key]) if key in found else None for key in keys]
+        found: dict[Key, Record] = {}
+        for *key, text in self._find(keys):
+            found[tuple(key)] = orjson.loads(text)  # type: ignore[index]
+        return list(map(found.get, keys))
 
-    def _find(self, keys: Sequence[Key]) -> dict[Key, str]:
+    def _find(self, keys: Sequence[Key]) -> list[tuple[str, str, str, str]]:
         if not keys:
-            return {}
+            return []
         statement = f"{_FIND_MANY} (VALUES {', '.join(['(?, ?, ?)'] * len(keys))})"
-        wanted = [part for key in keys for part in key]
-        rows = self._execute(self._session(), statement, wanted)
-        return {(table, partition, doc_id): text for table, partition, doc_id, text in rows}
+        return self._execute(self._session(), statement, tuple(chain.from_iterable(keys)))
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
@@ -147,27 +148,28 @@ class SQLite:
             raise RuntimeError("a document is written inside a transaction")
         try:
             if table in self._lists:
-                self._move(session, (table, partition, doc_id), document, record)
+                self._index(session, (table, partition, doc_id), document, record)
             if document is None:
                 session.connection.execute(_DELETE, (partition, table, doc_id))
             else:
-                session.connection.execute(_UPSERT, (partition, table, doc_id, arrival(), document.decode()))
+                session.connection.execute(_UPSERT, (partition, table, doc_id, inserted_ns(), document.decode()))
         except apsw.Error as error:
             raise self._told(error) from error
 
-    def _move(self, session: Session, key: Key, document: bytes | None, record: Record | None) -> None:
+    def _index(self, session: Session, key: Key, document: bytes | None, record: Record | None) -> None:
         """Take a document from its places in lists to others."""
         table, partition, doc_id = key
-        was = session.loaded[key] if key in session.loaded else self.read_record(*key)
-        left, joined = places_of(table, was, self._lists), []
-        session.loaded[key] = None
-        if document is not None:
-            session.loaded[key] = record = orjson.loads(document) if record is None else record
-            joined = places_of(table, record, self._lists)
-        for statement, entries, but in ((_REMOVE_ENTRY, left, joined), (_ADD_ENTRY, joined, left)):
-            for entry in entries:
-                if entry not in but:
-                    session.connection.execute(statement, (partition, table, entry.group, entry.key, doc_id))
+        rule = self._lists[table]
+        before = session.loaded[key] if key in session.loaded else self.read_record(*key)
+        after = orjson.loads(document) if record is None and document is not None else record
+        session.loaded[key] = after
+        left = [] if before is None else rule(before)
+        joined = [] if after is None else rule(after)
+        if left != joined:
+            for statement, entries, others in ((_REMOVE_ENTRY, left, joined), (_ADD_ENTRY, joined, left)):
+                for entry in entries:
+                    if entry not in others:
+                        session.connection.execute(statement, (partition, table, entry.group, entry.key, doc_id))
 
     def reading(self) -> AbstractContextManager[None]:
         """Let the reads of a block see one state of the store: that of the block's first read."""
@@ -182,7 +184,8 @@ class SQLite:
 
         Inside another transaction the block is a part of that. Here each is `alone` at any rate.
         """
-        return _JOINED if self._session().depth else _Transaction(self)
+        session: Session | None = getattr(self._connections.thread, "session", None)
+        return _JOINED if session is not None and session.depth else _Transaction(self)
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Let the block, inside a transaction, fail alone: what it wrote is undone when it raises."""
@@ -267,7 +270,8 @@ class SQLite:
             session = self._connections.session()
             if session.depth:
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
-            if place_of(self._file) == session.place:
+            found = os.stat(self._file)
+            if (found.st_dev, found.st_ino) == session.place:
                 return session
         except FileNotFoundError:
             pass
@@ -415,9 +419,12 @@ class _Reading:
     def __exit__(self, *_: object) -> None:
         if self._is_outer:
             self._session.is_reading = False
-            if self._engine._is_in_transaction(self._session):
-                # Not COMMIT: after a read of a damaged page it fails, and the next reads would see this old state.
-                self._engine._execute(self._session, "ROLLBACK")
+            try:
+                if self._session.connection.in_transaction:
+                    # Not COMMIT: after a damaged page it fails, and the next reads would see this old state.
+                    self._session.connection.execute("ROLLBACK")
+            except apsw.Error as error:
+                raise self._engine._told(error) from error
 
 
 class _Database:
@@ -446,7 +453,7 @@ class _Database:
     def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
         table, partition, doc_id, text = document
         of = {"organization": partition, "kind": table, "id": doc_id}
-        yield SQL.insert, of | {"inserted": arrival(), "document": text.decode()}
+        yield SQL.insert, of | {"inserted": inserted_ns(), "document": text.decode()}
         for place in places:
             yield SQL.add_entry, of | {"index": place.group, "sort_key": place.key}
 
