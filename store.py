@@ -416,7 +416,9 @@ class Store:
     def _change(self, influencer_id: str, change: Callable[[Record], Record], now: datetime) -> Record:
         """Put the influencer after `change` in the place of the one before it, and return it. Raises NotFound."""
         with self.db.transaction():
-            before = self.influencer(influencer_id)
+            before = self.any_influencer(influencer_id)
+            if before["is_archived"]:
+                raise NotFound("Influencer not found.")
             after = change(before)
             if after != before:
                 after["revision"] = before.get("revision", 0) + 1

@@ -14,9 +14,9 @@ from engines.errors import EngineError
 from records.errors import NotFound, StoreError
 from settings import LOOPBACK, OFF, READ_ONLY, Settings
 from start import Services
-from web.context import current_context
 from web.errors import STATUS_OF_CODE, UNAVAILABLE, Forbidden, Refusal, Unauthenticated
 from web.guard import admit, is_own_page, is_token
+from web.middleware import current_context
 from web.operations import Operations
 from web.request_log import RequestLog
 from web.responses import route

@@ -14,11 +14,11 @@ from schemas import Nothing
 from settings import OFF, StartError
 from start import Services
 from web.bodies import load_query, load_request, whole_body
-from web.context import current_context
 from web.guard import admit
+from web.middleware import current_context
 from web.operations import Operation, Operations, Reply
 from web.request_log import RequestLog
-from web.responses import respond, route
+from web.responses import route
 
 _NOTHING = Nothing()
 
@@ -36,7 +36,7 @@ def serve_command(operation: Operation, services: Services, log: RequestLog, api
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
     admit(request.environ, services.settings, services.store.signing_key)
     call = ControlCall(services, services.store, request, {}, _judged(operation), log=log, api=api)
-    return respond(request, current_context(request.environ), _outcome(operation, call, ids))
+    return current_context(request.environ).respond(request, _outcome(operation, call, ids))
 
 
 def _judged(operation: Operation) -> Any:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from ulid import ULID
 
@@ -17,6 +18,7 @@ def is_uuid(text: str) -> bool:
     return UUID.fullmatch(text) is not None
 
 
+@lru_cache(4096)  # a table asks for each id that it is given
 def canonical(identifier: str) -> str:
     """Return the form in which an id is compared."""
     return identifier.lower() if UUID.fullmatch(identifier) else identifier

@@ -139,7 +139,7 @@ class Tables:
 
     def table(self, name: str, partition: str | None = None) -> Table:
         """Return the organization's table of that name, or the one of another partition."""
-        return _table(self.db, name, self.organization if partition is None else partition)
+        return _table(cast(Hashable, self.db), name, self.organization if partition is None else partition)
 
     def put(self, name: str, record: Mapping[str, Any]) -> None:
         """Put any document of any organization in its place, whatever was there before: as seeds and imports do."""

@@ -21,7 +21,7 @@ from servers import STAYS_OPEN, serving, together
 from app import create_app
 from records.keys import DEMO_KEY
 from start import Rooms
-from web.redaction import is_redacted, redacted
+from web.access_log import is_redacted, redacted
 from web.request_log import MOST_BYTES, MOST_ENTRIES
 
 VIDEO = {"kind": "video", "mimeType": "video/mp4"}

@@ -16,11 +16,10 @@ from records.idempotency import IdempotencyKey, StoredResponse
 from start import Services
 from web.auth import authenticate, refuse_demo_key_abroad, require_scope
 from web.bodies import load_query, load_request, whole_body
-from web.context import RequestContext, current_context
 from web.errors import Unauthenticated, refusal
 from web.faults import match_fault, strike
+from web.middleware import RequestContext, current_context
 from web.operations import LONG_RUNNING, Call, Operation, Reply
-from web.responses import respond
 
 _STORED_ERRORS = ("NOT_FOUND", "CONFLICT")
 
@@ -47,7 +46,7 @@ def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
             fault = match_fault(context, store, current, services.settings, begins_job)
         call = Call(services, store, current, key)
         if fault is None and not operation.changes:
-            return respond(current, context, _read(operation, call, ids), operation.tagged)
+            return context.respond(current, _read(operation, call, ids), operation.tagged)
     if fault is not None:
         if operation.changes:
             with suppress(HTTPException):
@@ -55,7 +54,7 @@ def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
         if (response := strike(fault, context, operation.scope)) is not None:
             return response
     stored = _change(operation, call, context, ids) if operation.changes else _read(operation, call, ids)
-    return respond(current, context, stored, operation.tagged)
+    return context.respond(current, stored, operation.tagged)
 
 
 def _read(operation: Operation, call: Call, ids: Mapping[str, str]) -> StoredResponse:

@@ -11,9 +11,9 @@ from engines.table import Record
 from records.faults import RequestInfo
 from settings import Settings
 from store import Store
-from web.context import NO_RESPONSE, RequestContext
 from web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE, Invalid, Refusal
 from web.guard import is_open
+from web.middleware import NO_RESPONSE, RequestContext
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

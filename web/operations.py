@@ -12,7 +12,7 @@ from engines.table import Record
 from schemas import Strict
 from start import Services
 from store import Store
-from web.context import class_of_method
+from web.middleware import class_of_method
 
 LONG_RUNNING = "long-running"  # the class of operations that begin a job
 

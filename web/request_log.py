@@ -16,9 +16,8 @@ from records.tables import ALL
 from settings import OFF, READ_ONLY
 from start import Services
 from store import Store
-from web.access_log import Line
-from web.context import RequestContext
-from web.redaction import is_redacted, redacted
+from web.access_log import Line, is_redacted, redacted
+from web.middleware import RequestContext
 from web.uploads import PUT_UPLOAD
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from engines.errors import EngineError
 from records.errors import StoreError
 from records.idempotency import StoredResponse
 from settings import Settings
-from web.context import RequestContext, current_context
 from web.errors import Refusal, http_refusal, refusal
+from web.middleware import current_context
 from web.operations import own_url
 
 logger = logging.getLogger("standin")
@@ -21,19 +21,6 @@ logger = logging.getLogger("standin")
 def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Response]) -> None:
     """Add a route that answers one method, and OPTIONS not as Flask would but as `_refused_by_http` does."""
     app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
-
-
-def respond(current: Request, context: RequestContext, stored: StoredResponse, tagged: bool = False) -> Response:
-    """Return the HTTP response with this status and JSON; a `tagged` one has an ETag, and can be a 304."""
-    context.sent = stored.body
-    response = Response(stored.body, stored.status, mimetype="application/json")
-    if stored.replayed:
-        context.replayed = True
-        response.headers["Idempotent-Replayed"] = "true"
-    if tagged:
-        response.add_etag()
-        return cast(Response, response.make_conditional(current))
-    return response
 
 
 def base_url(settings: Settings) -> Callable[[], str]:
@@ -52,7 +39,7 @@ def _refused(error: StoreError | Refusal | EngineError) -> Response:
     context = current_context(request.environ)
     if isinstance(error, EngineError):
         logger.error("%s: %s", context.request_id, error)
-    response = respond(request, context, StoredResponse(*refusal(error, context.request_id)))
+    response = context.respond(request, StoredResponse(*refusal(error, context.request_id)))
     if isinstance(error, Refusal):
         context.limits = error.limits or context.limits
         if error.retry_after is not None:
@@ -90,4 +77,4 @@ def _preflight(methods: Iterable[str]) -> Response:
 def _crashed(error: Exception) -> Response:
     context = current_context(request.environ)
     logger.error("%s crashed", context.request_id, exc_info=error)
-    return respond(request, context, StoredResponse(*http_refusal(500, context.request_id)))
+    return context.respond(request, StoredResponse(*http_refusal(500, context.request_id)))

@@ -22,9 +22,9 @@ from settings import Settings
 from start import Services
 from store import Store
 from web.bodies import read_on
-from web.context import current_context
 from web.errors import Forbidden, TooLarge
 from web.faults import match_fault, strike
+from web.middleware import current_context
 from web.operations import Call
 
 PUT_UPLOAD, UPLOAD_PATH = "putUpload", "/v1/uploads/<signature>"

@@ -9,8 +9,8 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.workers.gthread import ThreadWorker
 from ulid import ULID
 
-from web.context import class_of_method
 from web.errors import envelope, http_refusal
+from web.middleware import class_of_method
 
 PATIENCE_SECONDS = 20
 

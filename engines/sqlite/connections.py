@@ -53,7 +53,7 @@ class Connections:
         self._patience_seconds = patience_seconds
         self._vfs = vfs
         self.thread = threading.local()
-        self._waiting = threading.local()
+        self.waiting = threading.local()  # `until`: the moment, by time.monotonic(), until which a thread waits
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._is_inherited = False
         _all.add(self)
@@ -120,15 +120,11 @@ class Connections:
             session.connection.close()
             session.place = None
 
-    def wait_until(self, moment: float) -> None:
-        """Set the moment, by `time.monotonic()`, until which this thread waits for the locks of others."""
-        self._waiting.until = moment
-
     def _is_worth_waiting(self, times: int) -> bool:
         """Wait a little for a lock of another process; return False when the wait was long enough."""
-        until = getattr(self._waiting, "until", None)
+        until = getattr(self.waiting, "until", None)
         if times == 0 and (until is None or until < time.monotonic()):
-            until = self._waiting.until = time.monotonic() + self._patience_seconds
+            until = self.waiting.until = time.monotonic() + self._patience_seconds
         if time.monotonic() >= (until or 0.0):
             return False
         time.sleep(0.0002 if times < 5 else 0.002)  # a commit takes a fraction of a millisecond, a sync a few

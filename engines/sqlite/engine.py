@@ -95,7 +95,9 @@ class SQLite:
 
     def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
         """Return a document, or None. In a transaction it must not be altered: the indexes go by what it was."""
-        session = self._session()
+        session: Session | None = getattr(self._connections.thread, "session", None)
+        if session is None or not (session.is_reading or session.depth):
+            session = self._session()
         try:
             row = session.connection.execute(_FIND, (partition, table, doc_id)).fetchone()
         except apsw.Error as error:
@@ -143,33 +145,35 @@ class SQLite:
         self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
     ) -> None:
         """Put or, with None, remove a document; only inside a transaction. `record` saves decoding `document`."""
-        session = self._session()
-        if not session.depth:
+        session: Session | None = getattr(self._connections.thread, "session", None)
+        if session is None or not session.depth:
             raise RuntimeError("a document is written inside a transaction")
         try:
+            if not session.connection.in_transaction:
+                self._session()  # which says so
             if table in self._lists:
-                self._index(session, (table, partition, doc_id), document, record)
+                key = (table, partition, doc_id)
+                before = session.loaded[key] if key in session.loaded else self.read_record(*key)
+                after = orjson.loads(document) if record is None and document is not None else record
+                session.loaded[key] = after
+                left = [] if before is None else self._lists[table](before)
+                joined = [] if after is None else self._lists[table](after)
+                if left != joined:
+                    self._move(session, key, left, joined)
             if document is None:
                 session.connection.execute(_DELETE, (partition, table, doc_id))
             else:
-                session.connection.execute(_UPSERT, (partition, table, doc_id, inserted_ns(), document.decode()))
+                session.connection.execute(_UPSERT, (partition, table, doc_id, time.time_ns(), document.decode()))
         except apsw.Error as error:
             raise self._told(error) from error
 
-    def _index(self, session: Session, key: Key, document: bytes | None, record: Record | None) -> None:
+    def _move(self, session: Session, key: Key, left: list[Entry], joined: list[Entry]) -> None:
         """Take a document from its places in lists to others."""
         table, partition, doc_id = key
-        rule = self._lists[table]
-        before = session.loaded[key] if key in session.loaded else self.read_record(*key)
-        after = orjson.loads(document) if record is None and document is not None else record
-        session.loaded[key] = after
-        left = [] if before is None else rule(before)
-        joined = [] if after is None else rule(after)
-        if left != joined:
-            for statement, entries, others in ((_REMOVE_ENTRY, left, joined), (_ADD_ENTRY, joined, left)):
-                for entry in entries:
-                    if entry not in others:
-                        session.connection.execute(statement, (partition, table, entry.group, entry.key, doc_id))
+        for statement, entries, others in ((_REMOVE_ENTRY, left, joined), (_ADD_ENTRY, joined, left)):
+            for entry in entries:
+                if entry not in others:
+                    session.connection.execute(statement, (partition, table, entry.group, entry.key, doc_id))
 
     def reading(self) -> AbstractContextManager[None]:
         """Let the reads of a block see one state of the store: that of the block's first read."""
@@ -267,7 +271,9 @@ class SQLite:
 
     def _looked_at(self) -> Session:
         try:
-            session = self._connections.session()
+            session: Session | None = getattr(self._connections.thread, "session", None)
+            if session is None or session.place is None:
+                session = self._connections.session()
             if session.depth:
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
             found = os.stat(self._file)
@@ -323,7 +329,7 @@ class SQLite:
         if not self._writing.acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
-            self._connections.wait_until(deadline)
+            self._connections.waiting.until = deadline
             if session.connection.readonly("main") and os.access(self.path, os.W_OK):
                 # So SQLite opens a file that could not be opened for writing just then; by now it can.
                 self._connections.renew(session)
