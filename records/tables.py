@@ -45,6 +45,8 @@ PARTITION_KEYS = {
     "rate_limits": "id",
     "secrets": "id",
 }
+# Tables whose ids are made here and never come in a request, so that they need no canonical form.
+_OWN_IDS = ("history", "idempotency", "rate_limits", "secrets")
 NOT_EXPORTED = ("secrets", "rate_limits", "controls")
 
 
@@ -123,7 +125,8 @@ class Page(NamedTuple):
 
 @lru_cache(1024)  # they hold no state, and each request asks for a handful
 def _table(db: Hashable, name: str, partition: str) -> Table:
-    return Table(cast(Engine, db), name, partition, PRIMARY_KEYS[name], canonical)
+    id_class = str if name in _OWN_IDS else canonical
+    return Table(cast(Engine, db), name, partition, PRIMARY_KEYS[name], id_class)
 
 
 class Tables:
