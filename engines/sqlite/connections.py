@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -149,9 +148,13 @@ class Connections:
             self._is_inherited = True
 
     def _close(self, session: Session) -> None:
-        with suppress(apsw.ThreadingViolationError):  # its thread is executing a statement: it goes with the thread
+        try:
             session.connection.close()
-            session.place = None
+        except apsw.ThreadingViolationError:
+            return  # its thread is executing a statement: it goes with the thread
+        except apsw.Error:
+            pass  # closed all the same: what was not written back is in the log
+        session.place = None
 
     def wait_until(self, moment: float) -> None:
         """Set the moment, by `time.monotonic()`, until which this thread waits for the locks of others."""
