@@ -47,13 +47,22 @@ class System:
     }
 
     def __init__(self, vfs: apsw.VFS, plan: Callable[[str], int]) -> None:
-        self._kept = []  # SQLite has nothing but the address
+        self._vfs = vfs
+        self._originals: dict[str, int] = {}
+        self._replacements: dict[str, Any] = {}  # kept, for SQLite has nothing but the address
         for name, (kind, failure, called) in self.CALLS.items():
             address = vfs.xGetSystemCall(name)
             if address:
-                replacement = called(self._replacement(called(address), plan, kind, failure))
-                self._kept.append(replacement)
-                vfs.xSetSystemCall(name, ctypes.cast(replacement, _POINTER).value)
+                self._originals[name] = address
+                self._replacements[name] = called(self._replacement(called(address), plan, kind, failure))
+
+    def replace(self) -> None:
+        for name, replacement in self._replacements.items():
+            self._vfs.xSetSystemCall(name, ctypes.cast(replacement, _POINTER).value)
+
+    def put_back(self) -> None:
+        for name, address in self._originals.items():
+            self._vfs.xSetSystemCall(name, address)
 
     @staticmethod
     def _replacement(original: Any, plan: Callable[[str], int], kind: str, failure: Any) -> Callable[..., Any]:
@@ -115,7 +124,7 @@ class FailingVFS(apsw.VFS):
         self.plan = Plan()
         self._base = apsw.vfs_names()[0]
         super().__init__("failing", self._base, makedefault=True)
-        self._system = System(self, self.plan)
+        self.system = System(self, self.plan)
 
     def xOpen(self, name: Any, flags: list[int]) -> SyncingFile:  # noqa: N802 - SQLite's name
         return SyncingFile(self.plan, self._base, name, flags)
@@ -186,11 +195,14 @@ class Driver:
         self.patch()
         before = self.contents()
         self.prepare()
+        if kind != "sync":  # it raises, and no other Python may run below SQLite until that has come up
+            self.vfs.system.replace()
         self.vfs.plan.begin(kind, nth, getattr(errno, error), lasting)
         answer = act()
         failed = self.vfs.plan.failed
         meanwhile = [self.health().status_code, self.read().status_code] if lasting and failed else []
         self.vfs.plan.end()
+        self.vfs.system.put_back()
         changed = before != self.contents()
         return {
             "error": error,

@@ -27,6 +27,10 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
 _EXCLUSIVE = "control.lock"
+_GONE = (
+    "The store's file {} was moved, removed or replaced while it was served: put it back, or stop the service and start "
+    "it on the file that is there now."
+)
 _NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 SQL = Statements()
@@ -219,10 +223,7 @@ class SQLite:
             raise self._told(error) from error
         except OSError as error:
             raise Unavailable(f"The store's file {self.path} cannot be looked at: {error.strerror}.") from error
-        raise Unavailable(
-            f"The store's file {self.path} was moved, removed or replaced while it was served: put it back, or stop "
-            "the service and start it on the file that is there now."
-        )
+        raise Unavailable(_GONE.format(self.path))
 
     def _ask(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         return self._execute(self._session(), statement, parameters)
@@ -269,6 +270,10 @@ class SQLite:
                 self._connections.renew(session)
             self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
+            if not self._connections.is_log_in_place():
+                # Without its name the log is read by nobody, and another index keeps other writers' locks.
+                self._execute(session, "ROLLBACK")
+                raise Unavailable(_GONE.format(f"{self.path}-wal or {self.path}-shm"))
         except BaseException as error:
             self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
