@@ -252,6 +252,11 @@ class SQLite:
         code = getattr(error, "extendedresult", 0)
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError)) or code == apsw.SQLITE_IOERR_DATA:
             return Damaged(self.path, str(error) or type(error).__name__)
+        if isinstance(error, apsw.CantOpenError):
+            return Unavailable(
+                f"The store's file {self.path} cannot be opened: make it writable, or set STANDIN_DATA to a "
+                "folder that is."
+            )
         if isinstance(error, apsw.BusyError):
             return Unavailable(f"Another process has kept the write lock of {self.path} for too long.")
         return Unavailable(f"The store's file {self.path} takes no writes: {str(error) or type(error).__name__}.")
