@@ -21,7 +21,7 @@ class Worker(ThreadWorker):
     _is_quitting = False
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """End at once. Ctrl-C comes twice, from the terminal and from gunicorn: the second must not wait for the first."""
+        """End at once: Ctrl-C comes from the terminal and from gunicorn, and the second must not wait for the first."""
         if not self._is_quitting:
             self._is_quitting = True
             super().handle_quit(sig, frame)
