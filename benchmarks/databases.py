@@ -9,8 +9,10 @@ from urllib.parse import urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from engines.sqlite.engine import SQLite
 from engines.table import Engine
-from start import journal_in, open_database
+from records.tables import LISTS
+from start import open_database
 
 Place = Path | str  # a folder, or the URL of a database
 
@@ -37,16 +39,12 @@ def new_database(url: str, name: str) -> str:
 
 
 def open_engine(place: Place) -> Engine:
-    return journal_in(place) if isinstance(place, Path) else open_database(place)
+    return SQLite(place, lists=LISTS) if isinstance(place, Path) else open_database(place)
 
 
 def tidy(place: Place) -> None:
-    """Do what time would do by itself: compact a journal, have a database look at what is in it."""
-    if isinstance(place, Path):
-        journal = journal_in(place)
-        journal.compact()
-        journal.close()
-    else:
+    """Do what time would do by itself: have a database server look at what is in it."""
+    if not isinstance(place, Path):
         with psycopg.connect(place, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
             connection.execute("CHECKPOINT")

@@ -1,15 +1,15 @@
 """Stores of any size to measure on: one project with that many influencers, made by the rules of the API."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import islice
 from typing import NamedTuple
 
 import orjson
 
 from benchmarks.databases import Place, open_engine, tidy
-from engines.table import Engine, Record
+from engines.indexes import Document
+from engines.table import Record
 from records.assets import asset_of, new_upload
 from records.ids import mint
 from records.jobs import new_course
@@ -23,7 +23,6 @@ ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
 ASSETS = 6
 MOST_SAMPLED = 50_000
 
-_PER_COMMIT = 1000
 _WHEN = utc_now() - timedelta(days=1)
 
 
@@ -40,23 +39,26 @@ def populate(place: Place, count: int) -> Sample:
     db = open_engine(place)
     project = new_project(ORGANIZATION, mint("proj"), {"name": "Spring launch", "timezone": "UTC"}, _WHEN)
     assets = [_asset(project["id"]) for _ in range(ASSETS)]
-    put_all(db, iter([("organizations", _organization()), ("projects", project)]))
-    put_all(db, (("assets", asset) for asset in assets))
-    Store(db).keys.create(ORGANIZATION, ["*"], "Demo key", DEMO_KEY)
     ids = [mint("inf") for _ in range(count)]
-    put_all(db, (("influencers", influencer(influencer_id, project["id"])) for influencer_id in ids))
+    db.replace_all(_encoded(_documents(project, assets, ids)))
+    Store(db).keys.create(ORGANIZATION, ["*"], "Demo key", DEMO_KEY)
     db.close()
     tidy(place)
     sampled = random.sample(ids, min(count, MOST_SAMPLED))
     return Sample(project["id"], sampled, [asset["assetId"] for asset in assets])
 
 
-def put_all(db: Engine, documents: Iterator[tuple[str, Record]]) -> None:
-    """Write (table, document) pairs, a thousand a commit."""
-    while batch := list(islice(documents, _PER_COMMIT)):
-        with db.transaction():
-            for table, document in batch:
-                db.write(table, *IDENTITIES[table](document), orjson.dumps(document))
+def _documents(project: Record, assets: list[Record], ids: list[str]) -> Iterator[tuple[str, Record]]:
+    yield "organizations", _organization()
+    yield "projects", project
+    for asset in assets:
+        yield "assets", asset
+    for influencer_id in ids:
+        yield "influencers", influencer(influencer_id, project["id"])
+
+
+def _encoded(documents: Iterable[tuple[str, Record]]) -> Iterator[Document]:
+    return ((table, *IDENTITIES[table](document), orjson.dumps(document)) for table, document in documents)
 
 
 def influencer(influencer_id: str, project_id: str) -> Record:

@@ -26,7 +26,15 @@ class Both(NamedTuple):
             max(one.p50, other.p50),
             max(one.p99, other.p99),
             one.repeats + other.repeats,
+            _together(one, other),
         )
+
+
+def _together(one: Round, other: Round) -> float | None:
+    """Return the processor time of an answer, whichever of two hosts gave it."""
+    if one.cpu is None or other.cpu is None:
+        return None
+    return (one.cpu * one.requests + other.cpu * other.requests) / (one.requests + other.requests)
 
 
 def compare_hosts(bench: Bench, store: Filled, second: Server) -> None:

@@ -86,7 +86,7 @@ def _options() -> Options:
     parser.add_argument("--rounds", type=int, default=5, help="rounds for each number (%(default)s)")
     parser.add_argument("--seconds", type=int, default=3, help="of load in each round, on each server (%(default)s)")
     parser.add_argument("--only", default=",".join(PARTS), help="what to measure (%(default)s)")
-    parser.add_argument("--postgres", action="store_true", help="measure on PostgreSQL instead of the journal")
+    parser.add_argument("--postgres", action="store_true", help="measure on PostgreSQL instead of the file")
     given = parser.parse_args()
     parts = given.only.split(",")
     if unknown := sorted(set(parts) - set(PARTS)):

@@ -57,13 +57,18 @@ class Asked(NamedTuple):
 
 
 class Round(NamedTuple):
-    """What one run of wrk saw; latencies in milliseconds."""
+    """What one run of wrk saw; latencies in milliseconds.
+
+    `cpu` is the processor time, user and system, of all processes of the server for each answer, in milliseconds; None
+    where the system does not tell it.
+    """
 
     requests: int
     per_second: float
     p50: float
     p99: float
     repeats: int = 0
+    cpu: float | None = None
 
 
 class Failed(Exception):

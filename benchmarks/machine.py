@@ -8,13 +8,15 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import apsw
+
 
 def describe(folder: Path) -> str:
     """Return one line: processor, cores, system, Python, gunicorn, and the file system below `folder`."""
     return (
         f"{_processor()}, {os.cpu_count()} cores; {_system()}; {platform.python_implementation()} "
         f"{platform.python_version()}; gunicorn {version('gunicorn')}, Flask {version('flask')}, "
-        f"TinyDB {version('tinydb')}; data on {_file_system(folder)}"
+        f"TinyDB {version('tinydb')}, SQLite {apsw.sqlite_lib_version()}; data on {_file_system(folder)}"
     )
 
 
@@ -43,10 +45,10 @@ def peak_bytes(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def processor_ticks(pid: int) -> int:
-    """Return how long a process has kept a processor busy, in the kernel's own unit. Raises OSError beside Linux."""
+def processor_seconds(pid: int) -> float:
+    """Return how long a process has kept a processor busy, user and system time. Raises OSError beside Linux."""
     fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def children(pid: int) -> list[int]:

@@ -10,7 +10,8 @@ from benchmarks.load import Asked, Load, Round
 from benchmarks.servers import Server
 from benchmarks.tables import number, row, spread
 
-HEAD = ("operation", "influencers", "stand-in", "p50", "p99", "against", "", "p50", "p99", "ratio")
+_SIDE = ("requests/s", "p50", "p99", "CPU each")
+HEAD = ("operation", "influencers", *_SIDE, "against", *_SIDE, "requests/s, of that", "CPU, of that")
 
 _MOST_REPEATS = 10
 
@@ -24,12 +25,13 @@ class Side(NamedTuple):
     def measure(self) -> Round:
         """Load the server until a run has kept all of its workers busy."""
         for repeats in range(_MOST_REPEATS):
-            before = self.server.worker_ticks()
+            before = self.server.busy_seconds()
             seen = self.load.run(self.server.url)
-            ticks = [after - start for after, start in zip(self.server.worker_ticks(), before, strict=True)]
-            if not ticks or min(ticks) > sum(ticks) * 0.05:
-                return seen._replace(repeats=repeats)
-        return seen._replace(repeats=_MOST_REPEATS)
+            busy = [after - start for after, start in zip(self.server.busy_seconds(), before, strict=True)]
+            seen = seen._replace(repeats=repeats, cpu=sum(busy) / seen.requests * 1000 if busy else None)
+            if not busy or min(busy[1:]) > sum(busy) * 0.05:
+                return seen
+        return seen
 
 
 class Measured(Protocol):
@@ -48,6 +50,11 @@ class Pair(NamedTuple):
     def ratio(self) -> float:
         return self.ours.per_second / self.other.per_second
 
+    @property
+    def cpu_ratio(self) -> float | None:
+        """Return how much processor time our answers take, of that of the others; None where nobody tells."""
+        return self.ours.cpu / self.other.cpu if self.ours.cpu and self.other.cpu else None
+
 
 class Bench:
     """Compares two sides in `rounds` rounds of `seconds` each, prints a line of the table, and remembers the rounds."""
@@ -65,7 +72,8 @@ class Bench:
         pairs = list(self._measure(ours, other))
         cells = _cells([pair.ours for pair in pairs]), _cells([pair.other for pair in pairs])
         ratios = spread([pair.ratio * 100 for pair in pairs], " %")
-        print(row((title, size, *cells[0], against, *cells[1], ratios)), flush=True)
+        cpu = _told([pair.cpu_ratio and pair.cpu_ratio * 100 for pair in pairs], " %")
+        print(row((title, size, *cells[0], against, *cells[1], ratios, cpu)), flush=True)
         self._done += pairs
 
     def repeats(self) -> str:
@@ -86,4 +94,10 @@ class Bench:
 
 def _cells(rounds: list[Round]) -> list[str]:
     p50, p99 = median(each.p50 for each in rounds), median(each.p99 for each in rounds)
-    return [f"{spread([each.per_second for each in rounds])} /s", f"{number(p50)} ms", f"{number(p99)} ms"]
+    per_second, cpu = spread([each.per_second for each in rounds]), _told([each.cpu for each in rounds], " ms")
+    return [per_second, f"{number(p50)} ms", f"{number(p99)} ms", cpu]
+
+
+def _told(values: list[float | None], unit: str) -> str:
+    known = [value for value in values if value is not None]
+    return spread(known, unit) if known else ""

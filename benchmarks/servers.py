@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gunicorn.config import KNOWN_SETTINGS
 
 from benchmarks.bare import READY
-from benchmarks.machine import children, processor_ticks, resident_bytes
+from benchmarks.machine import children, processor_seconds, resident_bytes
 from records.keys import DEMO_KEY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,10 +44,10 @@ class Server(NamedTuple):
         """Return the memory of each worker."""
         return [resident_bytes(worker) for worker in self.workers()]
 
-    def worker_ticks(self) -> list[int]:
-        """Return for how long each worker has been busy; nothing where the system does not tell."""
+    def busy_seconds(self) -> list[float]:
+        """Return for how long each process has been busy, gunicorn's own first; nothing where the system is silent."""
         try:
-            return [processor_ticks(worker) for worker in self.workers()]
+            return [processor_seconds(pid) for pid in (self.pid, *self.workers())]
         except OSError:
             return []
 

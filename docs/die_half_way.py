@@ -1,24 +1,52 @@
-"""Change Ava as a worker would, and be killed when half of the line is written: the worst moment there is."""
+"""Die in the midst of a commit, on a disk that takes half of a page: see docs/tour.md. Never on a store you need.
+
+    STANDIN_DATA=/tmp/tour python docs/die_half_way.py
+"""
 
 import os
 import signal
+import sys
 from pathlib import Path
 
-from engines.disk import Disk
-from start import journal_in
+import apsw
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from engines.sqlite.connections import CHECKSUM_VFS, load_checksums
+from engines.sqlite.engine import SQLite
+from records.tables import LISTS
+from settings import read_settings
 from store import Store
 
-AVA = "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG"
+PAGE_BYTES = 4096
 
 
-class Deadly(Disk):
-    """A disk that takes half of what it is given, and ends the process."""
+class HalfDisk(apsw.VFS):
+    """Opens files as SQLite does, but for its log."""
 
-    def write(self, descriptor: int, data: memoryview) -> int:
-        super().write(descriptor, data[: len(data) // 2])
-        os.kill(os.getpid(), signal.SIGKILL)
-        return 0
+    name = "half"
+
+    def __init__(self) -> None:
+        super().__init__(self.name, base=CHECKSUM_VFS)
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+        kind = HalfLog if flags[0] & apsw.SQLITE_OPEN_WAL else apsw.VFSFile
+        return kind(CHECKSUM_VFS, name, flags)
 
 
-store = Store(journal_in(Path(os.environ["STANDIN_DATA"]), Deadly()))
-store.patch_influencer(store.organizations.all()[0]["id"], AVA, {"vibe": "nobody will hear of this"})
+class HalfLog(apsw.VFSFile):
+    """A log that takes half of a page."""
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+        if len(data) == PAGE_BYTES:
+            super().xWrite(data[: PAGE_BYTES // 2], offset)
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().xWrite(data, offset)  # the few bytes that stand before a page
+
+
+if __name__ == "__main__":
+    load_checksums()
+    disk = HalfDisk()
+    store = Store(SQLite(read_settings(os.environ).data, lists=LISTS, vfs=disk.name))
+    ava = store.influencer("6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11", "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG")
+    store.put("influencers", ava | {"vibe": "nobody will hear of this"})

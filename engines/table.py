@@ -184,7 +184,7 @@ class EditableRows(MutableMapping[str, Record]):
 
 def _encode(document: Record) -> bytes:
     encoded = orjson.dumps(document)
-    if b"null" in encoded:  # what orjson also makes of NaN and infinity, which json refuses
+    if b"null" in encoded and orjson.loads(encoded) != document:  # orjson makes null of NaN and infinity too
         _refuse_not_a_number(document)
     return encoded
 

@@ -1,4 +1,4 @@
-"""Any sequence of requests, reopenings and compactions against a model in plain dicts."""
+"""Any sequence of requests and reopenings against a model in plain dicts."""
 
 import shutil
 import tempfile
@@ -135,10 +135,6 @@ class Requests(RuleBasedStateMachine):
     def reopen(self):
         self.store.db.close()
         self.open()
-
-    @rule()
-    def compact(self):
-        self.store.db.compact()
 
     @invariant()
     def every_record_is_that_of_the_model(self):

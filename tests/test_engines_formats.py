@@ -1,4 +1,4 @@
-"""Stores that this program does not know: what a newer one has made, and what version 0.1.0 has left."""
+"""Stores that this program does not know, on each engine: of a newer program, and of version 0.1.0."""
 
 import re
 from contextlib import closing
@@ -9,13 +9,11 @@ import pytest
 from databases import Pages, Rows
 from engine_helpers import engine_at, opened, put
 
-from engines.errors import Misplaced, UnknownFormat
+from engines.errors import UnknownFormat
 from engines.sqlite.connections import CHECKSUM_VFS
 from engines.sqlite.files import DATABASE
 from settings import Settings, StartError
 from start import open_rooms
-
-IMPORT = re.escape("`flask store export > backup.json`")
 
 
 def note(place: Path | str, fact: str, number: int) -> None:
@@ -58,37 +56,23 @@ def test_a_start_on_what_a_newer_program_has_made_is_a_sentence(settings: Settin
         open_rooms(settings)
 
 
-@pytest.fixture
-def of_0_1_0(place: Path | str) -> Path | str:
-    """Return where version 0.1.0 has left a store: enough of it to be known by."""
-    if isinstance(place, Path):
-        (place / "journal.jsonl").write_bytes(b'{"format":2}\n')
-        return place
+def test_a_database_of_version_0_1_0_is_refused_with_the_way_to_bring_it_over(server_of_databases):
     psycopg = pytest.importorskip("psycopg")
-    with psycopg.connect(place) as connection:
+    url = server_of_databases.new()
+    with psycopg.connect(url) as connection:
         connection.execute('CREATE TABLE standin_facts (name text COLLATE "C" PRIMARY KEY, fact text NOT NULL)')
         connection.execute("CREATE TABLE standin_organizations (organization text PRIMARY KEY, arrived bigint)")
         connection.execute("INSERT INTO standin_facts VALUES ('schema', '1'), ('format', '2')")
         connection.execute("INSERT INTO standin_organizations VALUES ('org', 1)")
-    return place
-
-
-@pytest.fixture
-def database(kind, server_of_databases) -> str | None:
-    """Return the URL of a database that has no tables at all."""
-    return server_of_databases.new() if kind == "postgres" else None
-
-
-def test_a_store_of_version_0_1_0_is_refused_with_the_way_to_bring_it_over(of_0_1_0, kind):
-    error, way = (Misplaced, IMPORT) if kind == "sqlite" else (UnknownFormat, f"copy it into a folder .* {IMPORT}")
-    before = all_of(of_0_1_0) if kind == "postgres" else None
+    before = all_of(url)
     for _ in range(2):
-        with pytest.raises(error, match=rf"version 0\.1\.0.*with that version.* {way}.* import"):
-            engine_at(of_0_1_0)
-    if kind == "sqlite":
-        assert [path.name for path in of_0_1_0.iterdir()] == ["journal.jsonl"]
-    else:
-        assert all_of(of_0_1_0) == before
+        with pytest.raises(UnknownFormat) as refused:
+            engine_at(url)
+        assert re.sub(r"database \S+ at \S+", "database D at H", str(refused.value)) == (
+            "The database D at H was written by version 0.1.0: with that version copy it into a folder "
+            "(`flask store copy`) and run `flask store export > backup.json`, then import that here into a new one."
+        )
+        assert all_of(url) == before
 
 
 def test_a_folder_that_was_a_store_of_version_0_1_0_serves_the_new_one_when_both_are_there(tmp_path):

@@ -276,7 +276,7 @@ def test_a_link_on_another_page_shows_but_commands_nothing(at, on_disk):
     client, is_unchanged = at(), unchanged(on_disk)
     visit = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
-    assert client.get(f"{ROOT}/health", headers=visit).status_code == 200
+    assert client.get(f"{ROOT}/clock", headers=visit).status_code == 200
     assert refused(client.post(f"{ROOT}/reset", headers=visit)) == NOT_FROM_HERE
     assert refused(client.delete(f"{ROOT}/faults", headers=visit)) == NOT_FROM_HERE
     assert is_unchanged()

@@ -260,11 +260,11 @@ def test_no_id_names_anything_outside_the_folder(folder, tmp_path, trick):
 @pytest.mark.parametrize(
     "path",
     [
-        "/media/../store/journal.jsonl",
-        "/media/{org}/../../journal.jsonl",
-        "/media/{org}/..%2F..%2Fjournal.jsonl/{token}/original/x",
+        "/media/../store/store.sqlite3",
+        "/media/{org}/../../store.sqlite3",
+        "/media/{org}/..%2F..%2Fstore.sqlite3/{token}/original/x",
         "/media/..%2F{org}/{asset}/{token}/original/x",
-        "/media/{org}/{asset}/{token}/original/..%2F..%2Fjournal.jsonl",
+        "/media/{org}/{asset}/{token}/original/..%2F..%2Fstore.sqlite3",
         "/media/{org}/{asset}/{token}/../original/x",
         "/media/{org}//{asset}/{token}/original/x",
         "/media/{org}/{asset}%00/{token}/original/x",

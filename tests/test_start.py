@@ -106,11 +106,11 @@ def test_a_new_store_is_seeded_and_a_restart_keeps_what_was_changed(folder):
         changed = server.client().patch(AVA_PATH, json={"name": "Ava again"}).content
         server.client().delete("/v1/influencers/inf_01HXZB1M4N6P8Q0R2S3T5V7W9X").raise_for_status()
         assert server.stop() == 0
-    lines = (folder / JOURNAL).read_bytes()
+    lines = (folder / DATABASE).read_bytes()
     with serving(folder, **settings) as server:
         assert server.client().get(AVA_PATH).content == changed
         assert server.client().get("/v1/influencers/inf_01HXZB1M4N6P8Q0R2S3T5V7W9X").status_code == 404
-    assert (folder / JOURNAL).read_bytes() == lines
+    assert (folder / DATABASE).read_bytes() == lines
 
 
 def test_two_servers_that_start_at_once_on_a_new_folder_seed_it_once(folder):
@@ -166,10 +166,10 @@ def test_a_store_that_is_mostly_history_is_shrunk_at_start(folder):
         project = store.db.table("projects", store.organizations.all()[0]["id"]).all()[0]
         for number in range(18):
             store.put("projects", dict(project) | {"metadata": {"padding": str(number) * 2**20}})
-        before = (folder / JOURNAL).stat().st_size
+        before = (folder / DATABASE).stat().st_size
     with serving(folder) as server:
         assert server.client().get(AVA_PATH).status_code == 200
-    assert (folder / JOURNAL).stat().st_size < before / 8
+    assert (folder / DATABASE).stat().st_size < before / 8
 
 
 # What it says of a request.
@@ -310,10 +310,10 @@ def of_something_else(path: Path) -> None:
 def test_a_store_that_cannot_be_understood_is_left_as_it_is(folder, command, spoil, hints):
     with seeded(folder) as store:
         store.organizations.create("Second line")
-    spoil(folder / JOURNAL)
-    spoiled = (folder / JOURNAL).read_bytes()
-    assert_refuses(folder, command, str(folder / JOURNAL), *hints)
-    assert (folder / JOURNAL).read_bytes() == spoiled
+    spoil(folder / DATABASE)
+    spoiled = (folder / DATABASE).read_bytes()
+    assert_refuses(folder, command, str(folder / DATABASE), *hints)
+    assert (folder / DATABASE).read_bytes() == spoiled
 
 
 SEEDS = {

@@ -64,6 +64,15 @@ class Connections:
             self._sessions.add(session)
         return session
 
+    def renew(self, session: Session) -> None:
+        """Give a session that is in no transaction another connection, opened now.
+
+        Those of other threads are closed too: as long as one is open, SQLite keeps the index of the log as it was.
+        """
+        self.close_idle()
+        session.connection.close()
+        session.connection, session.place = self.connect(), place_of(self._path)
+
     def connect(self) -> apsw.Connection:
         """Open one more connection; the caller closes it."""
         if self._is_inherited:
@@ -123,7 +132,7 @@ class Connections:
         return True
 
 
-def place_of(path: Path) -> tuple[int, int]:
+def place_of(path: Path | str) -> tuple[int, int]:
     """Return what tells a file from every other one, whatever its name: (device, inode). Raises OSError."""
     found = os.stat(path)
     return found.st_dev, found.st_ino

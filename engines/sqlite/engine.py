@@ -1,5 +1,6 @@
 """The document store in one SQLite file."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ import apsw
 
 from engines import states
 from engines.disk import Disk
-from engines.errors import Damaged, EngineError, Unavailable
+from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
 from engines.indexes import Document, Entry, Key, Lists, places_of
 from engines.lock import locked
 from engines.saved import Saved, check_name
@@ -26,8 +27,10 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
 _EXCLUSIVE = "control.lock"
+_NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 SQL = Statements()
+_FIND = Statements(parameter="?").find  # most of all that is sent: to bind by place takes half as long as by name
 
 
 class SQLite:
@@ -51,6 +54,7 @@ class SQLite:
     ) -> None:
         folder = folder.absolute()
         self.path = folder / DATABASE
+        self._file = str(self.path)  # the same, for a look at it before each read
         self._lists = lists or {}
         self._patience_seconds = patience_seconds
         self._connections = Connections(self.path, sync, patience_seconds, vfs)
@@ -77,8 +81,11 @@ class SQLite:
 
     def read(self, table: str, partition: str, doc_id: str) -> bytes | None:
         """Return a document's JSON, or None."""
-        rows = self._ask(SQL.find, {"organization": partition, "kind": table, "id": doc_id})
-        return rows[0][0].encode() if rows else None
+        try:
+            rows = self._session().connection.execute(_FIND, (partition, table, doc_id)).fetchall()
+        except apsw.Error as error:
+            raise self._told(error) from error
+        return str(rows[0][0]).encode() if rows else None
 
     def glance(self, table: str, partition: str, doc_id: str) -> bytes | None:
         """Return a document's JSON, or None: of use where others can change it while a transaction goes on."""
@@ -204,7 +211,7 @@ class SQLite:
                 if self._is_in_transaction(session):
                     return session
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
-            if session.is_reading or place_of(self.path) == session.place:
+            if session.is_reading or place_of(self._file) == session.place:
                 return session
         except FileNotFoundError:
             pass
@@ -257,11 +264,16 @@ class SQLite:
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.wait_until(deadline)
+            if session.connection.readonly("main") and os.access(self.path, os.W_OK):
+                # So SQLite opens a file that could not be opened for writing just then; by now it can.
+                self._connections.renew(session)
             self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
         except BaseException as error:
             self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
+            if isinstance(error, apsw.Error):
+                raise self._told(error) from error
             raise
 
 
@@ -292,8 +304,11 @@ class _Transaction:
         try:
             if kind is None:
                 self._engine._execute(session, f"RELEASE part{session.depth}" if session.depth else "COMMIT")
-        except BaseException:
+        except BaseException as error:
             self._undo()
+            if getattr(error.__cause__, "extendedresult", 0) in _NOT_SYNCED:
+                # It was written, and is undone; but found in the log after a crash, it would be taken as done.
+                raise Unconfirmed(f"The disk has not confirmed a change of {self._engine.path}.") from error
             raise
         else:
             if kind is not None:

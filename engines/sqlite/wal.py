@@ -23,6 +23,8 @@ def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> boo
 
     Raises OSError, apsw.Error.
     """
+    if connection.readonly("main"):
+        return has_lost_commits_in(Path(connection.filename_wal), int(connection.pragma("page_size")))
     try:
         connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
     except apsw.BusyError:

@@ -9,7 +9,7 @@ from typing import Any
 from conftest import DEMO
 from werkzeug.wrappers import Response
 
-from engines.journal import JOURNAL
+from engines.sqlite.files import DATABASE
 from evidence.answers import Answers
 from evidence.replies import GIF, begun_job, presigned, put
 from evidence.service import Services, path_of
@@ -240,9 +240,9 @@ def same_id_twice(services: Services, told: Told) -> list[Response]:
 
 
 def store_is_gone(services: Services, told: Told) -> list[Response]:
-    """The store's file cannot be opened any more while the service runs, or its folder, or a snapshot."""
+    """The store's file cannot be opened any more while the service runs, or its folder."""
     folder = services.plain.folder
-    for place in (folder / JOURNAL, folder, folder / "snapshots" / f"{control_examples.SNAPSHOT}.jsonl"):
+    for place in (folder / DATABASE, folder):
         services.plain.fresh()
         with services.plain.without(place):
             response = services.plain.ask(told, told.bodies[0])
