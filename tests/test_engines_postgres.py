@@ -89,7 +89,7 @@ def statements() -> dict[str, str]:
     own = {name: text for name, text in vars(sql).items() if name.isupper() and isinstance(text, str)}
     shared = {name: text for name, text in vars(sql.SQL).items() if isinstance(text, str)}
     several = {name: texts for name, texts in vars(sql.SQL).items() if isinstance(texts, tuple)}
-    assert len(own) + len(shared) + len(several) == len(own) + len(vars(sql.SQL))
+    assert vars(sql.SQL).keys() - shared.keys() - several.keys() == {"escape"}
     return own | shared | {f"{name} {text}": text for name, texts in several.items() for text in texts}
 
 
