@@ -100,9 +100,6 @@ class WatchedDisk(Disk):
     def sync(self, descriptor):
         return self._around("sync", partial(super().sync, descriptor))
 
-    def truncate(self, descriptor, length):
-        return self._around("truncate", partial(super().truncate, descriptor, length))
-
     def replace(self, source, target):
         return self._around("replace", partial(super().replace, source, target))
 

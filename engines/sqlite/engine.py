@@ -13,13 +13,12 @@ import apsw
 from engines import states
 from engines.disk import Disk
 from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
-from engines.indexes import Document, Entry, Key, Lists, places_of
+from engines.indexes import Document, Key, Lists, places_of
 from engines.lock import locked
 from engines.saved import Saved, check_name
-from engines.sql import Statements, arrival
+from engines.sql import Sent, Statements
 from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session, place_of
 from engines.sqlite.files import DATABASE, FORMAT, open_folder
-from engines.states import Sent
 from engines.table import Record, Table
 
 T = TypeVar("T")
@@ -97,15 +96,15 @@ class SQLite:
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
-        return [doc_id for (doc_id,) in self._ask(SQL.ids, {"organization": partition, "kind": table})]
+        return [doc_id for (doc_id,) in self._ask(SQL.ids, SQL.of_table(table, partition))]
 
     def count(self, table: str, partition: str) -> int:
         """Return how many documents a table has."""
-        return int(self._ask(SQL.count, {"organization": partition, "kind": table})[0][0])
+        return int(self._ask(SQL.count, SQL.of_table(table, partition))[0][0])
 
     def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
         """Return up to `most` places of an ordered list from the greatest down, below `before`."""
-        of = {"organization": partition, "kind": table, "index": group, "limit": min(most, _MOST_ROWS)}
+        of = SQL.of_table(table, partition) | {"index": group, "limit": min(most, _MOST_ROWS)}
         rows = self._ask(SQL.scan, of) if before is None else self._ask(SQL.scan_below, of | {"before": before})
         return [place for (place,) in rows]
 
@@ -118,12 +117,12 @@ class SQLite:
         before = places_of(table, self.read(*key), self._lists) if table in self._lists else []
         with self._telling():
             execute = self._session().connection.execute
-            for statement, parameters in _moves(key, before, after):
+            for statement, parameters in SQL.moves(key, before, after):
                 execute(statement, parameters)
             if document is None:
-                execute(SQL.delete, _of(key))
+                execute(SQL.delete, SQL.of(key))
             else:
-                execute(SQL.upsert, _inserted(key, document))
+                execute(SQL.upsert, SQL.of_new(key, document))
 
     def reading(self) -> AbstractContextManager[None]:
         """Let the reads of a block see one state of the store: that of the block's first read."""
@@ -366,9 +365,6 @@ class _Database:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
-    def escape(self, text: str) -> str:
-        return text
-
     def rows(self, statement: str) -> list[Any]:
         return self._connection.execute(statement).fetchall()
 
@@ -381,32 +377,5 @@ class _Database:
             self._connection.execute(*each)
         return self._connection.total_changes() - before
 
-    def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
-        *key, text = document
-        yield SQL.insert, _inserted((key[0], key[1], key[2]), text)
-        yield from _moves((key[0], key[1], key[2]), [], places)
-
 
 _MOST_ROWS = (1 << 63) - 1
-
-
-def _of(key: Key) -> dict[str, Any]:
-    return {"organization": key[1], "kind": key[0], "id": key[2]}
-
-
-def _inserted(key: Key, document: bytes) -> dict[str, Any]:
-    return {
-        "organization": key[1],
-        "kind": key[0],
-        "id": key[2],
-        "inserted": arrival(),
-        "document": document.decode(),
-    }
-
-
-def _moves(key: Key, left: Sequence[Entry], joined: Sequence[Entry]) -> Iterator[Sent]:
-    """Yield the statements that take a document from its places in lists to others."""
-    for statement, entries, but in ((SQL.remove_entry, left, joined), (SQL.add_entry, joined, left)):
-        for entry in entries:
-            if entry not in but:
-                yield statement, _of(key) | {"index": entry.group, "sort_key": entry.key}
