@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 
 import orjson
 import pytest
