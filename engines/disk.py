@@ -39,9 +39,6 @@ class Disk:
         else:
             getattr(os, "fdatasync", os.fsync)(descriptor)
 
-    def truncate(self, descriptor: int, length: int) -> None:
-        os.ftruncate(descriptor, length)
-
     def replace(self, source: Path, target: Path) -> None:
         os.replace(source, target)
 

@@ -6,7 +6,12 @@ organizations themselves go over all of them.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from engines.indexes import Document, Entry, Key
+
+Sent = tuple[str, Mapping[str, Any]]  # a statement and its parameters
 
 _DOCUMENT = "organization, kind, id, inserted_ns, document"
 _ENTRY = "organization, kind, index_name, sort_key, id"
@@ -15,16 +20,34 @@ _INDEX = "organization = :organization AND kind = :kind AND index_name = :index"
 _SNAPSHOT = "organization = :organization AND snapshot = :snapshot"
 
 
+class _InsertionTimes:
+    """Nanoseconds that rise with the clock, no two of a process the same: by them the ids of a table are in order."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def __call__(self) -> int:
+        self._last = max(self._last + 1, time.time_ns())
+        return self._last
+
+
+_inserted_ns = _InsertionTimes()
+
+
 class Statements:
     """The shared statements in the dialect of one database.
 
     `parameter` is the replacement for `:name` as `re.sub` takes it; `prefix` begins every table name; `json_text` is
-    the expression that turns the column `document` into text.
+    the expression that turns the column `document` into text; `escape` returns a name as the database can hold it.
     """
 
-    def __init__(self, prefix: str = "", parameter: str = r":\1", json_text: str = "document") -> None:
+    def __init__(
+        self, prefix: str = "", parameter: str = r":\1", json_text: str = "document", escape: Callable[[str], str] = str
+    ) -> None:
         def of(text: str) -> str:
             return re.sub(r":(\w+)", parameter, text).replace("@", prefix)
+
+        self.escape = escape
 
         # Documents.
         self.find = of(f"SELECT document FROM @documents WHERE {_ONE}")
@@ -80,6 +103,32 @@ class Statements:
         self.probe = tuple(
             of(f"UPDATE @facts SET fact = {fact} WHERE name = 'format'") for fact in ("fact || ' '", "rtrim(fact)")
         )
+
+    # Parameters, and the statements of a document's index entries.
+
+    def of(self, key: Key) -> dict[str, Any]:
+        escape = self.escape
+        return {"organization": escape(key[1]), "kind": escape(key[0]), "id": escape(key[2])}
+
+    def of_table(self, table: str, partition: str) -> dict[str, Any]:
+        return {"organization": self.escape(partition), "kind": self.escape(table)}
+
+    def of_new(self, key: Key, document: bytes) -> dict[str, Any]:
+        return self.of(key) | {"inserted": _inserted_ns(), "document": document.decode()}
+
+    def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
+        """Yield the statements that insert a document and its index entries."""
+        table, partition, doc_id, text = document
+        yield self.insert, self.of_new((table, partition, doc_id), text)
+        yield from self.moves((table, partition, doc_id), [], places)
+
+    def moves(self, key: Key, left: Sequence[Entry], joined: Sequence[Entry]) -> Iterator[Sent]:
+        """Yield the statements that take a document from its places in lists to others."""
+        for statement, entries, but in ((self.remove_entry, left, joined), (self.add_entry, joined, left)):
+            for entry in entries:
+                if entry not in but:
+                    index, sort_key = map(self.escape, entry)
+                    yield statement, self.of(key) | {"index": index, "sort_key": sort_key}
 
 
 def create(prefix: str, text: str, json: str, index_table: str = "") -> list[str]:

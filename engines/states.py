@@ -11,22 +11,17 @@ import orjson
 from ulid import ULID
 
 from engines.errors import EngineError, NoSnapshot, Unavailable, UnknownFormat
-from engines.indexes import Document, Entry, Lists, once_each, places_in
+from engines.indexes import Document, Lists, once_each, places_in
 from engines.saved import Saved, check_name
-from engines.sql import Statements
+from engines.sql import Sent, Statements
 
 _HIDDEN = "."  # begins the name of a state that is not whole yet: nobody can ask for it
-
-Sent = tuple[str, Mapping[str, Any]]  # a statement and its parameters
 
 
 class Database(Protocol):
     """A connection in a transaction: how the functions here send the statements that both databases understand."""
 
     statements: Statements
-
-    def escape(self, text: str) -> str:
-        """Return a text as this database can hold it."""
 
     def rows(self, statement: str) -> list[Any]: ...
 
@@ -35,9 +30,6 @@ class Database(Protocol):
 
     def changed(self, sent: Iterable[Sent]) -> int:
         """Send the statements in order; return the number of rows that all of them have changed."""
-
-    def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
-        """Yield the statements that insert a document and its index entries."""
 
 
 def spaces(database: Database) -> list[tuple[str, str]]:
@@ -59,7 +51,7 @@ def replace(database: Database, documents: Iterable[Document], lists: Mapping[st
     database.changed(
         sent
         for document in documents
-        for sent in database.inserting(document, places_in(document[0], document[3], lists))
+        for sent in database.statements.inserting(document, places_in(document[0], document[3], lists))
     )
 
 
@@ -165,4 +157,5 @@ def _drop(database: Database, name: str) -> bool:
 
 def _each(database: Database, found: Iterable[str], statements: Sequence[str], **more: Any) -> Iterator[Sent]:
     """Yield the statements for each organization."""
-    return ((statement, {"organization": database.escape(of)} | more) for of in found for statement in statements)
+    escape = database.statements.escape
+    return ((statement, {"organization": escape(of)} | more) for of in found for statement in statements)

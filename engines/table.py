@@ -1,7 +1,6 @@
 """What an engine offers, and the TinyDB table on it: documents one by one, instead of in one dict of everything."""
 
 import json
-import time
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast, overload
@@ -160,20 +159,6 @@ class Table(tinydb.table.Table):
 
     def _get_next_id(self) -> str:
         return str(ULID())
-
-
-class _InsertionTimes:
-    """Nanoseconds that rise with the clock, no two of a process the same: by them the ids of a table are in order."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def __call__(self) -> int:
-        self._last = max(self._last + 1, time.time_ns())
-        return self._last
-
-
-inserted_ns = _InsertionTimes()
 
 
 class Rows(Mapping[str, Record]):

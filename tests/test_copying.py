@@ -21,14 +21,12 @@ from servers import PATIENCE_SECONDS, ROOT, Server, environment, eventually, run
 pytest.importorskip("psycopg")
 
 from engines.copying import compare, copy, is_unfinished, sum_of
-from engines.disk import Disk
 from engines.errors import Different, NotEmpty
-from engines.journal import JOURNAL
-from engines.postgres import Postgres
+from engines.postgres.engine import Postgres
+from engines.sqlite.engine import SQLite
+from engines.sqlite.files import MARK
 from engines.table import Engine
-from records.formats import FORMAT
 from records.tables import LISTS
-from start import journal_in
 
 Opened = Callable[[str], Engine]
 MANY = 20_000
@@ -44,9 +42,9 @@ def place(tmp_path: Path, server_of_databases: Databases) -> Callable[[str], str
 def opened(place: str) -> Iterator[Engine]:
     engine: Engine
     if place.startswith("postgresql:"):
-        engine = Postgres(place, lists=LISTS, version=FORMAT)
+        engine = Postgres(place, lists=LISTS)
     else:
-        engine = journal_in(Path(place), Disk(syncing=False))
+        engine = SQLite(Path(place), lists=LISTS, sync=False)
     with closing(engine):
         yield engine
 
@@ -199,7 +197,7 @@ def test_a_copy_that_was_killed_goes_on_where_it_was(place, kind):
 def _quietly_opened(place: str) -> Iterator[Engine]:
     """Open a store that another process is about to make."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not place.startswith("postgresql:") and not (Path(place) / JOURNAL).exists():
+    while not place.startswith("postgresql:") and not (Path(place) / MARK).exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
     with opened(place) as engine:

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from api_helpers import SPRING, UNAVAILABLE, UNCONFIRMED, refused
 from conftest import AVA_PATH, DEMO
-from engine_helpers import Child, Worker, by_rank, contents, opened, put, stored, wait_until
+from engine_helpers import Child, Worker, by_rank, contents, opened, put, save, stored, wait_until
 from servers import run
 
 pytest.importorskip("psycopg")
@@ -23,16 +23,15 @@ pytest.importorskip("psycopg")
 import psycopg
 
 from app import create_app
-from engines import sql
-from engines.connections import MOST_CONNECTIONS, name_of
-from engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
-from engines.postgres import Postgres
-from records.formats import FORMAT
+from engines.errors import EngineError, Unavailable, Unconfirmed
+from engines.postgres import sql
+from engines.postgres.connections import MOST_CONNECTIONS, name_of
+from engines.postgres.engine import Postgres
 from records.idempotency import Idempotency
 from records.keys import public_id_of
 from records.tables import LISTS
-from settings import Settings, StartError
-from start import Rooms, open_rooms
+from settings import Settings
+from start import Rooms
 from store import Store
 
 SOON = 0.2  # seconds that a test lets the engine wait
@@ -76,14 +75,29 @@ def count_up(engine: Postgres) -> int:
 # The statements, as they are written down; what is really sent is looked at in test_statements.py.
 
 
-FILLED = r"INSERT INTO standin_\w+ \(organization, [^)]*\)\s+(?:VALUES \(%\(organization\)s|SELECT organization)"
+FILLED = (
+    r"INSERT INTO standin_\w+ \((?:snapshot, )?organization, [^)]*\)\s+"
+    r"(?:VALUES \(%\(organization\)s|SELECT (?:%\(snapshot\)s, )?organization)"
+)
+OF_THE_START = {"facts", "note_fact", "probe"}
+OF_SNAPSHOTS = {"snapshots", "name_snapshot", "forget_name"}
+ASK_WHOSE = {"organizations", "snapshot_organizations"}  # each of them is then asked in turn, a statement for one
+
+
+def statements() -> dict[str, str]:
+    """Return every statement but those of `OF_ALL` by its name."""
+    own = {name: text for name, text in vars(sql).items() if name.isupper() and isinstance(text, str)}
+    shared = {name: text for name, text in vars(sql.SQL).items() if isinstance(text, str)}
+    several = {name: texts for name, texts in vars(sql.SQL).items() if isinstance(texts, tuple)}
+    assert vars(sql.SQL).keys() - shared.keys() - several.keys() == {"escape"}
+    return own | shared | {f"{name} {text}": text for name, texts in several.items() for text in texts}
 
 
 def test_every_statement_about_documents_carries_the_organization():
-    statements = {name: text for name, text in vars(sql).items() if name.isupper() and isinstance(text, str)}
-    del statements["CREATE"]
-    assert len(statements) > 20
-    for name, statement in statements.items():
+    others = OF_THE_START | OF_SNAPSHOTS | ASK_WHOSE
+    about_documents = {name: text for name, text in statements().items() if name.split()[0] not in others}
+    assert len(about_documents) > 20
+    for name, statement in about_documents.items():
         looked_at = re.findall(r"\b(?:FROM|UPDATE) standin_\w+", statement)
         filled = re.findall(FILLED, statement)
         assert len(looked_at) == statement.count("organization = %(organization)s"), name
@@ -92,16 +106,17 @@ def test_every_statement_about_documents_carries_the_organization():
 
 
 def test_what_carries_none_is_for_the_whole_store_and_named_here_with_its_reason():
+    for name, text in statements().items():
+        if name.split()[0] in OF_THE_START | OF_SNAPSHOTS:
+            assert re.findall(r"standin_\w+", text)[0] in ("standin_facts", "standin_snapshots"), name
+        if name in ASK_WHOSE:
+            assert set(re.findall(r"min\((\w+)\)", text)) == {"organization"}, name
     of_connections = {"limit transactions"}
     of_requests = {"begin", "commit", "rollback"}
-    of_the_start = {"is new", "facts", "note fact", "one at a time", "wait", "take time"}
-    of_snapshots_and_resets = {
-        "begin one moment", "no more writes", "no more snapshots",
-        "snapshots", "name snapshot", "forget snapshot",
-        "organizations",  # asks each of them in turn, a statement for one
-    }  # fmt: skip
+    of_the_start = {"is new", "one at a time", "wait", "take time"}
+    of_snapshots_and_resets = {"begin one moment", "no more writes", "no more snapshots", "try alone", "not alone"}
     assert sql.OF_ALL.keys() == of_connections | of_requests | of_the_start | of_snapshots_and_resets
-    about_documents = [name for name, text in sql.OF_ALL.items() if re.search(r"standin_(documents|places|kept)", text)]
+    about_documents = [name for name, text in sql.OF_ALL.items() if re.search(r"standin_\w*(documents|entries)", text)]
     assert about_documents == ["no more writes"]  # the lock of a moment that all documents share
 
 
@@ -115,10 +130,9 @@ def test_every_key_starts_with_the_organization_and_nothing_is_shared(database, 
     assert sorted(keys) == [
         ("standin_documents", first),
         ("standin_facts", "name"),
-        ("standin_kept_documents", first),
-        ("standin_kept_places", first),
-        ("standin_organizations", first),
-        ("standin_places", first),
+        ("standin_index_entries", first),
+        ("standin_snapshot_documents", first),
+        ("standin_snapshot_index_entries", first),
         ("standin_snapshots", "name"),
     ]
     for shared in ("trigger", "sequence", "constraint WHERE contype = 'f'", "extension WHERE extname <> 'plpgsql'"):
@@ -141,39 +155,13 @@ def test_many_processes_make_the_tables_of_an_empty_database_once(server_of_data
     assert stored(url) == {("t", ""): {str(child.pid): {} for child in children}}
 
 
-@pytest.mark.parametrize("fact", ["schema", "format"])
-def test_what_a_newer_program_has_made_is_refused_and_left_as_it_is(settings, journal, stranger, fact):
-    open_rooms(settings).store.db.close()
-    stranger.execute("UPDATE standin_facts SET fact = '99' WHERE name = %s", [fact])
-    before = journal.read_bytes()
-    with pytest.raises(UnknownFormat):
-        Postgres(settings.store, version=FORMAT)
-    with pytest.raises(StartError, match=rf"has {fact} 99, and this program knows up to \d\. Run the newer program"):
-        open_rooms(settings)
-    assert journal.read_bytes() == before
-
-
-def test_documents_of_an_older_program_are_brought_up_to_date_when_the_tables_are_opened(database):
-    def upgrade(table: str, record: dict[str, object]) -> dict[str, object]:
-        return record | {"upgraded": table}
-
-    with opened(database) as old:
-        put(old, "a", {"n": 1})
-    with opened(database, version=2, upgrades={1: upgrade}) as new:
-        assert contents(new) == {("t", ""): {"a": {"n": 1, "upgraded": "t"}}}
-    with opened(database, version=2, upgrades={1: upgrade}) as again:
-        assert contents(again) == {("t", ""): {"a": {"n": 1, "upgraded": "t"}}}
-    with pytest.raises(UnknownFormat):
-        Postgres(database)
-
-
 def test_an_organization_whose_first_change_is_none_is_found_when_it_has_documents(database):
     with opened(database, lists={"t": by_rank}) as engine:
         with engine.transaction():
             engine.write("t", "org", "a", None)
         put(engine, "a", {"n": 1}, partition="org")
         assert engine.tables() == [("t", "org")]
-        engine.save("x", {})
+        save(engine, "x", {})
         engine.restore("x")
         assert contents(engine) == {("t", "org"): {"a": {"n": 1}}}
 
@@ -191,7 +179,7 @@ def test_a_connection_cut_while_nobody_used_it_is_not_noticed(database, stranger
         cut(stranger)
         assert engine.walk("t", "", "none") == []
         cut(stranger)
-        engine.save("x", {})
+        save(engine, "x", {})
         cut(stranger)
         assert [saved.name for saved in engine.saved()] == ["x"]
 
@@ -292,7 +280,7 @@ def impatient(settings: Settings, **options: str) -> Postgres:
     """Open a database so that nothing is waited for longer than SOON; options of the server are laid over that."""
     told = quote(" ".join(f"-c {name}={value}" for name, value in options.items()))
     url = f"{settings.store}&options={told}" if options else settings.store
-    return Postgres(url, lists=LISTS, version=FORMAT, patience_seconds=SOON)
+    return Postgres(url, lists=LISTS, patience_seconds=SOON)
 
 
 def serving(engine: Postgres, rooms: Rooms, settings: Settings, clock: Callable[[], Any]) -> Callable[..., Any]:
@@ -329,7 +317,7 @@ def test_a_connection_is_free_again_whatever_happened_to_its_user(database, stra
 def test_nothing_is_left_of_an_organization_that_is_dropped_while_a_change_goes_on(store, settings, stranger):
     organization = store.organizations.create("Gone")["id"]
     public_id = public_id_of(store.keys.create(organization, ["*"], "key"))
-    with closing(Postgres(settings.store, lists=LISTS, version=FORMAT)) as engine:
+    with closing(Postgres(settings.store, lists=LISTS)) as engine:
         with store.db.transaction():
             assert store.keys.is_known(public_id)
             dropping = Worker(lambda: Store(engine).organizations.drop(organization))
@@ -535,7 +523,7 @@ def test_a_database_is_named_with_the_host_that_is_asked_for_it(monkeypatch, url
 
 def test_a_password_is_in_nothing_that_is_said_while_the_database_is_away(rooms, settings, clock, stranger, caplog):
     named = settings.store.replace("postgresql://?", f"postgresql://?password={SECRET}&")
-    with closing(Postgres(named, lists=LISTS, version=FORMAT, patience_seconds=SOON)) as engine, ExitStack() as held:
+    with closing(Postgres(named, lists=LISTS, patience_seconds=SOON)) as engine, ExitStack() as held:
         ask = serving(engine, rooms, settings, clock)
         held.enter_context(stranger.transaction())
         stranger.execute("LOCK TABLE standin_documents IN ACCESS EXCLUSIVE MODE")

@@ -13,8 +13,7 @@ from engine_helpers import Child, Worker
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.errors import Busy
-from engines.lock import ProcessLock
+from engines.lock import locked
 from engines.ring import LOCK, NEWER, OLDER, Ring
 
 MOST = 1000
@@ -323,8 +322,8 @@ class WatchedRing(Ring):
     """Looks, while it reads, whether anybody could turn the files."""
 
     def _read(self, name):
-        with closing(ProcessLock(self._folder / LOCK)) as lock, pytest.raises(Busy):
-            lock.acquire(wait=False)
+        with pytest.raises(TimeoutError), locked(self._folder / LOCK, patience_seconds=0):
+            pass
         return super()._read(name)
 
 

@@ -13,7 +13,7 @@ from test_routes import Things, body_of, every, made, send
 pytest.importorskip("psycopg")
 
 from app import create_app
-from engines import sql
+from engines.postgres import sql
 from start import Rooms
 
 # What a request may send besides: of no organization, and about no document.
@@ -81,8 +81,8 @@ def carries_one(statement: str) -> bool:
     "statement",
     [
         "SELECT document FROM standin_documents WHERE id = $1",
-        "SELECT d FROM standin_documents d JOIN standin_places p USING (kind) WHERE organization = $1",
-        "INSERT INTO standin_places (kind, list) VALUES ($1, $2)",
+        "SELECT d FROM standin_documents d JOIN standin_index_entries e USING (kind) WHERE organization = $1",
+        "INSERT INTO standin_index_entries (kind, index_name) VALUES ($1, $2)",
         "DELETE FROM standin_documents",
         "LOCK TABLE standin_documents",
         "SELECT nextval('numbers')",

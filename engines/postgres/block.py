@@ -11,8 +11,7 @@ from psycopg.pq import TransactionStatus
 from engines.indexes import Key
 from engines.postgres import sql
 from engines.postgres.connections import Lease
-from engines.postgres.rows import of_key, of_organization, of_some, plain
-from engines.postgres.sql import SQL
+from engines.postgres.sql import SQL, plain, safe
 
 
 class Block:
@@ -38,7 +37,7 @@ class Block:
                 self.has_begun = True
                 self.connection.execute(sql.OF_ALL["begin"])
             if glanced and not (keys or self.seen or self.glanced):  # nothing else keeps a reset from coming between
-                self.connection.execute(sql.STAY, of_organization(glanced[0][1]))
+                self.connection.execute(sql.STAY, SQL.of_table("", glanced[0][1]))
             locked = _ask_for(self.connection, keys, locking=True)
             others = _ask_for(self.connection, glanced, locking=False)
         # Not before the pipeline has ended: an error in it would come twice.
@@ -73,11 +72,17 @@ def _ask_for(connection: Connection[Any], keys: Sequence[Key], locking: bool) ->
     for partition in sorted({partition for _, partition, _ in keys}):
         some = [key for key in keys if key[1] == partition]
         if len(some) > 1:
-            statement, parameters = sql.FIND_SOME_AND_LOCK if locking else sql.FIND_SOME, of_some(partition, some)
+            statement, parameters = sql.FIND_SOME_AND_LOCK if locking else sql.FIND_SOME, _of_some(partition, some)
         else:
-            statement, parameters = sql.FIND_AND_LOCK if locking else SQL.find, of_key(some[0])
+            statement, parameters = sql.FIND_AND_LOCK if locking else SQL.find, SQL.of(some[0])
         asked.append((some, connection.execute(statement, parameters)))
     return asked
+
+
+def _of_some(partition: str, keys: Sequence[Key]) -> dict[str, Any]:
+    """Return the parameters that ask for several documents of one partition, always in the same order."""
+    pairs = sorted((safe(table), safe(doc_id)) for table, _, doc_id in keys)
+    return SQL.of_table("", partition) | {"kinds": [kind for kind, _ in pairs], "ids": [doc_id for _, doc_id in pairs]}
 
 
 def _found(asked: Sequence[tuple[list[Key], Cursor[Any]]]) -> dict[Key, bytes | None]:

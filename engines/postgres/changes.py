@@ -1,6 +1,6 @@
 """What a transaction has changed so far, laid over what was there before."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from engines.indexes import Entry, Key
@@ -47,14 +47,6 @@ class Changes:
     def own(self) -> Iterator[tuple[Key, Written]]:
         return iter(self._own.items())
 
-    def growth(self, table: str, partition: str, was_there: Callable[[str], bool]) -> int:
-        """Return how many documents more a table has than before the changes."""
-        return sum(
-            (document is not None) - was_there(doc_id)
-            for (changed_table, changed_partition, doc_id), document in self._merged().items()
-            if (changed_table, changed_partition) == (table, partition)
-        )
-
     def ids(self, table: str, partition: str, before: Iterable[str]) -> list[str]:
         """Return the ids of a table, given those from before the changes."""
         ids = dict.fromkeys(before if self._below is None else self._below.ids(table, partition, before))
@@ -62,7 +54,3 @@ class Changes:
             if (changed_table, changed_partition) == (table, partition):
                 ids.pop(doc_id, None) if written.document is None else ids.setdefault(doc_id)
         return list(ids)
-
-    def _merged(self) -> dict[Key, bytes | None]:
-        own = {key: written.document for key, written in self._own.items()}
-        return own if self._below is None else self._below._merged() | own

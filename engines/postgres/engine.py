@@ -14,15 +14,14 @@ from psycopg import Connection, Cursor
 
 from engines import states
 from engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
-from engines.indexes import Document, Entry, Key, Lists, places_in, places_of
+from engines.indexes import Document, Key, Lists, places_in, places_of
 from engines.postgres import sql
 from engines.postgres.block import Block, find
 from engines.postgres.changes import Changes, Written
 from engines.postgres.connections import Connections, NoneFree, name_of, reason
-from engines.postgres.rows import moves, newcomer, of_key, of_organization, plain, safe
-from engines.postgres.sql import CREATE, SCHEMA, SQL
+from engines.postgres.sql import CREATE, SCHEMA, SQL, plain, safe
 from engines.saved import Saved, check_name
-from engines.states import Sent
+from engines.sql import Sent
 from engines.table import Record, Table
 
 T = TypeVar("T")
@@ -95,7 +94,7 @@ class Postgres:
         if block is not None and key in block.seen:
             return block.seen[key]
         if changes is None or block is None:
-            rows = self._ask(SQL.find, of_key(key))
+            rows = self._ask(SQL.find, SQL.of(key))
             return rows[0][0] if rows else None
         if lock:
             self._lock(block, [key])
@@ -127,18 +126,15 @@ class Postgres:
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
-        rows = self._ask(SQL.ids, of_organization(partition, kind=safe(table)))
+        rows = self._ask(SQL.ids, SQL.of_table(table, partition))
         ids = [plain(doc_id) for (doc_id,) in rows]
         return ids if self._changes is None else self._changes.ids(table, partition, ids)
 
     def count(self, table: str, partition: str) -> int:
         """Return how many documents a table has."""
-        count = int(self._ask(SQL.count, of_organization(partition, kind=safe(table)))[0][0])
-        if self._changes is None:
-            return count
-        return count + self._changes.growth(
-            table, partition, lambda doc_id: self.read(table, partition, doc_id) is not None
-        )
+        if self._changes is not None:
+            return len(self.ids(table, partition))
+        return int(self._ask(SQL.count, SQL.of_table(table, partition))[0][0])
 
     def write(
         self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
@@ -154,7 +150,7 @@ class Postgres:
 
         Sees what is committed, not the calling transaction's own changes.
         """
-        of = of_organization(partition, kind=safe(table), index=safe(group), limit=most)
+        of = SQL.of_table(table, partition) | {"index": safe(group), "limit": most}
         if before is None:
             return [plain(place) for (place,) in self._ask(SQL.scan, of)]
         return [plain(place) for (place,) in self._ask(SQL.scan_below, of | {"before": safe(before)})]
@@ -322,22 +318,24 @@ class Postgres:
     def _look(self, look: Callable[[Connection[Any]], T]) -> T:
         """Return what `look` reads; it looks again when its connection turns out to be lost. Raises Unavailable."""
         with self._lent() as block:
-            try:
-                return look(block.connection)
-            except psycopg.Error as error:
-                if block.has_begun or not block.lease.is_lost:
-                    raise self._refused(block, error) from error
-            self._renew(block)
-            try:
-                return look(block.connection)
-            except psycopg.Error as error:
-                raise self._unavailable(error) from error
+            return self._first(block, lambda: look(block.connection))
 
-    def _renew(self, block: Block) -> None:
+    def _first(self, block: Block, act: Callable[[], T]) -> T:
+        """Return what `act` returns; it acts again when its connection turns out to be lost, and nothing had begun."""
+        had_begun = block.has_begun
+        try:
+            return act()
+        except psycopg.Error as error:
+            if had_begun or not block.lease.is_lost:
+                raise self._refused(block, error) from error
         try:
             block.renew()
         except psycopg.Error as error:
             raise self._unavailable(error) from error
+        try:
+            return act()
+        except psycopg.Error as error:
+            raise self._refused(block, error) from error
 
     def _unavailable(self, error: BaseException) -> Unavailable:
         return Unavailable(f"The database {self.name} does not serve: {reason(error)}.")
@@ -388,17 +386,7 @@ class Postgres:
 
         Those of `glanced` are read, and not kept from anybody.
         """
-        try:
-            block.find_and_lock(keys, glanced)
-            return
-        except psycopg.Error as error:
-            if block.seen or block.glanced or not block.lease.is_lost:
-                raise self._refused(block, error) from error
-        self._renew(block)  # the server was away since this connection was last used, and nothing has begun
-        try:
-            block.find_and_lock(keys, glanced)
-        except psycopg.Error as error:
-            raise self._refused(block, error) from error
+        self._first(block, lambda: block.find_and_lock(keys, glanced))
 
     def _commit(self, block: Block, changes: Changes) -> None:
         """Write it all in one trip."""
@@ -434,12 +422,12 @@ class Postgres:
     def _statements(self, block: Block, key: Key, after: Written) -> Iterator[Sent]:
         before = block.seen.get(key)
         if after.document is None:
-            yield SQL.delete, of_key(key)
+            yield SQL.delete, SQL.of(key)
         elif before is not None:
-            yield SQL.update, of_key(key) | {"document": after.document.decode()}
+            yield SQL.update, SQL.of(key) | {"document": after.document.decode()}
         else:
-            yield SQL.insert if key in block.seen else SQL.upsert, newcomer(key, after.document)
-        yield from moves(key, places_in(key[0], before, self._lists), after.places)
+            yield SQL.insert if key in block.seen else SQL.upsert, SQL.of_new(key, after.document)
+        yield from SQL.moves(key, places_in(key[0], before, self._lists), after.places)
 
     # All of it.
 
@@ -461,15 +449,7 @@ class Postgres:
                 lent.seen.clear()
 
     def _begin_whole(self, block: Block, beginning: Sequence[str]) -> None:
-        if block.lease.is_lost:
-            self._renew(block)
-        try:
-            block.connection.execute(sql.OF_ALL[beginning[0]])
-        except psycopg.Error:
-            if not block.lease.is_lost:
-                raise
-            self._renew(block)
-            block.connection.execute(sql.OF_ALL[beginning[0]])
+        self._first(block, lambda: block.connection.execute(sql.OF_ALL[beginning[0]]))
         block.has_begun = True
         for each in beginning[1:]:
             block.connection.execute(sql.OF_ALL[each])
@@ -528,9 +508,6 @@ class _Database:
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
 
-    def escape(self, text: str) -> str:
-        return safe(text)
-
     def rows(self, statement: str) -> list[Any]:
         return self._connection.execute(statement).fetchall()
 
@@ -539,11 +516,6 @@ class _Database:
 
     def changed(self, sent: Iterable[Sent]) -> int:
         return sum(cursor.rowcount for cursor in self._send(sent))
-
-    def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
-        table, partition, doc_id, text = document
-        yield SQL.insert, newcomer((table, partition, doc_id), text)
-        yield from moves((table, partition, doc_id), [], places)
 
     def _send(self, sent: Iterable[Sent]) -> list[Cursor[Any]]:
         with self._connection.pipeline():

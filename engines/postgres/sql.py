@@ -4,7 +4,19 @@ from engines.sql import Statements, create
 
 SCHEMA = 2
 
-SQL = Statements("standin_", r"%(\1)s", "CAST(document AS text)")
+
+def safe(text: str) -> str:
+    """Return a name as PostgreSQL's text can hold it, which has no U+0000: the names that clients give may have it."""
+    return text.replace("\\", "\\\\").replace("\0", "\\0") if "\0" in text or "\\" in text else text
+
+
+def plain(text: str) -> str:
+    if "\\" not in text:
+        return text
+    return "\\".join(part.replace("\\0", "\0") for part in text.split("\\\\"))
+
+
+SQL = Statements("standin_", r"%(\1)s", "CAST(document AS text)", safe)
 CREATE = create("standin_", 'text COLLATE "C" NOT NULL', "json NOT NULL")
 
 # Of one organization: `organization` is always a parameter.

@@ -18,17 +18,20 @@ from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
 from engines.indexes import Document, Entry, Key, Lists
 from engines.lock import locked
 from engines.saved import Saved, check_name
-from engines.sql import Statements
+from engines.sql import Sent, Statements
 from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session
 from engines.sqlite.files import DATABASE, FORMAT, open_folder
-from engines.states import Sent
-from engines.table import Record, Table, inserted_ns
+from engines.table import Record, Table
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
 _EXCLUSIVE = "control.lock"
+_GONE = (
+    "The store's file {} was moved, removed or replaced while it was served: put it back, or stop the service and "
+    "start it on the file that is there now."
+)
 _NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 SQL = Statements()
@@ -129,15 +132,15 @@ class SQLite:
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
-        return [doc_id for (doc_id,) in self._ask(SQL.ids, {"organization": partition, "kind": table})]
+        return [doc_id for (doc_id,) in self._ask(SQL.ids, SQL.of_table(table, partition))]
 
     def count(self, table: str, partition: str) -> int:
         """Return how many documents a table has."""
-        return int(self._ask(SQL.count, {"organization": partition, "kind": table})[0][0])
+        return int(self._ask(SQL.count, SQL.of_table(table, partition))[0][0])
 
     def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
         """Return up to `most` places of an ordered list from the greatest down, below `before`."""
-        of = {"organization": partition, "kind": table, "index": group, "limit": min(most, _MOST_ROWS)}
+        of = SQL.of_table(table, partition) | {"index": group, "limit": min(most, _MOST_ROWS)}
         rows = self._ask(SQL.scan, of) if before is None else self._ask(SQL.scan_below, of | {"before": before})
         return [place for (place,) in rows]
 
@@ -285,10 +288,7 @@ class SQLite:
             raise self._told(error) from error
         except OSError as error:
             raise Unavailable(f"The store's file {self.path} cannot be looked at: {error.strerror}.") from error
-        raise Unavailable(
-            f"The store's file {self.path} was moved, removed or replaced while it was served: put it back, or stop "
-            "the service and start it on the file that is there now."
-        )
+        raise Unavailable(_GONE.format(self.path))
 
     def _ask(self, statement: str, parameters: Any = None) -> list[Any]:
         return self._execute(self._session(), statement, parameters)
@@ -317,6 +317,11 @@ class SQLite:
         code = getattr(error, "extendedresult", 0)
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError)) or code == apsw.SQLITE_IOERR_DATA:
             return Damaged(self.path, str(error) or type(error).__name__)
+        if isinstance(error, apsw.CantOpenError):
+            return Unavailable(
+                f"The store's file {self.path} cannot be opened: make it writable, or set STANDIN_DATA to a "
+                "folder that is."
+            )
         if isinstance(error, apsw.BusyError):
             return Unavailable(f"Another process has kept the write lock of {self.path} for too long.")
         return Unavailable(f"The store's file {self.path} takes no writes: {str(error) or type(error).__name__}.")
@@ -335,6 +340,10 @@ class SQLite:
                 self._connections.renew(session)
             self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
+            if not self._connections.is_log_in_place():
+                # Without its name the log is read by nobody, and another index keeps other writers' locks.
+                self._execute(session, "ROLLBACK")
+                raise Unavailable(_GONE.format(f"{self.path}-wal or {self.path}-shm"))
         except BaseException as error:
             self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
@@ -441,9 +450,6 @@ class _Database:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
-    def escape(self, text: str) -> str:
-        return text
-
     def rows(self, statement: str) -> list[Any]:
         return self._connection.execute(statement).fetchall()
 
@@ -455,13 +461,6 @@ class _Database:
         for each in sent:
             self._connection.execute(*each)
         return self._connection.total_changes() - before
-
-    def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
-        table, partition, doc_id, text = document
-        of = {"organization": partition, "kind": table, "id": doc_id}
-        yield SQL.insert, of | {"inserted": inserted_ns(), "document": text.decode()}
-        for place in places:
-            yield SQL.add_entry, of | {"index": place.group, "sort_key": place.key}
 
 
 _MOST_ROWS = (1 << 63) - 1

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import apsw
 
-from engines.disk import Disk
+from engines.disk import Disk, give_to_owner
 from engines.errors import Damaged, Misplaced, UnknownFormat
 from engines.sql import Statements, create
 from engines.sqlite.connections import CHECKSUM_BYTES, Connections
@@ -32,7 +32,8 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
     _refuse_remains(folder)
     if not database.exists():
         _make_folder(folder)
-        give_to_owner(database, os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+        with suppress(FileExistsError):  # another thread may have locks on it by now, which a close would take away
+            os.close(_make_file(database, os.O_EXCL))
     with closing(connections.connect()) as connection, closing(connections.connect()) as other:
         # A refusal leaves the log as it is: written back and emptied, it would be found in order the next time.
         _write_back_on_close(False, connection, other)
@@ -135,14 +136,11 @@ def refuse_other(found: dict[str, str], marked: str | None, database: Path) -> N
         )
 
 
-def give_to_owner(path: Path, descriptor: int) -> None:
-    """Close a file that was made just now, as the property of the folder's owner when root has made it."""
-    try:
-        owner = path.parent.stat()
-        if os.geteuid() == 0 and owner.st_uid != 0:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-    finally:
-        os.close(descriptor)
+def _make_file(path: Path, flags: int) -> int:
+    """Open a file to write, for its owner only; one that root makes belongs to the owner of the folder it is in."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
+    give_to_owner(descriptor, path)
+    return descriptor
 
 
 def _make_folder(folder: Path) -> None:
@@ -152,7 +150,7 @@ def _make_folder(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):  # another process has made it meanwhile
         folder.mkdir(mode=0o700)
-        give_to_owner(folder, os.open(folder, os.O_RDONLY))
+        give_to_owner(folder, folder)
 
 
 def _create(connection: apsw.Connection, statements: Statements, folder: Path) -> None:
@@ -174,9 +172,11 @@ def _create(connection: apsw.Connection, statements: Statements, folder: Path) -
 
 def _write_mark(mark: Path, store: str, disk: Disk) -> None:
     new = mark.with_name(f"{MARK}.{os.getpid()}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    disk.append(descriptor, f"{store}\n".encode())
-    disk.sync(descriptor)
-    give_to_owner(new, descriptor)
+    descriptor = _make_file(new, os.O_TRUNC)
+    try:
+        disk.append(descriptor, f"{store}\n".encode())
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
     disk.replace(new, mark)
     disk.sync_folder(mark.parent)
