@@ -6,6 +6,7 @@ organizations themselves go over all of them.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 

@@ -55,10 +55,10 @@ class Connections:
         self.waiting = threading.local()  # `until`: the moment, by time.monotonic(), until which a thread waits
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._is_inherited = False
-        self._log = (f"{path}-wal", f"{path}-shm")
         self._opening = threading.Lock()
         self._place: tuple[int, int] | None = None  # of the database, from the first connection on
-        self._log_places: tuple[tuple[int, int], ...] = ()
+        # The log and its index by name, with the places that they had then; None for the files of a read-only store.
+        self.log: dict[str, tuple[int, int] | None] = {f"{path}-wal": None, f"{path}-shm": None}
         _all.add(self)
 
     def session(self) -> Session:
@@ -83,7 +83,7 @@ class Connections:
         try:
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # which opens the log
             if is_first:
-                self._place, self._log_places = place, self._places_of_log()
+                self._place, self.log = place, {name: _place_or_none(name) for name in self.log}
             elif not self.is_log_in_place():
                 raise FileNotFoundError(self._path)
         except BaseException:
@@ -103,13 +103,7 @@ class Connections:
 
     def is_log_in_place(self) -> bool:
         """Return whether the log and its index are still the files that were opened, and so those of all others."""
-        return self._places_of_log() == self._log_places
-
-    def _places_of_log(self) -> tuple[tuple[int, int], ...]:
-        try:
-            return tuple([place_of(path) for path in self._log])
-        except FileNotFoundError:  # a read-only store has none
-            return ()
+        return all(_place_or_none(name) == place for name, place in self.log.items())
 
     def connect(self) -> apsw.Connection:
         """Open one more connection; the caller closes it."""
@@ -175,6 +169,13 @@ def place_of(path: Path | str) -> tuple[int, int]:
     """Return what tells a file from every other one, whatever its name: (device, inode). Raises OSError."""
     found = os.stat(path)
     return found.st_dev, found.st_ino
+
+
+def _place_or_none(path: str) -> tuple[int, int] | None:
+    try:
+        return place_of(path)
+    except FileNotFoundError:
+        return None
 
 
 def load_checksums() -> None:

@@ -340,16 +340,26 @@ class SQLite:
                 self._connections.renew(session)
             self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
-            if not self._connections.is_log_in_place():
+            for name, place in self._connections.log.items():
                 # Without its name the log is read by nobody, and another index keeps other writers' locks.
-                self._execute(session, "ROLLBACK")
-                raise Unavailable(_GONE.format(f"{self.path}-wal or {self.path}-shm"))
+                if not _is_at(name, place):
+                    self._execute(session, "ROLLBACK")
+                    raise Unavailable(_GONE.format(name))
         except BaseException as error:
             self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
             if isinstance(error, apsw.Error):
                 raise self._told(error) from error
             raise
+
+
+def _is_at(name: str, place: tuple[int, int] | None) -> bool:
+    """Return whether a file is the one that it was; None stands for no file."""
+    try:
+        found = os.stat(name)
+    except FileNotFoundError:
+        return place is None
+    return (found.st_dev, found.st_ino) == place
 
 
 class _Transaction:
