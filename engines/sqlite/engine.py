@@ -357,7 +357,7 @@ def _is_at(name: str, place: tuple[int, int] | None) -> bool:
     """Return whether a file is the one that it was; None stands for no file."""
     try:
         found = os.stat(name)
-    except FileNotFoundError:
+    except OSError:
         return place is None
     return (found.st_dev, found.st_ino) == place
 
