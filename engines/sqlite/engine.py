@@ -26,8 +26,8 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
 _GONE = (
-    "The store's file {} was moved, removed or replaced while it was served: put it back, or stop the service and start "
-    "it on the file that is there now."
+    "The store's file {} was moved, removed or replaced while it was served: put it back, or stop the service and "
+    "start it on the file that is there now."
 )
 _NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
