@@ -65,7 +65,8 @@ def put(engine: Engine, doc_id: str, document: dict[str, Any], table: str = "t",
 
 def save(engine: Engine, name: str, facts: dict[str, Any]) -> None:
     """Keep the documents of this moment under a name."""
-    engine.save(name, facts)
+    with engine.saving(name, facts):
+        pass
 
 
 def as_documents(contents: Contents) -> list[tuple[str, str, str, bytes]]:
