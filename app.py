@@ -25,7 +25,7 @@ from records.jobs import envelope_view, job_view
 from records.keys import SCOPES, key_view, whoami_view
 from records.projects import deletion_view, project_item, project_view
 from settings import StartError, read_settings
-from start import Rooms, open_rooms, refuse_public_demo_key
+from start import Housekeeping, Rooms, discard_unfinished, open_rooms, refuse_public_demo_key
 from store import influencer_item, influencer_view, references_view
 from web.access_log import access_log
 from web.errors import MAX_BODY_BYTES
@@ -37,7 +37,7 @@ from web.limits import rate_limits
 from web.operations import LONG_RUNNING, Call, Operations, Reply
 from web.reference import add_reference
 from web.request_log import RequestLog
-from web.uploads import UPLOAD_PATH, Taken, expiry_of, kept, serve_upload, taken_in, upload_url
+from web.uploads import UPLOAD_PATH, Taken, expiry_of, kept, serve_upload, still_taken, taken_in, upload_url
 
 operations = Operations()
 
@@ -182,8 +182,7 @@ def delete_project(call: Call, project_id: str) -> Record:
 def presign_upload(call: Call, project_id: str) -> Record:
     """Promise an upload; return where its bytes go."""
     project = call.store.projects.get(call.organization, project_id)
-    for file in call.store.assets.forget_unfinished(call.organization):
-        call.rooms.media.discard(call.organization, file)
+    discard_unfinished(call.rooms, call.organization)
     upload = call.store.assets.presign(call.organization, project["id"], call.body)
     return {
         "uploadId": upload["uploadId"],
@@ -199,10 +198,10 @@ def finalize_upload(call: Call, project_id: str) -> Record:
     """Make an asset of an upload whose bytes have come."""
     project = call.store.projects.get(call.organization, project_id)
     upload = call.store.assets.upload_of_project(call.organization, project["id"], call.body["uploadId"])
-    if call.ahead is not None:
-        upload |= {"received": call.ahead.upload["received"]}
+    taken = still_taken(call, upload)
+    upload |= {} if taken is None else {"received": taken.upload["received"]}
     arrived(upload, call.body.get("checksumSha256"))
-    _refuse_picture(call.ahead)
+    _refuse_picture(taken)
     return asset_view(call.store.assets.finalize(upload), call.base_url())
 
 
@@ -264,6 +263,7 @@ def create_app(rooms: Rooms) -> Flask:
     add_reference(app, document, rooms.settings)
     add_console(app, rooms, log, operations)
     add_error_handlers(app)
+    app.before_request(Housekeeping(rooms).look)
     app.wsgi_app = Front(app.wsgi_app, access_log(rooms.settings.log), log.record)  # type: ignore[method-assign]
     return app
 

@@ -2,10 +2,13 @@
 
 import logging
 import os
+import random
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -16,16 +19,19 @@ from engines.errors import EngineError
 from engines.sqlite.engine import SQLite
 from engines.table import Engine
 from media.files import MediaFolder
-from media.room import MediaRoom
+from media.room import INCOMING, MediaRoom, portrait_in
 from records.keys import DEMO_KEY, public_id_of
 from records.tables import LISTS
 from seed import plant
 from settings import Settings, StartError
-from store import Store
+from store import Store, portrait_mark
 
 logger = logging.getLogger("standin")
 
 ORPHANS_KEPT_SECONDS = 24 * 60 * 60
+ARRIVING_SECONDS = 15 * 60  # after which bytes that no document knows are none that still come, or wait for theirs
+TIDY_EVERY_SECONDS = 60 * 60
+TIDY_SECONDS = 3.0  # how long it waits for others who alter documents and bytes together
 DEMO_KEY_ID = public_id_of(DEMO_KEY)
 
 
@@ -71,7 +77,9 @@ def open_database(url: str) -> Engine:
 def open_store(settings: Settings) -> Store:
     """Open the store where it is. Raises StartError."""
     db = open_folder(settings) if settings.store is None else open_database(settings.store)
-    if is_unfinished(db):
+    with _starting():
+        unfinished = is_unfinished(db)
+    if unfinished:
         db.close()
         raise StartError("The store is a copy that was not finished: run `flask store copy` once more, to its end.")
     return Store(db, job_ms=round(settings.job_seconds * 1000))
@@ -138,31 +146,101 @@ def prepare_apart(settings: Settings, hosts: Iterable[str]) -> bool:
     return told == b"\1"
 
 
-def tidy(rooms: Rooms) -> None:
-    """Drop bytes that nobody refers to, once at start: no reason not to start if that fails.
-    """
+def tidy(rooms: Rooms, patience_seconds: float = TIDY_SECONDS) -> None:
+    """Drop what nobody refers to, at start and now and then; no reason not to go on if that fails."""
     try:
-        sweep(rooms)
+        with rooms.store.db.exclusive(patience_seconds):
+            sweep(rooms, ORPHANS_KEPT_SECONDS)
     except (EngineError, OSError) as error:
         logger.warning("Not tidied: %s", error)
 
 
-def sweep(rooms: Rooms) -> None:
-    """Forget uploads that nobody finished within a day of their organization's clock, and drop orphaned bytes.
+def sweep(rooms: Rooms, older_than_seconds: float) -> None:
+    """Forget what is past its time by its organization's clock, and drop bytes that no document and no snapshot knows.
 
-    Those go by the clock of the file system: no document says whose they are. Raises EngineError, OSError.
+    Those go by the clock of the file system, for no document says whose they are: younger ones may be arriving. To be
+    called in a block of `exclusive`. Raises EngineError, OSError.
     """
-    awaited = set()
+    rooms.store.db.forget_unfinished()
+    free_snapshots(rooms)
     for organization in (found["id"] for found in rooms.store.organizations.all()):
-        assets = rooms.store.within(organization).assets
-        for file in assets.forget_unfinished(organization, most=sys.maxsize):
-            rooms.media.discard(organization, file)
-        awaited |= {(organization, file) for file in assets.unfinished_files(organization)}
+        within = rooms.store.within(organization)
+        within.outcomes.forget_past(organization)
+        discard_unfinished(rooms._replace(store=within), organization, most=sys.maxsize)
+    rooms.media.sweep(_Known(rooms.store), older_than_seconds)
 
-    def is_known(organization: str, file: str) -> bool:
-        return (organization, file) in awaited or rooms.store.assets.has_file(organization, file)
 
-    rooms.media.sweep(is_known, ORPHANS_KEPT_SECONDS)
+def free_snapshots(rooms: Rooms) -> None:
+    """Drop the media of snapshots that are gone. Raises EngineError, OSError."""
+    rooms.media.forget_others({saved.snapshot_id for saved in rooms.store.db.saved()})
+
+
+def discard_unfinished(rooms: Rooms, organization: str, most: int = 2) -> None:
+    """Forget up to `most` uploads that nobody finished within a day, and drop the bytes that have come of them."""
+    for upload in rooms.store.assets.forget_unfinished(organization, most):
+        if upload["received"]:
+            rooms.media.discard(organization, upload["received"]["file"])
+        if rooms.media.direct is not None:
+            rooms.media.direct.clear(organization, upload["assetId"])
+
+
+@contextmanager
+def freeing(rooms: Rooms) -> Iterator[None]:
+    """Drop the bytes that documents knew before the block and none does after it; what cannot be is swept later.
+
+    Each of them had come whole, so none is just arriving. To be called in a block of `exclusive`.
+    """
+    before = {found["id"]: rooms.store.assets.files(found["id"]) for found in rooms.store.organizations.all()}
+    yield
+    with suppress(EngineError, OSError):
+        for organization, files in before.items():
+            for file in files - rooms.store.assets.files(organization):
+                rooms.media.discard(organization, file)
+        sweep(rooms, ARRIVING_SECONDS)
+
+
+class _Known:
+    """Whether documents know a file; it is asked about one organization after the other, and keeps those of one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._organization, self._files = store, "", set[str]()
+
+    def __call__(self, organization: str, file: str) -> bool:
+        portrait = portrait_in(file)
+        if portrait is not None:
+            return self._shows(organization, *portrait)
+        if organization != self._organization:
+            awaited = {upload["assetId"] + INCOMING for upload in self._store.assets.unfinished(organization)}
+            self._organization, self._files = organization, self._store.assets.files(organization) | awaited
+        return file in self._files
+
+    def _shows(self, organization: str, influencer_id: str, mark: str) -> bool:
+        influencer = self._store.tables.get("influencers", organization, influencer_id)
+        return influencer is not None and portrait_mark(influencer) == mark
+
+
+class Housekeeping:
+    """Tidies now and then, in a thread of its own: whichever request comes when it is due lets it begin."""
+
+    def __init__(self, rooms: Rooms, every_seconds: float = TIDY_EVERY_SECONDS) -> None:
+        self._rooms, self._every_seconds = rooms, every_seconds
+        self._turn = threading.Lock()
+        self._due = self._next()
+
+    def look(self) -> None:
+        if time.monotonic() >= self._due and self._turn.acquire(blocking=False):
+            self._due = self._next()
+            threading.Thread(target=self._tidy, daemon=True).start()
+
+    def _tidy(self) -> None:
+        try:
+            tidy(self._rooms)
+        finally:
+            self._turn.release()
+
+    def _next(self) -> float:
+        # Not all workers at the same time: they would only wait for each other.
+        return time.monotonic() + self._every_seconds * random.uniform(0.5, 1.5)  # noqa: S311
 
 
 def refuse_public_demo_key(store: Store, settings: Settings, host: str) -> None:

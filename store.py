@@ -238,8 +238,12 @@ class Store:
     # The shelves are made when they are asked for: each request has a store of its own, and needs few of them.
 
     @cached_property
+    def outcomes(self) -> Idempotency:
+        return Idempotency(self.tables)
+
+    @property
     def once(self) -> Callable[..., Outcome]:
-        return Idempotency(self.tables).once
+        return self.outcomes.once
 
     @cached_property
     def organizations(self) -> Organizations:

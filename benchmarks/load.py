@@ -76,14 +76,14 @@ class Load:
     def __init__(self, folder: Path, asked: Asked, seconds: int) -> None:
         self.folder = folder
         self._script, self._requests = folder / "load.lua", folder / "requests.txt"
-        self._script.write_text(_SCRIPT)
-        self._requests.write_text("".join(f"{path}\t{body}\n" for path, body in asked.requests))
+        self._script.write_text(_SCRIPT, "utf-8")
+        self._requests.write_text("".join(f"{path}\t{body}\n" for path, body in asked.requests), "utf-8")
         self._asked, self._seconds = asked, seconds
 
     def run(self, url: str) -> Round:
         """Load the server at `url`. Raises Failed on any answer that is not a success."""
         done = subprocess.run(
-            self._command(url), capture_output=True, text=True, check=False, timeout=60 + self._seconds
+            self._command(url), capture_output=True, encoding="utf-8", check=False, timeout=60 + self._seconds
         )
         if done.returncode != 0 or not done.stdout.rstrip().endswith("}"):
             raise Failed(f"wrk failed: {done.stdout}{done.stderr}")

@@ -21,7 +21,7 @@ def describe(folder: Path) -> str:
 def resident_bytes(pid: int) -> int:
     """Return a process's memory, what it shares counted in parts (PSS) where the system tells, else whole (RSS)."""
     try:
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8")
     except OSError:
         return int(_output("ps", "-o", "rss=", "-p", str(pid))) * 1024
     found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
@@ -31,7 +31,7 @@ def resident_bytes(pid: int) -> int:
 def begin_peak(pid: int) -> int | None:
     """Forget the most memory a process ever held, and return what it holds; None where the system does not tell."""
     try:
-        Path(f"/proc/{pid}/clear_refs").write_text("5")
+        Path(f"/proc/{pid}/clear_refs").write_text("5", "utf-8")
         return peak_bytes(pid)
     except OSError:
         return None
@@ -39,20 +39,20 @@ def begin_peak(pid: int) -> int | None:
 
 def peak_bytes(pid: int) -> int:
     """Return the most memory that a process held since `begin_peak`. Raises OSError beside Linux."""
-    found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("utf-8"), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
 def processor_ticks(pid: int) -> int:
     """Return how long a process has kept a processor busy, in the kernel's own unit. Raises OSError beside Linux."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 
 
 def children(pid: int) -> list[int]:
     """Return the ids of a process's living children."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()]
     except OSError:
         return [int(child) for child in _output("pgrep", "-P", str(pid)).split()]
 
@@ -60,7 +60,7 @@ def children(pid: int) -> list[int]:
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        found = re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(), re.MULTILINE)
+        found = re.search(r"^model name\s*: (.+)$", cpuinfo.read_text("utf-8"), re.MULTILINE)
         return found[1] if found else platform.machine()
     return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
 
@@ -82,4 +82,4 @@ def _file_system(folder: Path) -> str:
 def _output(*command: str) -> str:
     if shutil.which(command[0]) is None:
         return ""
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stdout.strip()

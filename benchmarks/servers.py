@@ -69,7 +69,7 @@ def bare(folder: Path, factory: str, *arguments: str) -> Iterator[Server]:
     """Run an app that a function of bare.py returns, under the stand-in's own gunicorn settings."""
     folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "bare.conf.py"
-    conf.write_text("".join(f"{name} = {value!r}\n" for name, value in plain_settings().items()))
+    conf.write_text("".join(f"{name} = {value!r}\n" for name, value in plain_settings().items()), "utf-8")
     application = f"benchmarks.bare:{factory}({', '.join(map(repr, arguments))})"
     with _running(["--config", str(conf), "--worker-class", "gthread", application], folder, READY, {}) as server:
         yield server
@@ -135,7 +135,7 @@ def _wait_for_answer(process: subprocess.Popen[bytes], port: int, path: str, log
             ask(port, "GET", path)
             return
         time.sleep(0.005)
-    raise NoAnswer(f"gunicorn did not come up; the end of its output is:\n{log.read_text()[-2000:]}")
+    raise NoAnswer(f"gunicorn did not come up; the end of its output is:\n{log.read_text('utf-8')[-2000:]}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

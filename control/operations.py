@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from control import schemas
 from control.faults import check_rule
 from control.reset import empty_rows, seed_rows
-from engines.errors import Unavailable
-from engines.lock import locked
+from engines.errors import EngineError, Unavailable
+from engines.saved import Saved
 from engines.table import Record
 from records.clocks import REAL, Clock, advance, frozen, shifted, time_by
 from records.errors import Conflict, NotFound
@@ -21,7 +21,7 @@ from records.organizations import organization_view
 from records.tables import ALL
 from records.times import epoch_milliseconds, milliseconds
 from schemas import Nothing
-from start import Rooms
+from start import Rooms, free_snapshots, freeing
 from store import Store, influencer_view
 from web.operations import Operations
 from web.request_log import FILTERS, RequestLog, entry_view
@@ -58,15 +58,6 @@ def _whose(scope: str) -> str | None:
     return None if scope == ALL else scope
 
 
-@contextmanager
-def _alone(command: Command) -> Iterator[None]:
-    """Let nobody else on this machine alter documents and bytes together: two steps, which must not mix with others."""
-    folder = command.rooms.settings.data
-    folder.mkdir(parents=True, exist_ok=True)  # a store in a database needs none, nor does this much of it
-    with locked(folder / "control.lock"):
-        yield
-
-
 # The store as a whole
 
 
@@ -89,7 +80,7 @@ def reset(command: Command) -> Record:
     to = command.body.get("to", "seed" if seed is not None else "empty")
     if to == "seed" and seed is None:
         raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
-    with _alone(command):
+    with command.store.db.exclusive(), freeing(command.rooms):
         rows = seed_rows(seed, command.rooms) if to == "seed" and seed is not None else []
         command.store.db.replace_all(empty_rows(command.store) + rows)
     command.log.clear(ALL)
@@ -103,14 +94,10 @@ def reset(command: Command) -> Record:
 def create_snapshot(command: Command) -> Record:
     """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
     name = command.body["name"]
-    with _alone(command):
-        command.store.db.save(name, {"at": milliseconds(command.store.now())})
-        try:
-            command.rooms.media.keep(name)  # after the documents, so that none of them lacks its bytes
-        except (OSError, Unavailable):
-            command.store.db.forget(name)  # documents without their bytes are no state to come back to
-            raise
-        return _snapshot(command.store, name)
+    with command.store.db.exclusive(), _freeing_snapshots(command):
+        with command.store.db.saving(name, {"at": milliseconds(command.store.now())}) as snapshot_id:
+            command.rooms.media.keep(snapshot_id)  # after the documents, so that none of them lacks its bytes
+        return _snapshot_view(_snapshot(command.store, name))
 
 
 @operations.add("GET", f"{_ROOT}/snapshots", scope=None)
@@ -122,9 +109,8 @@ def list_snapshots(command: Command) -> Record:
 @operations.add("POST", f"{_ROOT}/snapshots/<name>/restore", scope=None, body=Nothing(), body_optional=True)
 def restore_snapshot(command: Command, name: str) -> Record:
     """Put everything back to a snapshot; it can be restored again."""
-    with _alone(command):
-        _snapshot(command.store, name)
-        command.rooms.media.bring_back(name)
+    with command.store.db.exclusive(), freeing(command.rooms):
+        command.rooms.media.bring_back(_snapshot(command.store, name).snapshot_id)
         command.store.db.restore(name)
     return {"name": name, "restored": True}
 
@@ -132,21 +118,30 @@ def restore_snapshot(command: Command, name: str) -> Record:
 @operations.add("DELETE", f"{_ROOT}/snapshots/<name>", scope=None, body=Nothing(), body_optional=True)
 def delete_snapshot(command: Command, name: str) -> Record:
     """Forget a snapshot."""
-    with _alone(command):
+    with command.store.db.exclusive(), _freeing_snapshots(command):
         _snapshot(command.store, name)
         command.store.db.forget(name)
-        command.rooms.media.forget(name)
     return {"name": name, "deleted": True}
 
 
-def _snapshot(store: Store, name: str) -> Record:
+@contextmanager
+def _freeing_snapshots(command: Command) -> Iterator[None]:
+    """Drop the media of snapshots that are gone after the block, or were not finished; a later sweep may have to."""
+    try:
+        yield
+    finally:
+        with suppress(OSError, EngineError):
+            free_snapshots(command.rooms)
+
+
+def _snapshot(store: Store, name: str) -> Saved:
     for saved in store.db.saved():
         if saved.name == name:
-            return _snapshot_view(saved)
+            return saved
     raise NotFound("Snapshot not found.")
 
 
-def _snapshot_view(saved: Any) -> Record:
+def _snapshot_view(saved: Saved) -> Record:
     return {"name": saved.name, "at": saved.facts.get("at"), "documents": saved.documents, "bytes": saved.bytes}
 
 
@@ -179,7 +174,7 @@ def list_organizations(command: Command) -> Record:
 @operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=Nothing(), body_optional=True)
 def delete_organization(command: Command, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
-    with _alone(command):
+    with command.store.db.exclusive():
         command.store.organizations.get(organization_id)
         command.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
         command.store.organizations.drop(organization_id)

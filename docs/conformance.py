@@ -20,7 +20,7 @@ def main() -> None:
     """Gather the evidence and write the page beside this file."""
     with tempfile.TemporaryDirectory() as folder:
         page = conformance_page(gather(Path(folder)))
-    Path(__file__).with_suffix(".md").write_text(page)
+    Path(__file__).with_suffix(".md").write_text(page, "utf-8")
 
 
 if __name__ == "__main__":

@@ -58,3 +58,10 @@ class Disk:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def give_to_owner(made: int | Path, path: Path) -> None:
+    """Let a file or folder that root has made just now belong to the owner of the folder that it is in."""
+    owner = path.parent.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.chown(made, owner.st_uid, owner.st_gid)

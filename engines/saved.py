@@ -7,15 +7,16 @@ SNAPSHOT_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class Saved(NamedTuple):
-    """A state that is kept under a name: what it was saved with, how many documents it has, its size.
+    """A state that is kept under a name: the facts it was saved with, its number of documents, its size.
 
-    Of one whose file is damaged there are no `facts`, and `documents` is None.
+    `snapshot_id` names the rows and the media that belong to it, and no other state ever.
     """
 
     name: str
     facts: dict[str, Any]
-    documents: int | None
+    documents: int
     bytes: int
+    snapshot_id: str
 
 
 def check_name(name: str) -> None:

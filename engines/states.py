@@ -1,17 +1,21 @@
 """All documents of a database at once: replaced, kept as snapshots under names, and brought back; on any database.
 
-Each function is given a database that is in a transaction over all organizations already.
+Each function but `saving` is given a database that is in a transaction over all organizations already.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Protocol
 
 import orjson
+from ulid import ULID
 
-from engines.errors import NoSnapshot, UnknownFormat
+from engines.errors import EngineError, NoSnapshot, Unavailable, UnknownFormat
 from engines.indexes import Document, Entry, Lists, once_each, places_of
-from engines.saved import Saved
+from engines.saved import Saved, check_name
 from engines.sql import Statements
+
+_HIDDEN = "."  # begins the name of a state that is not whole yet: nobody can ask for it
 
 Sent = tuple[str, Mapping[str, Any]]  # a statement and its parameters
 
@@ -50,10 +54,11 @@ def organizations(database: Database) -> list[str]:
 
 def replace(database: Database, documents: Iterable[Document], lists: Mapping[str, Lists]) -> None:
     """Put documents in the place of all there are. Raises ValueError when one comes twice."""
+    documents = list(once_each(documents))  # before anything goes: they may be made of what is there
     clear(database)
     database.changed(
         sent
-        for document in once_each(documents)
+        for document in documents
         for sent in database.inserting(document, places_of(document[0], document[3], lists))
     )
 
@@ -63,16 +68,54 @@ def clear(database: Database) -> None:
     database.changed(_each(database, organizations(database), database.statements.clear))
 
 
-def save(database: Database, name: str, facts: Mapping[str, Any], version: int) -> None:
-    """Keep the state of the transaction's moment under a name, in the place of the snapshot of that name."""
-    _drop(database, name)
+@contextmanager
+def saving(
+    whole: Callable[[], AbstractContextManager[Database]], name: str, facts: Mapping[str, Any], version: int
+) -> Iterator[str]:
+    """Keep the state of this moment under a new id, and give it the name when the block has ended well.
+
+    Until then nobody sees it. `whole()` is a transaction over all organizations; each of the two steps is one.
+    """
+    check_name(name)
+    snapshot_id = str(ULID())
+    with whole() as database:
+        forget_unfinished(database)
+        _keep(database, snapshot_id, facts, version)
+    try:
+        yield snapshot_id
+        with whole() as database:
+            _publish(database, name, snapshot_id)
+    except BaseException:
+        with suppress(EngineError), whole() as database:
+            _drop(database, _HIDDEN + snapshot_id)  # which is not there if it was published and nobody has said so
+        raise
+
+
+def forget_unfinished(database: Database) -> None:
+    """Remove the states that a save has left which was killed before their names were given."""
+    for name in _told(database):
+        if name.startswith(_HIDDEN):
+            _drop(database, name)
+
+
+def _keep(database: Database, snapshot_id: str, facts: Mapping[str, Any], version: int) -> None:
     found, statements = organizations(database), database.statements
-    documents = database.changed(_each(database, found, statements.keep[:1], snapshot=name))
-    database.changed(_each(database, found, statements.keep[1:], snapshot=name))
-    sizes = database.columns(_each(database, found, (statements.snapshot_bytes,), snapshot=name))
+    documents = database.changed(_each(database, found, statements.keep[:1], snapshot=snapshot_id))
+    database.changed(_each(database, found, statements.keep[1:], snapshot=snapshot_id))
+    sizes = database.columns(_each(database, found, (statements.snapshot_bytes,), snapshot=snapshot_id))
     size = sum(int(number) for (number,) in sizes)
-    told = {"facts": dict(facts), "format": version, "documents": documents, "bytes": size}
-    database.changed([(statements.name_snapshot, {"name": name, "facts": orjson.dumps(told).decode()})])
+    told = {"id": snapshot_id, "facts": dict(facts), "format": version, "documents": documents, "bytes": size}
+    _note(database, _HIDDEN + snapshot_id, told)
+
+
+def _publish(database: Database, name: str, snapshot_id: str) -> None:
+    """Give a state its name, and remove the one that had it."""
+    told = _told(database).get(_HIDDEN + snapshot_id)
+    if told is None:
+        raise Unavailable(f"The snapshot {name} was not finished: another save has begun meanwhile.")
+    _drop(database, name)
+    database.changed([(database.statements.forget_name, {"name": _HIDDEN + snapshot_id})])
+    _note(database, name, told)
 
 
 def restore(database: Database, name: str, version: int) -> None:
@@ -84,12 +127,16 @@ def restore(database: Database, name: str, version: int) -> None:
         raise UnknownFormat(f"The snapshot {name} has format {told['format']}: only a newer program restores it.")
     clear(database)
     (found,) = database.columns([(database.statements.snapshot_organizations, {})])
-    database.changed(_each(database, found, database.statements.bring_back, snapshot=name))
+    database.changed(_each(database, found, database.statements.bring_back, snapshot=told["id"]))
 
 
 def saved(database: Database) -> list[Saved]:
     """Return the snapshots by name."""
-    return [Saved(name, told["facts"], told["documents"], told["bytes"]) for name, told in _told(database).items()]
+    return [
+        Saved(name, told["facts"], told["documents"], told["bytes"], told["id"])
+        for name, told in _told(database).items()
+        if not name.startswith(_HIDDEN)
+    ]
 
 
 def forget(database: Database, name: str) -> None:
@@ -102,11 +149,17 @@ def _told(database: Database) -> dict[str, Any]:
     return {name: orjson.loads(told) for name, told in database.rows(database.statements.snapshots)}
 
 
+def _note(database: Database, name: str, told: Mapping[str, Any]) -> None:
+    database.changed([(database.statements.name_snapshot, {"name": name, "facts": orjson.dumps(told).decode()})])
+
+
 def _drop(database: Database, name: str) -> bool:
-    if database.changed([(database.statements.forget_name, {"name": name})]) == 0:
+    told = _told(database).get(name)
+    if told is None:
         return False
+    database.changed([(database.statements.forget_name, {"name": name})])
     (found,) = database.columns([(database.statements.snapshot_organizations, {})])
-    database.changed(_each(database, found, database.statements.forget, snapshot=name))
+    database.changed(_each(database, found, database.statements.forget, snapshot=told["id"]))
     return True
 
 

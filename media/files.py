@@ -3,10 +3,11 @@
 A file is named by its asset's id, and what was uploaded also by what tells one upload from the next.
 """
 
+import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -14,18 +15,19 @@ from uuid import uuid4
 from engines.disk import Disk
 from engines.saved import check_name
 from media.arrivals import Measured, new_file
-from media.room import NAME, PORTRAIT, THUMBNAIL, NoSuchFile, Received
+from media.room import NAME, PORTRAIT, THUMBNAIL, Incomplete, NoSuchFile, Received, portraits_of
 from media.thumbnails import draw_thumbnail
 from media.writing import UNFINISHED, DurableFiles
 
 _KEPT = ".media"
+_LIST = "files.json"
 
 
 class MediaFolder:
     """A name here always stands for whole bytes.
 
-    Ids become names here, and only ids of letters, digits, `_` and `-` can. What a snapshot
-    keeps lies beside the folder, in `snapshots/<name>.media`, as further names of the same bytes where the disk can.
+    Ids become names here, and only ids of letters, digits, `_` and `-` can. What a snapshot keeps lies beside the
+    folder, in `snapshots/<id>.media`, as further names of the same bytes where the disk can, with a list of them all.
     """
 
     direct = None
@@ -73,17 +75,25 @@ class MediaFolder:
             self._files.write(path, [draw_thumbnail(original)])
         return path
 
-    def portrait(self, organization: str, mark: str, draw: Callable[[], bytes]) -> Path:
-        """Return the file of a portrait, drawn at the first call; its mark tells all that shows in it."""
-        path = self._place(organization, f"{PORTRAIT}{mark}")
+    def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> Path:
+        """Return the file of a portrait, drawn at the first call; its mark tells all that shows in it.
+
+        Of each influencer the one that was drawn last is there, and no other.
+        """
+        portraits = portraits_of(influencer_id)
+        path = self._place(organization, portraits + mark)
         if not path.is_file():
             self._files.write(path, [draw()])
+            for other in path.parent.glob(f"{portraits}*"):
+                if other != path and other.name.removeprefix(portraits).isalnum():
+                    other.unlink(missing_ok=True)
         return path
 
     def discard(self, organization: str, file: str) -> None:
-        """Remove bytes that no document knows any more; what cannot be removed now is left to the next sweep."""
-        with suppress(OSError):
-            self._place(organization, file).unlink(missing_ok=True)
+        path = self._place(organization, file)
+        for each in (path, path.with_name(path.name + THUMBNAIL)):
+            with suppress(OSError):
+                each.unlink(missing_ok=True)
 
     def sweep(
         self, is_known: Callable[[str, str], bool], older_than_seconds: float, now: float | None = None
@@ -93,8 +103,13 @@ class MediaFolder:
         `now` is in seconds since 1970, and that of this machine if it is not given.
         """
         limit = (time.time() if now is None else now) - older_than_seconds
-        orphans = (path for path in list(_found_in(self._root)) if not self._is_known(path, is_known))
-        return [path for path in orphans if _is_removed(path, limit)]
+        found = sorted(_found_in(self._root))
+        removed = [path for path in found if not self._is_known(path, is_known) and _is_removed(path, limit)]
+        for folder in self._root.glob("*"):
+            with suppress(OSError):  # it is not empty, or somebody has just come back to it
+                if folder.stat().st_mtime < limit:
+                    folder.rmdir()
+        return removed
 
     def drop_organization(self, organization: str) -> None:
         """Remove the bytes of an organization whose documents are gone; what snapshots keep of it stays.
@@ -109,49 +124,56 @@ class MediaFolder:
 
     # What snapshots keep
 
-    def keep(self, name: str) -> None:
-        """Keep all bytes there are, but not what is drawn from them, in the place of what was kept under that name.
-
-        Meant for after the documents were saved: bytes come before the document that knows them, so that now none
-        can be missing. Raises OSError, ValueError.
-        """
-        kept = self._kept(name)
-        originals = {path.relative_to(self._root): path for path in _originals(self._root)}
-        for relative, path in originals.items():
-            with suppress(FileNotFoundError):  # swept meanwhile
-                self._files.link(path, kept / relative)
-        for path in list(_found_in(kept)):
-            if path.relative_to(kept) not in originals:
-                path.unlink()
-        self._files.confirm(kept / relative for relative in originals)
-
-    def bring_back(self, name: str) -> None:
-        """Put what is kept back where it is missing; nothing is removed. Raises OSError, ValueError.
-
-        Meant for before the documents are restored. No sweep takes what is here from now on for a day-old orphan.
-        """
-        kept = self._kept(name)
-        places = {path: self._root / path.relative_to(kept) for path in _originals(kept)}
-        for path, place in places.items():
-            os.utime(path)  # which is the other name's time too
-            if not _is_touched(place):
+    def keep(self, snapshot_id: str) -> None:
+        """Raises OSError."""
+        kept, sizes = self._kept(snapshot_id), {}
+        for path in _originals(self._root):
+            place = kept / path.parent.name / path.name
+            with suppress(FileNotFoundError):  # discarded meanwhile
                 self._files.link(path, place)
-        self._files.confirm(places.values())
+                sizes[f"{path.parent.name}/{path.name}"] = place.stat().st_size
+        self._files.confirm(kept / name for name in sizes)
+        self._files.write(kept / _LIST, [json.dumps(sizes).encode()])
 
-    def forget(self, name: str) -> None:
-        """Remove what is kept under a name, if anything is. Raises OSError, ValueError."""
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._kept(name))
+    def bring_back(self, snapshot_id: str) -> None:
+        """Raises OSError, Incomplete. No sweep takes what is here from now on for a day-old orphan."""
+        kept = self._kept(snapshot_id)
+        sizes = self._sizes(kept)
+        for name in sizes:
+            os.utime(kept / name)  # which is the other name's time too
+            if not _is_touched(self._root / name):
+                self._files.link(kept / name, self._root / name)
+        self._files.confirm(self._root / name for name in sizes)
 
-    def _kept(self, name: str) -> Path:
-        check_name(name)
-        return self._root.parent / "snapshots" / (name + _KEPT)
+    def forget_others(self, snapshot_ids: Collection[str]) -> None:
+        """Raises OSError."""
+        for folder in self._snapshots.glob(f"*{_KEPT}"):
+            if folder.name.removesuffix(_KEPT) not in snapshot_ids:
+                shutil.rmtree(folder)
+
+    @property
+    def _snapshots(self) -> Path:
+        return self._root.parent / "snapshots"
+
+    def _kept(self, snapshot_id: str) -> Path:
+        check_name(snapshot_id)
+        return self._snapshots / (snapshot_id + _KEPT)
+
+    def _sizes(self, kept: Path) -> dict[str, int]:
+        """Return the sizes of what a snapshot keeps by `organization/file`. Raises Incomplete."""
+        try:
+            sizes: dict[str, int] = json.loads((kept / _LIST).read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            raise Incomplete(kept, []) from None
+        if missing := [name for name, size in sizes.items() if _size_of(kept / name) != size]:
+            raise Incomplete(kept, missing)
+        return sizes
 
     # The folder
 
     def _is_known(self, path: Path, is_known: Callable[[str, str], bool]) -> bool:
-        if path.name.endswith(UNFINISHED) or path.name.startswith(PORTRAIT):
-            return False  # a portrait that is asked for again is drawn again
+        if path.name.endswith(UNFINISHED):
+            return False
         return is_known(path.parent.name, path.name.removesuffix(THUMBNAIL))
 
     def _place(self, organization: str, file: str) -> Path:
@@ -172,6 +194,13 @@ def _found_in(folder: Path) -> Iterator[Path]:
 def _originals(folder: Path) -> Iterator[Path]:
     """Return the files that nobody can draw again."""
     return (path for path in _found_in(folder) if NAME.fullmatch(path.name) and not path.name.startswith(PORTRAIT))
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _is_removed(path: Path, limit: float) -> bool:

@@ -10,11 +10,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache, partial
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import obstore
@@ -24,7 +24,18 @@ from obstore.store import S3Store
 from engines.errors import Unavailable
 from engines.saved import SNAPSHOT_NAME, check_name
 from media.arrivals import Measured, new_file
-from media.room import NAME, PORTRAIT, THUMBNAIL, Arrival, NoSuchFile, Received, Stored
+from media.room import (
+    INCOMING,
+    NAME,
+    PORTRAIT,
+    THUMBNAIL,
+    Arrival,
+    Incomplete,
+    NoSuchFile,
+    Received,
+    Stored,
+    portraits_of,
+)
 from media.thumbnails import draw_thumbnail
 from settings import Bucket
 
@@ -36,7 +47,6 @@ _RETRIES: dict[str, Any] = {
 }
 _PART_BYTES = 5 << 20  # the least that S3 takes as a part of a larger upload
 _READ_BYTES = 4 << 20
-_INCOMING = ".incoming"
 _KEPT = re.compile(rf"\.kept/{SNAPSHOT_NAME.pattern}\.json")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _ASKED_FOR_KEYS = "/latest/"  # of the machine's own cloud, the last place where the client looks for them
@@ -48,6 +58,7 @@ class Object(NamedTuple):
     organization: str
     name: str
     written: float
+    size: int
 
     @property
     def key(self) -> str:
@@ -100,23 +111,36 @@ class MediaBucket:
         key = _key(organization, file)
         return self._made(key + THUMBNAIL, lambda: draw_thumbnail(self.find(key)))
 
-    def portrait(self, organization: str, mark: str, draw: Callable[[], bytes]) -> Stored:
-        """Return a portrait, drawn at the first call; its mark tells all that shows in it."""
-        return self._made(_key(organization, f"{PORTRAIT}{mark}"), draw)
+    def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> Stored:
+        """Return a portrait, drawn at the first call; its mark tells all that shows in it.
 
-    def _made(self, key: str, make: Callable[[], bytes]) -> Stored:
+        Of each influencer the one that was drawn last is there, and no other.
+        """
+        portraits = portraits_of(influencer_id)
+        key = _key(organization, portraits + mark)
+        return self._made(key, draw, lambda: self.delete(self._others(organization, portraits, key)))
+
+    def _made(self, key: str, make: Callable[[], bytes], tidy: Callable[[], None] = lambda: None) -> Stored:
         try:
             return self.find(key)
         except NoSuchFile:
             self.write(key, make())
+            tidy()
             return self.find(key)
+
+    def _others(self, organization: str, portraits: str, key: str) -> list[str]:
+        """Return the keys of an influencer's portraits without that one."""
+        found = takewhile(
+            lambda each: each.name.startswith(portraits), self._objects(organization, f"{organization}/{portraits}")
+        )
+        return [each.key for each in found if each.key != key and each.name.removeprefix(portraits).isalnum()]
 
     def sweep(
         self, is_known: Callable[[str, str], bool], older_than_seconds: float, now: float | None = None
     ) -> list[str]:
         """Remove what no document and no snapshot knows, unless it is younger; return the keys that were removed."""
         limit = (time.time() if now is None else now) - older_than_seconds
-        old = [found for found in self._objects() if found.written < limit]
+        old = sorted(found for found in self._objects() if found.written < limit)
         orphans = [found.key for found in old if not _is_known(found, is_known)]
         return self._remove(orphans)
 
@@ -125,28 +149,48 @@ class MediaBucket:
         self._remove([found.key for found in self._objects(_name(organization))])
 
     def discard(self, organization: str, file: str) -> None:
-        """Remove bytes that no document knows any more; what cannot be removed now is left to the next sweep."""
+        key = _key(organization, file)
         with suppress(Unavailable):
-            self.delete([_key(organization, file)])
+            self._remove([key, key + THUMBNAIL])
 
     # What snapshots keep
 
-    def keep(self, name: str) -> None:
-        """Keep all bytes there are, but not what is drawn from them, in the place of what was kept under that name."""
-        keys = [found.key for found in self._objects() if _is_original(found.name)]
-        self.write(_kept(name), json.dumps(keys).encode())
+    def keep(self, snapshot_id: str) -> None:
+        """Note all keys there are, and once more without those that went before anybody could see the note."""
+        sizes = self._sizes()
+        self.write(_kept(snapshot_id), json.dumps(sizes).encode())
+        there = self._sizes()
+        if gone := sizes.keys() - there.keys():
+            left = {key: size for key, size in sizes.items() if key not in gone}
+            self.write(_kept(snapshot_id), json.dumps(left).encode())
 
-    def bring_back(self, name: str) -> None:
-        """Do nothing: what is kept was never gone."""
+    def bring_back(self, snapshot_id: str) -> None:
+        """See that all is there, for what is kept was never gone. Raises Incomplete."""
+        key = _kept(snapshot_id)
+        try:
+            kept: dict[str, int] = json.loads(self._whole(key))
+        except (NoSuchFile, ValueError):
+            raise Incomplete(f"{self._name}/{key}", []) from None
+        there = self._sizes() if kept else {}
+        if missing := [name for name, size in kept.items() if there.get(name) != size]:
+            raise Incomplete(f"{self._name}/{key}", missing)
 
-    def forget(self, name: str) -> None:
-        """Let a sweep take what is kept under a name and no document knows."""
-        self.delete([_kept(name)])
+    def forget_others(self, snapshot_ids: Collection[str]) -> None:
+        """Let a sweep take what is kept under other ids and no document knows."""
+        known = {_kept(snapshot_id) for snapshot_id in snapshot_ids}
+        self.delete([key for key in self._lists() if key not in known])
+
+    def _sizes(self) -> dict[str, int]:
+        return {found.key: found.size for found in self._objects() if _is_original(found.name)}
+
+    def _lists(self) -> list[str]:
+        """Return the keys of what snapshots have noted."""
+        with self._serving():
+            found = [each["path"] for each in obstore.list(self._store, ".kept").collect()]
+        return [path for path in found if _KEPT.fullmatch(path)]
 
     def _all_kept(self) -> set[str]:
-        with self._serving():
-            lists = [found["path"] for found in obstore.list(self._store, ".kept").collect()]
-        return {key for path in lists if _KEPT.fullmatch(path) for key in json.loads(self._whole(path))}
+        return {key for path in self._lists() for key in json.loads(self._whole(path))}
 
     def _whole(self, key: str) -> bytes:
         with self.find(key).open("rb") as file:
@@ -194,14 +238,14 @@ class MediaBucket:
         with self._serving():
             return str(obstore.sign(self._store, "PUT", key, window))
 
-    def _objects(self, organization: str | None = None) -> Iterator[Object]:
-        """Yield what is ours by its form; anything else under the prefix is left alone."""
+    def _objects(self, organization: str | None = None, after: str | None = None) -> Iterator[Object]:
+        """Yield what is ours by its form, from behind a key on; anything else under the prefix is left alone."""
         with self._serving():
-            for some in obstore.list(self._store, organization, chunk_size=1000):
+            for some in obstore.list(self._store, organization, offset=after, chunk_size=1000):
                 for meta in some:
                     of, _, name = meta["path"].partition("/")
-                    if NAME.fullmatch(of) and NAME.fullmatch(name.removesuffix(THUMBNAIL).removesuffix(_INCOMING)):
-                        yield Object(of, name, meta["last_modified"].timestamp())
+                    if NAME.fullmatch(of) and NAME.fullmatch(name.removesuffix(THUMBNAIL).removesuffix(INCOMING)):
+                        yield Object(of, name, meta["last_modified"].timestamp(), meta["size"])
 
     def _open(self, key: str, size: int, buffering: int) -> BinaryIO:
         return io.BufferedReader(_Reader(partial(self._part, key), size), buffering)
@@ -267,10 +311,14 @@ class DirectToBucket:
             self._bucket.copy(_incoming(organization, asset_id), _key(organization, file))
         except NoSuchFile:
             return None
-        with self._bucket.original(organization, file).open("rb", _READ_BYTES) as taken:
-            measured = Measured(iter(partial(taken.read, _READ_BYTES), b""))
-            for _ in measured:
-                pass
+        try:
+            with self._bucket.original(organization, file).open("rb", _READ_BYTES) as taken:
+                measured = Measured(iter(partial(taken.read, _READ_BYTES), b""))
+                for _ in measured:
+                    pass
+        except BaseException:
+            self._bucket.discard(organization, file)
+            raise
         return measured.received(file)
 
     def clear(self, organization: str, asset_id: str) -> None:
@@ -333,8 +381,6 @@ def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _is_known(found: Object, is_known: Callable[[str, str], bool]) -> bool:
-    if found.name.endswith(_INCOMING) or found.name.startswith(PORTRAIT):
-        return False  # a portrait that is asked for again is drawn again
     return is_known(found.organization, found.name.removesuffix(THUMBNAIL))
 
 
@@ -353,9 +399,9 @@ def _key(organization: str, file: str) -> str:
 
 
 def _incoming(organization: str, asset_id: str) -> str:
-    return _key(organization, asset_id) + _INCOMING
+    return _key(organization, asset_id) + INCOMING
 
 
-def _kept(name: str) -> str:
-    check_name(name)
-    return f".kept/{name}.json"
+def _kept(snapshot_id: str) -> str:
+    check_name(snapshot_id)
+    return f".kept/{snapshot_id}.json"

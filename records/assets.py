@@ -3,9 +3,10 @@
 import re
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from mimetypes import guess_extension
 from typing import Any
 
@@ -19,6 +20,7 @@ from records.times import epoch_milliseconds, seconds
 UPLOAD_WINDOW = timedelta(minutes=15)
 UNFINISHED_KEPT = timedelta(hours=24)
 
+_ALL, _SOME = sys.maxsize, 500
 _UNSAFE_IN_URL = re.compile(r"[^0-9A-Za-z._-]+")
 
 
@@ -140,23 +142,36 @@ class Assets:
         self._tables.put("uploads", upload)
         return upload
 
-    def forget_unfinished(self, organization: str, most: int = 2) -> list[str]:
-        """Forget up to `most` uploads that nobody finished in time; return the names of their bytes on disk."""
+    def forget_unfinished(self, organization: str, most: int = 2) -> list[Record]:
+        """Forget up to `most` uploads that nobody finished in time; return them, for their bytes to be removed."""
         return self._tables.db.attempt(partial(self._forget_unfinished, organization, most))
 
-    def _forget_unfinished(self, organization: str, most: int) -> list[str]:
+    def _forget_unfinished(self, organization: str, most: int) -> list[Record]:
         with self._tables.transaction():
             ids = self._tables.oldest("uploads", organization, self._oldest_kept(), most=most)
-            uploads = [self._tables.get("uploads", organization, upload_id) for upload_id in ids]
+            uploads = list(self._all("uploads", organization, ids))
             for upload_id in ids:
                 self._tables.drop("uploads", organization, upload_id)
-            return [upload["received"]["file"] for upload in uploads if upload is not None and upload["received"]]
+            return uploads
 
-    def unfinished_files(self, organization: str) -> set[str]:
-        """Return the names of the bytes that have come and are no asset yet."""
-        ids = self._tables.oldest("uploads", organization, LATEST_MS, most=sys.maxsize)
-        uploads = (self._tables.get("uploads", organization, upload_id) for upload_id in ids)
-        return {upload["received"]["file"] for upload in uploads if upload is not None and upload["received"]}
+    def unfinished(self, organization: str) -> Iterator[Record]:
+        """Yield the uploads that are no assets yet."""
+        return self._all("uploads", organization, self._tables.oldest("uploads", organization, LATEST_MS, most=_ALL))
+
+    def files(self, organization: str) -> set[str]:
+        """Return the names of all bytes that assets have, or uploads that are no assets yet."""
+        assets = self._all("assets", organization, self._tables.db.ids("assets", organization))
+        waiting = (upload["received"]["file"] for upload in self.unfinished(organization) if upload["received"])
+        return {file_of(asset) for asset in assets} | set(waiting)
+
+    def _all(self, table: str, organization: str, ids: Iterable[str]) -> Iterator[Record]:
+        """Yield the documents of that id that are there, fetched some at a time."""
+        rest = iter(ids)
+        while some := list(islice(rest, _SOME)):
+            with self._tables.db.reading():
+                self._tables.expect(*((table, organization, doc_id) for doc_id in some))
+                found = [self._tables.get(table, organization, doc_id) for doc_id in some]
+            yield from (document for document in found if document is not None)
 
     def upload(self, organization: str, upload_id: str) -> Record:
         """Return a promised upload that is not too old. Raises NotFound."""
@@ -179,13 +194,19 @@ class Assets:
             raise NotFound("Upload not found.")
         return upload
 
-    def receive(self, organization: str, upload_id: str, received: Record) -> None:
-        """Note what is on disk of an upload: {"file", "sizeBytes", "checksumSha256"}. Raises NotFound, Conflict."""
-        self._tables.db.attempt(partial(self._receive, organization, upload_id, received))
+    def receive(self, organization: str, upload_id: str, received: Record) -> Record | None:
+        """Note the bytes that have come of an upload: {"file", "sizeBytes", "checksumSha256"}.
 
-    def _receive(self, organization: str, upload_id: str, received: Record) -> None:
+        Return what was noted before, which no document knows any more. Raises NotFound, Conflict.
+        """
+        return self._tables.db.attempt(partial(self._receive, organization, upload_id, received))
+
+    def _receive(self, organization: str, upload_id: str, received: Record) -> Record | None:
         with self._tables.transaction():
-            self._tables.put("uploads", self.open_upload(organization, upload_id) | {"received": received})
+            upload = self.open_upload(organization, upload_id)
+            self._tables.put("uploads", upload | {"received": received})
+            before: Record | None = upload["received"]
+            return before
 
     def finalize(self, upload: Record) -> Record:
         """Return the asset of an upload whose bytes have been looked at; the same one each time."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from records.tables import Tables
 from records.times import epoch_milliseconds
 
 WINDOW = timedelta(hours=24)
+
+_SOME = 500
 
 
 class Claim(NamedTuple):
@@ -63,6 +66,18 @@ class Idempotency:
             outcome = self._try(act, refuse)
             self._file(organization, claim, to_file(outcome))
             return outcome
+
+    def forget_past(self, organization: str) -> None:
+        """Drop all outcomes past their window: nothing is filed any more where nobody asks."""
+        while self._tables.db.attempt(partial(self._forget_past, organization)):
+            pass
+
+    def _forget_past(self, organization: str) -> int:
+        with self._tables.transaction():
+            ids = self._tables.oldest("idempotency", organization, self._window_start(), most=_SOME)
+            for record_id in ids:
+                self._tables.drop("idempotency", organization, record_id)
+            return len(ids)
 
     def _filed(self, organization: str, claim: Claim) -> Outcome | None:
         record = self._tables.get("idempotency", organization, claim.record_id)

@@ -1,5 +1,7 @@
 """A seeded service on a real folder or database, for every test."""
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,28 @@ DEMO = {"X-Api-Key": DEMO_KEY}
 # A shared machine may pause any test; how long one takes says nothing about whether it is right.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+# What makes a program that is started here answer, speak or look different. HOME is no part of it, for browsers are
+# installed there; what is said to the tests themselves, CRASH_* and STANDIN_TEST_*, is none either.
+_OF_THE_MACHINE = re.compile(
+    r"STANDIN_(?!TEST_)|LAYERS_|PORT$|WEB_CONCURRENCY$|FORWARDED_ALLOW_IPS$|SENDFILE$|NOTIFY_SOCKET$|LISTEN_"
+    r"|(GUNICORN|FLASK|WERKZEUG|SCHEMATHESIS|AWS|MOTO|BOTO)_|PYTHON(?!HOME$|HASHSEED$|DONTWRITEBYTECODE$)|NODE_OPTIONS$"
+    r"|LC_|LANG$|LANGUAGE$|TZ$|COLUMNS$|LINES$|TERM$|NO_COLOR$|(CLI|FORCE_|PY_)COLOR|(BASH_)?ENV$|CDPATH$"
+    r"|(https?|ftp|all|no)_proxy$",
+    re.IGNORECASE,
+)
+_OF_A_DATABASE = re.compile("PG")  # what completes the URL in STANDIN_TEST_POSTGRES, if there is one
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment_of_no_machine() -> Iterator[None]:
+    """Keep what is set where the tests are run from them, and from the programs that they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            strange = _OF_THE_MACHINE.match(name)
+            if strange or (_OF_A_DATABASE.match(name) and "STANDIN_TEST_POSTGRES" not in os.environ):
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture

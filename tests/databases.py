@@ -63,7 +63,7 @@ class Server:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL does not start: {(self._folder / 'log').read_text()}")
+                raise RuntimeError(f"PostgreSQL does not start: {(self._folder / 'log').read_text('utf-8')}")
             time.sleep(0.01)
 
     @property

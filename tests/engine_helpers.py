@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import orjson
@@ -60,6 +61,12 @@ def put(engine: Engine, doc_id: str, document: dict[str, Any], table: str = "t",
     """Set one document in a transaction, or a part of one, of its own."""
     with engine.transaction():
         engine.write(table, partition, doc_id, orjson.dumps(document))
+
+
+def save(engine: Engine, name: str, facts: dict[str, Any]) -> None:
+    """Keep the documents of this moment under a name."""
+    with engine.saving(name, facts):
+        pass
 
 
 def as_documents(contents: Contents) -> list[tuple[str, str, str, bytes]]:
@@ -210,8 +217,11 @@ class Worker(threading.Thread):
 
 def wait_until_queued(number: int) -> None:
     """Return when that many threads of this process are about to take the write lock of a file, or wait for it."""
-    begin = SQLite._begin.__code__
-    wait_until(lambda: sum(frame.f_code is begin for frame in sys._current_frames().values()) >= number)
+    wait_until(lambda: sum(map(_is_beginning, sys._current_frames().values())) >= number)
+
+
+def _is_beginning(frame: FrameType | None) -> bool:
+    return frame is not None and (frame.f_code is SQLite._begin.__code__ or _is_beginning(frame.f_back))
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

@@ -75,7 +75,7 @@ class Server:
             env=environment(folder, **settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read)
@@ -100,7 +100,9 @@ class Server:
 
     def workers(self) -> list[int]:
         """Return the ids of the processes that serve."""
-        listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        listing = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, encoding="utf-8", check=True
+        ).stdout
         pairs = (line.split() for line in listing.splitlines())
         return sorted(int(pid) for pid, parent in pairs if int(parent) == self.process.pid)
 
@@ -203,7 +205,7 @@ def run(
         env=environment(folder, **settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=PATIENCE_SECONDS,
         check=False,
     )

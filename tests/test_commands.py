@@ -164,7 +164,7 @@ def test_where_there_is_no_store_none_is_made(tmp_path, command):
 def test_what_export_prints_is_a_database_of_tinydb(flask, folder, service, tmp_path):
     service().client().patch(AVA_PATH, json={"vibe": "exported"}).raise_for_status()
     path = tmp_path / "export.json"
-    path.write_text(printed(flask("store", "export")))
+    path.write_text(printed(flask("store", "export")), "utf-8")
     with TinyDB(path) as db:
         influencers = db.table("influencers")
         assert {row["influencerId"] for row in influencers.all()} == set(INFLUENCERS)

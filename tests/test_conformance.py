@@ -24,18 +24,18 @@ OWN = {"X-Request-Id": "req_01HXZE8R5T7W9Y1A3C5E7G9J1K", "X-RateLimit-Endpoint-C
 
 def test_the_page_says_what_a_service_shows_today(tmp_path):
     stale = f"docs/conformance.md is stale: run `{COMMAND}`, look at what has changed, and commit it."
-    assert conformance_page(gather(tmp_path)) == PAGE.read_text(), stale
+    assert conformance_page(gather(tmp_path)) == PAGE.read_text("utf-8"), stale
 
 
 def test_every_operation_has_a_row_and_every_refusal_that_is_told_a_provocation():
-    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `")]
     for told in OPERATIONS:
         assert sum(row.startswith(f"| `{told.id}`<br>") for row in rows) == 1
     assert {name for told in OPERATIONS for name in told.refusals} == PROVOCATIONS.keys() | {"Internal"}
 
 
 def test_the_readme_leads_to_the_page():
-    assert "(docs/conformance.md)" in (ROOT / "README.md").read_text()
+    assert "(docs/conformance.md)" in (ROOT / "README.md").read_text("utf-8")
 
 
 # What counts

@@ -287,7 +287,7 @@ def test_a_terminal_sees_how_far_it_is(place):
         fill(engine, ODD)
     screen, terminal = pty.openpty()
     command = [sys.executable, "-m", "flask", "store", "copy", source, target]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(Path("unused")), stderr=terminal, text=True)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(Path("unused")), stderr=terminal, encoding="utf-8")
     os.close(terminal)
     assert process.wait(PATIENCE_SECONDS) == 0
     shown = b""

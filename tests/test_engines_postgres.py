@@ -15,7 +15,7 @@ import orjson
 import pytest
 from api_helpers import SPRING, UNAVAILABLE, UNCONFIRMED, refused
 from conftest import AVA_PATH, DEMO
-from engine_helpers import Child, Worker, by_rank, contents, opened, put, stored, wait_until
+from engine_helpers import Child, Worker, by_rank, contents, opened, put, save, stored, wait_until
 from servers import run
 
 pytest.importorskip("psycopg")
@@ -173,7 +173,7 @@ def test_an_organization_whose_first_change_is_none_is_found_when_it_has_documen
             engine.write("t", "org", "a", None)
         put(engine, "a", {"n": 1}, partition="org")
         assert engine.tables() == [("t", "org")]
-        engine.save("x", {})
+        save(engine, "x", {})
         engine.restore("x")
         assert contents(engine) == {("t", "org"): {"a": {"n": 1}}}
 
@@ -191,7 +191,7 @@ def test_a_connection_cut_while_nobody_used_it_is_not_noticed(database, stranger
         cut(stranger)
         assert engine.walk("t", "", "none") == []
         cut(stranger)
-        engine.save("x", {})
+        save(engine, "x", {})
         cut(stranger)
         assert [saved.name for saved in engine.saved()] == ["x"]
 

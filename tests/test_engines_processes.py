@@ -1,26 +1,28 @@
-"""Several processes on one journal: nothing is lost, everyone sees all, and nobody leaves a lock behind."""
+"""Several processes on one store: nothing is lost, everyone sees all, and nobody leaves a lock behind."""
 
 import os
 import signal
 import threading
 
 import pytest
-from engine_helpers import Child, WatchedDisk, Worker, by_rank, contents, opened, put, stored
+from conftest import only_sqlite
+from engine_helpers import Child, Worker, by_rank, contents, opened, put, stored, wait_until_queued
 
-from engines.disk import Disk
-from engines.errors import Busy
-from engines.lock import ProcessLock
-
-
-def count_up(journal):
-    with journal.transaction():
-        n = (journal.table("t").get(doc_id="counter") or {"n": 0})["n"]
-        put(journal, "counter", {"n": n + 1})
-    return n + 1
+from engines.errors import Unavailable
 
 
-def value(journal):
-    return (journal.table("t").get(doc_id="counter") or {"n": 0})["n"]
+def count_up(engine):
+    def act():
+        with engine.transaction():
+            n = value(engine) + 1
+            put(engine, "counter", {"n": n})
+        return n
+
+    return engine.attempt(act)
+
+
+def value(engine):
+    return (engine.table("t").get(doc_id="counter") or {"n": 0})["n"]
 
 
 def finished(children):
@@ -29,219 +31,235 @@ def finished(children):
     return told
 
 
-def test_no_increment_of_four_processes_is_lost(tmp_path):
+# Nothing is lost.
+
+
+def test_no_increment_of_four_processes_with_two_threads_each_is_lost(place):
     def work(tell):
-        with opened(tmp_path) as journal:
-            for _ in range(50):
-                tell(str(count_up(journal)))
+        with opened(place) as engine:
+            counters = [Worker(lambda: [count_up(engine) for _ in range(20)]) for _ in range(2)]
+            for counter in counters:
+                assert counter.finish().error is None
+                tell(" ".join(map(str, counter.result)))
 
     told = finished([Child(work) for _ in range(4)])
-    assert sorted(int(text) for texts in told for text in texts) == list(range(1, 201))
-    assert stored(tmp_path) == {("t", ""): {"counter": {"n": 200}}}
+    counted = [[int(n) for n in text.split()] for texts in told for text in texts]
+    assert all(numbers == sorted(numbers) for numbers in counted)
+    assert sorted(n for numbers in counted for n in numbers) == list(range(1, 161))
+    assert stored(place) == {("t", ""): {"counter": {"n": 160}}}
 
 
-def test_every_process_sees_the_lists_of_all(tmp_path):
+def test_every_process_sees_the_lists_of_all(place):
     def work(tell, number):
-        with opened(tmp_path, lists={"t": by_rank}) as journal:
+        with opened(place, lists={"t": by_rank}) as engine:
             for turn in range(10):
                 rank = f"{turn}-{number}"
-                put(journal, rank, {"groups": ["all"], "rank": rank})
-                tell(str(rank in journal.walk("t", "", "all", most=99)))
+                put(engine, rank, {"groups": ["all"], "rank": rank})
+                tell(str(rank in engine.walk("t", "", "all", most=99)))
 
-    with opened(tmp_path, lists={"t": by_rank}) as journal:
+    with opened(place, lists={"t": by_rank}) as engine:
         told = finished([Child(lambda tell, n=number: work(tell, n)) for number in range(4)])
         assert told == [["True"] * 10] * 4
         expected = sorted((f"{turn}-{number}" for turn in range(10) for number in range(4)), reverse=True)
-        assert journal.walk("t", "", "all", most=99) == expected
+        assert engine.walk("t", "", "all", most=99) == expected
 
 
-def test_a_killed_process_leaves_the_lock_free_and_nothing_of_its_transaction(tmp_path):
+def test_what_one_process_was_told_is_done_every_other_one_reads_at_once(place):
+    """Each turn, the other process changes and tells; no read after that is of before."""
+    with opened(place) as engine:
+        assert value(engine) == 0  # so that there is something to remember, which would be wrong
+
+        def work(tell):
+            with opened(place) as other:
+                for _ in range(100):
+                    tell(str(count_up(other)))
+
+        child = Child(work)
+        for _ in range(100):
+            told = int(child.next_line())
+            assert value(engine) >= told
+        assert finished([child]) == [[]]
+        assert value(engine) == 100
+
+
+def test_whole_replacements_are_seen_whole_in_the_middle_of_single_changes(place):
+    """A pair of documents is always replaced together: a block of reads, or a transaction, never sees two halves."""
+
     def work(tell):
-        with opened(tmp_path) as journal, journal.transaction():
-            put(journal, "a", {"n": 1})
+        with opened(place) as engine:
+            for number in range(40):
+                engine.replace_all([("t", "", each, b'{"n":%d}' % number) for each in ("a", "b")])
+                tell("replaced")
+
+    with opened(place) as engine:
+        engine.replace_all([("t", "", each, b'{"n":0}') for each in ("a", "b")])
+
+        def both():
+            with engine.transaction():
+                return engine.read("t", "", "a"), engine.read("t", "", "b")
+
+        child, seen = Child(work), set()
+        while child.next_line():
+            pair = engine.attempt(both)
+            assert pair[0] == pair[1]
+            seen.add(pair)
+        assert finished([child]) == [[]]
+        assert len(seen) > 1
+
+
+# Nobody leaves a lock behind.
+
+
+@only_sqlite
+def test_a_killed_process_leaves_the_lock_free_and_nothing_of_its_transaction(place):
+    def work(tell):
+        with opened(place) as engine, engine.transaction():
+            put(engine, "a", {"n": 1})
             tell("inside")
             signal.pause()
 
-    def write():
-        with opened(tmp_path) as journal:
-            put(journal, "b", {})
+    with opened(place) as engine:
+        child = Child(work)
+        assert child.next_line() == "inside"
+        waiting = Worker(lambda: put(engine, "b", {}))
+        wait_until_queued(1)
+        os.kill(child.pid, signal.SIGKILL)
+        child.finish()
+        assert waiting.finish().error is None
+    assert stored(place) == {("t", ""): {"b": {}}}
+
+
+@only_sqlite
+def test_a_suspended_process_keeps_writers_out_with_a_refusal_and_readers_not_at_all(place):
+    def work(tell):
+        with opened(place) as engine:
+            put(engine, "a", {"n": 0})
+            with engine.transaction():
+                put(engine, "a", {"n": 1})
+                tell("inside")
+                os.kill(os.getpid(), signal.SIGSTOP)
+            tell("done")
 
     child = Child(work)
     assert child.next_line() == "inside"
-    waiting = Worker(write)
-    os.kill(child.pid, signal.SIGKILL)
-    child.finish()
-    assert waiting.finish().error is None
-    assert stored(tmp_path) == {("t", ""): {"b": {}}}
+    os.waitpid(child.pid, os.WUNTRACED)
+    with opened(place, patience_seconds=0.1) as engine:
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                put(engine, "b", {})
+            assert contents(engine) == {("t", ""): {"a": {"n": 0}}}
+        os.kill(child.pid, signal.SIGCONT)
+        assert finished([child]) == [["done"]]
+        put(engine, "b", {})
+        assert contents(engine) == {("t", ""): {"a": {"n": 1}, "b": {}}}
 
 
-def test_a_journal_opened_before_a_fork_excludes_parent_and_child(tmp_path):
-    with opened(tmp_path) as journal:
-        count_up(journal)
+# Forks.
+
+
+def test_a_store_opened_before_a_fork_is_shared_by_parent_and_child(place):
+    with opened(place) as engine:
+        count_up(engine)
 
         def work(tell):
             for _ in range(50):
-                tell(str(count_up(journal)))
+                tell(str(count_up(engine)))
+            engine.close()
 
         child = Child(work)
-        here = [count_up(journal) for _ in range(50)]
+        here = [count_up(engine) for _ in range(50)]
         (there,) = finished([child])
         assert sorted(here + [int(text) for text in there]) == list(range(2, 102))
-        assert value(journal) == 101
+        assert value(engine) == 101
 
 
-def test_a_child_cannot_take_a_lock_its_parent_holds(tmp_path):
-    lock = ProcessLock(tmp_path / "lock")
-
-    def work(tell):
-        try:
-            lock.acquire(wait=False)
-        except Busy:
-            tell("locked")
-
-    with lock.held():
-        assert finished([Child(work)]) == [["locked"]]
-        assert finished([Child(work)]) == [["locked"]]  # nor did the first child's end set it free
-    lock.close()
-
-
-# Compaction.
-
-
-class StepByStep:
-    """Compacts in a child that stops before each call of its disk until it is told to go on."""
-
-    def __init__(self, folder, options):
-        reading, self._go = os.pipe()
+@only_sqlite
+def test_a_child_has_locks_of_its_own_although_its_parent_had_the_file_open(place):
+    """It reads at one state, and the parent cannot write the log anew meanwhile; nor close as if it were the last."""
+    with opened(place) as engine:
+        put(engine, "a", {"n": 0})
+        may_read, go = os.pipe()
 
         def work(tell):
-            os.close(self._go)
+            with engine.reading():
+                tell(str(engine.read("t", "", "a")))
+                os.read(may_read, 1)
+                tell(str([engine.read("t", "", f"{number}") for number in range(50)]))
+            tell(str(engine.read("t", "", "49")))
 
-            def stop(name, call):
-                tell(name)
-                os.read(reading, 1)
-                return call()
-
-            with opened(folder, WatchedDisk(stop), **options) as journal:
-                journal.compact()
-
-        self.child = Child(work)
-        os.close(reading)
-
-    def __iter__(self):
-        while name := self.child.next_line():
-            yield name
-            os.write(self._go, b".")
-        os.close(self._go)
-
-
-def test_others_read_and_write_at_each_step_of_a_compaction_and_wait_only_for_the_switch(tmp_path):
-    options = {"lists": {"t": by_rank}}
-    switch = None
-    with opened(tmp_path, **options) as writer, opened(tmp_path, **options) as reader:
-        put(writer, "gone", {})
-        put(writer, "a", {"groups": ["x"], "rank": "0"})
-        writer.table("t").remove(doc_ids=["gone"])
-        compaction, steps = StepByStep(tmp_path, options), []
-        for name in compaction:
-            steps.append(name)
-            if "sync" not in steps[:-1]:  # all behind the first sync belongs to the switch
-                n = len(steps)
-                put(writer, "a", {"groups": ["x"], "rank": str(n)})
-                put(writer, f"new {n}", {"n": n})
-            elif switch is None:
-                switch = Worker(lambda: put(writer, "waited", {}))
-            assert reader.table("t").get(doc_id="a")["rank"] == str(n)
-            assert reader.walk("t", "", "x", most=9) == [str(n)]
-            assert reader.table("t").contains(doc_id=f"new {n}")
-        compaction.child.finish()
-        assert compaction.child.status == 0
-        assert switch.finish().error is None
-        expected = {("t", ""): {"a": {"groups": ["x"], "rank": str(n)}, "waited": {}}}
-        expected["t", ""] |= {f"new {number}": {"n": number} for number in range(1, n + 1)}
-        assert contents(writer) == contents(reader) == stored(tmp_path, **options) == expected
-    assert steps[-3:] == ["sync", "replace", "sync_folder"]
-    assert n == steps.index("sync") + 1 > 3
+        with engine.transaction():
+            for number in range(50):
+                put(engine, f"{number}", {"text": "old" * 1000})
+        child = Child(work)
+        assert child.next_line() == str(b'{"n":0}')
+        for turn in range(3):
+            with engine.transaction():
+                for number in range(50):
+                    put(engine, f"{number}", {"text": f"new {turn}" * 1000})
+            engine.close()  # which would write the log back, and cut it, if nobody else had it open
+        os.write(go, b".")
+        (told,) = finished([child])
+        assert told[0].count("old" * 1000) == 50
+        assert "new 2" in told[1]
+        os.close(go), os.close(may_read)
 
 
-def test_processes_that_count_through_many_compactions_lose_nothing(tmp_path):
+@only_sqlite
+def test_a_child_forked_within_a_transaction_is_refused_and_the_parent_ends_what_it_began(place):
+    """The child has the parent's connection in its memory, and leaves the block it was born in: nothing is done."""
+    with opened(place) as engine:
+        put(engine, "a", {"n": 0})
+
+        def work(tell):
+            asked = [lambda: engine.read("t", "", "a"), lambda: put(engine, "b", {})]
+            for ask in (*asked, lambda: inside.__exit__(None, None, None), *asked):
+                try:
+                    tell(str(ask()))
+                except Unavailable:
+                    tell("refused")
+
+        inside = engine.transaction()
+        inside.__enter__()
+        put(engine, "c", {})
+        assert finished([Child(work)]) == [["refused"] * 5]
+        put(engine, "d", {})
+        inside.__exit__(None, None, None)
+        assert contents(engine) == stored(place) == {("t", ""): {"a": {"n": 0}, "c": {}, "d": {}}}
+
+
+@only_sqlite
+def test_a_fork_leaves_the_transaction_of_another_thread_alone(place):
+    forked, inside = threading.Event(), threading.Event()
+    with opened(place) as engine:
+
+        def change():
+            with engine.transaction():
+                put(engine, "a", {})
+                inside.set()
+                forked.wait(20)
+                put(engine, "b", {})
+
+        def work(tell):
+            try:
+                contents(engine)
+            except Unavailable:
+                tell("refused")  # its locks would be those that the thread of the parent has
+
+        changing = Worker(change)
+        assert inside.wait(20)
+        assert finished([Child(work)]) == [["refused"]]
+        forked.set()
+        assert changing.finish().error is None
+        assert contents(engine) == {("t", ""): {"a": {}, "b": {}}}
+
+
+@only_sqlite
+def test_many_processes_make_the_file_of_an_empty_folder_once(place):
     def work(tell):
-        with opened(tmp_path) as journal:
-            for _ in range(50):
-                tell(str(count_up(journal)))
+        with opened(place / "store") as engine:
+            put(engine, str(os.getpid()), {})
+            tell("made")
 
-    children = [Child(work) for _ in range(2)]
-    with opened(tmp_path) as journal:
-        for _ in range(50):
-            journal.compact()
-    told = finished(children)
-    assert sorted(int(text) for texts in told for text in texts) == list(range(1, 101))
-    assert stored(tmp_path) == {("t", ""): {"counter": {"n": 100}}}
-
-
-def test_a_second_compaction_at_once_is_refused_and_changes_nothing(tmp_path):
-    with opened(tmp_path) as journal:
-        put(journal, "a", {"n": 1})
-        compaction = StepByStep(tmp_path, {})
-        for _ in compaction:
-            with pytest.raises(Busy):
-                journal.compact()
-        assert compaction.child.finish() == []
-        assert contents(journal) == {("t", ""): {"a": {"n": 1}}}
-        assert journal.compact().documents == 1
-
-
-def test_a_compaction_waits_for_the_transaction_of_another_thread_of_its_process(tmp_path):
-    writing, about_to_switch, switched = threading.Event(), threading.Event(), threading.Event()
-    overlaps = []
-
-    class NotingDisk(Disk):
-        def sync(self, descriptor):
-            if threading.current_thread() is not threading.main_thread():
-                about_to_switch.set()
-
-        def replace(self, source, target):
-            overlaps.append(writing.is_set())
-            switched.set()
-            super().replace(source, target)
-
-        def write(self, descriptor, data):
-            if data == b"\n" and writing.is_set():
-                switched.wait(0.2)  # it must not come, and cannot be waited for in another way
-                writing.clear()
-            return super().write(descriptor, data)
-
-    with opened(tmp_path) as journal:
-        put(journal, "a", {"n": 1})
-    with opened(tmp_path, NotingDisk()) as journal:
-        with journal.transaction():
-            writing.set()
-            compaction = Worker(journal.compact)
-            assert about_to_switch.wait(20)
-            put(journal, "a", {"n": 2})
-        assert compaction.finish().error is None
-        assert overlaps == [False]
-        assert contents(journal) == {("t", ""): {"a": {"n": 2}}}
-
-
-def test_a_compaction_keeps_what_lives_and_says_what_it_did(tmp_path):
-    with opened(tmp_path, lists={"t": by_rank}) as journal:
-        for number in range(600):
-            put(journal, str(number), {"groups": ["x"], "rank": f"{number:03}"})
-        journal.table("t").remove(doc_ids=[str(number) for number in range(1, 600)])
-        put(journal, "other", {"n": 1}, table="u", partition="org")
-        before = journal.path.stat().st_size
-        report = journal.compact()
-        assert report == (2, before, journal.path.stat().st_size)
-        assert report.bytes_after < 300
-        assert journal.tables() == [("t", ""), ("u", "org")]
-        assert journal.walk("t", "", "x", most=9) == ["000"]
-
-
-def test_a_journal_whose_file_is_also_linked_elsewhere_notices_the_switch(tmp_path):
-    with opened(tmp_path) as journal, opened(tmp_path) as other:
-        put(journal, "a", {"n": 1})
-        os.link(journal.path, tmp_path / "backup.jsonl")
-        other.compact()
-        put(journal, "a", {"n": 2})
-        assert stored(tmp_path) == contents(other) == contents(journal) == {("t", ""): {"a": {"n": 2}}}
+    children = [Child(work) for _ in range(6)]
+    assert finished(children) == [["made"]] * 6
+    assert stored(place / "store") == {("t", ""): {str(child.pid): {} for child in children}}

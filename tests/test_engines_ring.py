@@ -162,7 +162,7 @@ def test_a_folder_that_somebody_removed_is_made_again(ring, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_system(tmp_path):
-    (tmp_path / "ring").write_text("a file")
+    (tmp_path / "ring").write_text("a file", "utf-8")
 
     with closing(Ring(tmp_path / "ring", MOST, 0)) as ring:
         with pytest.raises(OSError, match="exists"):
@@ -303,7 +303,8 @@ def test_processes_that_turn_the_file_while_others_write_tear_and_lose_nothing(t
     with closing(Ring(folder, most, 0)) as ring:
         for _ in range(50):
             assert_in_order(lines(ring), "abcd")
-            assert size(folder) <= 2 * (most + 4 * 120)
+            with ring._alone():  # or a file is turned away between the look into the folder and the look at the file
+                assert size(folder) <= 2 * (most + 4 * 120)
         assert [child.finish() for child in children] == [["done"]] * 4
         assert_in_order(lines(ring), "abcd")
         assert any(line.split(":")[1] == "2999" for line in lines(ring))

@@ -3,31 +3,32 @@
 from contextlib import contextmanager
 
 import pytest
-from engine_helpers import bytes_of, contents, opened, stored
+from engine_helpers import bytes_of, contents, opened, put, stored
 from tinydb import where
 from tinydb.operations import add, delete, increment
 from tinydb.operations import set as set_field
 from tinydb.table import Document
 
+from engines.indexes import Entry
 from engines.table import Table
 
 
 @pytest.fixture
-def journal(place):
-    with opened(place) as journal:
-        yield journal
+def engine(place):
+    with opened(place) as engine:
+        yield engine
 
 
 @pytest.fixture
-def elsewhere(place, journal):
+def elsewhere(place, engine):
     """The same folder or database as another process sees it."""
     with opened(place) as other:
         yield other
 
 
 @pytest.fixture
-def people(journal):
-    table = journal.table("people", "org")
+def people(engine):
+    table = engine.table("people", "org")
     for doc_id, name, age in [("a", "Ada", 36), ("b", "Bob", 20), ("c", "Cyd", 20)]:
         table.insert(Document({"name": name, "age": age}, doc_id=doc_id))
     return table
@@ -37,16 +38,16 @@ def rows(table):
     return {document.doc_id: dict(document) for document in table}
 
 
-def test_an_inserted_document_gets_a_string_id_and_is_found_by_it(journal):
-    table = journal.table("people")
+def test_an_inserted_document_gets_a_string_id_and_is_found_by_it(engine):
+    table = engine.table("people")
     doc_id = table.insert({"name": "Ada"})
     assert isinstance(doc_id, str)
     assert table.get(doc_id=doc_id) == {"name": "Ada"}
     assert table.get(doc_id=doc_id).doc_id == doc_id
 
 
-def test_ids_sort_in_the_order_they_were_given_out_to_the_millisecond(journal):
-    table = journal.table("people")
+def test_ids_sort_in_the_order_they_were_given_out_to_the_millisecond(engine):
+    table = engine.table("people")
     first, second = table.insert({}), table.insert({})
     assert first != second
     assert first[:10] <= second[:10]
@@ -88,19 +89,19 @@ def test_counting_and_containing(people):
     assert [document["name"] for document in people.all()] == ["Ada", "Bob", "Cyd"]
 
 
-def test_a_table_is_counted_as_it_is_listed_whatever_a_transaction_has_changed_so_far(journal, people):
+def test_a_table_is_counted_as_it_is_listed_whatever_a_transaction_has_changed_so_far(engine, people):
     def counts():
-        return [(journal.count("people", part), len(journal.ids("people", part))) for part in ("org", "other")]
+        return [(engine.count("people", part), len(engine.ids("people", part))) for part in ("org", "other")]
 
     assert counts() == [(3, 3), (0, 0)]
-    with journal.transaction():
+    with engine.transaction():
         people.insert(Document({"name": "Dan"}, doc_id="d"))
         people.insert(Document({"name": "Dan"}, doc_id="e"))
         people.remove(doc_ids=["a", "d"])
-        with pytest.raises(ZeroDivisionError), journal.transaction():
+        with pytest.raises(ZeroDivisionError), engine.transaction():
             people.update({"age": 1}, doc_ids=["b"])
             people.truncate()
-            journal.table("people", "other").insert({})
+            engine.table("people", "other").insert({})
             assert counts() == [(0, 0), (1, 1)]
             1 / 0  # noqa: B018
         assert counts() == [(3, 3), (0, 0)]
@@ -150,8 +151,8 @@ def test_upsert_updates_what_is_there_and_inserts_what_is_not(people):
     assert people.get(doc_id="e") == {"name": "Eve", "age": 9}
 
 
-def test_upsert_is_one_step_that_nothing_of_another_process_comes_into(journal, people):
-    watched = Observed(journal)
+def test_upsert_is_one_step_that_nothing_of_another_process_comes_into(engine, people):
+    watched = Observed(engine)
     table = Table(watched, "people", "org")
     table.upsert({"name": "Dan"}, where("name") == "Dan")
     assert table.contains(where("name") == "Dan")
@@ -165,7 +166,7 @@ def test_removing_by_id_and_by_condition(people, elsewhere):
     assert list(rows(elsewhere.table("people", "org"))) == ["c"]
 
 
-def test_a_truncated_table_is_empty_and_can_be_filled_again(people, journal, elsewhere):
+def test_a_truncated_table_is_empty_and_can_be_filled_again(people, engine, elsewhere):
     people.truncate()
     assert len(people) == 0
     assert people.all() == []
@@ -174,19 +175,19 @@ def test_a_truncated_table_is_empty_and_can_be_filled_again(people, journal, els
     assert rows(people) == {"a": {"name": "New"}}
 
 
-def test_truncating_lists_the_table_once_and_not_once_for_each_document(journal, people):
+def test_truncating_lists_the_table_once_and_not_once_for_each_document(engine, people):
     people.insert_multiple({} for _ in range(10))
-    watched = Observed(journal)
+    watched = Observed(engine)
     Table(watched, "people", "org").truncate()
     assert len(people) == 0
     assert watched.lists_of_ids <= 2
 
 
 class Observed:
-    """A journal that counts what a table asks of it."""
+    """An engine that counts what a table asks of it."""
 
-    def __init__(self, journal):
-        self._journal = journal
+    def __init__(self, engine):
+        self._journal = engine
         self.lists_of_ids = 0
         self.outermost_transactions = 0
         self._depth = 0
@@ -207,13 +208,13 @@ class Observed:
         return getattr(self._journal, name)
 
 
-def test_partitions_and_tables_never_meet(journal):
+def test_partitions_and_tables_never_meet(engine):
     spaces = [("people", "one"), ("people", "two"), ("places", "one")]
     for number, space in enumerate(spaces):
-        journal.table(*space).insert(Document({"n": number}, doc_id="same"))
-    assert contents(journal) == {space: {"same": {"n": number}} for number, space in enumerate(spaces)}
-    journal.table("people", "one").truncate()
-    assert sorted(journal.tables()) == spaces[1:]
+        engine.table(*space).insert(Document({"n": number}, doc_id="same"))
+    assert contents(engine) == {space: {"same": {"n": number}} for number, space in enumerate(spaces)}
+    engine.table("people", "one").truncate()
+    assert sorted(engine.tables()) == spaces[1:]
 
 
 def test_nothing_handed_out_is_live(people):
@@ -232,8 +233,8 @@ def test_what_was_put_in_is_not_live_either(people):
     assert people.get(doc_id=doc_id) == {"tags": ["x"]}
 
 
-def test_each_change_is_seen_at_once_through_another_journal(journal, elsewhere):
-    here, there = journal.table("t"), elsewhere.table("t")
+def test_each_change_is_seen_at_once_through_another_process(engine, elsewhere):
+    here, there = engine.table("t"), elsewhere.table("t")
     doc_id = here.insert({"n": 1})
     assert there.get(doc_id=doc_id) == {"n": 1}
     there.update({"n": 2}, doc_ids=[doc_id])
@@ -258,8 +259,8 @@ def test_each_change_is_seen_at_once_through_another_journal(journal, elsewhere)
         pytest.param(2**64, id="a number too large"),
     ],
 )
-def test_what_is_not_json_is_refused_and_nothing_changed(place, people, journal, value):
-    before, bytes_before = rows(people), bytes_of(journal)
+def test_what_is_not_json_is_refused_and_nothing_changed(place, people, engine, value):
+    before, bytes_before = rows(people), bytes_of(engine)
     with pytest.raises(TypeError):
         people.insert({"value": value})
     with pytest.raises(TypeError):
@@ -267,7 +268,7 @@ def test_what_is_not_json_is_refused_and_nothing_changed(place, people, journal,
     with pytest.raises(TypeError):
         people.update({"value": value}, doc_ids=["a"])
     assert rows(people) == before
-    assert bytes_of(journal) == bytes_before
+    assert bytes_of(engine) == bytes_before
     people.insert(Document({"name": "Dan"}, doc_id="d"))
     assert stored(place)["people", "org"] == before | {"d": {"name": "Dan"}}
 
@@ -277,11 +278,38 @@ def test_what_is_json_comes_back_as_it_was(people, value):
     assert people.get(doc_id=people.insert({"value": value})) == {"value": value}
 
 
-def test_an_update_that_changes_nothing_writes_nothing(people, journal):
-    before = bytes_of(journal)
+@pytest.mark.parametrize("odd", ["", "\0", "a\\0", "a\0\\", "🦊", "'", "%s", "x" * 5000])
+def test_what_a_document_is_named_comes_back_as_it_was(place, odd):
+    with opened(place, lists={odd: lambda document: [Entry(odd, odd)]}) as engine:
+        put(engine, odd, {"n": 1}, odd, odd)
+        assert contents(engine) == {(odd, odd): {odd: {"n": 1}}}
+        assert engine.walk(odd, odd, odd) == [odd]
+        assert engine.walk(odd, odd, odd, before=odd) == []
+        engine.table(odd, odd).remove(doc_ids=[odd])
+        assert (engine.tables(), engine.walk(odd, odd, odd)) == ([], [])
+
+
+@pytest.mark.parametrize("named", ["id", "partition", "table", "place"])
+def test_what_no_database_can_hold_as_a_name_is_refused_and_nothing_changed(place, named):
+    names = dict.fromkeys(["id", "partition", "table"], "a") | {named: "\ud800"}
+    placed = "\ud800" if named == "place" else "a"
+    with opened(place, lists={"a": lambda document: [Entry("all", placed)]}) as engine:
+        before = bytes_of(engine)
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            put(engine, names["id"], {}, names["table"], names["partition"])
+        if named != "place":
+            with pytest.raises(ValueError, match="surrogates not allowed"):
+                engine.read(names["table"], names["partition"], names["id"])
+        assert bytes_of(engine) == before
+        put(engine, "b", {}, "b", "b")
+        assert contents(engine) == {("b", "b"): {"b": {}}}
+
+
+def test_an_update_that_changes_nothing_writes_nothing(people, engine):
+    before = bytes_of(engine)
     people.update({"age": 20}, doc_ids=["b"])
     people.remove(doc_ids=["x"])
-    assert bytes_of(journal) == before
+    assert bytes_of(engine) == before
 
 
 def test_an_update_that_fails_halfway_changes_nothing(people):
@@ -302,8 +330,8 @@ def test_what_another_process_removes_during_a_search_is_left_out(people, elsewh
     assert [found.doc_id for found in people.search(remove_bob)] == ["a", "c"]
 
 
-def test_a_transaction_sees_its_own_changes_through_the_table(people, journal, elsewhere):
-    with journal.transaction():
+def test_a_transaction_sees_its_own_changes_through_the_table(people, engine, elsewhere):
+    with engine.transaction():
         people.remove(doc_ids=["a"])
         people.insert(Document({"name": "New"}, doc_id="n"))
         people.update({"age": 1}, doc_ids=["b"])

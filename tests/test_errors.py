@@ -113,7 +113,7 @@ def test_a_code_is_reached_with_its_status(rooms, code):
 @pytest.mark.parametrize("error", ERRORS)
 def test_every_error_has_the_status_of_its_code_and_somebody_raises_it(error):
     assert STATUS[error] == STATUS_OF_CODE[error.code]
-    assert any(re.search(rf"\braise {error.__name__}\b", path.read_text()) for path in SOURCE)
+    assert any(re.search(rf"\braise {error.__name__}\b", path.read_text("utf-8")) for path in SOURCE)
 
 
 def test_no_error_is_outside_the_table():

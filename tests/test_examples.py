@@ -18,7 +18,7 @@ from servers import PATIENCE_SECONDS, ROOT, Server, serving
 from records.keys import DEMO_KEY
 
 EXAMPLES = ROOT / "examples"
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text("utf-8")
 NODE = shutil.which("node")
 
 VARYING = [

@@ -320,7 +320,7 @@ web.worker.PATIENCE_SECONDS = 0.5
 def impatient(tmp_path: Path) -> Iterator[Server]:
     """The service as it is, but it does not wait as long for a body."""
     path = tmp_path / "impatient.py"
-    path.write_text(IMPATIENT)
+    path.write_text(IMPATIENT, "utf-8")
     with serving(tmp_path / "store", "-c", str(path), WEB_CONCURRENCY="2") as server:
         yield server
 

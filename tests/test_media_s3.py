@@ -28,8 +28,9 @@ from test_uploads import BOMB, MP4, NO_UPLOAD, OTHER_TYPES, PNG, SVG, VIDEO, dra
 from app import create_app
 from engines.errors import Unavailable
 from engines.table import Record
-from media.room import NoSuchFile
+from media.room import Incomplete, NoSuchFile
 from settings import Bucket, Settings
+from start import sweep, tidy
 
 pytest.importorskip("obstore")
 pytest.importorskip("moto")
@@ -534,7 +535,7 @@ def test_a_sweep_removes_what_nobody_knows_unless_it_is_young_or_not_ours(room):
     for asset_id in ("asset_known", "asset_orphan", "asset_saved"):
         room.put("org", asset_id, drawn(size=(300, 300)))
         room.thumbnail("org", asset_id)
-    room.portrait("org", "mark", lambda: PNG)
+    room.portrait("org", "inf_1", "mark", lambda: PNG)
     obstore.put(room._store, "org/asset_known.incoming", b"late")
     theirs = {"readme.txt", "a folder/of theirs", "deep/er/still", "org/a name.txt"}
     for key in theirs:
@@ -546,17 +547,16 @@ def test_a_sweep_removes_what_nobody_knows_unless_it_is_young_or_not_ours(room):
     before = keys_in(room)
     assert room.sweep(is_known, older_than_seconds=3600) == []
     assert keys_in(room) == before
-    room.keep("saved")
     obstore.delete(room._store, "org/asset_orphan")
     room.keep("saved")
     removed = room.sweep(is_known, older_than_seconds=-2)
     known = {"org/asset_known", "org/asset_known.thumbnail.webp"}
     saved = {"org/asset_saved", "org/asset_saved.thumbnail.webp"}
 
-    assert set(removed) == {"org/asset_orphan.thumbnail.webp", "org/portrait-mark", "org/asset_known.incoming"}
+    assert set(removed) == {"org/asset_orphan.thumbnail.webp", "org/portrait-inf_1-mark", "org/asset_known.incoming"}
     assert keys_in(room) == known | saved | theirs | {".kept/saved.json"}
 
-    room.forget("saved"), room.forget("saved")
+    room.forget_others([]), room.forget_others([])
     assert set(room.sweep(is_known, older_than_seconds=-2)) == saved
     assert keys_in(room) == known | theirs
 
@@ -572,6 +572,97 @@ def test_an_organization_goes_but_not_what_a_snapshot_has_of_it(room):
     assert keys_in(room) == {"one/a", "two/a", ".kept/saved.json"}
     with pytest.raises(ValueError, match="a snapshot is named"):
         room.keep("../saved")
+
+
+def test_what_a_snapshot_knows_is_not_discarded_and_what_it_lacks_is_told(room):
+    for asset_id in ("a", "b"):
+        room.put("one", asset_id, drawn(size=(300, 300)))
+        room.thumbnail("one", asset_id)
+    room.keep("saved")
+    room.discard("one", "a")
+    room.bring_back("saved")
+    assert {"one/a", "one/b"} <= keys_in(room)
+
+    obstore.delete(room._store, "one/b")
+    with pytest.raises(Incomplete, match="1 of its files are missing or not whole, the first is one/b"):
+        room.bring_back("saved")
+    obstore.put(room._store, "one/b", b"others")
+    with pytest.raises(Incomplete, match="the first is one/b"):
+        room.bring_back("saved")
+    for damage in (b'{"one', None):
+        obstore.delete(room._store, ".kept/saved.json")
+        if damage is not None:
+            obstore.put(room._store, ".kept/saved.json", damage)
+        with pytest.raises(Incomplete, match="the list of its files is missing or not whole"):
+            room.bring_back("saved")
+
+
+def test_a_thumbnail_goes_with_its_original(room):
+    room.put("one", "a", drawn(size=(300, 300)))
+    room.thumbnail("one", "a")
+    room.discard("one", "a")
+    assert keys_in(room) == set()
+
+
+def test_of_each_influencer_there_is_the_portrait_that_was_drawn_last(room):
+    for influencer_id, mark in (("inf", "1"), ("inf-1", "2"), ("inf", "3"), ("in", "4"), ("inf", "5")):
+        room.portrait("org", influencer_id, mark, lambda: PNG)
+    assert keys_in(room) == {"org/portrait-inf-5", "org/portrait-inf-1-2", "org/portrait-in-4"}
+
+
+def test_the_pictures_of_before_are_freed_by_a_reset_but_not_those_of_snapshots(demo, control, keys):
+    kept = inline(demo, PNG).json
+    control.post("/snapshots", name="one")
+    before = keys()
+    inline(demo, drawn(size=(9, 9)))
+    assert len(keys()) == len(before) + 1
+    control.post("/reset")
+    assert keys() == before
+    assert any(kept["assetId"] in key for key in before)
+    control.delete("/snapshots/one")
+    assert {key for key in keys() if key.startswith(".kept")} == set()
+
+
+def test_a_reset_leaves_what_has_come_of_an_upload_that_still_goes_on(demo, presign, control, finalize, rooms, keys):
+    upload = presign()
+    put(upload, PNG)
+    control.post("/snapshots", name="one")
+    (arrived,) = (key for key in keys() if key.endswith(".incoming"))
+    with rooms.store.db.exclusive():
+        sweep(rooms, older_than_seconds=-2)
+    assert arrived in keys()
+    assert finalize(upload).status_code == 200
+
+
+def test_what_has_come_of_an_upload_that_nobody_finished_goes_with_it(presign, rooms, keys, clock):
+    put(presign(), PNG)
+    assert len(keys()) == 1
+    clock.move(hours=24)
+    presign()
+    assert keys() == set()
+
+
+def test_bytes_that_cannot_be_read_back_are_not_left(room, monkeypatch):
+    obstore.put(room._store, "org/asset_a.incoming", PNG)
+
+    def failing(*_: Any) -> None:
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(type(room), "original", failing)
+    with pytest.raises(Unavailable):
+        room.direct.take("org", "asset_a")
+    assert keys_in(room) == {"org/asset_a.incoming"}
+
+
+def test_a_snapshot_is_deleted_although_the_bucket_is_away_and_its_list_goes_later(rooms, control, keys):
+    control.post("/snapshots", name="one")
+    down = Control(without_bucket(rooms, "http://127.0.0.1:1"))
+
+    assert down.delete("/snapshots/one") == {"name": "one", "deleted": True}
+    assert control.get("/snapshots") == {"items": []}
+    assert len([key for key in keys() if key.startswith(".kept")]) == 1
+    tidy(rooms)
+    assert [key for key in keys() if key.startswith(".kept")] == []
 
 
 def test_a_snapshot_brings_back_assets_with_their_bytes(demo, client):
@@ -591,7 +682,7 @@ def test_a_snapshot_brings_back_assets_with_their_bytes(demo, client):
 
 
 def peak_kib(pid: int) -> int:
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("utf-8"))[1])
 
 
 def test_two_workers_serve_one_bucket_and_hold_none_of_it(tmp_path, bucket):

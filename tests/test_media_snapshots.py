@@ -1,13 +1,18 @@
 """Bytes that snapshots keep: all that documents can name, whole, and back in their place when these are restored."""
 
 import errno
+import json
 import os
+import shutil
 import signal
 import time
+from contextlib import closing
+from dataclasses import replace
 from threading import Thread
 
 import pytest
 from api_helpers import UNAVAILABLE, refused
+from conftest import AVA_PATH
 from control_helpers import Control
 from engine_helpers import (
     CallCounter,
@@ -24,8 +29,15 @@ from test_media import drawn
 
 from app import create_app
 from media.files import MediaFolder, NoSuchFile
+from media.room import Incomplete
+from start import Rooms, open_database, open_rooms, tidy
+from store import Store
 
 DAY = 24 * 60 * 60
+
+
+def state_of(store):
+    return {space: list(store.db.table(*space)) for space in store.db.tables()}
 
 
 def unknown(organization, asset_id):
@@ -60,6 +72,14 @@ def found_in(place):
     return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
+def kept_in(place, snapshot_id):
+    """Return the bytes that a snapshot keeps, which are those that its list tells of."""
+    found = found_in(place / "snapshots" / f"{snapshot_id}.media")
+    listed = json.loads(found.pop("files.json"))
+    assert listed == {name: len(data) for name, data in found.items()}
+    return found
+
+
 def grown_old(place):
     """Make every file of a folder two days old."""
     for path in place.rglob("*"):
@@ -88,35 +108,37 @@ def test_what_is_kept_takes_no_room_where_the_disk_has_links(tmp_path):
 def test_what_can_be_drawn_again_and_what_is_half_there_is_not_kept(folder, tmp_path):
     folder.put("org", "asset_picture", drawn(300, 300))
     folder.thumbnail("org", "asset_picture")
-    folder.portrait("org", "mark", lambda: b"drawn")
+    folder.portrait("org", "inf_1", "mark", lambda: b"drawn")
     (tmp_path / "media" / "org" / "asset_c.123.part").write_bytes(b"half")
     folder.keep("x")
 
-    assert found_in(tmp_path / "snapshots" / "x.media") == BYTES | {"org/asset_picture": drawn(300, 300)}
+    assert kept_in(tmp_path, "x") == BYTES | {"org/asset_picture": drawn(300, 300)}
 
 
-def test_a_name_keeps_what_was_there_the_last_time_and_others_keep_theirs(folder, tmp_path):
+def test_each_snapshot_keeps_what_was_there_when_it_was_made(folder, tmp_path):
     folder.keep("x")
-    folder.keep("y")
     folder.drop_organization("other")
     folder.put("org", "asset_b", b"changed")
     folder.put("org", "asset_new", b"new")
-    folder.keep("x")
+    folder.keep("y")
 
     now = {"org/asset_a": b"a" * 3000, "org/asset_b": b"changed", "org/asset_new": b"new"}
-    assert found_in(tmp_path / "snapshots" / "x.media") == now
-    assert found_in(tmp_path / "snapshots" / "y.media") == BYTES
+    assert kept_in(tmp_path, "x") == BYTES
+    assert kept_in(tmp_path, "y") == now
 
 
-def test_a_forgotten_name_keeps_nothing_and_takes_nothing_away(folder, tmp_path):
-    folder.keep("x")
-    folder.keep("y")
-    folder.forget("x")
-    folder.forget("x")
-    folder.bring_back("x")
+def test_the_media_of_others_are_forgotten_and_nothing_is_taken_away(folder, tmp_path):
+    for snapshot_id in ("x", "y", "z"):
+        folder.keep(snapshot_id)
+    (tmp_path / "snapshots" / "theirs").mkdir()
+    for _ in range(2):
+        folder.forget_others({"y"})
+        assert sorted(path.name for path in (tmp_path / "snapshots").iterdir()) == ["theirs", "y.media"]
 
+    with pytest.raises(Incomplete):
+        folder.bring_back("x")
+    folder.bring_back("y")
     assert found_in(tmp_path / "media") == BYTES
-    assert sorted(path.name for path in (tmp_path / "snapshots").iterdir()) == ["y.media"]
 
 
 def test_nothing_can_be_kept(tmp_path):
@@ -125,7 +147,7 @@ def test_nothing_can_be_kept(tmp_path):
     folder.bring_back("x")
     folder.drop_organization("org")
 
-    assert found_in(tmp_path) == {}
+    assert found_in(tmp_path) == {"snapshots/x.media/files.json": b"{}"}
 
 
 def test_an_organization_is_dropped_with_all_its_bytes_and_no_other(folder, tmp_path):
@@ -142,7 +164,7 @@ def test_an_organization_is_dropped_with_all_its_bytes_and_no_other(folder, tmp_
 def test_no_other_name_reaches_anything(folder, tmp_path, name):
     before = found_in(tmp_path)
 
-    for act in (folder.keep, folder.bring_back, folder.forget):
+    for act in (folder.keep, folder.bring_back):
         with pytest.raises(ValueError, match="a snapshot is named with"):
             act(name)
     for trick in (name, ".", "/", "../snapshots"):
@@ -213,18 +235,64 @@ def test_the_names_of_bytes_are_on_disk_before_a_document_can_say_so(tmp_path):
     assert counter.names == ["sync_folder", "sync_folder", "write", "sync", "replace", "sync_folder"]
     counter.names.clear()
     folder.keep("x")
-    assert counter.names == ["sync_folder"] * 3 + ["link", "sync_folder"]
+    assert counter.names == ["sync_folder"] * 3 + ["link", "sync_folder", "write", "sync", "replace", "sync_folder"]
     folder.drop_organization("org")
     counter.names.clear()
     folder.bring_back("x")
     assert counter.names == ["sync_folder", "link", "sync_folder"]
 
 
+# Damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (shutil.rmtree, "the list of its files is missing or not whole"),
+        (lambda kept: (kept / "files.json").unlink(), "the list of its files is missing or not whole"),
+        (lambda kept: (kept / "files.json").write_bytes(b'{"org'), "the list of its files is missing or not whole"),
+        (lambda kept: (kept / "org" / "asset_b").unlink(), "1 of its files are missing or not whole, the first is"),
+        (lambda kept: shutil.rmtree(kept / "org"), "2 of its files are missing or not whole, the first is org/asset_a"),
+        (lambda kept: replaced(kept / "other" / "asset_a", b"othe"), "the first is other/asset_a"),
+        (lambda kept: replaced(kept / "org" / "asset_b", b"b"), "the first is org/asset_b"),
+    ],
+    ids=["folder gone", "list gone", "list cut", "file gone", "files gone", "file cut", "file longer"],
+)
+def test_what_is_not_whole_is_not_brought_back_and_changes_nothing(folder, tmp_path, damage, told):
+    folder.keep("x")
+    folder.drop_organization("org")
+    damage(tmp_path / "snapshots" / "x.media")
+    before = found_in(tmp_path)
+
+    with pytest.raises(Incomplete, match=told):
+        folder.bring_back("x")
+    assert found_in(tmp_path) == before
+
+
+def replaced(path, data):
+    """Give a name other bytes, and leave what has another name of the same."""
+    path.unlink()
+    path.write_bytes(data)
+
+
+def test_a_snapshot_whose_pictures_are_damaged_is_refused_and_the_state_stays(rooms, settings, control, caplog):
+    control.post("/snapshots", name="one")
+    (kept,) = (settings.data / "snapshots").iterdir()
+    next(path for path in kept.glob("*/*")).unlink()
+    control.post("/reset", to="empty")
+    before = state_of(rooms.store)
+
+    assert refused(control.send("POST", "/snapshots/one/restore")) == UNAVAILABLE
+    assert f"The snapshot's media {kept} are damaged: 1 of its files are missing or not whole" in caplog.text
+    assert state_of(rooms.store) == before
+    assert control.delete("/snapshots/one") == {"name": "one", "deleted": True}
+
+
 # Disks that refuse, and kills
 
 
 def before_each(media):
-    """Have something kept that is to be replaced and something gone that is to come back."""
+    """Have something kept, and something gone that is to come back."""
     filled(media)
     media.keep("x")
     media.drop_organization("other")
@@ -234,7 +302,7 @@ def before_each(media):
 
 NOW = {"org/asset_a": b"a" * 3000, "org/asset_b": b"changed", "org/asset_new": b"new"}
 ACTS = {
-    "keep": (lambda media: media.keep("x"), "snapshots/x.media", [BYTES, NOW]),
+    "keep": (lambda media: media.keep("y"), "snapshots/y.media", [{}, NOW]),
     "bring_back": (lambda media: media.bring_back("x"), "media", [NOW, NOW | {"other/asset_a": b"other"}]),
 }
 
@@ -242,7 +310,7 @@ ACTS = {
 def check_whole(place, states):
     """Every name stands for the bytes it had or those it was to have."""
     for name, data in found_in(place).items():
-        if not name.endswith(".part"):
+        if not name.endswith((".part", "files.json")):
             assert data in [state[name] for state in states if name in state]
     assert found_in(place).keys() >= states[0].keys() & states[1].keys()
 
@@ -252,6 +320,10 @@ def calls_of(act, folder, disk):
     before_each(MediaFolder(folder / "media"))
     act(MediaFolder(folder / "media", disk(counter)))
     return len(counter.names)
+
+
+def all_of(place):
+    return {name: data for name, data in found_in(place).items() if not name.endswith((".part", "files.json"))}
 
 
 @pytest.mark.parametrize("disk", [WatchedDisk, CopyingDisk])
@@ -266,8 +338,9 @@ def test_a_kill_at_any_call_leaves_whole_bytes_and_the_next_one_does_it_all(tmp_
         child.finish()
         assert child.status == -signal.SIGKILL
         check_whole(folder / place, states)
+        assert kept_in(folder, "x") == BYTES
         act(MediaFolder(folder / "media"))
-        assert {name: data for name, data in found_in(folder / place).items() if ".part" not in name} == states[1]
+        assert all_of(folder / place) == states[1]
 
 
 @pytest.mark.parametrize("disk", [WatchedDisk, CopyingDisk])
@@ -281,24 +354,91 @@ def test_a_disk_that_refuses_is_told_and_leaves_whole_bytes(tmp_path, act, place
             act(MediaFolder(folder / "media", disk(NthCall(nth, failure, lasting=True))))
         check_whole(folder / place, states)
         assert not list(folder.rglob("*.part"))
+        assert kept_in(folder, "x") == BYTES
         act(MediaFolder(folder / "media"))
-        assert found_in(folder / place) == states[1]
+        assert all_of(folder / place) == states[1]
 
 
 # Commands that come at the same time
 
 
-@pytest.mark.parametrize("fails", ["link", "sync_folder"])
-def test_documents_whose_bytes_cannot_be_kept_are_no_snapshot(rooms, settings, control, fails):
+def snapshots_of(settings):
+    return sorted(path.name for path in (settings.data / "snapshots").glob("*"))
+
+
+def commanding(rooms, settings, around):
+    """Return who commands an app whose disk passes each call to `around`."""
+    watched = rooms._replace(media=MediaFolder(settings.data / "media", WatchedDisk(around)))
+    return Control(create_app(watched).test_client())
+
+
+@pytest.mark.parametrize("fails", ["link", "sync_folder", "replace"])
+def test_documents_whose_bytes_cannot_be_kept_are_no_snapshot_and_the_one_before_stays(
+    rooms, settings, control, demo, fails
+):
+    demo.patch(AVA_PATH, json={"vibe": "before"})
+    before = control.post("/snapshots", name="one")
+    kept = snapshots_of(settings)
+    demo.patch(AVA_PATH, json={"vibe": "after"})
+
     def failing(name, call):
         return no_space(call) if name in (fails, "write") else call()
 
-    full = rooms._replace(media=MediaFolder(settings.data / "media", WatchedDisk(failing)))
-    response = Control(create_app(full).test_client()).send("POST", "/snapshots", {"name": "one"})
+    for name in ("one", "two"):
+        response = commanding(rooms, settings, failing).send("POST", "/snapshots", {"name": name})
+        assert refused(response) == UNAVAILABLE
+    assert control.get("/snapshots") == {"items": [before]}
+    assert snapshots_of(settings) == kept
+    assert refused(control.send("POST", "/snapshots/two/restore"))["status"] == 404
+    control.post("/snapshots/one/restore")
+    assert demo.get(AVA_PATH).json["vibe"] == "before"
 
-    assert refused(response) == UNAVAILABLE
+
+def test_a_kill_at_any_call_of_a_snapshot_leaves_the_one_before_or_the_new_one_whole(
+    rooms, settings, control, demo, organization
+):
+    """Each time: documents and pictures of the same moment, and nothing else after the next command."""
+
+    def send(tell, nth):
+        opened = open_rooms(settings)
+        media = MediaFolder(settings.data / "media", WatchedDisk(NthCall(nth, kill_before)))
+        Control(create_app(opened._replace(media=media)).test_client()).send("POST", "/snapshots", {"name": "one"})
+
+    media = rooms.media
+    media.put(organization, "asset_of_before", b"before")
+    demo.patch(AVA_PATH, json={"vibe": "before"})
+    control.post("/snapshots", name="one")
+    media.put(organization, "asset_of_after", b"after")
+    demo.patch(AVA_PATH, json={"vibe": "after"})
+    nth, found = 0, set()
+    while True:
+        nth += 1
+        child = Child(lambda tell, nth=nth: send(tell, nth))
+        assert child.finish() == []
+        tidy(rooms)
+        (one,) = rooms.store.db.saved()
+        assert snapshots_of(settings) == [f"{one.snapshot_id}.media"]
+        pictures = {name.partition("/")[2] for name in kept_in(settings.data, one.snapshot_id)}
+        control.post("/snapshots/one/restore")
+        vibe = demo.get(AVA_PATH).json["vibe"]
+        assert ("asset_of_after" in pictures) == (vibe == "after")
+        found.add(vibe)
+        if child.status == 0:
+            break
+        demo.patch(AVA_PATH, json={"vibe": "after"})
+    assert nth > 5
+    assert found == {"before", "after"}
+
+
+def test_a_snapshot_goes_although_its_pictures_cannot_be_removed_now(rooms, settings, control, monkeypatch):
+    control.post("/snapshots", name="one")
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", lambda path: no_space(None))
+        assert control.delete("/snapshots/one") == {"name": "one", "deleted": True}
+    assert len(snapshots_of(settings)) == 1
     assert control.get("/snapshots") == {"items": []}
-    assert refused(control.send("POST", "/snapshots/one/restore"))["status"] == 404
+    control.post("/snapshots", name="two")
+    assert snapshots_of(settings) == [f"{rooms.store.db.saved()[0].snapshot_id}.media"]
 
 
 def test_an_organization_is_dropped_although_bytes_still_come(folder, tmp_path, monkeypatch):
@@ -338,3 +478,28 @@ def test_a_command_about_documents_and_bytes_waits_until_a_snapshot_has_both(roo
     waiting.join()
 
     assert (made.status_code, waited, found) == (201, [True], [200])
+
+
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+def test_a_snapshot_on_one_host_waits_for_an_organization_dropped_on_another(rooms, settings, organization, tmp_path):
+    """Two hosts have nothing in common but the database and the media: no folder of locks."""
+    with closing(open_database(settings.store)) as db:
+        there = Rooms(Store(db), rooms.media, replace(settings, data=tmp_path / "another host"))
+        other = Control(create_app(there).test_client())
+        found, waited = [], []
+        waiting = Thread(target=lambda: found.append(other.delete(f"/organizations/{organization}")))
+
+        def interrupted(name, call):
+            if name == "link" and not waited:
+                waiting.start()
+                waiting.join(0.3)
+                waited.append(waiting.is_alive())
+            return call()
+
+        made = commanding(rooms, settings, interrupted).post("/snapshots", name="one")
+        waiting.join()
+        assert (waited, found) == ([True], [{"organizationId": organization, "deleted": True}])
+        assert found_in(settings.data / "media") == {}
+        other.post("/snapshots/one/restore")
+        assert rooms.store.db.count("assets", organization) == len(found_in(settings.data / "media"))
+        assert made["documents"] > 0

@@ -39,7 +39,9 @@ def test_another_process_draws_the_same_bytes(hash_seed):
         f"print(hashlib.sha256(portrait_png('inf_1', {TRAITS!r}, {SMALL})).hexdigest())"
     )
     env = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, encoding="utf-8", check=True
+    )
     assert out.stdout.strip() == sha256(portrait_png("inf_1", TRAITS, SMALL)).hexdigest()
 
 

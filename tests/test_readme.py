@@ -16,13 +16,13 @@ from control.operations import operations as control_operations
 from control.schemas import Answer
 from settings import PREFIX, Settings
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's calls are made with curl, which is not here")
 def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     with serving(tmp_path / "data" / "store") as server:
-        environment = os.environ | {"PATH": path_with_our_programs()}
+        environment = os.environ | {"PATH": path_with_our_programs(), "HOME": str(tmp_path)}  # without a .curlrc
         for command, expected in (step for block in console_blocks(README) for step in console_steps(block)):
             if new := exported(command):
                 environment |= new
@@ -32,7 +32,7 @@ def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
                 cwd=tmp_path,
                 env=environment,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 check=False,
             )
             printed = settled((ran.stdout + ran.stderr).replace(server.url, EXAMPLE_URL))
@@ -46,7 +46,7 @@ def test_the_first_command_starts_the_service_and_the_second_the_tests() -> None
 
 
 def test_the_test_in_ten_lines_is_the_one_that_is_run() -> None:
-    assert f"```python\n{(ROOT / 'docs/recipes/test_in_ten_lines.py').read_text()}```" in README
+    assert f"```python\n{(ROOT / 'docs/recipes/test_in_ten_lines.py').read_text('utf-8')}```" in README
 
 
 def test_what_the_readme_links_to_is_there() -> None:

@@ -415,7 +415,7 @@ UNREADABLE = {"status": 503, "code": "UNAVAILABLE", "message": "The store is una
 
 
 def test_requests_are_answered_when_the_log_cannot_be_written(control, demo, settings):
-    (settings.data / "requests").write_text("a file where the folder should be")
+    (settings.data / "requests").write_text("a file where the folder should be", "utf-8")
 
     assert demo.patch(AVA_PATH, json={"vibe": "x"}).json["vibe"] == "x"
     assert refused(control.send("GET", "/requests")) == UNREADABLE
@@ -543,12 +543,12 @@ def frozen(server):
     client.delete(f"{ROOT}/clock").raise_for_status()
 
 
-def answered(command):
-    """Return (status, body) of a command in a shell."""
+def answered(command, home):
+    """Return (status, body) of a command in a shell, in a home without a .curlrc."""
     script = f"{command} --silent --show-error --write-out '\\n%{{http_code}}'"
     done = subprocess.run(
         ["bash", "-c", script],
-        env={"PATH": os.environ["PATH"], "LAYERS_API_KEY": DEMO["X-Api-Key"]},
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "LAYERS_API_KEY": DEMO["X-Api-Key"]},
         cwd=ROOT_FOLDER,
         capture_output=True,
         check=True,
@@ -568,12 +568,12 @@ def without_request_id(body):
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 @pytest.mark.parametrize(("method", "path", "options"), ASKED.values(), ids=ASKED)
-def test_the_ready_curl_asks_the_same_and_gets_the_same(server, frozen, method, path, options):
+def test_the_ready_curl_asks_the_same_and_gets_the_same(server, frozen, tmp_path, method, path, options):
     first = frozen.request(method, server.url + path, **options)
     (entry,) = logged(frozen, limit=1)
     assert (entry["method"], entry["requestId"]) == (method, first.headers["X-Request-Id"])
 
-    status, body = answered(entry["curl"])
+    status, body = answered(entry["curl"], tmp_path)
 
     (again,) = logged(frozen, limit=1)
     same = ("operation", "method", "path", "status", "idempotencyKey", "request", "curl")

@@ -52,7 +52,7 @@ def fuzzed(server: Server, folder: Path, signature: str) -> "subprocess.Complete
         cwd=folder,  # it leaves files behind
         env=os.environ | variables,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=PATIENCE_SECONDS,
         check=False,
     )

@@ -35,7 +35,7 @@ def planted(empty, tmp_path):
 
     def plant_tables(tables) -> Store:
         path = tmp_path / "seed.json"
-        path.write_text(tables if isinstance(tables, str) else json.dumps(tables))
+        path.write_text(tables if isinstance(tables, str) else json.dumps(tables), "utf-8")
         plant(path, empty.store, empty.media)
         return empty.store
 
@@ -301,7 +301,7 @@ def test_what_is_read_comes_in_the_order_of_the_file():
 
 def test_an_import_is_read_by_the_same_rules(tmp_path):
     path = tmp_path / "import.json"
-    path.write_text('{"influencers": {"1": {}}}')
+    path.write_text('{"influencers": {"1": {}}}', "utf-8")
 
     with pytest.raises(NotTables, match="document '1' of table 'influencers'"):
         read_tables(path)

@@ -50,11 +50,11 @@ def things(store, rooms, organization) -> Things:
 @pytest.fixture
 def sent(server: databases.Server) -> Callable[[], list[str]]:
     """Return the question what stand-ins have sent since the last time it was asked, in one line each."""
-    seen = len(server.log.read_text())
+    seen = len(server.log.read_text("utf-8"))
 
     def look() -> list[str]:
         nonlocal seen
-        text = server.log.read_text()[seen:]
+        text = server.log.read_text("utf-8")[seen:]
         seen += len(text)
         entries = ENTRY.finditer(text)
         return [in_a_line(entry["statement"]) for entry in entries if entry["who"] == "layers-stand-in"]

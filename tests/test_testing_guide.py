@@ -20,10 +20,12 @@ from servers import PATIENCE_SECONDS, ROOT, environment, eventually, serving, to
 from control.operations import operations
 from settings import PREFIX, Settings
 
-GUIDE = (ROOT / "docs" / "testing.md").read_text()
+GUIDE = (ROOT / "docs" / "testing.md").read_text("utf-8")
 LANGUAGES = {".py": "python", ".mjs": "js", ".sh": "sh"}
 NODE = shutil.which("node")
-NODE_VERSION = 0 if NODE is None else int(subprocess.check_output([NODE, "--version"], text=True)[1:].split(".")[0])
+NODE_VERSION = (
+    0 if NODE is None else int(subprocess.check_output([NODE, "--version"], encoding="utf-8")[1:].split(".")[0])
+)
 
 Run = Callable[..., str]
 
@@ -43,10 +45,10 @@ def run(folder: Path, *command: str, **settings: str) -> str:
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=own | settings,
+        env=own | {"HOME": str(folder)} | settings,  # without a .curlrc
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
     ) as process:
         try:
@@ -62,19 +64,19 @@ def run(folder: Path, *command: str, **settings: str) -> str:
 
 def living(group: int) -> list[str]:
     """Return the processes of a group, without those that are dead and wait to be noticed."""
-    rows = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, encoding="utf-8", check=True).stdout
     return [row for row in rows.splitlines() if re.match(rf" *{group} +[^Z ]", row)]
 
 
 def count(name: str, pattern: str) -> int:
-    return len(re.findall(pattern, (RECIPES / name).read_text(), re.MULTILINE))
+    return len(re.findall(pattern, (RECIPES / name).read_text("utf-8"), re.MULTILINE))
 
 
 def test_the_guide_quotes_every_recipe_whole_and_nothing_else() -> None:
     quoted = re.findall(r"^\[`recipes/(\S+)`\]\(recipes/\1\)\n\n```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     recipes = [path for path in RECIPES.iterdir() if path.suffix in LANGUAGES]
     assert {name: (language, text) for name, language, text in quoted} == {
-        path.name: (LANGUAGES[path.suffix], path.read_text()) for path in recipes
+        path.name: (LANGUAGES[path.suffix], path.read_text("utf-8")) for path in recipes
     }
     assert GUIDE.count("```") == 2 * len(quoted) == 2 * len(recipes)
 

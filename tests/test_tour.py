@@ -20,7 +20,7 @@ from docs_helpers import (
 from servers import PATIENCE_SECONDS, ROOT, Server, environment
 
 DOCS = ROOT / "docs"
-TOUR = (DOCS / "tour.md").read_text()
+TOUR = (DOCS / "tour.md").read_text("utf-8")
 EXAMPLE_FOLDER = "/tmp/tour"
 
 ONLY_HERE = [
@@ -40,7 +40,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._environment = environment(folder) | {"PATH": path_with_our_programs()}
+        self._environment = environment(folder) | {"PATH": path_with_our_programs(), "HOME": str(folder)}
         self._server: Server | None = None
         self._url = EXAMPLE_URL
 
@@ -75,7 +75,7 @@ class Reader:
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             timeout=PATIENCE_SECONDS,
             check=True,
         ).stdout
@@ -126,7 +126,7 @@ def test_every_quote_is_in_the_file_named_before_it():
     for quote in quotes:
         path = re.findall(r"\]\((\S+\.py)\)", TOUR[: quote.start()])[-1]
         for part in quote[1].split("...\n"):
-            assert part in (DOCS / path).read_text(), path
+            assert part in (DOCS / path).read_text("utf-8"), path
     assert len(quotes) > 10
 
 
@@ -139,6 +139,6 @@ def test_every_part_that_is_explained_is_in_the_line():
 
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
 def test_every_link_leads_somewhere(path):
-    links = re.findall(r"\]\((?!http)([^)#]+)", path.read_text())
+    links = re.findall(r"\]\((?!http)([^)#]+)", path.read_text("utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
     assert links

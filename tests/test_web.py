@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
+from uuid import uuid4
 
+import apsw
 import pytest
 from api_helpers import (
     AVA_PICTURES,
@@ -32,16 +34,18 @@ from api_helpers import (
     unchanged,
 )
 from conftest import AVA, AVA_PATH, DEMO, only_sqlite
-from engine_helpers import WatchedDisk, input_output_error, no_space
 from servers import opened
 from ulid import ULID
 
 from app import create_app
 from engines.errors import EngineError, Unconfirmed
+from engines.sqlite.connections import CHECKSUM_VFS, load_checksums
+from engines.sqlite.engine import SQLite
 from records.errors import StoreError
 from records.keys import DEMO_KEY
+from records.tables import LISTS
 from settings import Settings
-from start import Rooms, journal_in
+from start import Rooms
 from store import Store
 from web.access_log import Line, as_json, plain
 from web.errors import STATUS, STATUS_OF_CODE, Refusal, refusal
@@ -911,42 +915,85 @@ def test_a_key_whose_request_crashed_can_be_used_again(rooms, settings, clock):
     assert (accepted.status_code, is_replay(accepted)) == (200, False)
 
 
-class Valve:
-    """Lets the calls of a disk through until it is shut."""
+class Valve(apsw.VFS):
+    """The file system of a store, which lets writes and syncs through until it is shut."""
 
-    def __init__(self, fail):
-        self.shut, self._fail = False, fail
+    def __init__(self, name, error):
+        load_checksums()
+        super().__init__(name, CHECKSUM_VFS)
+        self.name, self.is_shut, self._error = name, False, error
 
-    def __call__(self, name, call):
-        return self._fail(call) if self.shut and name in ("write", "sync") else call()
+    def xOpen(self, name, flags):  # noqa: N802
+        return ValveFile(self, name, flags)
+
+    def pass_through(self):
+        if self.is_shut:
+            raise self._error
+
+
+class ValveFile(apsw.VFSFile):
+    def __init__(self, valve, name, flags):
+        super().__init__(CHECKSUM_VFS, name, flags)
+        self._valve = valve
+
+    def xWrite(self, data, offset):  # noqa: N802
+        self._valve.pass_through()
+        super().xWrite(data, offset)
+
+    def xSync(self, flags):  # noqa: N802
+        self._valve.pass_through()
+        super().xSync(flags)
+
+
+@pytest.fixture(params=[apsw.FullError("no space left"), apsw.IOError("input/output error")], ids=["full", "broken"])
+def valve(request):
+    """A valve with a name of its own: SQLite knows it as long as it is there."""
+    valve = Valve(f"valve-{uuid4()}", request.param)
+    yield valve
+    valve.unregister()
+
+
+@pytest.fixture
+def behind_valve(rooms, settings, valve, clock):
+    """A client of the store of `rooms`, whose file lies behind the valve."""
+    rooms.store.db.close()
+    db = SQLite(settings.data, lists=LISTS, vfs=valve.name)
+    yield create_app(Rooms(Store(db, clock), rooms.media, settings)).test_client()
+    db.close()
 
 
 @only_sqlite
-@pytest.mark.parametrize("fail", [no_space, input_output_error])
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
-def test_a_store_that_takes_no_writes_says_so_and_shows_the_old_state(
-    rooms, settings, clock, caplog, fail, method, path, body
+def test_a_store_that_takes_no_writes_says_so_shows_the_old_state_and_takes_them_again(
+    behind_valve, valve, caplog, method, path, body
 ):
-    valve = Valve(fail)
-    rooms.store.db.close()
-    db = journal_in(settings.data, WatchedDisk(valve))
-    client = create_app(Rooms(Store(db, clock), rooms.media, settings)).test_client()
+    client = behind_valve
     before = client.get(AVA_PATH, headers=DEMO).data
-    valve.shut = True
+    valve.is_shut = True
 
     for key in ("once", "once", "twice"):
         response = sender(client, method, path, headers=DEMO)(body, key)
         assert refused(response) == UNAVAILABLE
+        assert response.headers["X-Request-Id"] in caplog.text
     assert client.get(AVA_PATH, headers=DEMO).data == before
-    assert response.headers["X-Request-Id"] in caplog.text
-    db.close()
 
-    reopened = journal_in(settings.data)
-    client = create_app(Rooms(Store(reopened, clock), rooms.media, settings)).test_client()
+    valve.is_shut = False
     assert client.get(AVA_PATH, headers=DEMO).data == before
     accepted = sender(client, method, path, headers=DEMO)(body)
     assert (accepted.status_code, is_replay(accepted)) == (200, False)
-    reopened.close()
+    assert is_replay(sender(client, method, path, headers=DEMO)(body))
+
+
+@only_sqlite
+def test_health_is_unavailable_exactly_as_long_as_the_store_takes_no_writes(behind_valve, valve):
+    before = behind_valve.get("/_standin/health").json
+    valve.is_shut = True
+    for _ in range(2):
+        assert refused(behind_valve.get("/_standin/health")) == UNAVAILABLE
+        assert behind_valve.get("/v1/whoami", headers=DEMO).status_code == 200
+    valve.is_shut = False
+    assert before["status"] == "ready"
+    assert behind_valve.get("/_standin/health").json == before
 
 
 @only_sqlite

@@ -14,6 +14,7 @@ from media.room import THUMBNAIL_PIXELS, File, NoSuchFile, Stored
 from media.serving import HEADERS, is_inert
 from records.assets import file_of
 from records.errors import NotFound
+from records.ids import canonical
 from start import Rooms
 from store import portrait_mark, portrait_traits
 
@@ -39,7 +40,8 @@ def serve_file(rooms: Rooms, organization: str, owner: str, token: str, variant:
 def _portrait(rooms: Rooms, influencer: Record, mark: str) -> Response:
     _check_token(portrait_mark(influencer), mark)
     draw = partial(portrait_png, influencer["influencerId"], portrait_traits(influencer), THUMBNAIL_PIXELS)
-    path = rooms.media.portrait(influencer["organizationId"], mark, draw)
+    owner = canonical(influencer["influencerId"])
+    path = rooms.media.portrait(influencer["organizationId"], owner, mark, draw)
     return _file(path, "image/png", "portrait.png")
 
 

@@ -11,12 +11,12 @@ from flask import Response, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import ClientDisconnected
 
-from engines.errors import EngineError, Unavailable
+from engines.errors import EngineError, Unavailable, Unconfirmed
 from engines.table import Record
 from media.inspect import fault_of_picture
 from media.room import MediaRoom, NoSuchFile, Received
 from records.assets import UPLOAD_WINDOW, new_upload
-from records.errors import NotFound
+from records.errors import NotFound, StoreError
 from records.faults import Asked
 from records.history import Author
 from records.times import from_epoch_milliseconds, milliseconds
@@ -70,8 +70,20 @@ def _take_in(rooms: Rooms, terms: list[Any]) -> Response:
     except Unavailable:
         _promised(rooms.store, *terms)  # for its organization may be gone, and the folder with it
         raise
-    rooms.store.assets.receive(upload["organizationId"], upload["uploadId"], received._asdict())
+    _note(rooms, upload, received)
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
+
+
+def _note(rooms: Rooms, upload: Record, received: Received) -> None:
+    """Note what has come, and discard what had come before; or what has come, when it cannot be noted."""
+    organization = upload["organizationId"]
+    try:
+        before = rooms.store.assets.receive(organization, upload["uploadId"], received._asdict())
+    except (StoreError, Unavailable):  # not when nobody can say whether it was noted: a later sweep will
+        rooms.media.discard(organization, received.file)
+        raise
+    if before is not None:
+        rooms.media.discard(organization, before["file"])
 
 
 def keep(media: MediaRoom, upload: Record, chunks: Iterable[bytes]) -> Received:
@@ -104,6 +116,14 @@ def taken_in(call: Call, project_id: str) -> Iterator[Taken | None]:
         yield _looked_at(call.rooms, upload | {"received": received or upload["received"]})
     if received is not None and call.rooms.media.direct is not None:
         call.rooms.media.direct.clear(call.organization, upload["assetId"])
+
+
+def still_taken(call: Call, upload: Record) -> Taken | None:
+    """Return what was looked at ahead; or look at what has come in its place since then, for that is discarded."""
+    taken: Taken | None = call.ahead
+    if taken is None or call.rooms.media.direct is not None or taken.upload["received"] == upload["received"]:
+        return taken
+    return _looked_at(call.rooms, upload)
 
 
 @contextmanager
@@ -164,7 +184,7 @@ def _discarded_unless_used(call: Call, received: Record | None) -> Iterator[None
     is_known = received is not None
     try:
         yield
-    except EngineError:
+    except Unconfirmed:
         is_known = False
         raise
     finally:

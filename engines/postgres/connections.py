@@ -30,6 +30,7 @@ class Lease:
     def __init__(self, connections: "Connections") -> None:
         self._connections = connections
         self._owner = os.getpid()
+        self.is_pinned = False  # with this connection a lock would be lost
         self.connection = connections._take()
 
     @property
@@ -39,6 +40,8 @@ class Lease:
     def renew(self) -> None:
         """Take another connection in the place of one that is lost: all the others are likely to be lost too."""
         self._connections.drop_idle()
+        if self.is_pinned:
+            raise psycopg.OperationalError("the lock is lost with its connection")
         self.connection = self._connections._connect()
 
     def end(self) -> None:

@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -202,16 +202,14 @@ class Postgres:
         with self._whole("begin", "take time", "no more writes") as connection:
             states.replace(_Database(connection), documents, self._lists)
 
-    def save(self, name: str, facts: Mapping[str, Any]) -> None:
-        """Keep the state of this moment, and JSON about it, under a name; what was kept under it is replaced.
+    def saving(self, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[str]:
+        """Keep the state of this moment, and JSON about it, under a name; the one of that name is replaced.
 
-        Others read and write meanwhile. Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -,
-        TypeError for facts that are not JSON.
+        That is done when the block has ended well; the block is told the snapshot's id. Others read and write
+        meanwhile. Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -, TypeError for facts that
+        are not JSON.
         """
-        check_name(name)
-        # The moment is that of the first look, which comes after the wait for others who save.
-        with self._whole("begin one moment", "no more snapshots", "take time") as connection:
-            states.save(_Database(connection), name, facts, FORMAT)
+        return states.saving(self._snapshots, name, facts, FORMAT)
 
     def restore(self, name: str) -> None:
         """Put a saved state, brought to today's format, in the place of all there is, as `replace_all` does.
@@ -229,8 +227,48 @@ class Postgres:
     def forget(self, name: str) -> None:
         """Remove a saved state. Raises ValueError, NoSnapshot."""
         check_name(name)
-        with self._whole("begin", "no more snapshots") as connection:
-            states.forget(_Database(connection), name)
+        with self._snapshots() as database:
+            states.forget(database, name)
+
+    def forget_unfinished(self) -> None:
+        """Remove the states that were never finished."""
+        with self._snapshots() as database:
+            states.forget_unfinished(database)
+
+    @contextmanager
+    def _snapshots(self) -> Iterator["_Database"]:
+        # The moment is that of the first look, which comes after the wait for others who save.
+        with self._whole("begin one moment", "no more snapshots", "take time") as connection:
+            yield _Database(connection)
+
+    @contextmanager
+    def exclusive(self, patience_seconds: float = 30.0) -> Iterator[None]:
+        """Let no other process, of any host, alter documents and files together.
+
+        The block works on the connection that has the lock: with that goes everything it has not committed.
+        """
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            with self._lent() as lent, self._pinned(lent) as is_alone:
+                if is_alone:
+                    yield
+                    return
+            if time.monotonic() >= deadline:
+                raise Unavailable(f"Others have altered the database {self.name} as a whole for too long.")
+            time.sleep(_PAUSE_SECONDS)
+
+    @contextmanager
+    def _pinned(self, lent: Block) -> Iterator[bool]:
+        """Try to take the lock of those who are exclusive; let this thread work on the connection that has it."""
+        lease = self._thread.lease = lent.lease
+        try:
+            ((is_alone,),) = self._ask(sql.OF_ALL["try alone"], {})
+            lease.is_pinned = is_alone
+            yield is_alone
+        finally:
+            lease.is_pinned, self._thread.lease = False, None
+            with suppress(psycopg.Error):
+                lease.connection.execute(sql.OF_ALL["not alone"])
 
     def close(self) -> None:
         self._connections.drop_idle()
@@ -250,6 +288,9 @@ class Postgres:
         """Lend a connection of this process, the one this thread has if it has one. Raises Unavailable."""
         if self._block is not None:
             yield self._block
+            return
+        if (pinned := getattr(self._thread, "lease", None)) is not None:
+            yield Block(pinned)
             return
         try:
             lease = self._connections.lend()

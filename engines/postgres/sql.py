@@ -41,6 +41,8 @@ OF_ALL = {
     ),
     "wait": "SET LOCAL lock_timeout = 0",
     "one at a time": "SELECT pg_advisory_xact_lock(7113421)",
+    "try alone": "SELECT pg_try_advisory_lock(7113422)",
+    "not alone": "SELECT pg_advisory_unlock_all()",
     # In the order in which a transaction comes to them: so neither waits for the other in a circle.
     "no more writes": "LOCK TABLE standin_documents, standin_index_entries IN EXCLUSIVE MODE",
     "no more snapshots": "LOCK TABLE standin_snapshots IN SHARE ROW EXCLUSIVE MODE",

@@ -145,6 +145,7 @@ class Connections:
             _inherited.append(session.connection)
             session.connection = apsw.Connection(":memory:")
             session.connection.close()
+            session.place = None
             self._is_inherited = True
 
     def _close(self, session: Session) -> None:

@@ -14,6 +14,7 @@ from engines import states
 from engines.disk import Disk
 from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
 from engines.indexes import Document, Entry, Key, Lists, places_of
+from engines.lock import locked
 from engines.saved import Saved, check_name
 from engines.sql import Statements, arrival
 from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session, place_of
@@ -30,6 +31,7 @@ _GONE = (
     "start it on the file that is there now."
 )
 _NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
+_EXCLUSIVE = "control.lock"
 
 SQL = Statements()
 
@@ -152,15 +154,13 @@ class SQLite:
         with self._whole() as database:
             states.replace(database, documents, self._lists)
 
-    def save(self, name: str, facts: Record) -> None:
-        """Keep the state of this moment, and JSON about it, under a name; what was kept under it is replaced.
+    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]:
+        """Keep the state of this moment, and JSON about it, under a name; the one of that name is replaced.
 
-        Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not
-        JSON.
+        That is done when the block has ended well; the block is told the snapshot's id. Raises ValueError for a name
+        that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not JSON.
         """
-        check_name(name)
-        with self._whole() as database:
-            states.save(database, name, facts, FORMAT)
+        return states.saving(self._whole, name, facts, FORMAT)
 
     def restore(self, name: str) -> None:
         """Put a saved state in the place of all there is. Raises ValueError, NoSnapshot, UnknownFormat."""
@@ -178,6 +178,15 @@ class SQLite:
         check_name(name)
         with self._whole() as database:
             states.forget(database, name)
+
+    def forget_unfinished(self) -> None:
+        """Remove the states that were never finished."""
+        with self._whole() as database:
+            states.forget_unfinished(database)
+
+    def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:
+        """Let no other process alter documents and files together; the lock goes with its holder."""
+        return locked(self.path.with_name(_EXCLUSIVE), patience_seconds)
 
     def close(self) -> None:
         """Close the connections of this process; the last process to do so writes everything into the one file."""
@@ -198,7 +207,7 @@ class SQLite:
         try:
             session = self._connections.session()
             if session.depth:
-                if session.connection.in_transaction:
+                if self._is_in_transaction(session):
                     return session
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
             if session.is_reading or place_of(self.path) == session.place:
@@ -220,6 +229,12 @@ class SQLite:
         except apsw.Error as error:
             raise self._told(error) from error
 
+    def _is_in_transaction(self, session: Session) -> bool:
+        try:
+            return session.connection.in_transaction
+        except apsw.Error as error:
+            raise self._told(error) from error
+
     @contextmanager
     def _telling(self) -> Iterator[None]:
         try:
@@ -232,6 +247,11 @@ class SQLite:
         code = getattr(error, "extendedresult", 0)
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError)) or code == apsw.SQLITE_IOERR_DATA:
             return Damaged(self.path, str(error) or type(error).__name__)
+        if isinstance(error, apsw.CantOpenError):
+            return Unavailable(
+                f"The store's file {self.path} cannot be opened: make it writable, or set STANDIN_DATA to a "
+                "folder that is."
+            )
         if isinstance(error, apsw.BusyError):
             return Unavailable(f"Another process has kept the write lock of {self.path} for too long.")
         return Unavailable(f"The store's file {self.path} takes no writes: {str(error) or type(error).__name__}.")
@@ -293,7 +313,7 @@ class _Transaction:
         if session.depth:
             self._engine._execute(session, f"SAVEPOINT part{session.depth}")
         else:
-            if session.connection.in_transaction:  # reads at one state, which end here
+            if self._engine._is_in_transaction(session):  # reads at one state, which end here
                 self._engine._execute(session, "COMMIT")
             self._engine._begin(session)
         session.depth += 1
@@ -319,12 +339,10 @@ class _Transaction:
 
     def _undo(self) -> None:
         """Roll back, unless SQLite has done so itself: a full disk ends the whole transaction."""
-        with self._engine._telling():
-            if self._session.connection.in_transaction:
-                part = self._session.depth
-                self._engine._execute(
-                    self._session, f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
-                )
+        if self._engine._is_in_transaction(self._session):
+            part = self._session.depth
+            undone = f"ROLLBACK TO part{part}; RELEASE part{part}" if part else "ROLLBACK"
+            self._engine._execute(self._session, undone)
 
 
 class _Reading:
@@ -345,10 +363,9 @@ class _Reading:
     def __exit__(self, *_: object) -> None:
         if self._is_outer:
             self._session.is_reading = False
-            with self._engine._telling():
-                if self._session.connection.in_transaction:
-                    # Not COMMIT: after a damaged page it fails, and the next reads would see this old state.
-                    self._session.connection.execute("ROLLBACK")
+            if self._engine._is_in_transaction(self._session):
+                # Not COMMIT: after a read of a damaged page it fails, and the next reads would see this old state.
+                self._engine._execute(self._session, "ROLLBACK")
 
 
 class _Database:

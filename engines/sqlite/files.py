@@ -88,11 +88,6 @@ def _refuse_remains(folder: Path) -> None:
         )
 
 
-def _write_back_on_close(is_wanted: bool, *connections: apsw.Connection) -> None:
-    for connection in connections:
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not is_wanted))
-
-
 def _has_content(folder: Path) -> bool:
     """Whether the database is there and was begun; SQLite removes the log of an empty one, and so what is in that."""
     try:
@@ -105,6 +100,11 @@ def _remains(folder: Path) -> list[str]:
     """Return what a folder holds that comes to be only after the tables of its database."""
     rests = [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
     return rests + ([MARK] if (folder / MARK).exists() else [])
+
+
+def _write_back_on_close(is_wanted: bool, *connections: apsw.Connection) -> None:
+    for connection in connections:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not is_wanted))
 
 
 def facts_of(connection: apsw.Connection, database: Path, statements: Statements) -> dict[str, str]:

@@ -25,7 +25,10 @@ def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> boo
     """
     if connection.readonly("main"):
         return has_lost_commits_in(Path(connection.filename_wal), int(connection.pragma("page_size")))
-    connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
+    try:
+        connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
+    except apsw.BusyError:
+        return False  # nor can we: somebody writes, to a log that was looked at when it was opened
     try:
         other.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
         seen, _ = other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)

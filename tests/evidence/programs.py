@@ -96,7 +96,7 @@ def _recipe(folder: Path) -> set[str]:
     copy_recipes(clone, copy)
     _run(copy, [*_pytest(scratch), "test_layers.py"], {"LAYERS_STANDIN": str(clone)})
     log = scratch / "standin0" / "log"
-    return succeeded(log.read_text())
+    return succeeded(log.read_text("utf-8"))
 
 
 def _pytest(scratch: Path) -> list[str]:
@@ -112,7 +112,7 @@ def _run(folder: Path, command: list[str], variables: Mapping[str, str]) -> None
         cwd=folder,
         env=own | dict(variables),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=PATIENCE_SECONDS,
         check=False,
     )
@@ -122,7 +122,7 @@ def _run(folder: Path, command: list[str], variables: Mapping[str, str]) -> None
 
 def _shown() -> dict[str, set[str]]:
     """Return what the curl commands of the pages for readers call."""
-    return {f"{page} (curl)": set(_operations(requests_with_curl((ROOT / page).read_text()))) for page in _PAGES}
+    return {f"{page} (curl)": set(_operations(requests_with_curl((ROOT / page).read_text("utf-8")))) for page in _PAGES}
 
 
 def requests_with_curl(text: str) -> Iterator[tuple[str, str]]:
