@@ -2,6 +2,7 @@
 
     python benchmarks/http.py --sizes 1000,100000,1000000 --rounds 5 --seconds 3
     python benchmarks/http.py --sizes 1000000 --only list,page
+    python benchmarks/http.py --sizes 1000,1000000 --only sizes
     python benchmarks/http.py --postgres --only get,patch,page,hosts
 
 Both run under gunicorn with the settings of gunicorn.conf.py; the stand-in with all that is on by default, or with
@@ -19,7 +20,7 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -31,18 +32,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.children import in_child
 from benchmarks.control import compare_logging, measure_commands
 from benchmarks.databases import Place, new_database, open_engine, server
-from benchmarks.documents import populate
+from benchmarks.documents import Sample, populate
 from benchmarks.hosts import compare_hosts
 from benchmarks.influencers import OPERATIONS, Filled, compare_pages, compare_with_bare
 from benchmarks.load import CONNECTIONS, Failed, check_wrk
 from benchmarks.machine import describe, resident_bytes
 from benchmarks.pictures import compare_thumbnail, measure_uploads
-from benchmarks.rounds import HEAD, Bench
+from benchmarks.rounds import HEAD, Bench, Side
 from benchmarks.servers import NoAnswer, Server, plain_settings, stand_in
 from benchmarks.tables import markdown, megabytes, number, spread
 
 SIZED = (*OPERATIONS, "page")  # what is measured at each size
-PARTS = ("start", *SIZED, "hosts", "log", "thumbnail", "upload", "control")
+PARTS = ("start", *SIZED, "sizes", "hosts", "log", "thumbnail", "upload", "control")
 STARTS = 5
 OPENINGS = 3
 SETTLE_SECONDS = 1  # the first answer comes from the first worker; the others are still starting
@@ -100,7 +101,7 @@ def _measure(bench: Bench, options: Options) -> None:
     _print_head(bench.folder, options)
     held = [_measure_demo_seed(bench.folder)] if "start" in options.parts else []
     print(markdown(HEAD, ()), flush=True)
-    if sized := [part for part in (*SIZED, "hosts") if part in options.parts]:
+    if sized := [part for part in (*SIZED, "sizes", "hosts") if part in options.parts]:
         held += _measure_sizes(bench, options, sized)
     if "log" in options.parts:
         compare_logging(bench)
@@ -148,28 +149,67 @@ def time_opening(place: Place) -> float:
 # Loading
 
 
+class Sized(NamedTuple):
+    """A filled store of one size, and how to serve it."""
+
+    size: int
+    folder: Path
+    sample: Sample
+    settings: dict[str, str]
+    open_seconds: float
+
+    def serve(self) -> AbstractContextManager[Server]:
+        return stand_in(self.folder, _WHOAMI, **self.settings)
+
+
 def _measure_sizes(bench: Bench, options: Options, parts: list[str]) -> list[Held]:
     with ExitStack() as running:
         url = running.enter_context(server(bench.folder)) if options.has_database else None
-        return [_measure_size(bench, size, parts, url) for size in options.sizes]
+        sized = [_fill(bench.folder / str(size), size, url) for size in options.sizes]
+        held = [_measure_size(bench, each, parts) for each in sized]
+        if "sizes" in parts:
+            _compare_sizes(bench, sized[0], sized[-1])
+        for each in sized:
+            _compare_creates(bench, each, parts)
+        return held
 
 
-def _measure_size(bench: Bench, size: int, parts: list[str], url: str | None) -> Held:
-    """Print a line for each part, and return what the store of that size held before any creates."""
-    folder = bench.folder / str(size)
+def _fill(folder: Path, size: int, url: str | None) -> Sized:
     place = folder / "data" if url is None else new_database(url, f"standin_{size}")
     sample = in_child(populate, place, size)
     open_seconds = median(in_child(time_opening, place) for _ in range(OPENINGS))
     settings = {"seed": "none"} | ({} if url is None else {"store": str(place)})
-    with stand_in(folder, _WHOAMI, **settings) as host:
-        store = Filled(host, sample, size)
+    return Sized(size, folder, sample, settings, open_seconds)
+
+
+def _measure_size(bench: Bench, sized: Sized, parts: list[str]) -> Held:
+    """Print a line for each part, and return what the store of that size held before any creates."""
+    with sized.serve() as host:
+        store = Filled(host, sized.sample, sized.size)
         _compare(bench, store, [part for part in parts if part in SIZED and part != "create"])
-        held = _held(host, f"{size:,}", open_seconds)
-        if "hosts" in parts and url is not None:
-            with stand_in(folder / "second", _WHOAMI, **settings) as second:
+        held = _held(host, f"{sized.size:,}", sized.open_seconds)
+        if "hosts" in parts and "store" in sized.settings:
+            with stand_in(sized.folder / "second", _WHOAMI, **sized.settings) as second:
                 compare_hosts(bench, store, second)
-        _compare(bench, store, [part for part in parts if part == "create"])
         return held
+
+
+def _compare_creates(bench: Bench, sized: Sized, parts: list[str]) -> None:
+    """Measure what makes a store larger, when all else has been measured."""
+    if "create" in parts:
+        with sized.serve() as host:
+            _compare(bench, Filled(host, sized.sample, sized.size), ["create"])
+
+
+def _compare_sizes(bench: Bench, small: Sized, large: Sized) -> None:
+    """Measure reads and writes of a large store beside those of a small one."""
+    with small.serve() as few, large.serve() as many:
+        for name in ("get", "patch"):
+            operation = OPERATIONS[name]
+            ours, other = (
+                Side(host, bench.load(operation.asked(each.sample))) for host, each in ((many, large), (few, small))
+            )
+            bench.compare(operation.title, f"{large.size:,}", ours, f"at {small.size:,}", other)
 
 
 def _compare(bench: Bench, store: Filled, parts: list[str]) -> None:

@@ -1,7 +1,7 @@
 """A file system under SQLite whose nth call fails, and a program that asks the service while it does.
 
 `python tests/failing_vfs.py FOLDER STATE ACTION` fails every call of an action in turn, with every error and both once
-and for as long as it takes, and prints a line of JSON for each. A process of its own: the checksum VFS stands on the one
+and as long as it takes, and prints a line of JSON for each. A process of its own: the checksum VFS stands on the one
 that is the default when it is loaded, so that the failing one has to be there before.
 
 Calls fail where SQLite meets the system, as `errno`, so that all above is SQLite's own: also the maps and locks of the
@@ -28,7 +28,7 @@ def _type(*kinds: Any) -> Any:
 
 
 class System:
-    """The system calls of SQLite's VFS, each under the name of its kind: `plan(kind)` tells which error it ends with."""
+    """The system calls of SQLite's VFS, each under the name of its kind: `plan(kind)` tells its error."""
 
     # name in SQLite: (kind, what it returns when it fails, its type)
     CALLS: ClassVar[dict[str, tuple[str, Any, Any]]] = {
@@ -47,13 +47,22 @@ class System:
     }
 
     def __init__(self, vfs: apsw.VFS, plan: Callable[[str], int]) -> None:
-        self._kept = []  # SQLite has nothing but the address
+        self._vfs = vfs
+        self._originals: dict[str, int] = {}
+        self._replacements: dict[str, Any] = {}  # kept, for SQLite has nothing but the address
         for name, (kind, failure, called) in self.CALLS.items():
             address = vfs.xGetSystemCall(name)
             if address:
-                replacement = called(self._replacement(called(address), plan, kind, failure))
-                self._kept.append(replacement)
-                vfs.xSetSystemCall(name, ctypes.cast(replacement, _POINTER).value)
+                self._originals[name] = address
+                self._replacements[name] = called(self._replacement(called(address), plan, kind, failure))
+
+    def replace(self) -> None:
+        for name, replacement in self._replacements.items():
+            self._vfs.xSetSystemCall(name, ctypes.cast(replacement, _POINTER).value)
+
+    def put_back(self) -> None:
+        for name, address in self._originals.items():
+            self._vfs.xSetSystemCall(name, address)
 
     @staticmethod
     def _replacement(original: Any, plan: Callable[[str], int], kind: str, failure: Any) -> Callable[..., Any]:
@@ -115,7 +124,7 @@ class FailingVFS(apsw.VFS):
         self.plan = Plan()
         self._base = apsw.vfs_names()[0]
         super().__init__("failing", self._base, makedefault=True)
-        self._system = System(self, self.plan)
+        self.system = System(self, self.plan)
 
     def xOpen(self, name: Any, flags: list[int]) -> SyncingFile:  # noqa: N802 - SQLite's name
         return SyncingFile(self.plan, self._base, name, flags)
@@ -186,11 +195,14 @@ class Driver:
         self.patch()
         before = self.contents()
         self.prepare()
+        if kind != "sync":  # it raises, and no other Python may run below SQLite until that has come up
+            self.vfs.system.replace()
         self.vfs.plan.begin(kind, nth, getattr(errno, error), lasting)
         answer = act()
         failed = self.vfs.plan.failed
         meanwhile = [self.health().status_code, self.read().status_code] if lasting and failed else []
         self.vfs.plan.end()
+        self.vfs.system.put_back()
         changed = before != self.contents()
         return {
             "error": error,

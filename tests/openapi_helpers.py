@@ -25,8 +25,8 @@ def plant_examples(rooms: Rooms) -> None:
     store.put("uploads", upload | {"uploadId": examples.UPLOAD, "received": received._asdict()})
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
     store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": control_examples.FAULT})
-    rooms.media.keep(control_examples.SNAPSHOT)
-    store.db.save(control_examples.SNAPSHOT, {})
+    with store.db.saving(control_examples.SNAPSHOT, {}) as snapshot_id:
+        rooms.media.keep(snapshot_id)
 
 
 def left_out_of_fuzzing() -> set[str]:

@@ -1,4 +1,4 @@
-"""What the tests of the store's file share: small stores, all that they answer, and processes that die in the middle."""
+"""What the tests of the store's file share: small stores, all that they answer, and processes that die."""
 
 import os
 import signal

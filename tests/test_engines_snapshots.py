@@ -5,11 +5,24 @@ import os
 import signal
 import threading
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 
 import orjson
 import pytest
-from engine_helpers import Child, Worker, as_documents, by_rank, bytes_of, contents, opened, put, stored, wait_until
+from conftest import only_sqlite
+from engine_helpers import (
+    Child,
+    Worker,
+    as_documents,
+    by_rank,
+    bytes_of,
+    contents,
+    opened,
+    put,
+    save,
+    stored,
+    wait_until,
+)
 
 from engines.errors import NoSnapshot, Unavailable, UnknownFormat
 
@@ -21,11 +34,6 @@ LATER = {("t", ""): {"a": {"groups": [], "rank": "9"}}}
 
 def replace(engine, state):
     engine.replace_all(as_documents(state))
-
-
-def save(engine, name, facts):
-    with engine.saving(name, facts):
-        pass
 
 
 def query(engine, statement):
@@ -227,9 +235,12 @@ def test_a_state_of_a_newer_format_is_refused_in_a_sentence(engine):
 
 
 def execute(engine, statement):
-    with engine._lent() if hasattr(engine, "_url") else nullcontext() as lent:
-        connection = lent.connection if lent else engine._session().connection
-        connection.execute(statement.replace("@", "standin_" if lent else ""))
+    if hasattr(engine, "_url"):
+        with engine._lent() as lent:
+            lent.connection.execute(statement.replace("@", "standin_"))
+    else:
+        with engine.transaction():
+            engine._session().connection.execute(statement.replace("@", ""))
 
 
 # What is not whole yet, and what never will be.
@@ -276,6 +287,16 @@ def test_a_state_that_another_save_has_swept_gets_no_name(engine, elsewhere):
 
 
 # Readers and writers of the same moment.
+
+
+@only_sqlite
+def test_a_block_of_reads_stays_with_the_state_it_began_in(engine, elsewhere):
+    with elsewhere.reading():
+        elsewhere.read("t", "", "a")
+        replace(engine, NEW)
+        assert contents(elsewhere) == OLD
+        assert elsewhere.walk("t", "", "x", most=9) == ["1"]
+    assert contents(elsewhere) == NEW
 
 
 def test_a_block_of_reads_that_replaces_all_sees_that(engine):

@@ -7,7 +7,6 @@ are gone through, and of the rest every few bytes one.
 
 import random
 import shutil
-import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from sqlite_helpers import (
     small_pages,
 )
 
-from engines.errors import Damaged, EngineError, Misplaced, NoSnapshot
+from engines.errors import Damaged, EngineError, Misplaced
 from engines.sqlite.engine import SQLite
 from engines.sqlite.files import DATABASE, MARK
 from settings import Settings, StartError
@@ -203,7 +202,8 @@ def test_a_database_cut_anywhere_is_refused(folder, closed):
     odd = [1, 15, 16, 99, 100, 101, SMALL_PAGE - 1, SMALL_PAGE + 1, len(data) - SMALL_PAGE + 1, len(data) - 1]
     before = answers(folder)
     for length in [*pages, *odd]:
-        allowed = [REFUSED] if length <= pages[-1] else [before, REFUSED]  # in the last page is what nobody has asked for
+        # In the last page is what nobody has asked for.
+        allowed = [REFUSED] if length <= pages[-1] else [before, REFUSED]
         assert found_in(folder, closed | {DATABASE: data[:length]}) in allowed, f"cut to {length} bytes"
 
 
@@ -268,7 +268,10 @@ def repr_start(data: bytes | None) -> str:
     return "missing" if data is None else f"{len(data)} of {data[:1]!r}"
 
 
-@pytest.mark.parametrize("shm", [None, b"", b"\xff" * 32768, b"\0" * 32768, b"\xff" * 100, b"x" * 99999], ids=repr_start)
+INDEXES = [None, b"", b"\xff" * 32768, b"\0" * 32768, b"\xff" * 100, b"x" * 99999]
+
+
+@pytest.mark.parametrize("shm", INDEXES, ids=repr_start)
 def test_the_index_of_the_log_is_made_anew_whatever_it_holds(folder, killed, shm):
     files = {name: data for name, data in killed.files.items() if name != SHM}
     if shm is not None:
@@ -294,7 +297,8 @@ def test_a_flipped_byte_of_the_log_takes_nothing_but_the_last_commit_or_is_refus
     log = killed.files[WAL]
     last = killed.ends[-2]
     frames = range(WAL_HEADER, len(log), FRAME_HEADER + SMALL_PAGE)
-    places = sampled(len(log), step * 3 if step > 1 else 1, [range(WAL_HEADER), *(range(at, at + 26, 3) for at in frames)])
+    whole = [range(WAL_HEADER), *(range(at, at + 26, 3) for at in frames)]
+    places = sampled(len(log), step * 3 if step > 1 else 1, whole)
     seen = {"refused": 0, "as before": 0, "without the last": 0}
     for place, flipped in flips(log, places):
         found = found_in(folder, killed.files | {WAL: flipped})
@@ -385,7 +389,8 @@ def test_a_start_on_damaged_files_serves_what_was_there_or_refuses_and_never_the
     assert set(before) == {"not as in the seed"}
     files = files_in(folder)
     data = files[DATABASE]
-    places = sampled(len(data), 997, [range(0, 100, 5), *(range(page, page + 8, 3) for page in range(0, len(data), 4096))])
+    pages = [range(page, page + 8, 3) for page in range(0, len(data), 4096)]
+    places = sampled(len(data), 997, [range(0, 100, 5), *pages])
     seen = []
     for place, flipped in flips(data, places):
         lay(folder, files | {DATABASE: flipped})
@@ -396,9 +401,9 @@ def test_a_start_on_damaged_files_serves_what_was_there_or_refuses_and_never_the
     assert REFUSED in seen
     others = {name: content for name, content in files.items() if name != DATABASE}
     for cut in (None, b"", data[:4096], data[:5000], data[: len(data) // 2], bytes(len(data)), b"SQLite format 3\0"):
-        lay(folder, others if cut is None else others | {DATABASE: cut})
-        assert vibes(started) == REFUSED
-        lay(folder, {name: content for name, content in (others if cut is None else others | {DATABASE: cut}).items() if name != MARK})
-        assert vibes(started) == REFUSED
+        left = others if cut is None else others | {DATABASE: cut}
+        for here in (left, {name: content for name, content in left.items() if name != MARK}):
+            lay(folder, here)
+            assert vibes(started) == REFUSED
     lay(folder, files)
     assert vibes(started) == before

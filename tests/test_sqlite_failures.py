@@ -29,14 +29,14 @@ def test_each_failing_call_is_a_503_that_changes_nothing_and_writes_come_back_wh
     assert ran.returncode == 0, ran.stderr[-2000:]
     rounds = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
     for found in rounds:
-        check(found)
+        check(found, state)
     assert {found["kind"] for found in rounds if found["failed"]} >= {"write", "lock"} | (
         {"read", "open", "stat", "map"} if state == "cold" else set()
     )
     assert {found["status"] for found in rounds} == {201 if action == "snapshot" else 200, 503}
 
 
-def check(found):
+def check(found, state):
     """Check the answer to a request whose nth call of a kind has failed, and what followed."""
     told = found["told"]
     if found["status"] == 503:
@@ -54,6 +54,6 @@ def check(found):
         assert read in (200, 503), found
         if found["kind"] in WRITING:
             assert health == 503, found
-            assert read == 200, found
+            assert read == 200 or state == "cold", found  # to open a store takes a byte for the index of its log
     assert found["afterwards"] == [200, True], found
     assert found["health"] == 200, found

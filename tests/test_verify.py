@@ -1,7 +1,5 @@
 """`flask store verify`: it finds every fault there can be, tells its place and the way out, and changes nothing."""
 
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,11 +14,11 @@ import orjson
 import pytest
 from api_helpers import MEDIA
 from conftest import AVA, AVA_PATH, DEMO
-from servers import PATIENCE_SECONDS, ROOT, STAYS_OPEN, environment, eventually, run, serving
+from servers import PATIENCE_SECONDS, ROOT, STAYS_OPEN, environment, run, serving
 
 from app import create_app
 from engines.sqlite.connections import Connections
-from engines.sqlite.files import DATABASE, MARK
+from engines.sqlite.files import DATABASE
 from settings import Settings
 from start import open_rooms
 
@@ -98,7 +96,8 @@ def report(folder: Path) -> str:
     """Return what is printed of a store in which nothing is wrong."""
     served, kept = "documents", "snapshot_documents"
     documents = sum(only(folder, f"SELECT count(*) FROM {table}") for table in (served, kept))
-    entries = sum(only(folder, f"SELECT count(*) FROM {table}") for table in ("index_entries", "snapshot_index_entries"))
+    indexes = ("index_entries", "snapshot_index_entries")
+    entries = sum(only(folder, f"SELECT count(*) FROM {table}") for table in indexes)
     pictures = sum(only(folder, f"SELECT count(*) FROM {table} WHERE kind = 'assets'") for table in (served, kept)) + 1
     pages = (folder / DATABASE).stat().st_size // PAGE_BYTES
     assert documents > entries > pictures > 16

@@ -18,6 +18,14 @@ PATIENCE_SECONDS = 20
 class Worker(ThreadWorker):
     """A thread worker whose own refusals look like the app's."""
 
+    _is_quitting = False
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """End at once: Ctrl-C comes from the terminal and from gunicorn, and the second must not wait for the first."""
+        if not self._is_quitting:
+            self._is_quitting = True
+            super().handle_quit(sig, frame)
+
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is no HTTP, or whose line or headers are too long; the rest is gunicorn's."""
         if not isinstance(exc, ParseException):

@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -53,16 +52,41 @@ class Connections:
         self._waiting = threading.local()
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._is_inherited = False
+        self._log = (f"{path}-wal", f"{path}-shm")
+        self._opening = threading.Lock()
+        self._place: tuple[int, int] | None = None  # of the database, from the first connection on
+        self._log_places: tuple[tuple[int, int], ...] = ()
         _all.add(self)
 
     def session(self) -> Session:
-        """Return the session of this thread, with a connection to the file that has the store's name."""
+        """Return the session of this thread, with a connection to the files that this process opened first.
+
+        Raises FileNotFoundError when others have their names by now.
+        """
         session: Session | None = getattr(self._thread, "session", None)
         if session is None or (session.place is None and not session.depth):
-            place = place_of(self._path)  # before the file is opened: if it was replaced in between, that shows
-            session = self._thread.session = Session(self.connect(), place)
-            self._sessions.add(session)
+            with self._opening:
+                session = self._thread.session = Session(*self._opened())
+                self._sessions.add(session)
         return session
+
+    def _opened(self) -> tuple[apsw.Connection, tuple[int, int]]:
+        """Open a connection to the same database, log and index of the log as all others of this process."""
+        place = place_of(self._path)  # before the file is opened: if it was replaced in between, that shows
+        is_first = all(each.place is None for each in list(self._sessions))
+        if self._place not in (None, place) or not (is_first or self.is_log_in_place()):
+            raise FileNotFoundError(self._path)
+        connection = self.connect()
+        try:
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # which opens the log
+            if is_first:
+                self._place, self._log_places = place, self._places_of_log()
+            elif not self.is_log_in_place():
+                raise FileNotFoundError(self._path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection, place
 
     def renew(self, session: Session) -> None:
         """Give a session that is in no transaction another connection, opened now.
@@ -70,8 +94,19 @@ class Connections:
         Those of other threads are closed too: as long as one is open, SQLite keeps the index of the log as it was.
         """
         self.close_idle()
-        session.connection.close()
-        session.connection, session.place = self.connect(), place_of(self._path)
+        self._close(session)
+        with self._opening:
+            session.connection, session.place = self._opened()
+
+    def is_log_in_place(self) -> bool:
+        """Return whether the log and its index are still the files that were opened, and so those of all others."""
+        return self._places_of_log() == self._log_places
+
+    def _places_of_log(self) -> tuple[tuple[int, int], ...]:
+        try:
+            return tuple([place_of(path) for path in self._log])
+        except FileNotFoundError:  # a read-only store has none
+            return ()
 
     def connect(self) -> apsw.Connection:
         """Open one more connection; the caller closes it."""
@@ -105,6 +140,7 @@ class Connections:
 
     def forget(self) -> None:
         """Leave the connections that a parent was in the middle of using alone, in a child, and use no others."""
+        self._opening = threading.Lock()  # another thread of the parent may have held it
         for session in [each for each in self._sessions if each.place is not None]:
             _inherited.append(session.connection)
             session.connection = apsw.Connection(":memory:")
@@ -113,9 +149,13 @@ class Connections:
             self._is_inherited = True
 
     def _close(self, session: Session) -> None:
-        with suppress(apsw.ThreadingViolationError):  # its thread is executing a statement: it goes with the thread
+        try:
             session.connection.close()
-            session.place = None
+        except apsw.ThreadingViolationError:
+            return  # its thread is executing a statement: it goes with the thread
+        except apsw.Error:
+            pass  # closed all the same: what was not written back is in the log
+        session.place = None
 
     def wait_until(self, moment: float) -> None:
         """Set the moment, by `time.monotonic()`, until which this thread waits for the locks of others."""

@@ -26,6 +26,10 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 3.0
 _STUCK_SECONDS = 0.1
 _EXCLUSIVE = "control.lock"
+_GONE = (
+    "The store's file {} was moved, removed or replaced while it was served: put it back, or stop the service and "
+    "start it on the file that is there now."
+)
 _NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 SQL = Statements()
@@ -218,10 +222,7 @@ class SQLite:
             raise self._told(error) from error
         except OSError as error:
             raise Unavailable(f"The store's file {self.path} cannot be looked at: {error.strerror}.") from error
-        raise Unavailable(
-            f"The store's file {self.path} was moved, removed or replaced while it was served: put it back, or stop "
-            "the service and start it on the file that is there now."
-        )
+        raise Unavailable(_GONE.format(self.path))
 
     def _ask(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         return self._execute(self._session(), statement, parameters)
@@ -250,6 +251,11 @@ class SQLite:
         code = getattr(error, "extendedresult", 0)
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError)) or code == apsw.SQLITE_IOERR_DATA:
             return Damaged(self.path, str(error) or type(error).__name__)
+        if isinstance(error, apsw.CantOpenError):
+            return Unavailable(
+                f"The store's file {self.path} cannot be opened: make it writable, or set STANDIN_DATA to a "
+                "folder that is."
+            )
         if isinstance(error, apsw.BusyError):
             return Unavailable(f"Another process has kept the write lock of {self.path} for too long.")
         return Unavailable(f"The store's file {self.path} takes no writes: {str(error) or type(error).__name__}.")
@@ -268,6 +274,10 @@ class SQLite:
                 self._connections.renew(session)
             self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
+            if not self._connections.is_log_in_place():
+                # Without its name the log is read by nobody, and another index keeps other writers' locks.
+                self._execute(session, "ROLLBACK")
+                raise Unavailable(_GONE.format(f"{self.path}-wal or {self.path}-shm"))
         except BaseException as error:
             self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()

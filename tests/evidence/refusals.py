@@ -14,7 +14,7 @@ from evidence.answers import Answers
 from evidence.replies import GIF, begun_job, presigned, put
 from evidence.service import Services, path_of
 from evidence.told import OPERATIONS, Told
-from openapi import control_examples, examples
+from openapi import examples
 from web.errors import MAX_BODY_BYTES
 from web.limits import PER_MINUTE
 
