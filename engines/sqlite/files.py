@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import apsw
 
-from engines.disk import Disk
+from engines.disk import Disk, give_to_owner
 from engines.errors import Damaged, Misplaced, UnknownFormat
 from engines.sql import Statements, create
 from engines.sqlite.connections import CHECKSUM_BYTES, Connections
@@ -32,7 +32,7 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
     _refuse_remains(folder)
     if not database.exists():
         _make_folder(folder)
-        give_to_owner(database, os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(_made(database))
     with closing(connections.connect()) as connection, closing(connections.connect()) as other:
         # A refusal leaves the log as it is: written back and emptied, it would be found in order the next time.
         _write_back_on_close(False, connection, other)
@@ -135,16 +135,6 @@ def refuse_other(found: dict[str, str], marked: str | None, database: Path) -> N
         )
 
 
-def give_to_owner(path: Path, descriptor: int) -> None:
-    """Close a file that was made just now, as the property of the folder's owner when root has made it."""
-    try:
-        owner = path.parent.stat()
-        if os.geteuid() == 0 and owner.st_uid != 0:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-    finally:
-        os.close(descriptor)
-
-
 def _make_folder(folder: Path) -> None:
     """Make a folder for its owner only; one that root makes belongs to the owner of the folder that it is in."""
     if folder.is_dir():
@@ -152,7 +142,14 @@ def _make_folder(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):  # another process has made it meanwhile
         folder.mkdir(mode=0o700)
-        give_to_owner(folder, os.open(folder, os.O_RDONLY))
+        give_to_owner(folder, folder)
+
+
+def _made(path: Path) -> int:
+    """Return the descriptor of a file that is made if it is not there: for its owner only, who is the folder's."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    give_to_owner(descriptor, path)
+    return descriptor
 
 
 def _create(connection: apsw.Connection, statements: Statements, folder: Path) -> None:
@@ -174,9 +171,12 @@ def _create(connection: apsw.Connection, statements: Statements, folder: Path) -
 
 def _write_mark(mark: Path, store: str, disk: Disk) -> None:
     new = mark.with_name(f"{MARK}.{os.getpid()}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    disk.append(descriptor, f"{store}\n".encode())
-    disk.sync(descriptor)
-    give_to_owner(new, descriptor)
+    new.unlink(missing_ok=True)  # of a process that had the same number, and died
+    descriptor = _made(new)
+    try:
+        disk.append(descriptor, f"{store}\n".encode())
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
     disk.replace(new, mark)
     disk.sync_folder(mark.parent)
