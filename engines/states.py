@@ -15,7 +15,7 @@ from engines.indexes import Document, Lists, once_each, places_in
 from engines.saved import Saved, check_name
 from engines.sql import Sent, Statements
 
-_HIDDEN = "."  # begins the name of a state that is not whole yet: nobody can ask for it
+HIDDEN = "."  # begins the name of a state that is not whole yet: nobody can ask for it
 
 
 class Database(Protocol):
@@ -79,14 +79,14 @@ def saving(
             _publish(database, name, snapshot_id)
     except BaseException:
         with suppress(EngineError), whole() as database:
-            _drop(database, _HIDDEN + snapshot_id)  # which is not there if it was published and nobody has said so
+            _drop(database, HIDDEN + snapshot_id)  # which is not there if it was published and nobody has said so
         raise
 
 
 def forget_unfinished(database: Database) -> None:
     """Remove the states that a save has left which was killed before their names were given."""
     for name in _told(database):
-        if name.startswith(_HIDDEN):
+        if name.startswith(HIDDEN):
             _drop(database, name)
 
 
@@ -97,16 +97,16 @@ def _keep(database: Database, snapshot_id: str, facts: Mapping[str, Any], versio
     sizes = database.columns(_each(database, found, (statements.snapshot_bytes,), snapshot=snapshot_id))
     size = sum(int(number) for (number,) in sizes)
     told = {"id": snapshot_id, "facts": dict(facts), "format": version, "documents": documents, "bytes": size}
-    _note(database, _HIDDEN + snapshot_id, told)
+    _note(database, HIDDEN + snapshot_id, told)
 
 
 def _publish(database: Database, name: str, snapshot_id: str) -> None:
     """Give a state its name, and remove the one that had it."""
-    told = _told(database).get(_HIDDEN + snapshot_id)
+    told = _told(database).get(HIDDEN + snapshot_id)
     if told is None:
         raise Unavailable(f"The snapshot {name} was not finished: another save has begun meanwhile.")
     _drop(database, name)
-    database.changed([(database.statements.forget_name, {"name": _HIDDEN + snapshot_id})])
+    database.changed([(database.statements.forget_name, {"name": HIDDEN + snapshot_id})])
     _note(database, name, told)
 
 
@@ -127,7 +127,7 @@ def saved(database: Database) -> list[Saved]:
     return [
         Saved(name, told["facts"], told["documents"], told["bytes"], told["id"])
         for name, told in _told(database).items()
-        if not name.startswith(_HIDDEN)
+        if not name.startswith(HIDDEN)
     ]
 
 

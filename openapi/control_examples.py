@@ -51,7 +51,7 @@ SET_LOG: Example = {"off": {"enabled": False}}
 HEALTH: Example = {
     "status": "ready",
     "version": "0.1.0",
-    "engine": "journal",
+    "engine": "sqlite",
     "counts": {"organizations": 1, "projects": 2, "influencers": 4, "assets": 8, "jobs": 0, "api_keys": 1},
 }
 RESET_DONE: Example = {"reset": True, "to": "seed"}

@@ -1,7 +1,7 @@
 """A file system under SQLite whose nth call fails, and a program that asks the service while it does.
 
-`python tests/failing_vfs.py FOLDER STATE ACTION` fails every call of an action in turn, with every error and both once
-and as long as it takes, and prints a line of JSON for each. A process of its own: the checksum VFS stands on the one
+`python tests/failing_vfs.py FOLDER STATE ACTION` fails every call of an action in turn, with every error, both once and
+for as long as it takes, and prints a line of JSON for each. A process of its own: the checksum VFS stands on the one
 that is the default when it is loaded, so that the failing one has to be there before.
 
 Calls fail where SQLite meets the system, as `errno`, so that all above is SQLite's own: also the maps and locks of the
@@ -28,7 +28,7 @@ def _type(*kinds: Any) -> Any:
 
 
 class System:
-    """The system calls of SQLite's VFS, each under the name of its kind: `plan(kind)` tells its error."""
+    """The system calls of SQLite's VFS, each of a kind: `plan(kind)` returns the error that it ends with, or 0."""
 
     # name in SQLite: (kind, what it returns when it fails, its type)
     CALLS: ClassVar[dict[str, tuple[str, Any, Any]]] = {

@@ -1,6 +1,8 @@
 """The command line, on a folder that nobody has open and on one that a service is working in."""
 
+import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -293,6 +295,46 @@ def test_an_import_that_is_not_what_export_writes_changes_nothing(flask, folder,
 
 
 # What they have in common.
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
+@pytest.mark.parametrize("is_new", [True, False], ids=["a new folder", "a folder of the service"])
+def test_what_root_writes_belongs_to_the_one_whose_folder_it_is(folder, tmp_path, is_new):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    if not is_new:
+        shutil.copytree(folder, theirs / "store")
+        for path in (theirs / "store").glob(f"{DATABASE}-*"):
+            path.unlink()
+    for path in (theirs, *theirs.rglob("*")):
+        os.chown(path, 65534, 65534)
+    (tmp_path / "rows.json").write_bytes(b'{"organizations": {"1": {"id": "fresh", "name": "Fresh"}}}')
+    for command in (
+        ["keys", "create", "--org", "Fresh", "--scopes", "*"],
+        ["keys", "delete", DEMO_KEY_ID],
+        ["store", "verify"],
+        ["store", "export"],
+        ["store", "import", "--merge", str(tmp_path / "rows.json")],
+        ["store", "copy", str(theirs / "store"), str(theirs / "copy")],
+        ["openapi"],
+    ):
+        printed(run(theirs / "store", "flask", *command))
+    made = [theirs / "store" / DATABASE, theirs / "copy" / DATABASE, *(theirs / "store" / "media").glob("*/*")]
+    assert len(made) == 10 and all(path.is_file() for path in made)
+    for path in theirs.rglob("*"):
+        found = path.stat()
+        assert (found.st_uid, found.st_gid) == (65534, 65534), path
+        if is_new:
+            assert found.st_mode & 0o077 == 0, path
+
+
+def test_what_another_may_not_read_is_a_sentence(folder):
+    """Of a user who is not root, or of root where even that one may not."""
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to(folder.name)  # a circle: it can be opened by nobody
+    for command in ("store verify", "store export", "keys create --org x --scopes *"):
+        assert_refused(run(folder, "flask", *command.split()), str(folder), "cannot be used")
+
 
 
 @pytest.mark.parametrize(

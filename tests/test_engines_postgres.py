@@ -218,6 +218,15 @@ def test_where_transactions_stay_impossible_there_is_an_end_of_trying(database, 
         assert count_up(engine) == 1
 
 
+def test_a_transaction_that_is_alone_does_not_go_on_without_its_lock(database, stranger):
+    with opened(database) as engine:
+        count_up(engine)
+        with pytest.raises(Unavailable), engine.transaction(alone=True):
+            cut(stranger)  # and with the connection the lock that kept others from writing
+            engine.read("t", "", "counter")
+        assert count_up(engine) == 2
+
+
 def test_a_connection_cut_before_the_commit_leaves_open_whether_it_was_done(database, stranger):
     with opened(database) as engine:
         count_up(engine)

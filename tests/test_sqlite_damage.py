@@ -53,7 +53,8 @@ def closed(folder: Path) -> Files:
     with opened(folder) as engine:
         for number in range(COMMITS):
             commit(engine, number)
-        engine.save("s", {"at": "then"})
+        with engine.saving("s", {"at": "then"}):
+            pass
     files = files_in(folder)
     assert files[WAL] == b""
     return files

@@ -1,5 +1,6 @@
 """`flask store verify`: it finds every fault there can be, tells its place and the way out, and changes nothing."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -332,3 +333,186 @@ def test_a_fault_is_told_with_its_place_and_the_way_out(folder, spoil: Callable[
     assert ended.stderr.splitlines() == [*faults, " ".join([f"The store is damaged: {number}.", *ways_out])]
     assert (ended.returncode, ended.stdout) == (1, "")
     assert contents(folder) == before
+
+
+# Damage of the files themselves.
+
+
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def assert_damaged(folder: Path, *first: str) -> list[str]:
+    """Check the beginning and the end of what is said of a damaged store; return what is between."""
+    before = contents(folder)
+    ended = verify(folder)
+    *said, last = ended.stderr.splitlines()
+    assert said[: len(first)] == list(first)
+    assert last == f"The store is damaged: {len(said)} fault{'s' if len(said) > 1 else ''}. {RESTORE}"
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert contents(folder) == before
+    return said[len(first) :]
+
+
+def test_a_flipped_bit_is_told_with_its_page_and_every_document_on_that(folder):
+    database = folder / DATABASE
+    place = database.read_bytes().rindex(b"after the snapshot")
+    flip(database, place)
+    page = place // PAGE_BYTES
+    where = f"{database}, page {page + 1} of documents, bytes {page * PAGE_BYTES} to {page * PAGE_BYTES + 4095}"
+    more = assert_damaged(folder, f"{where}: they do not match their checksum.")
+    structure = [line for line in more if line.startswith(f"{database}: ")]  # as far as SQLite gets
+    unreadable = [line for line in more if line.endswith(": it cannot be read (disk I/O error).")]
+    assert structure and unreadable and more == structure + unreadable
+    assert all(line.startswith(f"{database}, table ") for line in unreadable)
+
+
+@pytest.mark.parametrize("page", range(0, 15, 2))
+def test_no_page_is_too_far_from_everything_to_be_looked_at(folder, page):
+    database = folder / DATABASE
+    flip(database, page * PAGE_BYTES + 2000)
+    ended = verify(folder)
+    first = ended.stderr.splitlines()[0]
+    numbers = f"bytes {page * PAGE_BYTES} to {page * PAGE_BYTES + 4095}: they do not match their checksum."
+    assert first.startswith(f"{database}, page {page + 1}") and first.endswith(numbers)
+    assert ended.returncode == 1
+
+
+def test_two_hundred_damaged_pages_are_not_two_hundred_lines(folder):
+    with closing(connected(folder)) as connection:
+        padding = "INSERT INTO documents VALUES ('o', 'organizations', ?, 1, ?)"
+        connection.executemany(padding, ((str(n), orjson.dumps({"id": "x" * 5000}).decode()) for n in range(150)))
+    database = folder / DATABASE
+    data = bytearray(database.read_bytes())
+    for place in range(PAGE_BYTES + 2000, len(data), PAGE_BYTES):
+        data[place] ^= 1
+    database.write_bytes(data)
+    said = verify(folder).stderr.splitlines()
+    assert sum("they do not match their checksum" in line for line in said) == 100
+    assert f"{database}: more pages than these do not match their checksums." in said
+
+
+def test_what_is_no_database_is_told_so(folder):
+    (folder / DATABASE).write_bytes(b"rubbish" * 1000)
+    assert_damaged(
+        folder,
+        f"{folder / DATABASE}: it does not begin like a database.",
+        f"{folder / DATABASE}: it cannot be read to its end (file is not a database).",
+    )
+
+
+def test_a_database_that_was_cut_is_told_so(folder):
+    os.truncate(folder / DATABASE, (folder / DATABASE).stat().st_size - 3 * PAGE_BYTES)
+    assert assert_damaged(folder) != []
+
+
+@pytest.fixture
+def logged(folder: Path) -> Path:
+    """Return the log of a service that was killed after some changes."""
+    with serving(folder, WEB_CONCURRENCY="1") as server:
+        for number in range(5):
+            server.client().patch(AVA_PATH, json={"vibe": f"number {number}"}).raise_for_status()
+    log = folder / f"{DATABASE}-wal"
+    assert log.stat().st_size > 10 * PAGE_BYTES
+    return log
+
+
+def test_changes_in_the_log_are_looked_at_too(folder, logged):
+    before = contents(folder)
+    ended = verify(folder)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert contents(folder) == before
+
+
+def test_a_flipped_bit_in_the_log_before_other_changes_is_told(folder, logged):
+    flip(logged, 32 + 24 + 100)
+    assert_damaged(folder, f"{logged}: acknowledged changes stand behind bytes that are not whole.")
+
+
+def test_a_log_that_ends_early_is_no_fault_for_its_last_change_was_not_acknowledged(folder, logged):
+    os.truncate(logged, logged.stat().st_size - 100)
+    assert verify(folder).returncode == 0
+
+
+def test_a_page_that_the_log_has_anew_may_be_damaged_in_the_file(folder, logged):
+    newest = max(
+        int.from_bytes(logged.read_bytes()[at : at + 4], "big")
+        for at in range(32, logged.stat().st_size - 24, 24 + PAGE_BYTES)
+        if int.from_bytes(logged.read_bytes()[at : at + 4], "big") * PAGE_BYTES <= (folder / DATABASE).stat().st_size
+    )
+    flip(folder / DATABASE, newest * PAGE_BYTES - 2000)
+    assert verify(folder).returncode == 0
+
+
+def test_what_only_the_structure_shows_is_told_in_the_words_of_sqlite(folder):
+    declare(folder, "fact text NOT NULL", "fact text")
+    edit(folder, "INSERT INTO facts VALUES ('empty', NULL)")
+    declare(folder, "fact text", "fact text NOT NULL")
+    assert assert_damaged(folder, f"{folder / DATABASE}: NULL value in facts.fact.") == []
+
+
+def declare(folder: Path, old: str, new: str) -> None:
+    """Change what the database says of its table `facts`, without a look at what is in it."""
+    with closing(connected(folder)) as connection:
+        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+        connection.execute("PRAGMA writable_schema = ON")
+        change = "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = 'facts'"
+        connection.execute(change, (old, new))
+        assert connection.changes() == 1
+
+
+# Where nothing can be written.
+
+_READ_ONLY = """
+mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && cd "$2" && shift 2 && exec "$@"
+"""
+
+
+def read_only(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Verify a store on a mount that takes no writes."""
+    prefix = ["unshare", "--mount", "sh", "-c", _READ_ONLY, "sh", str(folder), str(ROOT)]
+    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:  # noqa: PLW1510
+        pytest.skip("this machine lets nobody here mount a folder")
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "flask", "store", "verify"],
+        env=environment(folder) | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("gone", [[], ["-shm"], ["-wal", "-shm"]], ids=["as it was", "no shm", "neither"])
+def test_a_good_store_is_verified_on_a_read_only_mount(folder, gone):
+    expected = report(folder)
+    for ending in gone:
+        (folder / f"{DATABASE}{ending}").unlink()
+    names = sorted(path.name for path in folder.iterdir())
+    ended = read_only(folder)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, expected, "")
+    assert sorted(path.name for path in folder.iterdir()) == names
+
+
+def test_faults_are_found_on_a_read_only_mount(folder):
+    (line,), (way_out,) = entry_gone(Case(folder))
+    ended = read_only(folder)
+    assert (ended.returncode, ended.stderr) == (1, f"{line}\nThe store is damaged: 1 fault. {way_out}\n")
+
+
+def test_a_log_with_changes_is_read_on_a_read_only_mount(folder, logged):
+    ended = read_only(folder)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_changes_that_only_a_writer_could_read_are_not_passed_over(folder, logged):
+    (folder / f"{DATABASE}-shm").unlink()
+    ended = read_only(folder)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"The database {folder / DATABASE} cannot be opened (unable to open database file): beside it lie changes that "
+        "only a process which may write can read; copy the whole folder to a place that can be written, and verify the "
+        "copy.\n"
+    )

@@ -335,10 +335,11 @@ class SQLite:
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.waiting.until = deadline
-            if session.connection.readonly("main") and os.access(self.path, os.W_OK):
-                # So SQLite opens a file that could not be opened for writing just then; by now it can.
-                self._connections.renew(session)
-            self._execute(session, "BEGIN IMMEDIATE")
+            if not self._begins(session):
+                # So SQLite opens a database or log that could not be opened for writing just then; by now it may be.
+                if os.access(self.path, os.W_OK):
+                    self._connections.renew(session)
+                self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
             for name, place in self._connections.log.items():
                 # Without its name the log is read by nobody, and another index keeps other writers' locks.
@@ -350,7 +351,21 @@ class SQLite:
             self._writing.release()
             if isinstance(error, apsw.Error):
                 raise self._told(error) from error
+            if isinstance(error, FileNotFoundError):
+                raise Unavailable(_GONE.format(self.path)) from error
             raise
+
+    def _begins(self, session: Session) -> bool:
+        """Begin a transaction; return False, with none begun, when the session's files are open for reading only."""
+        if session.connection.readonly("main"):
+            return False
+        try:
+            self._execute(session, "BEGIN IMMEDIATE")
+        except Unavailable as error:
+            if isinstance(error.__cause__, apsw.ReadOnlyError):
+                return False
+            raise
+        return True
 
 
 def _is_at(name: str, place: tuple[int, int] | None) -> bool:

@@ -172,7 +172,8 @@ def _create(connection: apsw.Connection, statements: Statements, folder: Path) -
 
 def _write_mark(mark: Path, store: str, disk: Disk) -> None:
     new = mark.with_name(f"{MARK}.{os.getpid()}.new")
-    descriptor = _make_file(new, os.O_TRUNC)
+    new.unlink(missing_ok=True)  # of a process that had the same number, and died
+    descriptor = _make_file(new, os.O_EXCL)
     try:
         disk.append(descriptor, f"{store}\n".encode())
         disk.sync(descriptor)
