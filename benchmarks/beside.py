@@ -160,8 +160,8 @@ def _operations(db: Engine, sized: Sized) -> list[Callable[[], object]]:
     return [
         lambda: opened.get(choice(sized.ids)),
         lambda: opened.count_up(choice(sized.ids)),
-        lambda: store.page_of_influencers(ORGANIZATION, sized.project, first),
-        lambda: store.page_of_influencers(ORGANIZATION, sized.project, far),
+        lambda: store.for_organization(ORGANIZATION).page_of_influencers(sized.project, first),
+        lambda: store.for_organization(ORGANIZATION).page_of_influencers(sized.project, far),
     ]
 
 

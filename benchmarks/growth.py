@@ -34,7 +34,7 @@ def _grow(place: Path, ids: list[str], patches: int) -> str:
     before = _bytes_of(place)
     for number_of_patch in range(patches):
         patch = {"vibe": f"calm and curious, take {number_of_patch:09}", "personality": {"tone": "friendly"}}
-        store.patch_influencer(ORGANIZATION, choice(ids), patch)
+        store.for_organization(ORGANIZATION).patch_influencer(choice(ids), patch)
     after, log = _bytes_of(place), place.joinpath(f"{DATABASE}-wal").stat().st_size
     documents = _documents(db)
     db.close()

@@ -48,5 +48,5 @@ if __name__ == "__main__":
     load_checksums()
     disk = HalfDisk()
     store = Store(SQLite(read_settings(os.environ).data, lists=LISTS, vfs=disk.name))
-    ava = store.influencer("6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11", "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG")
-    store.put("influencers", ava | {"vibe": "nobody will hear of this"})
+    ava = store.for_organization("6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11").influencer("inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG")
+    store.tables.put("influencers", ava | {"vibe": "nobody will hear of this"})

@@ -144,7 +144,7 @@ def new_organization(store: Store) -> str:
 
 def key_of(store: Store, organization: str, *scopes: str) -> dict[str, str]:
     """Return the headers of a new key."""
-    return {"X-Api-Key": store.keys.create(organization, list(scopes), "A key")}
+    return {"X-Api-Key": store.for_organization(organization).keys.create(list(scopes), "A key")}
 
 
 def unchanged(on_disk: Pages | Rows) -> Callable[[], bool]:

@@ -21,7 +21,7 @@ from engines.sqlite.files import DATABASE
 from engines.table import Record
 from records.keys import DEMO_KEY
 from settings import Settings
-from start import Rooms, open_rooms
+from start import Services, open_services
 from store import Store
 
 AVA = "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG"
@@ -101,14 +101,14 @@ def on_disk(settings: Settings) -> Pages | Rows:
 
 
 @pytest.fixture
-def rooms(settings: Settings, clock: Clock) -> Iterator[Rooms]:
-    store, media, _ = open_rooms(settings)
-    yield Rooms(Store(store.db, clock), media, settings)
+def rooms(settings: Settings, clock: Clock) -> Iterator[Services]:
+    store, media, *_ = open_services(settings)
+    yield Services(Store(store.db, clock), media, settings)
     store.db.close()
 
 
 @pytest.fixture
-def store(rooms: Rooms) -> Store:
+def store(rooms: Services) -> Store:
     return rooms.store
 
 
@@ -119,8 +119,8 @@ def organization(store: Store) -> str:
 
 
 @pytest.fixture
-def app(rooms: Rooms, settings: Settings) -> Flask:
-    made = create_app(Rooms(rooms.store, rooms.media, settings))
+def app(rooms: Services, settings: Settings) -> Flask:
+    made = create_app(Services(rooms.store, rooms.media, settings))
     made.test_client_class = ToldClient
     return made
 

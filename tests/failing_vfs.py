@@ -146,9 +146,9 @@ class Driver:
         from app import create_app  # noqa: PLC0415 - after the VFS is there
         from records.keys import DEMO_KEY  # noqa: PLC0415
         from settings import Settings  # noqa: PLC0415
-        from start import open_rooms  # noqa: PLC0415
+        from start import open_services  # noqa: PLC0415
 
-        rooms = open_rooms(Settings(data=folder))
+        rooms = open_services(Settings(data=folder))
         self.db: Any = rooms.store.db
         rooms.store.signing_key()  # made at its first use, whatever becomes of the request that needs it
         self._state = state

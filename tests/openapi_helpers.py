@@ -7,22 +7,22 @@ from openapi import control_examples, examples
 from records.faults import new_rule
 from records.keys import public_id_of
 from records.tables import ALL
-from start import Rooms
+from start import Services
 
 
-def plant_examples(rooms: Rooms) -> None:
+def plant_examples(rooms: Services) -> None:
     """Put into a seeded store the job, the key, the upload, the fault and the snapshot of the examples."""
     store, organization = rooms.store, examples.ORGANIZATION
-    job = store.create_influencer(organization, examples.SPRING, {"name": "Example"})
-    store.put("jobs", job | {"jobId": examples.JOB})
-    key = store.keys.create(organization, [], "Example")
+    job = store.for_organization(organization).create_influencer(examples.SPRING, {"name": "Example"})
+    store.tables.put("jobs", job | {"jobId": examples.JOB})
+    key = store.for_organization(organization).keys.create([], "Example")
     document = store.keys.find(public_id_of(key))
     assert document is not None
-    store.put("api_keys", document | {"apiKeyId": examples.KEY})
-    store.put("api_key_ids", {"apiKeyId": examples.KEY, **{f: document[f] for f in ("organizationId", "publicId")}})
-    upload = store.assets.presign(organization, examples.SPRING, {"kind": "video", "mimeType": "video/mp4"})
+    store.tables.put("api_keys", document | {"apiKeyId": examples.KEY})
+    store.tables.put("api_key_ids", {"apiKeyId": examples.KEY, **{f: document[f] for f in ("organizationId", "publicId")}})
+    upload = store.for_organization(organization).assets.presign(examples.SPRING, {"kind": "video", "mimeType": "video/mp4"})
     received = rooms.media.receive(organization, upload["assetId"], [b"bytes"])
-    store.put("uploads", upload | {"uploadId": examples.UPLOAD, "received": received._asdict()})
+    store.tables.put("uploads", upload | {"uploadId": examples.UPLOAD, "received": received._asdict()})
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
     store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": control_examples.FAULT})
     with store.db.saving(control_examples.SNAPSHOT, {}) as snapshot_id:

@@ -28,7 +28,7 @@ from PIL import Image
 
 from app import create_app, operations
 from settings import Settings
-from start import Rooms
+from start import Services
 from store import INFLUENCER_FIELDS
 from web.operations import Operation
 
@@ -86,7 +86,7 @@ def page(store, organization, clock):
     personality = {"traits": ["curious", "warm", "direct"]}
     times = {"createdAt": "2026-04-01T14:22:10Z", "updatedAt": "2026-04-01T14:22:10Z"}
     document = living(organization, "inf_01HXZ9...", "proj_01HX...", personality=personality, **known, **times)
-    store.put("influencers", document)
+    store.tables.put("influencers", document)
     return "/v1/influencers/inf_01HXZ9..."
 
 
@@ -143,12 +143,12 @@ def test_delete_answers_as_its_page_shows(demo, page, clock, reason):
 
 
 def test_reference_images_answers_as_its_page_shows(rooms, page, organization, clock, tmp_path):
-    rooms.store.put("assets", picture(organization, "asset_01HXZ9", "proj_01HX...", filename="ava-01.jpg"))
-    rooms.store.put("assets", picture(organization, "asset_01HY0AB", SPRING, filename="ava-02.jpg"))
+    rooms.store.tables.put("assets", picture(organization, "asset_01HXZ9", "proj_01HX...", filename="ava-01.jpg"))
+    rooms.store.tables.put("assets", picture(organization, "asset_01HY0AB", SPRING, filename="ava-02.jpg"))
     settings = Settings(data=tmp_path / "store", public_url="https://media.layers.com")
     clock.move(minutes=6, seconds=26)
 
-    client = create_app(Rooms(rooms.store, rooms.media, settings)).test_client()
+    client = create_app(Services(rooms.store, rooms.media, settings)).test_client()
     response = attach(client, "asset_01HXZ9", "asset_01HY0AB", path=page, headers=DEMO)
 
     (image,) = response.json["referenceImages"]
@@ -221,7 +221,7 @@ def test_a_uuid_finds_its_influencer_in_any_case_and_is_echoed_as_chosen(demo, s
 
 
 def test_a_uuid_chosen_in_upper_case_is_stored_and_echoed_so(demo, store, organization):
-    store.put("influencers", living(organization, UUID.upper()))
+    store.tables.put("influencers", living(organization, UUID.upper()))
 
     assert demo.get(f"/v1/influencers/{UUID}").json["influencerId"] == UUID.upper()
 
@@ -390,7 +390,7 @@ def test_a_patch_that_is_refused_changes_nothing(demo, on_disk, body, refusal):
     ],
 )
 def test_a_deleted_influencer_stays_in_the_store_with_who_when_and_why(demo, store, organization, body, reason):
-    before = store.influencer(organization, AVA)
+    before = store.for_organization(organization).influencer(AVA)
     key_id = demo.get("/v1/whoami").json["apiKeyId"]
 
     response = demo.delete(AVA_PATH, data=body)
@@ -435,7 +435,7 @@ def test_a_deletion_that_is_refused_deletes_nothing(demo, on_disk, body, refusal
 
 
 def test_no_reply_shows_attributes(demo, store, organization):
-    store.put("influencers", living(organization, UUID, attributes={"secret": "kept inside"}))
+    store.tables.put("influencers", living(organization, UUID, attributes={"secret": "kept inside"}))
     path = f"/v1/influencers/{UUID}"
 
     replies = [
@@ -511,7 +511,7 @@ def test_a_picture_named_twice_in_one_call_is_attached_once(demo):
 
 
 def test_a_picture_named_by_a_uuid_is_the_same_in_any_case(demo, store, organization):
-    store.put("assets", picture(organization, UUID))
+    store.tables.put("assets", picture(organization, UUID))
 
     assert attached(attach(demo, UUID.upper(), UUID, UUID.title())) == [(UUID, NOW)]
     assert attached(attach(demo, UUID.upper())) == [(UUID, NOW)]
@@ -519,7 +519,7 @@ def test_a_picture_named_by_a_uuid_is_the_same_in_any_case(demo, store, organiza
 
 def test_pictures_that_are_unknown_or_belong_elsewhere_drop_out_silently(demo, store):
     elsewhere = new_organization(store)
-    store.put("assets", picture(elsewhere, UUID))
+    store.tables.put("assets", picture(elsewhere, UUID))
     dropped = ["asset_nobody", SUMMER_PICTURE, UUID, "00000000-0000-0000-0000-000000000000", "med_x"]
 
     assert attached(attach(demo, dropped[0], AVA_PICTURES[0], *dropped[1:])) == [(AVA_PICTURES[0], NOW)]
@@ -539,7 +539,7 @@ def test_a_call_all_of_whose_pictures_drop_out_answers_the_list_as_it_is(demo, s
 def test_one_call_attaches_up_to_twenty_and_several_calls_any_number(demo, store, organization):
     ids = [f"asset_{number:02d}" for number in range(45)]
     for asset_id in ids:
-        store.put("assets", picture(organization, asset_id))
+        store.tables.put("assets", picture(organization, asset_id))
 
     attach(demo, *ids[:20])
     attach(demo, *ids[20:40])
@@ -589,7 +589,7 @@ def test_the_pictures_of_the_seed_are_served(demo):
     ],
 )
 def test_urls_begin_with_the_public_url_or_else_with_the_host_that_was_asked(rooms, tmp_path, public_url, host, base):
-    client = create_app(Rooms(rooms.store, rooms.media, Settings(data=tmp_path, public_url=public_url))).test_client()
+    client = create_app(Services(rooms.store, rooms.media, Settings(data=tmp_path, public_url=public_url))).test_client()
 
     (image,) = attach(client, AVA_PICTURES[0], headers=DEMO | {"Host": host}).json["referenceImages"]
 
@@ -612,9 +612,9 @@ def test_an_influencer_of_another_organization_is_not_found(client, store, on_di
 def test_two_organizations_with_the_same_id_do_not_see_each_other(client, store, organization):
     other = new_organization(store)
     theirs = key_of(store, other, "*")
-    store.put("influencers", living(organization, UUID, name="Ours"))
-    store.put("influencers", living(other, UUID, name="Theirs"))
-    store.put("assets", picture(organization, UUID))
+    store.tables.put("influencers", living(organization, UUID, name="Ours"))
+    store.tables.put("influencers", living(other, UUID, name="Theirs"))
+    store.tables.put("assets", picture(organization, UUID))
     path = f"/v1/influencers/{UUID}"
 
     assert client.patch(path, json={"vibe": "x"}, headers=DEMO).json["name"] == "Ours"

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from app import create_app
 from records.times import seconds
 from settings import Settings
-from start import Rooms, open_rooms
+from start import Services, open_services
 from store import Store
 
 PROJECT_OF_ASSET = dict.fromkeys(AVA_PICTURES, SPRING) | {SUMMER_PICTURE: SUMMER, "asset_nobody": None}
@@ -48,9 +48,9 @@ class Requests(RuleBasedStateMachine):
         self.filed = {}
 
     def open(self):
-        rooms = open_rooms(self.settings)
+        rooms = open_services(self.settings)
         self.store = Store(rooms.store.db, self.clock)
-        self.client = create_app(Rooms(self.store, rooms.media, self.settings)).test_client()
+        self.client = create_app(Services(self.store, rooms.media, self.settings)).test_client()
 
     def teardown(self):
         self.store.db.close()

@@ -170,12 +170,12 @@ def test_an_inline_upload_that_fails_keeps_no_bytes_unless_it_may_have_worked(
 
 def test_of_each_influencer_there_is_the_portrait_that_was_drawn_last(demo, store, organization, media, control):
     def look(influencer_id):
-        path = portrait_path(store.any_influencer(organization, influencer_id))
+        path = portrait_path(store.for_organization(organization).any_influencer(influencer_id))
         with demo.get(path) as portrait:
             assert portrait.status_code == 200
         return f"{organization}/portrait-{influencer_id}-{path.split('/')[4]}"
 
-    store.put("influencers", living(organization, f"{AVA}-1"))
+    store.tables.put("influencers", living(organization, f"{AVA}-1"))
     before = media()
     other = look(f"{AVA}-1")
     for vibe in ("calm", "bold", "wild"):

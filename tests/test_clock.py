@@ -17,7 +17,7 @@ from servers import STAYS_OPEN, opened, serving, together
 from app import create_app
 from records.clocks import LATEST_MS, REAL, advance, frozen, shifted, time_by
 from records.times import epoch_milliseconds, from_epoch_milliseconds, milliseconds
-from start import Rooms, tidy
+from start import Services, tidy
 from web.limits import PER_MINUTE
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -441,7 +441,7 @@ def test_the_window_of_idempotency_keys(demo, ours):
 @pytest.fixture
 def limited(rooms, settings):
     """Return a client of a service that limits, with the demo key."""
-    client = create_app(Rooms(rooms.store, rooms.media, replace(settings, rate_limits=True))).test_client()
+    client = create_app(Services(rooms.store, rooms.media, replace(settings, rate_limits=True))).test_client()
     client.environ_base["HTTP_X_API_KEY"] = DEMO["X-Api-Key"]
     return client
 
@@ -483,7 +483,7 @@ def test_a_day_of_writes_that_a_clock_set_back_has_left_locks_nobody_out(limited
     assert limited.patch(AVA_PATH, json={"vibe": "x"}).status_code == 200
     for table, counter in [space for space in store.db.tables() if space[0] == "rate_limits"]:
         full = store.tables.get(table, counter, counter)
-        store.put("rate_limits", full | {"count": 10**6})
+        store.tables.put("rate_limits", full | {"count": 10**6})
     assert limited.patch(AVA_PATH, json={"vibe": "x"}).status_code == 429
 
     ours(advance="-P1D")

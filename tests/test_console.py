@@ -16,14 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
 
-import web.session
 from app import create_app
 from console.pages import STATUSES, fault_of, how_of, what_of
 from console.words import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
 from control.schemas import Answer
 from settings import Settings
-from start import Rooms, open_rooms
-from web.session import COOKIE, new_session
+from start import Services, open_services
+from web.session import COOKIE, _serializer, new_session
 
 TOKEN = "a-token-of-the-control-plane"
 OWN = {"Origin": "http://localhost"}  # what a browser says of a form on our own page
@@ -55,10 +54,10 @@ class Elements(HTMLParser):
         self.text += data
 
 
-def console_of(rooms: Rooms, **settings: Any) -> FlaskClient:
+def console_of(rooms: Services, **settings: Any) -> FlaskClient:
     """Return a client of a service with these settings."""
     changed = Settings(**vars(rooms.settings) | settings)
-    return create_app(Rooms(rooms.store, rooms.media, changed)).test_client()
+    return create_app(Services(rooms.store, rooms.media, changed)).test_client()
 
 
 def shown(client: FlaskClient, path: str, status: int = 200, **options: Any) -> str:
@@ -85,7 +84,7 @@ def created(demo: FlaskClient, **fields: Any) -> str:
     return str(response.json["influencerId"])
 
 
-def signed_in(rooms: Rooms, **settings: Any) -> FlaskClient:
+def signed_in(rooms: Services, **settings: Any) -> FlaskClient:
     client = console_of(rooms, control=TOKEN, **settings)
     assert client.post("/console/login", data={"token": TOKEN}, headers=OWN).status_code == 303
     return client
@@ -284,7 +283,7 @@ def test_another_token_signs_everybody_out(rooms):
 
 def test_after_twelve_hours_one_signs_in_again(rooms):
     client = console_of(rooms, control=TOKEN)
-    serializer = web.session._serializer(rooms.store.signing_key(), TOKEN)
+    serializer = _serializer(rooms.store.signing_key(), TOKEN)
     for age_seconds, status in ((12 * 60 * 60 - 60, 200), (12 * 60 * 60 + 60, 401)):
         client.set_cookie(COOKIE, _dumped(serializer, int(time.time()) - age_seconds))
         shown(client, "/console", status)
@@ -362,11 +361,11 @@ def test_pictures_are_asked_of_the_console_s_own_host(rooms):
 def pages_full_of(folder: Path, text: str) -> list[str]:
     """Return the pages of a service in which everything that can be named has this name."""
     settings = Settings(data=folder, sync=False)
-    rooms = open_rooms(settings)
+    rooms = open_services(settings)
     store, demo = rooms.store, create_app(rooms).test_client()
     organization = store.organizations.all()[0]
-    store.put("organizations", organization | {"name": text})
-    demo.environ_base |= {"HTTP_X_API_KEY": store.keys.create(organization["id"], ["*"], text)}
+    store.tables.put("organizations", organization | {"name": text})
+    demo.environ_base |= {"HTTP_X_API_KEY": store.for_organization(organization["id"]).keys.create(["*"], text)}
     demo.patch(f"/v1/projects/{SPRING}", json={"name": text})
     kim = created(demo, name=text, vibe=text, personality={"traits": [text], "tone": text})
     demo.patch(f"/v1/influencers/{kim}", json={"name": "Kim", "vibe": None})
@@ -493,7 +492,7 @@ def test_the_overview_is_filtered_by_status(demo, clock):
 
 def test_more_influencers_than_fit_are_on_the_next_page(demo, store, organization):
     for number in range(30):
-        store.put(
+        store.tables.put(
             "influencers",
             living(organization, f"inf_{number:02}", place=f"inf_7{number:025}=inf_{number:02}", name=f"N{number}"),
         )
@@ -545,7 +544,7 @@ def test_the_history_shows_what_changed_and_leads_to_the_request(demo, organizat
 
 def test_a_failed_job_says_with_what(demo, store, organization, clock):
     store.job_failure = {"code": "TRAINING_FAILED", "message": "It did not converge."}
-    job = store.create_influencer(organization, SPRING, {"name": "Kim"})
+    job = store.for_organization(organization).create_influencer(SPRING, {"name": "Kim"})
     clock.move(seconds=10)
     html = shown(demo, f"/console/influencers/{organization}/{job['influencerId']}")
     assert "TRAINING_FAILED: It did not converge." in html

@@ -24,7 +24,7 @@ from servers import STAYS_OPEN, serving, together
 from app import create_app
 from control.operations import operations
 from records.keys import SCOPES
-from start import Rooms, tidy
+from start import Services, tidy
 from web.limits import PER_MINUTE
 
 NOW = "2026-04-18T09:18:44.120Z"
@@ -142,7 +142,7 @@ def test_a_reset_to_empty_leaves_nothing_but_a_way_to_go_on(control, client, org
 
 
 def test_without_a_seed_a_reset_is_to_empty(rooms, settings):
-    unseeded = Rooms(rooms.store, rooms.media, type(settings)(data=settings.data, seed=None, sync=False))
+    unseeded = Services(rooms.store, rooms.media, type(settings)(data=settings.data, seed=None, sync=False))
     client = create_app(unseeded).test_client()
 
     assert refused(client.post(f"{ROOT}/reset", json={"to": "seed"})) == {
@@ -163,7 +163,7 @@ def test_a_seed_that_cannot_be_read_any_more_resets_nothing(rooms, settings, tmp
         asset = '{"assetId": "asset_a", "organizationId": "o", "projectId": "p", "file": "missing.png"}'
         seed.write_text(f'{{"assets": {{"1": {asset}}}}}', "utf-8")
     before = state_of(store)
-    broken = Rooms(store, rooms.media, type(settings)(data=settings.data, seed=seed, sync=False))
+    broken = Services(store, rooms.media, type(settings)(data=settings.data, seed=seed, sync=False))
 
     response = create_app(broken).test_client().post(f"{ROOT}/reset")
 
@@ -407,7 +407,7 @@ def test_there_is_nothing_of_an_organization_that_is_not_there(control, on_disk,
 
 
 def test_a_dropped_organization_is_dropped_whole_and_no_other_notices(control, client, store, rooms):
-    limited = Rooms(store, rooms.media, type(rooms.settings)(data=rooms.settings.data, sync=False, rate_limits=True))
+    limited = Services(store, rooms.media, type(rooms.settings)(data=rooms.settings.data, sync=False, rate_limits=True))
     counted = create_app(limited).test_client()
     before, media = state_of(store), media_of(rooms)
     theirs, key = control.organization()

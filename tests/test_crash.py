@@ -140,10 +140,10 @@ def writers(folder: Path) -> list[Writer]:
     """Writers of a new store, each with influencers of its own."""
     writers = [Writer(f"writer{number}") for number in range(WRITERS)]
     with seeded(folder) as store, store.db.transaction():
-        ava = store.influencer(store.organizations.all()[0]["id"], AVA)
+        ava = store.for_organization(store.organizations.all()[0]["id"]).influencer(AVA)
         for influencer in (influencer for writer in writers for influencer in writer.influencers):
             changes = {"influencerId": influencer, "name": "0", "vibe": "0", "referenceImages": []}
-            store.put("influencers", ava | changes)
+            store.tables.put("influencers", ava | changes)
     return writers
 
 

@@ -13,7 +13,7 @@ from engines.errors import UnknownFormat
 from engines.sqlite.connections import CHECKSUM_VFS
 from engines.sqlite.files import DATABASE
 from settings import Settings, StartError
-from start import open_rooms
+from start import open_services
 
 
 def note(place: Path | str, fact: str, number: int) -> None:
@@ -50,10 +50,10 @@ def test_what_a_newer_program_has_made_is_refused_and_left_as_it_is(place, kind,
 
 
 def test_a_start_on_what_a_newer_program_has_made_is_a_sentence(settings: Settings):
-    open_rooms(settings).store.db.close()
+    open_services(settings).store.db.close()
     note(settings.store or settings.data, "format", 99)
     with pytest.raises(StartError, match=r"^The .* has format 99, .* Run the newer program, or set STANDIN_\w+ to a"):
-        open_rooms(settings)
+        open_services(settings)
 
 
 def test_a_database_of_version_0_1_0_is_refused_with_the_way_to_bring_it_over(server_of_databases):

@@ -31,7 +31,7 @@ from records.idempotency import Idempotency
 from records.keys import public_id_of
 from records.tables import LISTS
 from settings import Settings
-from start import Rooms
+from start import Services
 from store import Store
 
 SOON = 0.2  # seconds that a test lets the engine wait
@@ -250,7 +250,7 @@ def cut_once(rooms, settings, clock, stranger):
                 cuts.pop()(stranger)
             return changed
 
-    return create_app(Rooms(CutStore(rooms.store.db, clock), rooms.media, settings)).test_client()
+    return create_app(Services(CutStore(rooms.store.db, clock), rooms.media, settings)).test_client()
 
 
 def test_a_request_whose_connection_is_cut_before_its_last_look_is_answered_as_if_nothing_was(cut_once):
@@ -292,9 +292,9 @@ def impatient(settings: Settings, **options: str) -> Postgres:
     return Postgres(url, lists=LISTS, patience_seconds=SOON)
 
 
-def serving(engine: Postgres, rooms: Rooms, settings: Settings, clock: Callable[[], Any]) -> Callable[..., Any]:
+def serving(engine: Postgres, rooms: Services, settings: Settings, clock: Callable[[], Any]) -> Callable[..., Any]:
     """Return what sends a request with the demo key to an app on that engine, about AVA unless a path is given."""
-    client = create_app(Rooms(Store(engine, clock), rooms.media, settings)).test_client()
+    client = create_app(Services(Store(engine, clock), rooms.media, settings)).test_client()
     return lambda path=AVA_PATH, **asked: client.open(path, **{"headers": DEMO} | asked)
 
 
@@ -325,13 +325,13 @@ def test_a_connection_is_free_again_whatever_happened_to_its_user(database, stra
 
 def test_nothing_is_left_of_an_organization_that_is_dropped_while_a_change_goes_on(store, settings, stranger):
     organization = store.organizations.create("Gone")["id"]
-    public_id = public_id_of(store.keys.create(organization, ["*"], "key"))
+    public_id = public_id_of(store.for_organization(organization).keys.create(["*"], "key"))
     with closing(Postgres(settings.store, lists=LISTS)) as engine:
         with store.db.transaction():
             assert store.keys.is_known(public_id)
             dropping = Worker(lambda: Store(engine).organizations.drop(organization))
             wait_until(lambda: is_waited_for(stranger) or not dropping.is_alive())
-            store.projects.create(organization, {"name": "Late", "timezone": "UTC"})
+            store.for_organization(organization).projects.create({"name": "Late", "timezone": "UTC"})
         assert dropping.finish().error is None
     assert [space for space in store.db.tables() if organization in space] == []
 

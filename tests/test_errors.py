@@ -13,7 +13,7 @@ from app import create_app
 from engines.errors import EngineError, Unavailable
 from records.errors import StoreError
 from settings import Settings
-from start import Rooms
+from start import Services
 from store import Store
 from web.errors import STATUS, STATUS_OF_CODE, Refusal
 
@@ -38,13 +38,13 @@ class FailingStore(Store):
 class Service:
     """The service with all that a case below may want to change of it."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Services) -> None:
         self._rooms, self._settings = rooms, rooms.settings
         self.store = rooms.store
 
     def client(self, store: Store | None = None, **settings):
         changed: Settings = replace(self._settings, **settings)
-        return create_app(Rooms(store or self.store, self._rooms.media, changed)).test_client()
+        return create_app(Services(store or self.store, self._rooms.media, changed)).test_client()
 
     def patch(self, key=DEMO, body=None, client=None, once=None):
         headers = key | ({"Idempotency-Key": once} if once else {})
@@ -66,7 +66,7 @@ class Service:
             return response
 
     def killed(self):
-        self.store.keys.kill(self.organization, self.store.keys.find("DEM0DEM0DEM0DEM0")["apiKeyId"])
+        self.store.for_organization(self.organization).keys.kill(self.store.keys.find("DEM0DEM0DEM0DEM0")["apiKeyId"])
         return self.patch()
 
     def twice(self):

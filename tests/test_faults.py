@@ -20,7 +20,7 @@ from app import create_app, operations
 from control.faults import check_rule
 from engines.table import Record
 from records.faults import MOST_RULES, Asked, first_match, fits_path, is_spent, matches, new_rule
-from start import Rooms
+from start import Services
 from web.errors import MESSAGES, STATUS_OF_CODE, Invalid
 from web.faults import injected, preferred
 
@@ -442,7 +442,7 @@ def test_a_late_answer_is_the_answer(demo, faulty):
 def test_who_has_no_key_or_may_do_nothing_more_is_no_fault(client, store, organization, control, faulty):
     faulty(RATE_LIMITED)
     killed = key_of(store, organization, "*")
-    store.keys.kill(organization, store.keys.find(killed["X-Api-Key"].split("_")[2])["apiKeyId"])
+    store.for_organization(organization).keys.kill(store.keys.find(killed["X-Api-Key"].split("_")[2])["apiKeyId"])
 
     assert client.get(AVA_PATH).status_code == 401
     assert client.get(AVA_PATH, headers=killed).status_code == 503
@@ -607,7 +607,7 @@ TOKEN = "a-token-of-the-control-plane"
 )
 @pytest.mark.parametrize("preference", ["code=429", "code=299", "delay=99999999"])
 def test_where_the_control_plane_is_closed_nobody_s_preference_counts(rooms, changed, how, preference):
-    client = create_app(Rooms(rooms.store, rooms.media, replace(rooms.settings, **changed))).test_client()
+    client = create_app(Services(rooms.store, rooms.media, replace(rooms.settings, **changed))).test_client()
     headers = DEMO | {"Prefer": preference} | how.get("headers", {})
 
     response = client.get("/v1/whoami", headers=headers, environ_overrides=how.get("environ_overrides"))
@@ -616,7 +616,7 @@ def test_where_the_control_plane_is_closed_nobody_s_preference_counts(rooms, cha
 
 
 def test_who_knows_the_token_may_prefer(rooms):
-    client = create_app(Rooms(rooms.store, rooms.media, replace(rooms.settings, control=TOKEN))).test_client()
+    client = create_app(Services(rooms.store, rooms.media, replace(rooms.settings, control=TOKEN))).test_client()
     headers = DEMO | {"Prefer": "code=429", "Authorization": f"Bearer {TOKEN}"}
 
     assert client.get("/v1/whoami", headers=headers).status_code == 429

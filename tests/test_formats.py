@@ -13,7 +13,7 @@ from servers import run
 
 from app import create_app
 from settings import Settings
-from start import open_rooms
+from start import open_services
 from store import Store
 
 STORES = Path(__file__).parent / "stores"
@@ -37,7 +37,7 @@ def client(tmp_path: Path):
     """A client of a store that was imported from what 0.1.0 has exported."""
     ended = run(tmp_path / "store", "flask", "store", "import", str(EXPORT))
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
-    rooms = open_rooms(Settings(data=tmp_path / "store", sync=False))
+    rooms = open_services(Settings(data=tmp_path / "store", sync=False))
     client = create_app(rooms._replace(store=Store(rooms.store.db, lambda: SOON_AFTER))).test_client()
     client.environ_base.update({"HTTP_X_API_KEY": DEMO["X-Api-Key"]})
     yield client

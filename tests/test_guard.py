@@ -15,7 +15,7 @@ from app import create_app
 from control.operations import operations
 from records.errors import NotFound
 from settings import Settings
-from start import Rooms
+from start import Services
 from web.errors import Forbidden, Unauthenticated
 from web.guard import admit, is_from_here, is_open
 
@@ -191,7 +191,7 @@ def at(rooms):
     """Return the function that makes a client of a service with other settings."""
 
     def client(**changed):
-        return create_app(Rooms(rooms.store, rooms.media, replace(rooms.settings, **changed))).test_client()
+        return create_app(Services(rooms.store, rooms.media, replace(rooms.settings, **changed))).test_client()
 
     return client
 

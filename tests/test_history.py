@@ -158,7 +158,7 @@ def test_each_change_is_told_of_the_key_it_was_made_with(control, client, store,
     keys = [key_of(store, organization, "*") for _ in range(3)]
     for number, key in enumerate(keys):
         worked(client.patch(AVA_PATH, json={"vibe": str(number)}, headers=key))
-    store.keys.delete(organization, key_id(store, keys[0]))
+    store.for_organization(organization).keys.delete(key_id(store, keys[0]))
 
     assert [change["apiKeyId"] for change in changes_of(control)] == [key_id(store, key) for key in reversed(keys)]
 
@@ -171,7 +171,7 @@ def test_changes_are_told_by_the_clock_they_were_made_by(control, demo, organiza
 
 
 def test_an_influencer_made_by_no_request_has_been_so_from_the_beginning(control, store, organization):
-    store.put("influencers", living(organization, TWIN))
+    store.tables.put("influencers", living(organization, TWIN))
 
     assert changes_of(control, TWIN) == []
 

@@ -26,7 +26,7 @@ from app import create_app
 from records.jobs import cancel, new_course, state_at
 from records.times import epoch_milliseconds, from_epoch_milliseconds
 from settings import Settings
-from start import Rooms, open_rooms
+from start import Services, open_services
 from store import DESCRIPTION_FIELDS, INFLUENCER_FIELDS, Store, portrait_path
 
 CREATE = f"/v1/projects/{SPRING}/influencers"
@@ -498,10 +498,10 @@ def test_a_job_is_what_the_clock_says_and_its_influencer_follows(
 
 def test_a_job_that_fails_says_why(demo, store, organization, clock):
     envelope = create(demo)
-    document = store.job(organization, envelope["jobId"])
+    document = store.for_organization(organization).job(envelope["jobId"])
     course = document["course"] | {"failure": FAILURE}
-    store.put("jobs", document | {"course": course})
-    store.put("influencers", store.any_influencer(organization, envelope["influencerId"]) | {"course": course})
+    store.tables.put("jobs", document | {"course": course})
+    store.tables.put("influencers", store.for_organization(organization).any_influencer(envelope["influencerId"]) | {"course": course})
     assert job(demo, envelope)["status"] == "running"
     clock.move(seconds=3)
 
@@ -652,7 +652,7 @@ def test_a_clock_set_back_shows_a_job_as_just_begun(demo, clock):
 
 
 def test_a_job_of_no_length_is_over_at_once(settings, clock, tmp_path):
-    opened_rooms = open_rooms(Settings(data=tmp_path / "other", sync=False, job_seconds=0))
+    opened_rooms = open_services(Settings(data=tmp_path / "other", sync=False, job_seconds=0))
     assert opened_rooms.store.job_ms == 0
     rooms = opened_rooms._replace(store=Store(opened_rooms.store.db, clock, opened_rooms.store.job_ms))
     client = create_app(rooms).test_client()
@@ -682,7 +682,7 @@ def test_a_store_opened_anew_knows_how_its_jobs_stand(demo, rooms, settings, clo
     seen = [job(demo, running), job(demo, over)]
 
     with opened(settings.store or settings.data) as store:
-        again = create_app(Rooms(Store(store.db, clock, job_ms=5), rooms.media, settings)).test_client()
+        again = create_app(Services(Store(store.db, clock, job_ms=5), rooms.media, settings)).test_client()
         again.environ_base["HTTP_X_API_KEY"] = DEMO["X-Api-Key"]
         assert [job(again, running), job(again, over)] == seen
 
@@ -811,7 +811,7 @@ def test_nobody_can_guess_where_a_portrait_is(demo, ready, store, organization):
     right = portrait_of(demo, ready)
     mark = right.split("/")[4]
     assert len(mark) == 32
-    twin = store.any_influencer(organization, ready["influencerId"]) | {"token": "another"}
+    twin = store.for_organization(organization).any_influencer(ready["influencerId"]) | {"token": "another"}
     not_there = {"status": 404, "code": "NOT_FOUND", "message": "Not found."}
 
     for path in (

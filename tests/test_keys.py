@@ -25,7 +25,7 @@ OPERATIONS = [("POST", "/kill"), ("POST", "/rotate"), ("DELETE", "")]
 @pytest.fixture
 def other(store, organization):
     """Return the headers of a second key of the demo organization, of few scopes and a tier of its own."""
-    return {"X-Api-Key": store.keys.create(organization, ["jobs:read"], "Other", tier="pilot")}
+    return {"X-Api-Key": store.for_organization(organization).keys.create(["jobs:read"], "Other", tier="pilot")}
 
 
 def key_id(client, key):

@@ -11,7 +11,7 @@ from conftest import AVA_PATH, DEMO
 from servers import STAYS_OPEN, documents, eventually, opened, seeded, serving, together
 
 from app import create_app
-from start import Rooms
+from start import Services
 from store import Store
 from web.limits import PER_MINUTE, WRITES_PER_DAY, items_for
 
@@ -40,7 +40,7 @@ def too_many(endpoint_class):
 @pytest.fixture
 def limited(rooms, settings):
     """Return a client of a service that limits, without a key."""
-    return create_app(Rooms(rooms.store, rooms.media, replace(settings, rate_limits=True))).test_client()
+    return create_app(Services(rooms.store, rooms.media, replace(settings, rate_limits=True))).test_client()
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def standard(store, organization):
 
 
 def tiered(store, organization, tier):
-    return {"X-Api-Key": store.keys.create(organization, ["*"], "A key", tier=tier)}
+    return {"X-Api-Key": store.for_organization(organization).keys.create(["*"], "A key", tier=tier)}
 
 
 def ask(client, endpoint_class, key):
@@ -70,12 +70,12 @@ def spend(store, key, endpoint_class, left, window=0, until=None):
     ends = until or (now // length + 1) * length
     counter = item.key_for(document["apiKeyId"], endpoint_class)
     seconds = length if until is None else until  # since 1970
-    store.put("rate_limits", {"id": counter, "count": item.amount - left, "until": ends, "seconds": seconds})
+    store.tables.put("rate_limits", {"id": counter, "count": item.amount - left, "until": ends, "seconds": seconds})
 
 
 def counters(store):
     spaces = [partition for table, partition in store.db.tables() if table == "rate_limits"]
-    return {space: store.tables.get("rate_limits", space, space)["count"] for space in spaces}
+    return {space: store.tables.table("rate_limits", space).get(doc_id=space)["count"] for space in spaces}
 
 
 def test_the_tiers_are_those_of_the_contract():
@@ -317,7 +317,7 @@ def test_too_many_requests_come_before_a_missing_scope_and_a_wrong_body(limited,
 
 
 def test_many_requests_at_once_are_counted_one_by_one(rooms, settings, standard):
-    app = create_app(Rooms(rooms.store, rooms.media, replace(settings, rate_limits=True)))
+    app = create_app(Services(rooms.store, rooms.media, replace(settings, rate_limits=True)))
 
     def call():
         return ask(app.test_client(), "long-running", standard).status_code
@@ -329,7 +329,7 @@ def test_a_store_opened_anew_goes_on_counting(limited, rooms, settings, standard
     ask(limited, "read-light", standard)
 
     with opened(settings.store or settings.data) as store:
-        again = Rooms(Store(store.db, clock), rooms.media, replace(settings, rate_limits=True))
+        again = Services(Store(store.db, clock), rooms.media, replace(settings, rate_limits=True))
         assert limits_of(ask(create_app(again).test_client(), "read-light", standard))[1] == "118"
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from app import create_app
 from settings import Settings
-from start import Rooms, open_rooms
+from start import Services, open_services
 from store import Store
 
 UUID = "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e"
@@ -80,9 +80,9 @@ def new_service():
     """Yield (store, clock, client) of an organization that has nothing but the project `shelf`."""
     with tempfile.TemporaryDirectory() as folder:
         settings, clock = Settings(data=Path(folder), seed=None, sync=False), Clock()
-        rooms = open_rooms(settings)
+        rooms = open_services(settings)
         store = Store(rooms.store.db, clock, job_ms=JOB_MS)
-        client = create_app(Rooms(store, rooms.media, settings)).test_client()
+        client = create_app(Services(store, rooms.media, settings)).test_client()
         client.environ_base["HTTP_X_API_KEY"] = key_of(store, new_organization(store), "*")["X-Api-Key"]
         add_project(client, id="shelf")
         try:
@@ -438,9 +438,9 @@ class InfluencerModel:
         """Let the job fail at its end, as no request can; not one that has ended, for that would be a new past."""
         if row["canceled"] or self.store.now_ms() - row["born_ms"] >= JOB_MS:
             return
-        document = self.store.influencer(self.store.organizations.all()[0]["id"], row["id"])
+        document = self.store.for_organization(self.store.organizations.all()[0]["id"]).influencer(row["id"])
         failure = {"code": "TRAINING_FAILED", "message": "Made up."}
-        self.store.put("influencers", document | {"course": document["course"] | {"failure": failure}})
+        self.store.tables.put("influencers", document | {"course": document["course"] | {"failure": failure}})
         row["doomed"] = True
 
 
@@ -597,7 +597,7 @@ def test_documents_without_a_job_are_listed_by_the_status_they_have(service):
     store, _, shop = service
     organization = store.organizations.all()[0]["id"]
     for status in ("ready", "failed"):
-        store.put("influencers", living(organization, f"inf_{status}", "shelf", status=status))
+        store.tables.put("influencers", living(organization, f"inf_{status}", "shelf", status=status))
 
     assert by_status(shop) == {"ready": ["inf_ready"], "failed": ["inf_failed"]}
 
@@ -626,7 +626,7 @@ def test_deleted_ones_are_in_a_list_of_their_own_the_last_one_first(service):
 
     def page(cursor: str | None) -> tuple[list[str], str | None]:
         query = {"status": "archived", "limit": 2, "cursor": cursor}
-        documents, after = store.page_of_influencers(organization, "shelf", query)
+        documents, after = store.for_organization(organization).page_of_influencers("shelf", query)
         return [document["influencerId"] for document in documents], after
 
     first, cursor = page(None)

@@ -14,7 +14,7 @@ from app import create_app
 from engines.table import Record
 from media.files import MediaFolder, NoSuchFile
 from media.serving import is_inert
-from start import Rooms
+from start import Services
 
 FILE_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -34,12 +34,12 @@ def drawn(width, height, kind="PNG", mode="RGB"):
 @pytest.fixture
 def seeded(store, organization) -> list[Record]:
     """Return the assets of the seed."""
-    return [store.assets.get(organization, asset_id) for asset_id in store.db.ids("assets", organization)]
+    return [store.for_organization(organization).assets.get(asset_id) for asset_id in store.db.ids("assets", organization)]
 
 
 @pytest.fixture
 def ava(store, organization) -> Record:
-    return store.assets.get(organization, AVA_PICTURES[0])
+    return store.for_organization(organization).assets.get(AVA_PICTURES[0])
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def place(rooms, organization):
 
     def place(data: bytes, **fields: str) -> Record:
         asset = picture(organization, "asset_placed", **fields)
-        rooms.store.put("assets", asset)
+        rooms.store.tables.put("assets", asset)
         rooms.media.put(organization, "asset_placed", data)
         return asset
 
@@ -226,7 +226,7 @@ def test_what_is_no_picture_has_a_tile_for_a_thumbnail(client, place, data):
 
 def test_a_disk_without_room_for_a_thumbnail_says_so(rooms, settings, organization, ava):
     full = MediaFolder(settings.data / "media", WatchedDisk(lambda name, call: no_space(call)))
-    client = create_app(Rooms(rooms.store, full, settings)).test_client()
+    client = create_app(Services(rooms.store, full, settings)).test_client()
 
     assert refused(client.get(ava["thumbnailPath"])) == UNAVAILABLE
     with client.get(ava["path"]) as original:

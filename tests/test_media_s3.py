@@ -134,7 +134,7 @@ def test_nobody_can_change_an_asset_by_the_url_it_was_uploaded_with(presign, fin
     with client.get(asset["url"]) as shown, client.get(asset["thumbnailUrl"]) as small:
         assert (shown.data, small.status_code) == (PNG, 200)
     assert len(keys()) == 3
-    assert [key for key in rooms.media.sweep(rooms.store.assets.has_file, -1) if key.endswith(".incoming")] != []
+    assert [key for key in rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), -1) if key.endswith(".incoming")] != []
     with client.get(asset["url"]) as shown:
         assert shown.data == PNG
 
@@ -311,7 +311,7 @@ def test_an_inline_upload_that_is_refused_leaves_nothing(demo, keys, asked):
 
 def test_the_pictures_of_the_seed_are_served_as_they_are(client, store, organization):
     for asset_id in store.db.ids("assets", organization):
-        asset = store.assets.get(organization, asset_id)
+        asset = store.for_organization(organization).assets.get(asset_id)
         with client.get(asset["path"]) as shown, client.get(asset["thumbnailPath"]) as small:
             assert sha256(shown.data).hexdigest() == asset["checksumSha256"]
             assert max(Image.open(BytesIO(small.data)).size) == 256
@@ -369,7 +369,7 @@ def test_what_cannot_be_drawn_has_a_tile_for_a_thumbnail(demo, client):
 
 def test_an_asset_whose_bytes_are_gone_is_not_found(client, rooms, organization, store):
     rooms.media.discard(organization, AVA_PICTURES[0])
-    asset = store.assets.get(organization, AVA_PICTURES[0])
+    asset = store.for_organization(organization).assets.get(AVA_PICTURES[0])
 
     for path in (asset["path"], asset["thumbnailPath"]):
         assert refused(client.get(path)) == NO_ROUTE
@@ -394,7 +394,7 @@ def test_a_bucket_that_is_down_is_a_503_and_soon(rooms, demo, client, store, org
     down = without_bucket(rooms, "http://127.0.0.1:1")
     upload = down.post(f"{MEDIA}/presign", json={"kind": "image", "mimeType": "image/png"}, headers=DEMO)
     assert upload.status_code == 200  # signed without asking
-    asset = store.assets.get(organization, AVA_PICTURES[0])
+    asset = store.for_organization(organization).assets.get(AVA_PICTURES[0])
     began = time.monotonic()
 
     replies = [
@@ -430,7 +430,7 @@ def test_an_organization_is_dropped_although_its_bytes_cannot_be_reached(rooms, 
 
     assert dropped == {"organizationId": organization, "deleted": True}
     assert keys() == {f"{organization}/asset_left"}
-    rooms.media.sweep(rooms.store.assets.has_file, older_than_seconds=-2)
+    rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), older_than_seconds=-2)
     assert keys() == set()
 
 

@@ -30,7 +30,7 @@ from test_media import drawn
 from app import create_app
 from media.files import MediaFolder, NoSuchFile
 from media.room import Incomplete
-from start import Rooms, open_database, open_rooms, tidy
+from start import Services, open_database, open_services, tidy
 from store import Store
 
 DAY = 24 * 60 * 60
@@ -400,7 +400,7 @@ def test_a_kill_at_any_call_of_a_snapshot_leaves_the_one_before_or_the_new_one_w
     """Each time: documents and pictures of the same moment, and nothing else after the next command."""
 
     def send(tell, nth):
-        opened = open_rooms(settings)
+        opened = open_services(settings)
         media = MediaFolder(settings.data / "media", WatchedDisk(NthCall(nth, kill_before)))
         Control(create_app(opened._replace(media=media)).test_client()).send("POST", "/snapshots", {"name": "one"})
 
@@ -484,7 +484,7 @@ def test_a_command_about_documents_and_bytes_waits_until_a_snapshot_has_both(roo
 def test_a_snapshot_on_one_host_waits_for_an_organization_dropped_on_another(rooms, settings, organization, tmp_path):
     """Two hosts have nothing in common but the database and the media: no folder of locks."""
     with closing(open_database(settings.store)) as db:
-        there = Rooms(Store(db), rooms.media, replace(settings, data=tmp_path / "another host"))
+        there = Services(Store(db), rooms.media, replace(settings, data=tmp_path / "another host"))
         other = Control(create_app(there).test_client())
         found, waited = [], []
         waiting = Thread(target=lambda: found.append(other.delete(f"/organizations/{organization}")))

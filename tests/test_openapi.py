@@ -27,7 +27,7 @@ from openapi.partner import partner_api
 from openapi.refusals import REFUSALS
 from records.keys import SCOPES
 from schemas import InfluencerPatch
-from start import Rooms
+from start import Services
 from web.errors import STATUS_OF_CODE
 
 SERVER = "http://localhost"
@@ -469,7 +469,7 @@ def test_anyone_gets_it_at_the_url_they_asked_by(client):
 
 def test_it_tells_the_public_url_if_there_is_one(rooms, settings):
     public = replace(settings, public_url="https://public.example/layers")
-    client = create_app(Rooms(rooms.store, rooms.media, public)).test_client()
+    client = create_app(Services(rooms.store, rooms.media, public)).test_client()
 
     assert client.get("/openapi.json").json["servers"] == [{"url": "https://public.example/layers"}]
 
@@ -542,7 +542,7 @@ def test_the_page_may_run_and_load_only_what_comes_from_here(client, rooms, sett
     with client.get("/docs") as page:
         policy = page.headers["Content-Security-Policy"]
     public = replace(settings, public_url="https://public.example")
-    with create_app(Rooms(rooms.store, rooms.media, public)).test_client().get("/docs") as page:
+    with create_app(Services(rooms.store, rooms.media, public)).test_client().get("/docs") as page:
         public_policy = page.headers["Content-Security-Policy"]
 
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))

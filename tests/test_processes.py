@@ -52,11 +52,11 @@ def store_at(folder: Path, database: str | None) -> Path | str:
 def add_assets(store: Store) -> None:
     """Put ASSETS beside the seed's, in the project of AVA."""
     organization = store.organizations.all()[0]["id"]
-    project = store.influencer(organization, AVA)["projectId"]
+    project = store.for_organization(organization).influencer(AVA)["projectId"]
     with store.db.transaction():
         for asset_id in ASSETS:
             path = f"/media/{organization}/{asset_id}/token"
-            store.put(
+            store.tables.put(
                 "assets",
                 {
                     "assetId": asset_id,
@@ -116,7 +116,7 @@ def test_what_one_acknowledged_every_process_reads_at_once(clients, store_at):
         for number in range(100):
             told = crowd[number % 2].patch(AVA_PATH, json={"name": f"Ava {number}"}).content
             assert [client.get(AVA_PATH).content for client in crowd] == [told, told]
-            assert store.influencer(organization, AVA)["name"] == f"Ava {number}"
+            assert store.for_organization(organization).influencer(AVA)["name"] == f"Ava {number}"
 
 
 def test_a_deletion_is_seen_by_all_at_once(clients):
@@ -163,7 +163,7 @@ def test_of_simultaneous_twins_one_acts_and_the_others_replay(clients, store_at,
 def changes_of_ava(place: Path | str) -> int:
     """Return how many times the influencer of the seed was changed: as it says itself, and as its history does."""
     with opened(place) as store:
-        ava = store.any_influencer(store.organizations.all()[0]["id"], AVA)
+        ava = store.for_organization(store.organizations.all()[0]["id"]).any_influencer(AVA)
         changes = [change["revision"] for change in store.history.of(ava)]
     assert changes == list(range(ava.get("revision", 0), 0, -1))
     return len(changes)

@@ -6,7 +6,7 @@ from conftest import AVA_PATH, DEMO
 from servers import opened
 
 from app import create_app
-from start import Rooms
+from start import Services
 from store import Store
 
 PROJECTS, SPRING_PATH = "/v1/projects", f"/v1/projects/{SPRING}"
@@ -371,7 +371,7 @@ def test_a_store_opened_anew_has_the_same_projects(demo, rooms, settings, clock)
     clock.move(hours=1)
 
     with opened(settings.store or settings.data) as store:
-        again = create_app(Rooms(Store(store.db, clock), rooms.media, settings)).test_client()
+        again = create_app(Services(Store(store.db, clock), rooms.media, settings)).test_client()
         again.environ_base["HTTP_X_API_KEY"] = DEMO["X-Api-Key"]
         assert again.get(f"{PROJECTS}/{WHOLE['id']}").json == created
         assert archive(again) == archived(NOW)

@@ -20,7 +20,7 @@ from servers import STAYS_OPEN, serving, together
 
 from app import create_app
 from records.keys import DEMO_KEY
-from start import Rooms
+from start import Services
 from web.access_log import is_redacted, redacted
 from web.request_log import MOST_BYTES, MOST_ENTRIES
 
@@ -403,7 +403,7 @@ def test_nobody_s_requests_are_logged_but_those_of_who_was_asked_for(control, cl
 
 def test_where_nobody_can_read_the_log_none_is_kept(rooms, settings):
     for closed, kept in (({"control": "off"}, False), ({"control": "off", "console": "read-only"}, True)):
-        client = create_app(Rooms(rooms.store, rooms.media, replace(settings, **closed))).test_client()
+        client = create_app(Services(rooms.store, rooms.media, replace(settings, **closed))).test_client()
         assert client.get("/v1/whoami", headers=DEMO).status_code == 200
         assert (settings.data / "requests").exists() is kept
 

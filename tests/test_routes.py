@@ -108,7 +108,7 @@ def send(client, operation, ids, body=None, headers=DEMO):
 def made(store: Store, rooms, organization: str, project: str, influencer: str, api_key: str) -> Things:
     """Return one of each, all of which the organization has: the job runs, the upload has arrived."""
     assets = store.assets
-    job = store.create_influencer(organization, project, {"name": "Job"})
+    job = store.for_organization(organization).create_influencer(project, {"name": "Job"})
     upload = assets.presign(organization, project, {"kind": "video", "mimeType": "video/mp4"})
     received = rooms.media.receive(organization, upload["assetId"], [b"bytes"])
     assets.receive(organization, upload["uploadId"], received._asdict())
@@ -135,8 +135,8 @@ def stranger(store) -> tuple[str, dict[str, str]]:
 def foreign(store, rooms, stranger) -> Things:
     """Return what that other organization has."""
     other, headers = stranger
-    project = store.projects.create(other, {"name": "Theirs", "timezone": "UTC"})["id"]
-    store.put("influencers", living(other, "inf_theirs", project))
+    project = store.for_organization(other).projects.create({"name": "Theirs", "timezone": "UTC"})["id"]
+    store.tables.put("influencers", living(other, "inf_theirs", project))
     return made(store, rooms, other, project, "inf_theirs", headers["X-Api-Key"])
 
 
@@ -260,8 +260,8 @@ def test_an_id_of_another_kind_is_not_found(client, on_disk, things, operation):
 
 
 def test_an_upload_of_another_organization_or_project_is_not_found(client, store, organization, on_disk, foreign):
-    project = store.projects.create(organization, {"name": "Other", "timezone": "UTC"})["id"]
-    upload = store.assets.presign(organization, SPRING, {"kind": "video", "mimeType": "video/mp4"})
+    project = store.for_organization(organization).projects.create({"name": "Other", "timezone": "UTC"})["id"]
+    upload = store.for_organization(organization).assets.presign(SPRING, {"kind": "video", "mimeType": "video/mp4"})
     is_unchanged = unchanged(on_disk)
 
     for upload_id, where in ((foreign.upload_id, SPRING), (upload["uploadId"], project)):
@@ -278,8 +278,8 @@ def twins(store, rooms, organization, stranger) -> tuple[Things, Things]:
     """Return what each has: the same project and influencer ids, and a job, key and upload of its own."""
     found = []
     for owner, headers in ((organization, key_of(store, organization)), stranger):
-        store.projects.create(owner, {"id": "shared", "name": "Shared", "timezone": "UTC"})
-        store.put("influencers", living(owner, CHOSEN, "shared"))
+        store.for_organization(owner).projects.create({"id": "shared", "name": "Shared", "timezone": "UTC"})
+        store.tables.put("influencers", living(owner, CHOSEN, "shared"))
         found.append(made(store, rooms, owner, "shared", CHOSEN, headers["X-Api-Key"]))
     return found[0], found[1]
 

@@ -19,7 +19,7 @@ from app import document
 from openapi import examples
 from records.keys import DEMO_KEY
 from settings import Settings
-from start import Rooms, open_media
+from start import Services, open_media
 from web.uploads import upload_url
 
 HERE = Path(__file__).parent
@@ -32,10 +32,10 @@ def planted(folder: Path) -> str:
     """Fill a new store with what the document's examples need; return the signature of an upload."""
     settings = Settings(data=folder, sync=False)
     with seeded(folder) as store:
-        rooms = Rooms(store, open_media(settings), settings)
+        rooms = Services(store, open_media(settings), settings)
         plant_examples(rooms)
         gif = {"kind": "image", "mimeType": "image/gif"}
-        upload = store.assets.presign(examples.ORGANIZATION, examples.SPRING, gif)
+        upload = store.for_organization(examples.ORGANIZATION).assets.presign(examples.SPRING, gif)
         return upload_url(rooms, upload, str).rpartition("/")[2]
 
 

@@ -14,7 +14,7 @@ from app import create_app
 from media.files import MediaFolder
 from seed import NotTables, documents_of, plant, read_tables
 from settings import SEED, Settings, StartError
-from start import Rooms, open_media, open_rooms, open_store
+from start import Services, open_media, open_services, open_store
 from store import INFLUENCER_FIELDS, Store
 
 EMPTY = (None, {}, [])
@@ -24,7 +24,7 @@ EMPTY = (None, {}, [])
 def empty(tmp_path):
     """Return a store and a media folder with nothing in them."""
     settings = Settings(data=tmp_path / "empty", sync=False, seed=None)
-    rooms = open_rooms(settings)
+    rooms = open_services(settings)
     yield rooms
     rooms.store.db.close()
 
@@ -44,7 +44,7 @@ def planted(empty, tmp_path):
 
 def filled(store, organization):
     """Return how many fields of each influencer are filled, by name, in the order of the store."""
-    found = (store.influencer(organization, each) for each in store.db.ids("influencers", organization))
+    found = (store.for_organization(organization).influencer(each) for each in store.db.ids("influencers", organization))
     return {one["name"]: sum(one[field] not in EMPTY for field in INFLUENCER_FIELDS) for one in found}
 
 
@@ -66,11 +66,11 @@ def test_the_pictures_open_and_are_of_their_type(rooms, organization):
     assert len(ids) >= 6
     for asset_id in ids:
         with Image.open(rooms.media.original(organization, asset_id)) as picture:
-            assert Image.MIME[picture.format] == rooms.store.assets.get(organization, asset_id)["contentType"]
+            assert Image.MIME[picture.format] == rooms.store.for_organization(organization).assets.get(asset_id)["contentType"]
 
 
 def test_tokens_differ_and_cannot_be_guessed(store, organization):
-    tokens = [store.assets.get(organization, asset_id)["token"] for asset_id in store.db.ids("assets", organization)]
+    tokens = [store.for_organization(organization).assets.get(asset_id)["token"] for asset_id in store.db.ids("assets", organization)]
 
     assert len(set(tokens)) == len(tokens)
     assert all(len(token) >= 20 for token in tokens)
@@ -84,9 +84,9 @@ def test_the_demo_key_opens_the_first_organization(client, organization):
 
 def test_references_of_the_seed_are_assets_of_the_same_project(store, organization):
     for influencer_id in store.db.ids("influencers", organization):
-        influencer = store.influencer(organization, influencer_id)
+        influencer = store.for_organization(organization).influencer(influencer_id)
         for entry in influencer["referenceImages"]:
-            asset = store.assets.get(organization, entry["assetId"])
+            asset = store.for_organization(organization).assets.get(entry["assetId"])
             assert asset["projectId"] == influencer["projectId"]
             assert (entry["path"], entry["thumbnailPath"]) == (asset["path"], asset["thumbnailPath"])
 
@@ -95,19 +95,19 @@ def test_references_of_the_seed_are_assets_of_the_same_project(store, organizati
 
 
 def test_a_store_that_is_opened_again_is_not_seeded_again(settings, on_disk):
-    open_rooms(settings).store.db.close()
+    open_services(settings).store.db.close()
     before = on_disk.read_bytes()
 
-    open_rooms(settings).store.db.close()
+    open_services(settings).store.db.close()
 
     assert on_disk.read_bytes() == before
 
 
 def test_a_deleted_influencer_does_not_come_back(settings, organization, rooms):
-    rooms.store.delete_influencer(organization, AVA, None, "key")
+    rooms.store.for_organization(organization).delete_influencer(AVA, None, "key")
     rooms.store.db.close()
 
-    again = open_rooms(settings)
+    again = open_services(settings)
 
     assert again.store.is_empty() is False
     assert json.loads(again.store.db.read("influencers", organization, AVA))["is_archived"] is True
@@ -131,9 +131,9 @@ def test_two_processes_at_once_seed_once(settings, on_disk):
     open_store(settings).db.close()
 
     def work(say):
-        rooms = open_rooms(settings)
+        rooms = open_services(settings)
         (organization,) = rooms.store.organizations.all()
-        say(rooms.store.influencer(organization["id"], AVA)["name"])
+        say(rooms.store.for_organization(organization["id"]).influencer(AVA)["name"])
 
     children = [Child(work) for _ in range(2)]
 
@@ -144,7 +144,7 @@ def test_two_processes_at_once_seed_once(settings, on_disk):
 
 def test_a_seed_is_one_commit(settings, on_disk):
     open_store(settings).db.close()
-    rooms = open_rooms(settings)
+    rooms = open_services(settings)
 
     assert on_disk.commits() == 1
     rooms.store.db.close()
@@ -170,7 +170,7 @@ def test_a_seed_may_leave_out_what_has_a_default(empty, planted):
     store = planted({"organizations": {"1": ORGANIZATION}, "influencers": {"x": KIM}})
 
     nothing = dict.fromkeys(INFLUENCER_FIELDS)
-    kim = store.influencer("org", "inf_kim")
+    kim = store.for_organization("org").influencer("inf_kim")
     assert len(kim["token"]) == 22
     assert re.fullmatch(r"inf_01KPFY5990[0-9A-Z]{16}=inf_kim", kim["place"])  # a ULID of that second
     assert kim == nothing | KIM | {
@@ -196,7 +196,7 @@ def test_a_picture_beside_the_seed_becomes_an_asset_that_is_served(empty, plante
 
     planted({"organizations": {"1": ORGANIZATION}, "influencers": {"1": kim}, "assets": {"1": PICTURE}})
 
-    client = create_app(Rooms(empty.store, empty.media, Settings())).test_client()
+    client = create_app(Services(empty.store, empty.media, Settings())).test_client()
     (image,) = client.get("/v1/influencers/inf_kim", headers=DEMO).json["referenceImages"]
     with client.get(image["url"]) as original, client.get(image["thumbnailUrl"]) as thumbnail:
         assert original.data == (tmp_path / "a.png").read_bytes()
@@ -216,7 +216,7 @@ def test_an_asset_id_that_two_organizations_have_stands_for_the_picture_of_each(
         }
     )
 
-    assert {each: store.influencer(each, "inf_kim")["referenceImages"] for each in both} == {
+    assert {each: store.for_organization(each).influencer("inf_kim")["referenceImages"] for each in both} == {
         each: [
             entry
             | {

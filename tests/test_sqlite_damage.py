@@ -31,7 +31,7 @@ from engines.errors import Damaged, EngineError, Misplaced
 from engines.sqlite.engine import SQLite
 from engines.sqlite.files import DATABASE, MARK
 from settings import Settings, StartError
-from start import open_rooms
+from start import open_services
 
 COMMITS = 4
 SMALL_PAGE = 512
@@ -358,11 +358,11 @@ def test_the_database_of_another_store_beside_the_log_is_refused(folder, killed,
 def started(tmp_path: Path) -> Settings:
     """Return the settings of a service that was seeded, written to, and stopped."""
     settings = Settings(data=tmp_path / "data", sync=False)
-    rooms = open_rooms(settings)
+    rooms = open_services(settings)
     organization = rooms.store.organizations.all()[0]["id"]
-    store = rooms.store.within(organization)
+    store = rooms.store.for_organization(organization)
     for influencer in list(rooms.store.db.table("influencers", organization)):
-        store.patch_influencer(organization, influencer["influencerId"], {"vibe": "not as in the seed"})
+        store.for_organization(organization).patch_influencer(influencer["influencerId"], {"vibe": "not as in the seed"})
     rooms.store.db.close()
     return settings
 
@@ -370,7 +370,7 @@ def started(tmp_path: Path) -> Settings:
 def vibes(settings: Settings) -> Any:
     """Return the vibe of each influencer that a start finds, or REFUSED."""
     try:
-        db = open_rooms(settings).store.db
+        db = open_services(settings).store.db
     except StartError as error:
         assert str(settings.data) in str(error), str(error)
         return REFUSED

@@ -226,7 +226,7 @@ def test_a_kill_during_reset_snapshot_restore_or_an_upload_leaves_each_whole_or_
                 job.result()
         with opened(folder) as store:
             organization = store.organizations.all()[0]["id"]
-            vibe = store.influencer(organization, AVA)["vibe"]
+            vibe = store.for_organization(organization).influencer(AVA)["vibe"]
             saved = {each.name for each in store.db.saved()}
         assert saved <= {"s"}
         if states:

@@ -157,7 +157,7 @@ def test_without_syncs_it_serves_and_stores_the_same(folder):
         server.client().patch(AVA_PATH, json={"vibe": "new"}).raise_for_status()
         server.kill()
     with opened(folder) as store:
-        assert store.influencer(store.organizations.all()[0]["id"], AVA_PATH.rpartition("/")[2])["vibe"] == "new"
+        assert store.for_organization(store.organizations.all()[0]["id"]).influencer(AVA_PATH.rpartition("/")[2])["vibe"] == "new"
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])

@@ -14,7 +14,7 @@ pytest.importorskip("psycopg")
 
 from app import create_app
 from engines.postgres import sql
-from start import Rooms
+from start import Services
 
 # What a request may send besides: of no organization, and about no document.
 ABOUT_NOTHING = {sql.OF_ALL[name] for name in ("begin", "commit", "rollback", "limit transactions")}
@@ -102,7 +102,7 @@ def test_every_statement_of_every_operation_carries_one_organization(client, thi
 
 
 def test_so_does_every_statement_of_uploads_pictures_and_limits(rooms, settings, sent):
-    demo = create_app(Rooms(rooms.store, rooms.media, replace(settings, rate_limits=True))).test_client()
+    demo = create_app(Services(rooms.store, rooms.media, replace(settings, rate_limits=True))).test_client()
     sent()
     promise = {"kind": "video", "mimeType": "video/mp4"}
     path = f"/v1/projects/{SPRING}"

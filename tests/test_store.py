@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from records.assets import media_paths
 from records.errors import NotFound
-from records.idempotency import Claim, Outcome
+from records.idempotency import IdempotencyKey, StoredResponse
 from records.ids import canonical
 from records.keys import hash_secret, mint_key, opens
 from records.times import milliseconds, seconds
@@ -239,7 +239,7 @@ json_bodies = st.recursive(
 
 @given(json_bodies, json_bodies)
 def test_claims_agree_exactly_when_their_bodies_are_equal(body, other):
-    claim, second = (Claim.of("key", "PATCH", "/x", "once", value) for value in (body, other))
+    claim, second = (IdempotencyKey.of("key", "PATCH", "/x", "once", value) for value in (body, other))
 
     assert claim.record_id == second.record_id
     assert (claim.fingerprint == second.fingerprint) == (body == other)
@@ -247,30 +247,30 @@ def test_claims_agree_exactly_when_their_bodies_are_equal(body, other):
 
 @given(st.lists(st.tuples(texts, texts, texts, texts).map(lambda parts: tuple(p.replace("\0", "") for p in parts))))
 def test_claims_of_different_scopes_have_different_records(scopes):
-    assert len({Claim.of(*scope, None).record_id for scope in scopes}) == len(set(scopes))
+    assert len({IdempotencyKey.of(*scope, None).record_id for scope in scopes}) == len(set(scopes))
 
 
 # The Store
 
 
 def test_a_put_document_is_exactly_what_is_found(store):
-    store.put("influencers", living("org", "inf_x", extra=1))
-    store.put("influencers", living("org", "inf_x", name="New"))
+    store.tables.put("influencers", living("org", "inf_x", extra=1))
+    store.tables.put("influencers", living("org", "inf_x", name="New"))
 
-    assert store.influencer("org", "inf_x") == living("org", "inf_x", name="New")
+    assert store.for_organization("org").influencer("inf_x") == living("org", "inf_x", name="New")
 
 
 @pytest.mark.parametrize(
     ("find", "message"),
     [
-        (lambda store, organization: store.influencer(organization, "inf_nobody"), "Influencer not found."),
-        (lambda store, organization: store.influencer("nowhere", AVA), "Influencer not found."),
-        (lambda store, organization: store.patch_influencer(organization, "x", {}), "Influencer not found."),
-        (lambda store, organization: store.delete_influencer(organization, "x", None, "k"), "Influencer not found."),
-        (lambda store, organization: store.attach_reference_images(organization, "x", []), "Influencer not found."),
-        (lambda store, organization: store.assets.get(organization, AVA), "Not found."),
+        (lambda store, organization: store.for_organization(organization).influencer("inf_nobody"), "Influencer not found."),
+        (lambda store, organization: store.for_organization("nowhere").influencer(AVA), "Influencer not found."),
+        (lambda store, organization: store.for_organization(organization).patch_influencer("x", {}), "Influencer not found."),
+        (lambda store, organization: store.for_organization(organization).delete_influencer("x", None, "k"), "Influencer not found."),
+        (lambda store, organization: store.for_organization(organization).attach_reference_images("x", []), "Influencer not found."),
+        (lambda store, organization: store.for_organization(organization).assets.get(AVA), "Not found."),
         (lambda store, organization: store.organizations.get("nowhere"), "Organization not found."),
-        (lambda store, organization: store.keys.create("nowhere", [], "A key"), "Organization not found."),
+        (lambda store, organization: store.for_organization("nowhere").keys.create([], "A key"), "Organization not found."),
         (lambda store, organization: store.keys.delete_public("NOBODYSKEY000000"), "There is no key NOBODYSKEY000000."),
     ],
 )
@@ -285,7 +285,7 @@ def test_what_is_not_there_is_not_found_and_nothing_is_written(store, organizati
 def test_a_new_key_has_the_organization_scopes_and_name_it_was_given(store, clock):
     organization = new_organization(store)
 
-    key = store.keys.create(organization, ["a", "b"], "Mine")
+    key = store.for_organization(organization).keys.create(["a", "b"], "Mine")
 
     document = store.keys.find(key.split("_")[2])
     assert document == {
@@ -305,7 +305,7 @@ def test_a_new_key_has_the_organization_scopes_and_name_it_was_given(store, cloc
 
 
 def test_a_deleted_key_stays_and_is_killed(store, organization):
-    key = store.keys.create(organization, ["*"], "Mine")
+    key = store.for_organization(organization).keys.create(["*"], "Mine")
     before = store.keys.find(key.split("_")[2])
 
     store.keys.delete_public(key.split("_")[2])
@@ -318,32 +318,32 @@ def test_a_deleted_key_stays_and_is_killed(store, organization):
 
 
 def test_a_refusal_undoes_what_was_written_before_it_and_is_filed(store, organization):
-    claim = Claim.of("key", "POST", "/x", "once", {})
+    claim = IdempotencyKey.of("key", "POST", "/x", "once", {})
 
     def act():
-        store.put("influencers", living(organization, "inf_half"))
+        store.tables.put("influencers", living(organization, "inf_half"))
         raise NotFound("Gone.")
 
     def refuse(error):
-        return Outcome(404, str(error).encode())
+        return StoredResponse(404, str(error).encode())
 
-    assert store.once(organization, claim, act, refuse) == Outcome(404, b"Gone.")
-    assert store.once(organization, claim, act, refuse) == Outcome(404, b"Gone.", replayed=True)
+    assert store.once(organization, claim, act, refuse) == StoredResponse(404, b"Gone.")
+    assert store.once(organization, claim, act, refuse) == StoredResponse(404, b"Gone.", replayed=True)
     with pytest.raises(NotFound):
-        store.influencer(organization, "inf_half")
+        store.for_organization(organization).influencer("inf_half")
 
 
 def test_a_crash_undoes_what_was_written_before_it_and_is_not_filed(store, organization, on_disk):
-    claim = Claim.of("key", "POST", "/x", "once", {})
+    claim = IdempotencyKey.of("key", "POST", "/x", "once", {})
     is_unchanged = unchanged(on_disk)
 
     def act():
-        store.put("influencers", living(organization, "inf_half"))
+        store.tables.put("influencers", living(organization, "inf_half"))
         raise ZeroDivisionError
 
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
-            store.once(organization, claim, act, lambda error: Outcome(500, b""))
+            store.once(organization, claim, act, lambda error: StoredResponse(500, b""))
     assert is_unchanged()
 
 
@@ -352,18 +352,18 @@ def test_effect_and_filed_outcome_are_one_commit(store, organization, on_disk):
 
     store.once(
         organization,
-        Claim.of("key", "PATCH", "/x", "once", {}),
-        lambda: Outcome(200, str(store.patch_influencer(organization, AVA, {"vibe": "x"})).encode()),
-        lambda error: Outcome(404, b""),
+        IdempotencyKey.of("key", "PATCH", "/x", "once", {}),
+        lambda: StoredResponse(200, str(store.for_organization(organization).patch_influencer(AVA, {"vibe": "x"})).encode()),
+        lambda error: StoredResponse(404, b""),
     )
 
     assert on_disk.commits() == before + 1
 
 
 def test_pictures_of_another_project_are_not_attached(store, organization):
-    store.put("assets", picture(organization, "asset_here", SPRING))
-    store.put("assets", picture(organization, "asset_there", "proj_other"))
+    store.tables.put("assets", picture(organization, "asset_here", SPRING))
+    store.tables.put("assets", picture(organization, "asset_there", "proj_other"))
 
-    document = store.attach_reference_images(organization, AVA, ["asset_there", "asset_here"])
+    document = store.for_organization(organization).attach_reference_images(AVA, ["asset_there", "asset_here"])
 
     assert [entry["assetId"] for entry in document["referenceImages"]] == ["asset_here"]

@@ -30,7 +30,7 @@ from app import create_app
 from engines.table import Record
 from media.files import MediaFolder
 from schemas import MAX_INLINE_BYTES
-from start import Rooms
+from start import Services
 
 NO_UPLOAD = {"status": 404, "code": "NOT_FOUND", "message": "Upload not found."}
 NO_PROJECT = {"status": 404, "code": "NOT_FOUND", "message": "Project not found."}
@@ -66,7 +66,7 @@ CRASHING = SPIDER[:104] + struct.pack("=f", 1) + SPIDER[108:]  # an AttributeErr
 MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + random.Random(1).randbytes(300_000)
 
 
-def without_room(rooms: Rooms, around: Any) -> FlaskClient:
+def without_room(rooms: Services, around: Any) -> FlaskClient:
     """Return a client of an app on the same store, whose disk has no room for media."""
     full = MediaFolder(rooms.settings.data / "media", WatchedDisk(lambda name, call: around(call)))
     return create_app(rooms._replace(media=full)).test_client()
@@ -146,7 +146,7 @@ def test_the_url_begins_as_the_settings_say(rooms, presign):
 def test_both_spellings_of_a_field_mean_the_same(demo, store, organization, fields, size):
     upload = demo.post(f"{MEDIA}/presign", json={"kind": "image"} | fields).json
 
-    kept = store.assets.upload(organization, upload["uploadId"])
+    kept = store.for_organization(organization).assets.upload(upload["uploadId"])
     assert (kept["contentType"], kept["sizeBytes"]) == ("image/png", size)
 
 
@@ -792,23 +792,23 @@ def test_a_sweep_leaves_what_is_an_asset_and_nothing_else(
     clock.move(hours=24)
 
     a_day_ago = 24 * 60 * 60
-    assert rooms.media.sweep(rooms.store.assets.has_file, a_day_ago) == []
-    removed = rooms.media.sweep(rooms.store.assets.has_file, -1)
+    assert rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), a_day_ago) == []
+    removed = rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), -1)
 
     assert len(removed) == 3  # the forgotten one, the orphan and its thumbnail
     assert len(files()) == 2 * len(assets)
     for asset in assets:
         with client.get(asset["url"]) as original, client.get(asset["thumbnailUrl"]) as small:
             assert (original.data, small.status_code) == (PNG, 200)
-    assert rooms.media.sweep(rooms.store.assets.has_file, -1) == []
+    assert rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), -1) == []
 
 
 @pytest.mark.parametrize("asset_id", ["asset_a", "asset_a-1", "med_a-b-c", "8d0f2c7a-91b4-4e55-b1d6-0a7c3e5f9b21"])
 def test_a_sweep_knows_assets_by_ids_of_any_form(rooms, organization, asset_id):
-    rooms.store.put("assets", {"organizationId": organization, "assetId": asset_id})
+    rooms.store.tables.put("assets", {"organizationId": organization, "assetId": asset_id})
     rooms.media.put(organization, asset_id, PNG)
 
-    assert rooms.media.sweep(rooms.store.assets.has_file, -1) == []
+    assert rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), -1) == []
 
 
 # Over a real socket

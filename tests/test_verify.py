@@ -21,7 +21,7 @@ from app import create_app
 from engines.sqlite.connections import Connections
 from engines.sqlite.files import DATABASE
 from settings import Settings
-from start import open_rooms
+from start import open_services
 
 RESTORE = "Put a copy of the whole data folder in its place, or set STANDIN_DATA to a new folder."
 COPY = "`flask store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
@@ -37,7 +37,7 @@ PAGE_BYTES = 4096
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a store with the seed, a snapshot of it named `before`, a change, and a half upload."""
     folder = tmp_path_factory.mktemp("whole") / "store"
-    rooms = open_rooms(Settings(data=folder, sync=False))
+    rooms = open_services(Settings(data=folder, sync=False))
     with create_app(rooms).test_client() as client:
         assert client.post("/_standin/snapshots", json={"name": "before"}).status_code == 201
         assert client.patch(AVA_PATH, json={"vibe": "after the snapshot"}, headers=DEMO).status_code == 200

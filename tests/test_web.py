@@ -45,7 +45,7 @@ from records.errors import StoreError
 from records.keys import DEMO_KEY
 from records.tables import LISTS
 from settings import Settings
-from start import Rooms
+from start import Services
 from store import Store
 from web.access_log import Line, as_json, plain
 from web.errors import STATUS, STATUS_OF_CODE, Refusal, refusal
@@ -150,7 +150,7 @@ def test_x_api_key_wins_over_a_bearer_token_even_when_it_is_wrong(client, wrong)
 @pytest.mark.parametrize("secret", ["_" * 43, "-" * 43, "a_b-" * 10 + "_lp", "live_test_" * 4 + "abc"])
 def test_a_secret_may_contain_underscores_and_hyphens(client, store, organization, secret):
     key = fake_key(environment="live", public_id="AAAABBBBCCCCDDDD", secret=secret)
-    store.keys.create(organization, ["*"], "A key", key)
+    store.for_organization(organization).keys.create(["*"], "A key", key)
 
     assert client.get("/v1/whoami", headers={"X-Api-Key": key}).status_code == 200
     assert refused(client.get("/v1/whoami", headers={"X-Api-Key": key[:-1] + "0"})) == UNAUTHENTICATED
@@ -196,7 +196,7 @@ def test_any_other_key_works_where_strangers_can_come_in(client, store, organiza
 
 @pytest.mark.parametrize("server", PUBLIC_SERVERS)
 def test_the_demo_key_works_for_strangers_when_that_is_wanted(rooms, settings, server):
-    wanted = create_app(Rooms(rooms.store, rooms.media, replace(settings, allow_demo_key=True))).test_client()
+    wanted = create_app(Services(rooms.store, rooms.media, replace(settings, allow_demo_key=True))).test_client()
 
     assert wanted.get(AVA_PATH, headers=DEMO, environ_overrides={"SERVER_NAME": server}).status_code == 200
 
@@ -301,7 +301,7 @@ def test_a_missing_scope_comes_before_a_replay(client, store, organization):
     headers = key_of(store, organization, "influencers:write")
     use_up_a_key(client, headers)
     key = store.keys.find(headers["X-Api-Key"].split("_")[2])
-    store.put("api_keys", key | {"scopes": []})
+    store.tables.put("api_keys", key | {"scopes": []})
 
     assert refused(client.delete(AVA_PATH, headers=headers | USED)) == NO_SCOPE
 
@@ -582,7 +582,7 @@ def test_forgotten_keys_leave_the_store(demo, store, organization, clock):
 def test_not_found_is_filed_and_replayed(demo, store, organization):
     send = sender(demo, "PATCH", "/v1/influencers/inf_later")
     first = send({"vibe": "x"})
-    store.put("influencers", living(organization, "inf_later"))
+    store.tables.put("influencers", living(organization, "inf_later"))
 
     second = send({"vibe": "x"})
 
@@ -604,9 +604,9 @@ def test_a_refused_request_leaves_its_key_unused(client, store, organization, on
     assert refused(send(b"x" * (2 << 20))) == TOO_LARGE
     assert refused(send({"mood": "x"})) == invalid(mood=["Unrecognized key"])
     assert is_unchanged()
-    store.put("api_keys", key | {"killSwitch": True})
+    store.tables.put("api_keys", key | {"killSwitch": True})
     assert refused(send({"vibe": "c"})) == KILLED
-    store.put("api_keys", key)
+    store.tables.put("api_keys", key)
 
     accepted = send({"vibe": "x"})
 
@@ -649,7 +649,7 @@ def test_what_was_filed_survives_reopening_the_store(demo, rooms, settings, cloc
     rooms.store.db.close()
 
     with opened(settings.store or settings.data) as store:
-        client = create_app(Rooms(Store(store.db, clock), rooms.media, settings)).test_client()
+        client = create_app(Services(Store(store.db, clock), rooms.media, settings)).test_client()
         second = sender(client, "DELETE", AVA_PATH, headers=DEMO)({"reason": "x"})
 
     assert (second.status_code, second.data, is_replay(second)) == (200, first.data, True)
@@ -708,7 +708,7 @@ def test_every_response_has_a_request_id_and_its_endpoint_class(demo, app, rooms
 
 def picture_url(rooms):
     (organization,) = rooms.store.organizations.all()
-    return rooms.store.assets.get(organization["id"], AVA_PICTURES[0])["path"]
+    return rooms.store.for_organization(organization["id"]).assets.get(AVA_PICTURES[0])["path"]
 
 
 def test_a_request_id_is_a_ulid_of_now(demo):
@@ -889,7 +889,7 @@ class CrashingStore(Store):
 
 
 def test_a_crash_is_answered_without_its_trace_logged_and_undone(rooms, settings, clock, on_disk, caplog):
-    client = create_app(Rooms(CrashingStore(rooms.store.db, clock), rooms.media, settings)).test_client()
+    client = create_app(Services(CrashingStore(rooms.store.db, clock), rooms.media, settings)).test_client()
     before, is_unchanged = client.get(AVA_PATH, headers=DEMO).json, unchanged(on_disk)
 
     for headers in (DEMO, DEMO | {"Idempotency-Key": "once"}, DEMO | {"Idempotency-Key": "once"}):
@@ -906,8 +906,8 @@ def test_a_crash_is_answered_without_its_trace_logged_and_undone(rooms, settings
 
 
 def test_a_key_whose_request_crashed_can_be_used_again(rooms, settings, clock):
-    crashing = create_app(Rooms(CrashingStore(rooms.store.db, clock), rooms.media, settings)).test_client()
-    sound = create_app(Rooms(Store(rooms.store.db, clock), rooms.media, settings)).test_client()
+    crashing = create_app(Services(CrashingStore(rooms.store.db, clock), rooms.media, settings)).test_client()
+    sound = create_app(Services(Store(rooms.store.db, clock), rooms.media, settings)).test_client()
 
     assert refused(sender(crashing, "PATCH", AVA_PATH, headers=DEMO)({"vibe": "x"})) == CRASHED
     accepted = sender(sound, "PATCH", AVA_PATH, headers=DEMO)({"vibe": "y"})
@@ -958,7 +958,7 @@ def behind_valve(rooms, settings, valve, clock):
     """A client of the store of `rooms`, whose file lies behind the valve."""
     rooms.store.db.close()
     db = SQLite(settings.data, lists=LISTS, vfs=valve.name)
-    yield create_app(Rooms(Store(db, clock), rooms.media, settings)).test_client()
+    yield create_app(Services(Store(db, clock), rooms.media, settings)).test_client()
     db.close()
 
 
@@ -1058,7 +1058,7 @@ PLAIN_LINE = re.compile(
 
 @pytest.mark.parametrize("style", ["plain", "json"])
 def test_each_request_is_one_line_without_secret_body_or_query(capsys, rooms, tmp_path, style):
-    app = create_app(Rooms(rooms.store, rooms.media, Settings(data=tmp_path, log=style)))
+    app = create_app(Services(rooms.store, rooms.media, Settings(data=tmp_path, log=style)))
     app.add_url_rule("/v1/crash", "crash", lambda: 1 / 0)
     client = app.test_client()
     capsys.readouterr()
@@ -1142,7 +1142,7 @@ def test_the_codes_and_statuses_are_those_of_the_contract():
 
 def test_a_key_of_another_organization_sees_its_own(client, store):
     other = new_organization(store)
-    store.put("influencers", living(other, AVA, name="Another Ava"))
+    store.tables.put("influencers", living(other, AVA, name="Another Ava"))
 
     assert client.get(AVA_PATH, headers=key_of(store, other, "influencers:write")).json["name"] == "Another Ava"
     assert client.get(AVA_PATH, headers=DEMO).json["name"] == "Ava Chen"

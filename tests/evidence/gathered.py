@@ -13,7 +13,7 @@ from evidence.refusals import provoke
 from evidence.replies import see_other_replies, send_examples
 from evidence.service import running
 from settings import Settings
-from start import open_rooms
+from start import open_services
 
 
 class Evidence(NamedTuple):
@@ -34,7 +34,7 @@ def gather(folder: Path) -> Evidence:
             send_examples(services.plain, answers)
             see_other_replies(services.plain)
             provoke(services, answers)
-        rooms = open_rooms(Settings(data=folder / "inside", sync=False))
+        rooms = open_services(Settings(data=folder / "inside", sync=False))
         app = create_app(rooms)
         crash(app, answers)
         rooms.store.db.close()

@@ -21,7 +21,7 @@ from evidence.told import BY_ID, Told
 from openapi import control_examples, examples
 from records.keys import public_id_of
 from settings import Settings
-from start import Rooms, open_media
+from start import Services, open_media
 
 TOKEN = "a-token-for-the-control-plane"
 JOB_SECONDS = 10
@@ -114,7 +114,7 @@ class Service:
             elsewhere.rename(place)
 
 
-class Services(NamedTuple):
+class Running(NamedTuple):
     """One as it comes, and others that are set up so that they refuse more."""
 
     plain: Service
@@ -166,11 +166,11 @@ def _furnished(folder: Path) -> Keys:
     """Fill a new store with what examples and refusals need."""
     settings = Settings(data=folder, sync=False)
     with seeded(folder) as store:
-        plant_examples(Rooms(store, open_media(settings), settings))
-        scopeless, killed = (store.keys.create(examples.ORGANIZATION, [], name) for name in ("Scopeless", "Killed"))
-        foreign = store.keys.create(new_organization(store), ["*"], "Foreign")
+        plant_examples(Services(store, open_media(settings), settings))
+        scopeless, killed = (store.for_organization(examples.ORGANIZATION).keys.create([], name) for name in ("Scopeless", "Killed"))
+        foreign = store.for_organization(new_organization(store)).keys.create(["*"], "Foreign")
         store.signing_key()
         document = store.keys.find(public_id_of(killed))
         assert document is not None
-        store.keys.kill(examples.ORGANIZATION, document["apiKeyId"])
+        store.for_organization(examples.ORGANIZATION).keys.kill(document["apiKeyId"])
     return Keys(scopeless, killed, foreign)
