@@ -13,33 +13,33 @@ import click
 from flask import Flask
 
 import schemas
-from console.serving import add_console
-from control.operations import operations as control_operations
-from control.serving import add_control
-from engines.table import Record
-from openapi.control import control_plane
-from openapi.document import openapi_document
-from openapi.partner import partner_api
-from records.assets import asset_view, verify_received
-from records.errors import NotAcceptable
-from records.idempotency import StoredResponse
-from records.jobs import envelope_view, job_view
-from records.keys import SCOPES, key_view, whoami_view
-from records.projects import deletion_view, project_item, project_view
-from settings import StartError, read_settings
-from start import Housekeeping, Services, discard_unfinished, open_services, refuse_public_demo_key
+from layers_standin.console.routes import add_console
+from layers_standin.control.operations import operations as control_operations
+from layers_standin.control.routes import add_control
+from layers_standin.engines.table import Record
+from layers_standin.openapi.control import control_plane
+from layers_standin.openapi.document import openapi_document
+from layers_standin.openapi.partner import partner_api
+from layers_standin.domain.assets import asset_view, verify_received
+from layers_standin.domain.errors import NotAcceptable
+from layers_standin.domain.idempotency import StoredResponse
+from layers_standin.domain.jobs import envelope_view, job_view
+from layers_standin.domain.keys import SCOPES, key_view, whoami_view
+from layers_standin.domain.projects import deletion_view, project_item, project_view
+from layers_standin.settings import StartError, read_settings
+from layers_standin.services import Housekeeping, Services, discard_unfinished, open_services, refuse_public_demo_key
 from store import influencer_item, influencer_view, references_view
-from web.access_log import access_log
-from web.dispatch import dispatch
-from web.errors import MAX_BODY_BYTES
-from web.files import serve_file
-from web.limits import rate_limits
-from web.middleware import RequestMiddleware
-from web.operations import LONG_RUNNING, Call, Operations, Reply
-from web.reference import add_reference
-from web.request_log import RequestLog
-from web.responses import add_error_handlers, route
-from web.uploads import (
+from layers_standin.web.logs.access import access_log
+from layers_standin.web.dispatch import dispatch
+from layers_standin.web.errors import MAX_BODY_BYTES
+from layers_standin.web.files import serve_file
+from layers_standin.web.limits import rate_limits
+from layers_standin.web.middleware import RequestMiddleware
+from layers_standin.web.operations import LONG_RUNNING, Call, Operations, Reply
+from layers_standin.web.reference import add_reference
+from layers_standin.web.logs.requests import RequestLog
+from layers_standin.web.responses import add_error_handlers, route
+from layers_standin.web.uploads import (
     UPLOAD_PATH,
     InspectedUpload,
     expiry_of,

@@ -5,9 +5,9 @@ import sys
 
 from gunicorn.arbiter import Arbiter
 
-from settings import StartError, read_settings
-from start import greeting, prepare, prepare_apart
-from web.worker import Worker
+from layers_standin.settings import StartError, read_settings
+from layers_standin.services import greeting, prepare, prepare_apart
+from layers_standin.web.worker import Worker
 
 
 def _number(name: str, default: int, allowed: range) -> int:

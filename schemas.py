@@ -13,8 +13,8 @@ from zoneinfo import available_timezones
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, missing, post_load, validates_schema
 from marshmallow.exceptions import SCHEMA
 
-from records.cursors import is_cursor
-from schema_fields import (
+from layers_standin.domain.cursors import is_cursor
+from layers_standin.fields import (
     Array,
     AssetId,
     Base64,

@@ -11,22 +11,22 @@ from operator import itemgetter
 from secrets import token_urlsafe
 from typing import Any, Self
 
-from engines.table import Engine, Record, Table
-from records.assets import Assets
-from records.clocks import REAL, time_by
-from records.controls import UNTOUCHED, Controls
-from records.cursors import read_cursor, write_cursor
-from records.errors import Conflict, NotFound
-from records.faults import Faults
-from records.history import NOBODY, Author, History
-from records.idempotency import Idempotency
-from records.ids import canonical, id_at, mint, new_place
-from records.jobs import cancel, influencer_status, new_course, state_at
-from records.keys import Keys
-from records.organizations import Organizations
-from records.projects import Projects
-from records.tables import ARCHIVED, DOOMED, FINE, Page, Tables, oldest_first, running
-from records.times import epoch_milliseconds, seconds, utc_now
+from layers_standin.engines.table import Engine, Record, Table
+from layers_standin.domain.assets import Assets
+from layers_standin.domain.clocks import REAL, time_by
+from layers_standin.domain.controls import UNTOUCHED, Controls
+from layers_standin.domain.cursors import read_cursor, write_cursor
+from layers_standin.domain.errors import Conflict, NotFound
+from layers_standin.domain.faults import Faults
+from layers_standin.domain.history import NOBODY, Author, History
+from layers_standin.domain.idempotency import Idempotency
+from layers_standin.domain.ids import canonical, id_at, mint, new_place
+from layers_standin.domain.jobs import cancel, influencer_status, new_course, state_at
+from layers_standin.domain.keys import Keys
+from layers_standin.domain.organizations import Organizations
+from layers_standin.domain.projects import Projects
+from layers_standin.domain.tables import ARCHIVED, DOOMED, FINE, Page, Tables, oldest_first, running
+from layers_standin.domain.times import epoch_milliseconds, seconds, utc_now
 
 DESCRIPTION_FIELDS = (
     "gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle", "style", "vibe", "voiceDescription",

@@ -14,9 +14,9 @@ from benchmarks.documents import ORGANIZATION, populate
 from benchmarks.kinds import BARE, OURS, TINYDB, Kind, Opened, of_table
 from benchmarks.machine import resident_bytes
 from benchmarks.tables import markdown, megabytes, spread
-from engines.table import Engine
-from records.cursors import write_cursor
-from records.tables import FINE
+from layers_standin.engines.table import Engine
+from layers_standin.domain.cursors import write_cursor
+from layers_standin.domain.tables import FINE
 from store import Store
 
 PAGE_SIZE, FAR_PAGE = 25, 10_000

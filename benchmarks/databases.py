@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from engines.sqlite.engine import SQLite
-from engines.table import Engine
-from records.tables import LISTS
-from start import open_database
+from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.engines.table import Engine
+from layers_standin.domain.tables import LISTS
+from layers_standin.services import open_database
 
 Place = Path | str  # a folder, or the URL of a database
 

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import orjson
 
 from benchmarks.databases import Place, open_engine, tidy
-from engines.indexes import Document
-from engines.table import Record
-from records.assets import asset_of, new_upload
-from records.ids import mint
-from records.jobs import new_course
-from records.keys import DEMO_KEY
-from records.projects import new_project
-from records.tables import IDENTITIES
-from records.times import epoch_milliseconds, milliseconds, utc_now
+from layers_standin.engines.indexes import Document
+from layers_standin.engines.table import Record
+from layers_standin.domain.assets import asset_of, new_upload
+from layers_standin.domain.ids import mint
+from layers_standin.domain.jobs import new_course
+from layers_standin.domain.keys import DEMO_KEY
+from layers_standin.domain.projects import new_project
+from layers_standin.domain.tables import IDENTITIES
+from layers_standin.domain.times import epoch_milliseconds, milliseconds, utc_now
 from store import Store, new_influencer
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"

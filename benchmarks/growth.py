@@ -10,11 +10,11 @@ from benchmarks.children import in_child
 from benchmarks.databases import open_engine
 from benchmarks.documents import ORGANIZATION, populate
 from benchmarks.tables import markdown, number, spread
-from engines.indexes import Document
-from engines.sqlite.engine import SQLite
-from engines.sqlite.files import DATABASE
-from engines.table import Engine
-from records.tables import LISTS
+from layers_standin.engines.indexes import Document
+from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.engines.sqlite.files import DATABASE
+from layers_standin.engines.table import Engine
+from layers_standin.domain.tables import LISTS
 from store import Store
 
 _GROWTH_HEAD = ("", "before", "after", "of that, history", "the rest, of before", "log beside")

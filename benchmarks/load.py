@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from records.keys import DEMO_KEY
+from layers_standin.domain.keys import DEMO_KEY
 
 CONNECTIONS = 8
 MARK = "000000000"  # in a body it becomes a number that no other request has

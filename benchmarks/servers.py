@@ -17,7 +17,7 @@ from gunicorn.config import KNOWN_SETTINGS
 
 from benchmarks.bare import READY
 from benchmarks.machine import children, processor_seconds, resident_bytes
-from records.keys import DEMO_KEY
+from layers_standin.domain.keys import DEMO_KEY
 
 ROOT = Path(__file__).resolve().parent.parent
 

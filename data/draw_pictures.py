@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 # the project need not be installed to draw its pictures: a script's own folder is on the path, the root is not
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from media.portrait import Look, draw_look, look_of
-from media.portrait.palette import THEMES, hexed
+from layers_standin.portraits import Look, draw_look, look_of
+from layers_standin.portraits.palette import THEMES, hexed
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 

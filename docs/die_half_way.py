@@ -12,10 +12,10 @@ import apsw
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engines.sqlite.connections import CHECKSUM_VFS, load_checksums
-from engines.sqlite.engine import SQLite
-from records.tables import LISTS
-from settings import read_settings
+from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
+from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.domain.tables import LISTS
+from layers_standin.settings import read_settings
 from store import Store
 
 PAGE_BYTES = 4096

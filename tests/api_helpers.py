@@ -9,9 +9,9 @@ from uuid import uuid4
 from databases import Pages, Rows
 from werkzeug.test import TestResponse
 
-from engines.table import Record
-from records.assets import media_paths
-from records.ids import canonical
+from layers_standin.engines.table import Record
+from layers_standin.domain.assets import media_paths
+from layers_standin.domain.ids import canonical
 from store import Store
 
 SPRING, SUMMER = "proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG", "proj_01HX4TB8ZC1D2E3F4G5H6J7K8M"

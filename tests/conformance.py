@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from werkzeug.test import TestResponse
 
 from app import document
-from openapi.headers import headers as header_names
+from layers_standin.openapi.headers import headers as header_names
 
 _OURS = set(header_names(limits=True, wait=True, replayed=True, tag=True))
 

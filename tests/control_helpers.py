@@ -5,7 +5,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from engines.table import Record
+from layers_standin.engines.table import Record
 
 ROOT = "/_standin"
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 import apsw
 import pytest
 
-from engines.sqlite.connections import CHECKSUM_VFS, load_checksums
+from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 
 try:
     import psycopg

@@ -16,10 +16,10 @@ from typing import Any
 import orjson
 from databases import Pages, Rows
 
-from engines.disk import Disk
-from engines.indexes import Entry
-from engines.sqlite.engine import SQLite
-from engines.table import Engine
+from layers_standin.engines.disk import Disk
+from layers_standin.engines.indexes import Entry
+from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.engines.table import Engine
 
 _PATIENCE_SECONDS = 20  # after which what should have happened is taken not to: a failure instead of a hang
 
@@ -47,7 +47,7 @@ def opened(place: Path | str, **options: Any) -> Iterator[Any]:
 def engine_at(place: Path | str, **options: Any) -> Any:
     if isinstance(place, Path):
         return SQLite(place, **{"sync": False} | options)
-    from engines.postgres.engine import Postgres  # noqa: PLC0415 - its driver may not be here
+    from layers_standin.engines.postgres.engine import Postgres  # noqa: PLC0415 - its driver may not be here
 
     return Postgres(place, **options)
 

@@ -144,9 +144,9 @@ class Driver:
     def __init__(self, folder: Path, state: str) -> None:
         self.vfs = FailingVFS()
         from app import create_app  # noqa: PLC0415 - after the VFS is there
-        from records.keys import DEMO_KEY  # noqa: PLC0415
-        from settings import Settings  # noqa: PLC0415
-        from start import open_services  # noqa: PLC0415
+        from layers_standin.domain.keys import DEMO_KEY  # noqa: PLC0415
+        from layers_standin.settings import Settings  # noqa: PLC0415
+        from layers_standin.services import open_services  # noqa: PLC0415
 
         rooms = open_services(Settings(data=folder))
         self.db: Any = rooms.store.db

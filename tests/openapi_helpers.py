@@ -3,11 +3,11 @@
 import tomllib
 from pathlib import Path
 
-from openapi import control_examples, examples
-from records.faults import new_rule
-from records.keys import public_id_of
-from records.tables import ALL
-from start import Services
+from layers_standin.openapi import control_examples, examples
+from layers_standin.domain.faults import new_rule
+from layers_standin.domain.keys import public_id_of
+from layers_standin.domain.tables import ALL
+from layers_standin.services import Services
 
 
 def plant_examples(rooms: Services) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies
 from schemathesis.core.failures import Failure
 from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 
-from records.cursors import is_cursor
+from layers_standin.domain.cursors import is_cursor
 
 schemathesis.openapi.format("iana-timezone", strategies.sampled_from(["UTC", "Europe/Lisbon", "America/New_York"]))
 

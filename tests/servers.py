@@ -17,12 +17,12 @@ from typing import TypeVar
 import httpx
 from conftest import DEMO
 
-from engines.disk import Disk
-from engines.table import Record
-from media.files import MediaFolder
-from seed import plant
-from settings import SEED, Settings
-from start import open_database, open_folder
+from layers_standin.engines.disk import Disk
+from layers_standin.engines.table import Record
+from layers_standin.media.folder import MediaFolder
+from layers_standin.seed import plant
+from layers_standin.settings import SEED, Settings
+from layers_standin.services import open_database, open_folder
 from store import Store
 
 ROOT = Path(__file__).parent.parent

@@ -10,10 +10,10 @@ from typing import Any
 import apsw
 import orjson
 
-from engines.indexes import Entry
-from engines.sqlite.connections import CHECKSUM_BYTES, CHECKSUM_VFS, load_checksums
-from engines.sqlite.engine import SQLite
-from engines.sqlite.files import DATABASE
+from layers_standin.engines.indexes import Entry
+from layers_standin.engines.sqlite.connections import CHECKSUM_BYTES, CHECKSUM_VFS, load_checksums
+from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.engines.sqlite.files import DATABASE
 
 WAL = f"{DATABASE}-wal"
 SHM = f"{DATABASE}-shm"

@@ -27,10 +27,10 @@ from flask import Flask
 from PIL import Image
 
 from app import create_app, operations
-from settings import Settings
-from start import Services
+from layers_standin.settings import Settings
+from layers_standin.services import Services
 from store import INFLUENCER_FIELDS
-from web.operations import Operation
+from layers_standin.web.operations import Operation
 
 SOL_PATH = f"/v1/influencers/{SOL}"
 UUID = "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e"

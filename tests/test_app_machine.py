@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from app import create_app
-from records.times import seconds
-from settings import Settings
-from start import Services, open_services
+from layers_standin.domain.times import seconds
+from layers_standin.settings import Settings
+from layers_standin.services import Services, open_services
 from store import Store
 
 PROJECT_OF_ASSET = dict.fromkeys(AVA_PICTURES, SPRING) | {SUMMER_PICTURE: SUMMER, "asset_nobody": None}

@@ -14,12 +14,12 @@ from conftest import AVA, AVA_PATH
 from engine_helpers import Worker, bytes_of, put, wait_until
 from test_uploads import PNG, drawn
 
-from engines.errors import Unavailable, Unconfirmed
-from engines.lock import locked
-from engines.sqlite.engine import SQLite
-from media.files import MediaFolder
-from records.errors import NotFound
-from start import Housekeeping, sweep, tidy
+from layers_standin.engines.errors import Unavailable, Unconfirmed
+from layers_standin.engines.lock import locked
+from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.media.folder import MediaFolder
+from layers_standin.domain.errors import NotFound
+from layers_standin.services import Housekeeping, sweep, tidy
 from store import portrait_path
 
 PROJECT = {"name": "P", "timezone": "UTC"}

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from servers import STAYS_OPEN, opened, serving, together
 
 from app import create_app
-from records.clocks import LATEST_MS, REAL, advance, frozen, shifted, time_by
-from records.times import epoch_milliseconds, from_epoch_milliseconds, milliseconds
-from start import Services, tidy
-from web.limits import PER_MINUTE
+from layers_standin.domain.clocks import LATEST_MS, REAL, advance, frozen, shifted, time_by
+from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, milliseconds
+from layers_standin.services import Services, tidy
+from layers_standin.web.limits import PER_MINUTE
 
 DAY_MS = 24 * 60 * 60 * 1000
 NOW = "2026-04-18T09:18:44.120Z"  # by the clock of the tests, which stands for the real one

@@ -18,10 +18,10 @@ from databases import Pages
 from servers import STAYS_OPEN, Server, documents, opened, run, seeded, serving
 from tinydb import TinyDB, where
 
-from engines.sqlite.files import DATABASE
-from engines.table import Record
-from settings import SEED
-from start import DEMO_KEY_ID
+from layers_standin.engines.sqlite.files import DATABASE
+from layers_standin.engines.table import Record
+from layers_standin.settings import SEED
+from layers_standin.services import DEMO_KEY_ID
 
 Flask = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -75,7 +75,7 @@ def with_every_worker(server: Server) -> list[httpx.Client]:
     return [server.client_of(worker) for worker in server.workers()]
 
 
-# flask keys
+# layers-stand-in keys
 
 
 def test_a_new_key_works_at_once_and_only_for_its_scopes(flask, folder, service):
@@ -160,7 +160,7 @@ def test_where_there_is_no_store_none_is_made(tmp_path, command):
     assert not (tmp_path / "nowhere").exists()
 
 
-# flask store export, import
+# layers-stand-in store export, import
 
 
 def test_what_export_prints_is_a_database_of_tinydb(flask, folder, service, tmp_path):
@@ -372,5 +372,5 @@ def test_what_is_for_a_folder_is_refused_where_the_store_is_a_database(folder, t
     (tmp_path / "rows.json").write_bytes(b"{}")
     file = [str(tmp_path / "rows.json")] if command == "import" else []
     ended = run(folder, "flask", "store", command, *file, STANDIN_STORE="postgresql://standin:s3cret@127.0.0.1:1/db")
-    assert_refused(ended, "STANDIN_STORE is a database", "`flask store copy`")
+    assert_refused(ended, "STANDIN_STORE is a database", "`layers-stand-in store copy`")
     assert "s3cret" not in ended.stderr

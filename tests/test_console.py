@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
 
 from app import create_app
-from console.pages import STATUSES, fault_of, how_of, what_of
-from console.words import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
-from control.schemas import Answer
-from settings import Settings
-from start import Services, open_services
-from web.session import COOKIE, _serializer, new_session
+from layers_standin.console.pages import STATUSES, fault_of, how_of, what_of
+from layers_standin.console.text import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
+from layers_standin.control.schemas import Answer
+from layers_standin.settings import Settings
+from layers_standin.services import Services, open_services
+from layers_standin.session import COOKIE, _serializer, new_session
 
 TOKEN = "a-token-of-the-control-plane"
 OWN = {"Origin": "http://localhost"}  # what a browser says of a form on our own page

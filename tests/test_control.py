@@ -22,10 +22,10 @@ from control_helpers import ROOT
 from servers import STAYS_OPEN, serving, together
 
 from app import create_app
-from control.operations import operations
-from records.keys import SCOPES
-from start import Services, tidy
-from web.limits import PER_MINUTE
+from layers_standin.control.operations import operations
+from layers_standin.domain.keys import SCOPES
+from layers_standin.services import Services, tidy
+from layers_standin.web.limits import PER_MINUTE
 
 NOW = "2026-04-18T09:18:44.120Z"
 INFLUENCERS, MEDIA = f"/v1/projects/{SPRING}/influencers", f"/v1/projects/{SPRING}/media"

@@ -1,4 +1,4 @@
-"""`flask store copy`, between files and a real PostgreSQL: whole, resumable, and never over anything else."""
+"""`layers-stand-in store copy`, between files and a real PostgreSQL: whole, resumable, and never over anything else."""
 
 import os
 import pty
@@ -20,13 +20,13 @@ from servers import PATIENCE_SECONDS, ROOT, Server, environment, eventually, run
 
 pytest.importorskip("psycopg")
 
-from engines.copying import compare, copy, is_unfinished, sum_of
-from engines.errors import Different, NotEmpty
-from engines.postgres.engine import Postgres
-from engines.sqlite.engine import SQLite
-from engines.sqlite.files import MARK
-from engines.table import Engine
-from records.tables import LISTS
+from layers_standin.engines.copying import compare, copy, is_unfinished, sum_of
+from layers_standin.engines.errors import Different, NotEmpty
+from layers_standin.engines.postgres.engine import Postgres
+from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.engines.sqlite.files import MARK
+from layers_standin.engines.table import Engine
+from layers_standin.domain.tables import LISTS
 
 Opened = Callable[[str], Engine]
 MANY = 20_000
@@ -211,7 +211,7 @@ def test_no_service_starts_on_half_a_copy(place, tmp_path, kind):
         fill(engine, {"copies": {"unfinished": b'{"from":"elsewhere"}'}}, "")
     settings = {"STANDIN_STORE": target} if kind == "database" else {}
     folder = tmp_path if kind == "database" else Path(target)
-    assert_refused(run(folder, "gunicorn", "app:app", **settings), "copy that was not finished", "flask store copy")
+    assert_refused(run(folder, "gunicorn", "app:app", **settings), "copy that was not finished", "layers-stand-in store copy")
 
 
 class Forgetful:

@@ -23,8 +23,8 @@ from conftest import AVA, AVA_PATH, DEMO
 from databases import Pages
 from servers import STAYS_OPEN, Server, eventually, opened, seeded, serving
 
-from engines.sqlite.files import DATABASE
-from engines.table import Record
+from layers_standin.engines.sqlite.files import DATABASE
+from layers_standin.engines.table import Record
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "30"))
 SEED = int(os.environ.get("CRASH_SEED", str(time.time_ns() % 10**9)))

@@ -9,11 +9,11 @@ import pytest
 from databases import Pages, Rows
 from engine_helpers import engine_at, opened, put
 
-from engines.errors import UnknownFormat
-from engines.sqlite.connections import CHECKSUM_VFS
-from engines.sqlite.files import DATABASE
-from settings import Settings, StartError
-from start import open_services
+from layers_standin.engines.errors import UnknownFormat
+from layers_standin.engines.sqlite.connections import CHECKSUM_VFS
+from layers_standin.engines.sqlite.files import DATABASE
+from layers_standin.settings import Settings, StartError
+from layers_standin.services import open_services
 
 
 def note(place: Path | str, fact: str, number: int) -> None:
@@ -70,7 +70,7 @@ def test_a_database_of_version_0_1_0_is_refused_with_the_way_to_bring_it_over(se
             engine_at(url)
         assert re.sub(r"database \S+ at \S+", "database D at H", str(refused.value)) == (
             "The database D at H was written by version 0.1.0: with that version copy it into a folder "
-            "(`flask store copy`) and run `flask store export > backup.json`, then import that here into a new one."
+            "(`layers-stand-in store copy`) and run `layers-stand-in store export > backup.json`, then import that here into a new one."
         )
         assert all_of(url) == before
 

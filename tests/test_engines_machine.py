@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from engines.errors import NoSnapshot
+from layers_standin.engines.errors import NoSnapshot
 
 spaces = st.sampled_from([("t", ""), ("t", "org"), ("u", "org")])
 ids = st.sampled_from("abc")

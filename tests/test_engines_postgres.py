@@ -23,15 +23,15 @@ pytest.importorskip("psycopg")
 import psycopg
 
 from app import create_app
-from engines.errors import EngineError, Unavailable, Unconfirmed
-from engines.postgres import sql
-from engines.postgres.connections import MOST_CONNECTIONS, name_of
-from engines.postgres.engine import Postgres
-from records.idempotency import Idempotency
-from records.keys import public_id_of
-from records.tables import LISTS
-from settings import Settings
-from start import Services
+from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed
+from layers_standin.engines.postgres import sql
+from layers_standin.engines.postgres.connections import MOST_CONNECTIONS, name_of
+from layers_standin.engines.postgres.engine import Postgres
+from layers_standin.domain.idempotency import Idempotency
+from layers_standin.domain.keys import public_id_of
+from layers_standin.domain.tables import LISTS
+from layers_standin.settings import Settings
+from layers_standin.services import Services
 from store import Store
 
 SOON = 0.2  # seconds that a test lets the engine wait

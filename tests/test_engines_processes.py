@@ -8,7 +8,7 @@ import pytest
 from conftest import only_sqlite
 from engine_helpers import Child, Worker, by_rank, contents, opened, put, stored, wait_until_queued
 
-from engines.errors import Unavailable
+from layers_standin.engines.errors import Unavailable
 
 
 def count_up(engine):

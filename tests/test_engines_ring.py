@@ -13,8 +13,8 @@ from engine_helpers import Child, Worker
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.lock import locked
-from engines.ring import LOCK, NEWER, OLDER, Ring
+from layers_standin.engines.lock import locked
+from layers_standin.web.logs.rotating import LOCK, NEWER, OLDER, Ring
 
 MOST = 1000
 

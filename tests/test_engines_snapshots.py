@@ -24,7 +24,7 @@ from engine_helpers import (
     wait_until,
 )
 
-from engines.errors import NoSnapshot, Unavailable, UnknownFormat
+from layers_standin.engines.errors import NoSnapshot, Unavailable, UnknownFormat
 
 LISTED = {"lists": {"t": by_rank}}
 OLD = {("t", ""): {"a": {"groups": ["x"], "rank": "1"}, "gone": {}}}

@@ -9,8 +9,8 @@ from tinydb.operations import add, delete, increment
 from tinydb.operations import set as set_field
 from tinydb.table import Document
 
-from engines.indexes import Entry
-from engines.table import Table
+from layers_standin.engines.indexes import Entry
+from layers_standin.engines.table import Table
 
 
 @pytest.fixture

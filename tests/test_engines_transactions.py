@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tinydb.table import Document
 
-from engines.errors import Unavailable
+from layers_standin.engines.errors import Unavailable
 
 SOON = 0.1  # seconds that a test lets an engine wait
 

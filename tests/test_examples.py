@@ -15,7 +15,7 @@ from api_helpers import AVA_PICTURES, SPRING, SUMMER_PICTURE
 from conftest import AVA
 from servers import PATIENCE_SECONDS, ROOT, Server, serving
 
-from records.keys import DEMO_KEY
+from layers_standin.domain.keys import DEMO_KEY
 
 EXAMPLES = ROOT / "examples"
 README = (ROOT / "README.md").read_text("utf-8")

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from servers import STAYS_OPEN, eventually, serving, together
 
 from app import create_app, operations
-from control.faults import check_rule
-from engines.table import Record
-from records.faults import MOST_RULES, Asked, first_match, fits_path, is_spent, matches, new_rule
-from start import Services
-from web.errors import MESSAGES, STATUS_OF_CODE, Invalid
-from web.faults import injected, preferred
+from layers_standin.control.faults import check_rule
+from layers_standin.engines.table import Record
+from layers_standin.domain.faults import MOST_RULES, Asked, first_match, fits_path, is_spent, matches, new_rule
+from layers_standin.services import Services
+from layers_standin.web.errors import MESSAGES, STATUS_OF_CODE, Invalid
+from layers_standin.web.faults import injected, preferred
 
 NOW = "2026-04-18T09:18:44.120Z"
 INFLUENCERS, MEDIA = f"/v1/projects/{SPRING}/influencers", f"/v1/projects/{SPRING}/media"

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from servers import serving
 
 from app import create_app
-from control.operations import operations
-from records.errors import NotFound
-from settings import Settings
-from start import Services
-from web.errors import Forbidden, Unauthenticated
-from web.guard import admit, is_from_here, is_open
+from layers_standin.control.operations import operations
+from layers_standin.domain.errors import NotFound
+from layers_standin.settings import Settings
+from layers_standin.services import Services
+from layers_standin.web.errors import Forbidden, Unauthenticated
+from layers_standin.web.access import admit, is_from_here, is_open
 
 TOKEN = "a-token-of-the-control-plane"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}

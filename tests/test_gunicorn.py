@@ -13,7 +13,7 @@ import pytest
 from conftest import AVA_PATH
 from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, eventually, serving
 
-from records.keys import DEMO_KEY
+from layers_standin.domain.keys import DEMO_KEY
 
 OTHER_PATH = "/v1/influencers/inf_01HXZB1M4N6P8Q0R2S3T5V7W9X"
 KEY = f"X-Api-Key: {DEMO_KEY}\r\n"
@@ -309,7 +309,7 @@ def test_head_is_get_without_the_body(server):
 IMPATIENT = """
 from runpy import run_path
 
-import web.worker
+from layers_standin import web.worker
 
 globals().update(run_path("gunicorn.conf.py"))
 web.worker.PATIENCE_SECONDS = 0.5

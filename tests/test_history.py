@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import STAYS_OPEN, serving, together
 
-from records.history import KEPT, difference
+from layers_standin.domain.history import KEPT, difference
 from store import INFLUENCER_FIELDS
 
 NOW = "2026-04-18T09:18:44.120Z"

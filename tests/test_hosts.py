@@ -14,7 +14,7 @@ import pytest
 from conftest import AVA_PATH
 from servers import Server, eventually, hosts_on, together
 
-from engines.table import Record
+from layers_standin.engines.table import Record
 
 pytest.importorskip("psycopg")
 

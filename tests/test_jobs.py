@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from servers import STAYS_OPEN, opened, serving
 
 from app import create_app
-from records.jobs import cancel, new_course, state_at
-from records.times import epoch_milliseconds, from_epoch_milliseconds
-from settings import Settings
-from start import Services, open_services
+from layers_standin.domain.jobs import cancel, new_course, state_at
+from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds
+from layers_standin.settings import Settings
+from layers_standin.services import Services, open_services
 from store import DESCRIPTION_FIELDS, INFLUENCER_FIELDS, Store, portrait_path
 
 CREATE = f"/v1/projects/{SPRING}/influencers"

@@ -8,7 +8,7 @@ from api_helpers import KILLED, NO_SCOPE, UNAUTHENTICATED, invalid, key_of, new_
 from conftest import AVA_PATH, DEMO
 from servers import STAYS_OPEN, serving
 
-from records.keys import DEMO_KEY
+from layers_standin.domain.keys import DEMO_KEY
 
 NOW, LATER = "2026-04-18T09:18:44.120Z", "2026-04-18T10:18:44.120Z"
 WHOAMI = "/v1/whoami"

@@ -11,9 +11,9 @@ from conftest import AVA_PATH, DEMO
 from servers import STAYS_OPEN, documents, eventually, opened, seeded, serving, together
 
 from app import create_app
-from start import Services
+from layers_standin.services import Services
 from store import Store
-from web.limits import PER_MINUTE, WRITES_PER_DAY, items_for
+from layers_standin.web.limits import PER_MINUTE, WRITES_PER_DAY, items_for
 
 WHOAMI, CREATE = "/v1/whoami", f"/v1/projects/{SPRING}/influencers"
 LIMIT, REMAINING, RESET = "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"

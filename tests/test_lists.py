@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app import create_app
-from settings import Settings
-from start import Services, open_services
+from layers_standin.settings import Settings
+from layers_standin.services import Services, open_services
 from store import Store
 
 UUID = "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e"

@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from app import create_app
-from engines.table import Record
-from media.files import MediaFolder, NoSuchFile
-from media.serving import is_inert
-from start import Services
+from layers_standin.engines.table import Record
+from layers_standin.media.folder import MediaFolder, NoSuchFile
+from layers_standin.media.serving import is_inert
+from layers_standin.services import Services
 
 FILE_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",

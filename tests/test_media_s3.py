@@ -26,11 +26,11 @@ from servers import PATIENCE_SECONDS, STAYS_OPEN, eventually, run, serving
 from test_uploads import BOMB, MP4, NO_UPLOAD, OTHER_TYPES, PNG, SVG, VIDEO, drawn, mismatch, too_large
 
 from app import create_app
-from engines.errors import Unavailable
-from engines.table import Record
-from media.room import Incomplete, NoSuchFile
-from settings import Bucket, Settings
-from start import sweep, tidy
+from layers_standin.engines.errors import Unavailable
+from layers_standin.engines.table import Record
+from layers_standin.media.storage import Incomplete, NoSuchFile
+from layers_standin.settings import Bucket, Settings
+from layers_standin.services import sweep, tidy
 
 pytest.importorskip("obstore")
 pytest.importorskip("moto")
@@ -38,7 +38,7 @@ pytest.importorskip("moto")
 import obstore
 from buckets import CREDENTIALS, KEY_ID, REGION, SECRET, BucketServer
 
-from media.objects import MediaBucket
+from layers_standin.media.bucket import MediaBucket
 
 Keys = Callable[[], set[str]]
 

@@ -28,9 +28,9 @@ from engine_helpers import (
 from test_media import drawn
 
 from app import create_app
-from media.files import MediaFolder, NoSuchFile
-from media.room import Incomplete
-from start import Services, open_database, open_services, tidy
+from layers_standin.media.folder import MediaFolder, NoSuchFile
+from layers_standin.media.storage import Incomplete
+from layers_standin.services import Services, open_database, open_services, tidy
 from store import Store
 
 DAY = 24 * 60 * 60

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from media.portrait import draw_portrait, look_of, portrait_png
+from layers_standin.portraits import draw_portrait, look_of, portrait_png
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAITS = {

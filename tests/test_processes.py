@@ -10,7 +10,7 @@ import pytest
 from conftest import AVA, AVA_PATH
 from servers import STAYS_OPEN, hosts_on, opened, seeded, serving, together
 
-from engines.table import Record
+from layers_standin.engines.table import Record
 from store import Store
 
 REFERENCES = f"{AVA_PATH}/reference-images"

@@ -6,7 +6,7 @@ from conftest import AVA_PATH, DEMO
 from servers import opened
 
 from app import create_app
-from start import Services
+from layers_standin.services import Services
 from store import Store
 
 PROJECTS, SPRING_PATH = "/v1/projects", f"/v1/projects/{SPRING}"

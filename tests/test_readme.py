@@ -12,9 +12,9 @@ from docs_helpers import EXAMPLE_URL, console_blocks, console_steps, exported, p
 from servers import ROOT, serving
 
 from app import operations
-from control.operations import operations as control_operations
-from control.schemas import Answer
-from settings import PREFIX, Settings
+from layers_standin.control.operations import operations as control_operations
+from layers_standin.control.schemas import Answer
+from layers_standin.settings import PREFIX, Settings
 
 README = (ROOT / "README.md").read_text("utf-8")
 

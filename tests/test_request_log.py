@@ -19,10 +19,10 @@ from servers import ROOT as ROOT_FOLDER
 from servers import STAYS_OPEN, serving, together
 
 from app import create_app
-from records.keys import DEMO_KEY
-from start import Services
-from web.access_log import is_redacted, redacted
-from web.request_log import MOST_BYTES, MOST_ENTRIES
+from layers_standin.domain.keys import DEMO_KEY
+from layers_standin.services import Services
+from layers_standin.web.logs.access import is_redacted, redacted
+from layers_standin.web.logs.requests import MOST_BYTES, MOST_ENTRIES
 
 VIDEO = {"kind": "video", "mimeType": "video/mp4"}
 SECRET = "local-stand-in-demo-key-not-a-secret-000000"

@@ -23,7 +23,7 @@ from api_helpers import (
 from conftest import AVA, DEMO
 
 from app import operations
-from records.keys import DEMO_KEY, public_id_of
+from layers_standin.domain.keys import DEMO_KEY, public_id_of
 from store import Store
 
 CHOSEN = "0c9a4e52-6d0b-4c5e-9a53-2f8b1f6e7a10"

@@ -16,11 +16,11 @@ from openapi_helpers import left_out_of_fuzzing, plant_examples
 from servers import Server, seeded, serving
 
 from app import document
-from openapi import examples
-from records.keys import DEMO_KEY
-from settings import Settings
-from start import Services, open_media
-from web.uploads import upload_url
+from layers_standin.openapi import examples
+from layers_standin.domain.keys import DEMO_KEY
+from layers_standin.settings import Settings
+from layers_standin.services import Services, open_media
+from layers_standin.web.uploads import upload_url
 
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 300

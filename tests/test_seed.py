@@ -11,10 +11,10 @@ from engine_helpers import Child
 from PIL import Image
 
 from app import create_app
-from media.files import MediaFolder
-from seed import NotTables, documents_of, plant, read_tables
-from settings import SEED, Settings, StartError
-from start import Services, open_media, open_services, open_store
+from layers_standin.media.folder import MediaFolder
+from layers_standin.seed import NotTables, documents_of, plant, read_tables
+from layers_standin.settings import SEED, Settings, StartError
+from layers_standin.services import Services, open_media, open_services, open_store
 from store import INFLUENCER_FIELDS, Store
 
 EMPTY = (None, {}, [])

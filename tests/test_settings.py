@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import PREFIX, SEED, Bucket, Settings, StartError, read_settings
+from layers_standin.settings import PREFIX, SEED, Bucket, Settings, StartError, read_settings
 
 GOOD = [
     ("STANDIN_DATA", "here", "data", Path("here")),

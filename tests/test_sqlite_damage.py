@@ -27,11 +27,11 @@ from sqlite_helpers import (
     small_pages,
 )
 
-from engines.errors import Damaged, EngineError, Misplaced
-from engines.sqlite.engine import SQLite
-from engines.sqlite.files import DATABASE, MARK
-from settings import Settings, StartError
-from start import open_services
+from layers_standin.engines.errors import Damaged, EngineError, Misplaced
+from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.engines.sqlite.files import DATABASE, MARK
+from layers_standin.settings import Settings, StartError
+from layers_standin.services import open_services
 
 COMMITS = 4
 SMALL_PAGE = 512

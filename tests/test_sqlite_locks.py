@@ -16,14 +16,14 @@ from conftest import AVA_PATH
 from servers import ROOT, STAYS_OPEN, Server, environment, run, serving, together
 from sqlite_helpers import SHM, WAL
 
-from engines.sqlite.files import DATABASE
+from layers_standin.engines.sqlite.files import DATABASE
 
 SETTINGS = {"STANDIN_PUBLIC_URL": "http://127.0.0.1"}
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from engines.sqlite.engine import SQLite
+from layers_standin.engines.sqlite.engine import SQLite
 engine = SQLite(Path(sys.argv[1]))
 with engine.transaction():
     engine.write("held", "", "held", b"{}")

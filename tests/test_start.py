@@ -20,11 +20,11 @@ import pytest
 from conftest import AVA_PATH
 from servers import ROOT, Server, documents, environment, eventually, opened, run, seeded, serving, together
 
-from engines.sqlite.connections import Connections
-from engines.sqlite.files import DATABASE, MARK
-from records.keys import DEMO_KEY
-from settings import Bucket, Settings
-from start import DEMO_KEY_ID, greeting
+from layers_standin.engines.sqlite.connections import Connections
+from layers_standin.engines.sqlite.files import DATABASE, MARK
+from layers_standin.domain.keys import DEMO_KEY
+from layers_standin.settings import Bucket, Settings
+from layers_standin.services import DEMO_KEY_ID, greeting
 
 BUCKET = Bucket("pictures", "prefix", "http://127.0.0.1:1", "region")
 
@@ -429,7 +429,7 @@ PUBLIC_FLASK = (*FLASK, "--host", "0.0.0.0")
 @pytest.mark.parametrize("public", [PUBLIC_GUNICORN, PUBLIC_FLASK], ids=["gunicorn", "flask run"])
 class TestListeningToStrangers:
     def test_is_refused_while_the_demo_key_is_active(self, folder, public):
-        assert_refuses(folder, public, "0.0.0.0", f"`flask keys delete {DEMO_KEY_ID}`", "STANDIN_ALLOW_DEMO_KEY=1")
+        assert_refuses(folder, public, "0.0.0.0", f"`layers-stand-in keys delete {DEMO_KEY_ID}`", "STANDIN_ALLOW_DEMO_KEY=1")
 
     def test_works_when_told_that_it_is_wanted(self, folder, public):
         assert status_of_demo_key(folder, public, STANDIN_ALLOW_DEMO_KEY="1") == 200

@@ -13,8 +13,8 @@ from test_routes import Things, body_of, every, made, send
 pytest.importorskip("psycopg")
 
 from app import create_app
-from engines.postgres import sql
-from start import Services
+from layers_standin.engines.postgres import sql
+from layers_standin.services import Services
 
 # What a request may send besides: of no organization, and about no document.
 ABOUT_NOTHING = {sql.OF_ALL[name] for name in ("begin", "commit", "rollback", "limit transactions")}

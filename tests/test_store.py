@@ -12,12 +12,12 @@ from conftest import AVA
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from records.assets import media_paths
-from records.errors import NotFound
-from records.idempotency import IdempotencyKey, StoredResponse
-from records.ids import canonical
-from records.keys import hash_secret, mint_key, opens
-from records.times import milliseconds, seconds
+from layers_standin.domain.assets import media_paths
+from layers_standin.domain.errors import NotFound
+from layers_standin.domain.idempotency import IdempotencyKey, StoredResponse
+from layers_standin.domain.ids import canonical
+from layers_standin.domain.keys import hash_secret, mint_key, opens
+from layers_standin.domain.times import milliseconds, seconds
 from store import archive_influencer, attach_references, dedupe_references, merge_influencer, merge_personality
 
 NOW = datetime(2026, 4, 18, 9, 18, 44, 120_999, tzinfo=UTC)

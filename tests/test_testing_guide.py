@@ -17,8 +17,8 @@ import pytest
 from docs_helpers import RECIPES, copy_recipes
 from servers import PATIENCE_SECONDS, ROOT, environment, eventually, serving, together
 
-from control.operations import operations
-from settings import PREFIX, Settings
+from layers_standin.control.operations import operations
+from layers_standin.settings import PREFIX, Settings
 
 GUIDE = (ROOT / "docs" / "testing.md").read_text("utf-8")
 LANGUAGES = {".py": "python", ".mjs": "js", ".sh": "sh"}

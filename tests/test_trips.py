@@ -12,7 +12,7 @@ pytest.importorskip("psycopg")
 
 from relay import Relay
 
-from settings import Settings
+from layers_standin.settings import Settings
 
 
 @pytest.fixture

@@ -27,10 +27,10 @@ from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, eventually, serving
 from werkzeug.test import TestResponse
 
 from app import create_app
-from engines.table import Record
-from media.files import MediaFolder
+from layers_standin.engines.table import Record
+from layers_standin.media.folder import MediaFolder
 from schemas import MAX_INLINE_BYTES
-from start import Services
+from layers_standin.services import Services
 
 NO_UPLOAD = {"status": 404, "code": "NOT_FOUND", "message": "Upload not found."}
 NO_PROJECT = {"status": 404, "code": "NOT_FOUND", "message": "Project not found."}

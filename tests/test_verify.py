@@ -1,4 +1,4 @@
-"""`flask store verify`: it finds every fault there can be, tells its place and the way out, and changes nothing."""
+"""`layers-stand-in store verify`: it finds every fault there can be, tells its place and the way out, and changes nothing."""
 
 import os
 import shutil
@@ -18,16 +18,16 @@ from conftest import AVA, AVA_PATH, DEMO
 from servers import PATIENCE_SECONDS, ROOT, STAYS_OPEN, environment, run, serving
 
 from app import create_app
-from engines.sqlite.connections import Connections
-from engines.sqlite.files import DATABASE
-from settings import Settings
-from start import open_services
+from layers_standin.engines.sqlite.connections import Connections
+from layers_standin.engines.sqlite.files import DATABASE
+from layers_standin.settings import Settings
+from layers_standin.services import open_services
 
 RESTORE = "Put a copy of the whole data folder in its place, or set STANDIN_DATA to a new folder."
-COPY = "`flask store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
+COPY = "`layers-stand-in store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
 PICTURES = "Put the missing and damaged pictures back from a copy of the data folder."
 SNAPSHOTS = "Delete the snapshot, and save it anew."
-FINISH = "Run `flask store copy` once more, to its end."
+FINISH = "Run `layers-stand-in store copy` once more, to its end."
 
 AWAITED = b"bytes that are no asset yet"
 PAGE_BYTES = 4096

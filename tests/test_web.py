@@ -38,18 +38,18 @@ from servers import opened
 from ulid import ULID
 
 from app import create_app
-from engines.errors import EngineError, Unconfirmed
-from engines.sqlite.connections import CHECKSUM_VFS, load_checksums
-from engines.sqlite.engine import SQLite
-from records.errors import StoreError
-from records.keys import DEMO_KEY
-from records.tables import LISTS
-from settings import Settings
-from start import Services
+from layers_standin.engines.errors import EngineError, Unconfirmed
+from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
+from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.domain.errors import StoreError
+from layers_standin.domain.keys import DEMO_KEY
+from layers_standin.domain.tables import LISTS
+from layers_standin.settings import Settings
+from layers_standin.services import Services
 from store import Store
-from web.access_log import Line, as_json, plain
-from web.errors import STATUS, STATUS_OF_CODE, Refusal, refusal
-from web.keys import presented_key
+from layers_standin.web.logs.access import Line, as_json, plain
+from layers_standin.web.errors import STATUS, STATUS_OF_CODE, Refusal, refusal
+from layers_standin.web.keys import presented_key
 
 REQUEST_ID = re.compile(r"req_[0-9A-HJKMNP-TV-Z]{26}")
 IMAGES_PATH = f"{AVA_PATH}/reference-images"

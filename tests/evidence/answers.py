@@ -6,7 +6,7 @@ from conformance import Conformance
 from werkzeug.wrappers import Response
 
 from evidence.told import DOCUMENT, Told
-from openapi.replies import ref
+from layers_standin.openapi.responses import ref
 
 _CONFORMANCE = Conformance(DOCUMENT)
 

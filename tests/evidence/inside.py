@@ -15,8 +15,8 @@ from evidence.answers import Answers
 from evidence.replies import GIF
 from evidence.service import path_of
 from evidence.told import OPERATIONS
-from openapi.document import openapi_path
-from web.operations import Handler, Operation
+from layers_standin.openapi.document import openapi_path
+from layers_standin.web.operations import Handler, Operation
 
 
 def routes(app: Flask) -> set[tuple[str, str]]:

@@ -8,7 +8,7 @@ from evidence.inside import crash
 from evidence.programs import is_fuzzed
 from evidence.refusals import PROVOCATIONS
 from evidence.told import DOCUMENT, OPERATIONS, Told
-from openapi.refusals import REFUSALS
+from layers_standin.openapi.errors import REFUSALS
 
 COMMAND = "python docs/conformance.py"
 

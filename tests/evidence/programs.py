@@ -20,7 +20,7 @@ from openapi_helpers import left_out_of_fuzzing
 from servers import PATIENCE_SECONDS, ROOT, Server, environment, eventually, serving
 
 from evidence.told import DOCUMENT
-from records.keys import DEMO_KEY
+from layers_standin.domain.keys import DEMO_KEY
 
 _PAGES = ("README.md", "docs/tour.md")
 _REQUEST = re.compile(r"^\S+ req_\w+ \S+ ([A-Z]+) (/\S+) 2\d\d ", re.MULTILINE)

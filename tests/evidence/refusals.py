@@ -9,14 +9,14 @@ from typing import Any
 from conftest import DEMO
 from werkzeug.wrappers import Response
 
-from engines.sqlite.files import DATABASE
+from layers_standin.engines.sqlite.files import DATABASE
 from evidence.answers import Answers
 from evidence.replies import GIF, begun_job, presigned, put
 from evidence.service import Services, path_of
 from evidence.told import OPERATIONS, Told
-from openapi import examples
-from web.errors import MAX_BODY_BYTES
-from web.limits import PER_MINUTE
+from layers_standin.openapi import examples
+from layers_standin.web.errors import MAX_BODY_BYTES
+from layers_standin.web.limits import PER_MINUTE
 
 Provocation = Callable[[Services, Told], list[Response]]  # returns what should be the refusal, each of it
 

@@ -1,0 +1,202 @@
+"""Looking up what a page shows: each function reads the documents and has `pages.py` make a view of them."""
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+from flask import Request
+from marshmallow import Schema
+
+from layers_standin.console import pages
+from layers_standin.console.schemas import ControlsQuery, LogQuery, OverviewQuery
+from layers_standin.control.operations import ControlCall, get_clock, list_faults, list_organizations, list_snapshots
+from layers_standin.engines.table import Record
+from layers_standin.domain.clocks import REAL
+from layers_standin.domain.faults import is_spent
+from layers_standin.domain.tables import ALL
+from layers_standin.domain.times import milliseconds
+from layers_standin.services import Services
+from store import Store
+from layers_standin.web.bodies import load_query
+from layers_standin.web.errors import STATUS_OF_CODE
+from layers_standin.web.operations import Call, Handler, Operations, Reply
+from layers_standin.web.logs.requests import FILTERS, MOST_ENTRIES, RequestLog, curl_of
+
+MOST_CARDS = 24
+MOST_ARCHIVED = 12  # below the living; the rest has a page of its own
+MOST_PROJECTS = 200
+
+View = Mapping[str, Any]
+
+
+class Visit(NamedTuple):
+    """A request for a page; `may_command` says whether its reader may use the control plane."""
+
+    services: Services
+    log: RequestLog
+    api: Operations
+    request: Request
+    may_command: bool
+
+    @property
+    def store(self) -> Store:
+        return self.services.store
+
+    def judged(self, schema: Schema) -> Any:
+        """Return the judged query; a field of a form that was left empty is none. Raises Invalid."""
+        return load_query(schema, {name: text for name, text in self.request.args.items() if text})
+
+    def ask(self, operation: Handler, organization: str | None = None) -> Record:
+        """Return what an operation of the control plane that only reads tells of an organization, or of all."""
+        body = {} if organization is None else {"organizationId": organization}
+        told = operation(ControlCall(self.services, self.store, self.request, {}, body, log=self.log, api=self.api))
+        return told.body if isinstance(told, Reply) else told
+
+
+Page = Callable[..., View]
+
+
+# Influencers
+
+
+def overview(visit: Visit) -> View:
+    """Return the influencers of a project as cards. Raises NotFound, Invalid, BadCursor."""
+    query = visit.judged(OverviewQuery())
+    organizations = visit.store.organizations.all()
+    organization = query.get("organization") or _liveliest(visit.store, organizations)
+    if organization is None:
+        return {"title": "Influencers", "organization": None}
+    named = visit.store.organizations.get(organization)
+    own = visit.store.for_organization(organization)
+    projects = own.projects.page({"limit": MOST_PROJECTS})[0]
+    project = own.projects.get(query["project"]) if "project" in query else next(iter(projects), None)
+    return {
+        "title": project["name"] if project else named["name"],
+        "organization": named,
+        "project": project,
+        "organizations": pages.organization_links(organizations, organization),
+        "projects": pages.project_links(projects, project["id"] if project else None),
+        "notices": _notices(own, organization),
+        **(_cards(own, project, query) if project else {}),
+    }
+
+
+def _liveliest(store: Store, organizations: list[Record]) -> str | None:
+    """Return the organization with the newest project, or any when there is no project."""
+    newest = ((each["id"], store.db.walk("projects", each["id"], "all")) for each in organizations)
+    organization = pages.newest_place((each, places[0]) for each, places in newest if places)
+    return organization or next((str(each["id"]) for each in organizations), None)
+
+
+def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
+    status, cursor = query.get("status"), query.get("cursor")
+    organization, project_id = project["organizationId"], project["id"]
+    show = partial(pages.card_of, now_ms=own.now_ms(), key_name=key_names(own, organization))
+
+    def page(status: str | None, limit: int) -> tuple[list[pages.Card], str | None]:
+        asked = {"status": status, "cursor": cursor, "limit": limit}
+        documents, after = own.page_of_influencers(project_id, asked)
+        return [show(document) for document in documents], after
+
+    cards, after = page(status, MOST_CARDS)
+    has_tail = status is None and cursor is None
+    archived, more_archived = page(pages.ARCHIVED, MOST_ARCHIVED) if has_tail else ([], None)
+    link = partial(pages.overview_href, organization, project_id)
+    return {
+        "status": status,
+        "statuses": pages.status_links(organization, project_id, status),
+        "cards": cards,
+        "older": link(status=status, cursor=after) if after else None,
+        "newest": link(status=status) if cursor else None,
+        "archived": archived,
+        "all_archived": link(status=pages.ARCHIVED) if more_archived else None,
+    }
+
+
+def influencer(visit: Visit, organization: str, influencer_id: str) -> View:
+    """Return everything about one influencer, archived or not. Raises NotFound."""
+    own = visit.store.for_organization(organization)
+    document = own.any_influencer(influencer_id)
+    project = own.tables.table("projects").get(doc_id=document["projectId"])
+    changes = own.history.of(document)
+    sheet = pages.sheet_of(document, project, changes, own.now_ms(), key_names(own, organization))
+    return {"title": document["name"], "sheet": sheet, "notices": _notices(own, organization)}
+
+
+def key_names(store: Store, organization: str) -> pages.KeyName:
+    """Return what tells the name of a key of an organization by its id, also of one that was deleted."""
+
+    @cache
+    def name(api_key_id: str | None) -> str | None:
+        known = store.tables.table("api_key_ids", organization).get(doc_id=api_key_id) if api_key_id else None
+        key = store.keys.find(known["publicId"]) if known else None
+        return key["name"] if key else None
+
+    return name
+
+
+# Requests
+
+
+def requests(visit: Visit) -> View:
+    """Return the newest requests. Raises Invalid."""
+    query = visit.judged(LogQuery())
+    wanted = {name: query[name] for name in FILTERS if name in query}
+    base = Call(visit.services, visit.store, visit.request, {}).base_url()
+    entries = visit.log.newest(wanted, query["limit"])
+    return {
+        "title": "Requests",
+        "entries": [pages.entry_of(entry, curl_of(entry, base)) for entry in entries],
+        "more": _more(query["limit"], wanted) if len(entries) == query["limit"] else None,
+        "wanted": {name: wanted.get(name) for name in FILTERS},
+        "is_filtered": bool(wanted),
+        "is_kept": visit.log.is_kept,
+        "operations": sorted(operation.name for operation in visit.api),
+        "organizations": visit.store.organizations.all(),
+    }
+
+
+def _more(limit: int, wanted: Mapping[str, Any]) -> str | None:
+    """Return where there is more of the log to see, as far as it is looked through."""
+    if limit >= MOST_ENTRIES:
+        return None
+    return pages.href("/console/requests", limit=str(min(4 * limit, MOST_ENTRIES)), **wanted)
+
+
+# Controls
+
+
+def controls(visit: Visit) -> View:
+    """Return clock, faults, snapshots and organizations, and what can be done about them. Raises NotFound."""
+    organization = visit.judged(ControlsQuery()).get("organization")
+    named = None if organization is None else visit.store.organizations.get(organization)
+    return {
+        "title": "Controls",
+        "scope": named,
+        "clock": visit.ask(get_clock, organization),
+        "faults": _faults(visit, named),
+        "snapshots": visit.ask(list_snapshots)["items"],
+        "organizations": visit.ask(list_organizations)["items"],
+        "has_seed": visit.services.settings.seed is not None,
+        "operations": sorted(operation.name for operation in visit.api),
+        "codes": STATUS_OF_CODE,
+    }
+
+
+def _faults(visit: Visit, named: Record | None) -> list[pages.Fault]:
+    """Return the faults that an organization may meet, its own first; without one those for all."""
+    own = visit.ask(list_faults, named["id"])["items"] if named else []
+    name = named["name"] if named else None
+    of_all = visit.ask(list_faults)["items"]
+    return [pages.fault_of(fault, name) for fault in own] + [pages.fault_of(fault, None) for fault in of_all]
+
+
+def _notices(own: Store, organization: str) -> View:
+    """Return what is not as usual in an organization: its clock, and how many faults may strike."""
+    clock = own.in_force.clock
+    rules = [rule for scope in (organization, ALL) for rule in own.faults.of(scope)]
+    return {
+        "clock": None if clock["mode"] == REAL["mode"] else clock["mode"],
+        "now": milliseconds(own.now()),
+        "faults": sum(1 for rule in rules if not is_spent(rule)),
+    }

@@ -1,0 +1,37 @@
+"""From views to HTML: everything is escaped, and what cannot be seen is made visible."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from layers_standin.console.text import moment, visible
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def _shown(value: object) -> object:
+    """Return what stands for a value; markup is our own and stays as it is."""
+    return visible(value) if type(value) is str else value
+
+
+_environment = Environment(
+    loader=FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    finalize=_shown,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {"moment": moment, "merged": lambda first, second: first | second}
+
+
+def render_page(name: str, view: Mapping[str, Any]) -> str:
+    """Return a whole page, with its fragment in it."""
+    return _environment.get_template("layout.html").render(view, fragment=f"{name}.html")
+
+
+def render_fragment(name: str, view: Mapping[str, Any]) -> str:
+    """Return what of a page changes while it is looked at."""
+    return _environment.get_template(f"{name}.html").render(view)

@@ -1,0 +1,185 @@
+"""Between Flask and the console: routes, who may see and command, and the headers of every page."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flask import Flask, Response, redirect, request, send_from_directory
+
+from layers_standin.console import queries
+from layers_standin.console.queries import Page, Visit
+from layers_standin.console.rendering import render_fragment, render_page
+from layers_standin.engines.errors import EngineError
+from layers_standin.domain.errors import NotFound, StoreError
+from layers_standin.settings import LOOPBACK, OFF, READ_ONLY, Settings
+from layers_standin.services import Services
+from layers_standin.web.errors import STATUS_OF_CODE, UNAVAILABLE, Forbidden, Refusal, Unauthenticated
+from layers_standin.web.access import admit, is_own_page, is_token
+from layers_standin.web.middleware import current_context
+from layers_standin.web.operations import Operations
+from layers_standin.web.logs.requests import RequestLog
+from layers_standin.web.responses import route
+from layers_standin.web.session import COOKIE, LASTS_SECONDS, new_session
+
+_STATIC = Path(__file__).parent / "static"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+}
+
+# By the name of their template.
+_PAGES: dict[str, tuple[str, Page]] = {
+    "overview": ("/console", queries.overview),
+    "influencer": ("/console/influencers/<organization>/<influencer_id>", queries.influencer),
+    "requests": ("/console/requests", queries.requests),
+    "controls": ("/console/controls", queries.controls),
+}
+
+
+class Shown(NamedTuple):
+    """What a page will be: the name of its template, what it shows, and its status."""
+
+    name: str
+    view: Mapping[str, Any]
+    status: int
+
+
+def add_console(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
+    """Add the pages; none where they are not wanted, or nobody could see them."""
+    if not is_wanted(services.settings):
+        return
+    for name, (path, page) in _PAGES.items():
+        route(app, "GET", path, f"console_{name}", partial(serve_page, name, page, services, log, api))
+    route(app, "GET", "/console/<path:rest>", "console_nowhere", partial(serve_page, "", _nowhere, services, log, api))
+    route(app, "GET", "/console/static/<name>", "console_static", serve_static)
+    route(app, "GET", "/", "home", _home)
+    if _has_token(services.settings):
+        route(app, "GET", "/console/login", "console_login_form", partial(serve_login, services.settings))
+        route(app, "POST", "/console/login", "console_login", partial(sign_in, services))
+        route(app, "POST", "/console/logout", "console_logout", partial(sign_out, services))
+
+
+def is_wanted(settings: Settings) -> bool:
+    return settings.console == READ_ONLY or OFF not in (settings.console, settings.control)
+
+
+def _has_token(settings: Settings) -> bool:
+    return settings.control not in (OFF, LOOPBACK)
+
+
+def serve_page(name: str, page: Page, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
+    """Answer with a page or, to a page that looks whether something is new, with its fragment."""
+    is_fragment = request.args.get("fragment") == "1"
+    may_command = False
+    try:
+        may_command = _may_command(services)
+        visit = Visit(services, log, api, request, may_command)
+        with services.store.db.reading():
+            shown = Shown(name, page(visit, **ids), 200)
+    except (StoreError, Refusal, EngineError) as error:
+        shown = _refusal(error)
+    view = _frame(shown.name, services.settings, may_command) | dict(shown.view)
+    html = (render_fragment if is_fragment else render_page)(shown.name, view)
+    current_context(request.environ).is_poll = is_fragment and shown.status < 500
+    return _page(html, shown.status)
+
+
+def _may_command(services: Services) -> bool:
+    """Whether the visitor gets the controls too. Raises Refusal, NotFound for who may not even look."""
+    try:
+        admit(request.environ, services.settings, services.store.signing_key)
+    except (Refusal, NotFound):
+        if services.settings.console != READ_ONLY:
+            raise
+        return False
+    return True
+
+
+def _frame(name: str, settings: Settings, may_command: bool) -> dict[str, Any]:
+    """Return what every page shows beside its own."""
+    return {
+        "here": name,
+        "may_command": may_command,
+        "can_sign_in": _has_token(settings) and not may_command,
+        "can_sign_out": _has_token(settings) and may_command,
+        "may_look": may_command or settings.console == READ_ONLY,
+    }
+
+
+def _refusal(error: StoreError | Refusal | EngineError) -> Shown:
+    if isinstance(error, Unauthenticated):
+        return Shown("login", {"title": "Sign in", "is_wrong": False}, 401)
+    if isinstance(error, EngineError):
+        return Shown("refusal", {"title": UNAVAILABLE, "faults": []}, 503)
+    faults = [f"{field}: {', '.join(told)}" for field, told in error.details.get("fieldErrors", {}).items()]
+    return Shown("refusal", {"title": str(error), "faults": faults}, STATUS_OF_CODE[error.code])
+
+
+def _page(html: str, status: int) -> Response:
+    response = Response(html, status, HEADERS, mimetype="text/html")
+    if status == 200:
+        response.add_etag()
+        response.make_conditional(request)
+    return response
+
+
+def _nowhere(_: Visit, rest: str) -> Mapping[str, Any]:
+    raise NotFound("There is no such page.")
+
+
+def serve_static(name: str) -> Response:
+    """Serve a style sheet, a script or a drawing: nothing that is anybody's secret."""
+    response = send_from_directory(_STATIC, name)
+    response.headers.update(HEADERS)
+    return response
+
+
+def serve_login(settings: Settings, is_wrong: bool = False) -> Response:
+    view = _frame("login", settings, False) | {"title": "Sign in", "is_wrong": is_wrong}
+    return _page(render_page("login", view), 401 if is_wrong else 200)
+
+
+def sign_in(services: Services) -> Response:
+    """Take the token, and give a cookie that stands for it. Raises Forbidden to the pages of others."""
+    settings = services.settings
+    _refuse_foreign_pages(settings)
+    if not is_token(request.form.get("token", ""), settings):
+        return serve_login(settings, is_wrong=True)
+    response = _home()
+    response.set_cookie(
+        COOKIE,
+        new_session(services.store.signing_key(), settings.control),
+        max_age=LASTS_SECONDS,
+        secure=request.is_secure or (settings.public_url or "").startswith("https:"),
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def sign_out(services: Services) -> Response:
+    """Forget the cookie. Raises Forbidden to the pages of others."""
+    _refuse_foreign_pages(services.settings)
+    response = _home()
+    response.delete_cookie(COOKIE, httponly=True, samesite="Strict")
+    return response
+
+
+def _refuse_foreign_pages(settings: Settings) -> None:
+    if not is_own_page(request.environ, settings):
+        raise Forbidden("Only the console itself signs in and out.")
+
+
+def _home() -> Response:
+    response = redirect("/console", 303)
+    response.headers.update(HEADERS)
+    return response  # type: ignore[return-value]

@@ -1,0 +1,60 @@
+"""What a fault may be about: only what the API has."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from layers_standin.domain.faults import fits_path
+from layers_standin.web.errors import Invalid
+from layers_standin.web.operations import LONG_RUNNING, Operations
+from layers_standin.web.uploads import PUT_UPLOAD, UPLOAD_PATH
+
+
+class Target(NamedTuple):
+    """What can go wrong, its path with `{placeholders}`."""
+
+    name: str
+    method: str
+    path: str
+    begins_job: bool
+
+
+def check_rule(body: Mapping[str, Any], api: Operations) -> None:
+    """Raises Invalid when a judged rule is about no operation of the API, or one it cannot happen to."""
+    targets = list(_targets(api))
+    meant = [target for target in targets if _is_meant(body["match"], target)]
+    if not meant:
+        raise Invalid(fieldErrors={"match": [_unknown(body["match"], targets)]})
+    if "failJob" in body["answer"] and not any(target.begins_job for target in meant):
+        raise Invalid(fieldErrors={"answer": ["failJob: Only for operations that begin a job"]})
+
+
+def _targets(api: Operations) -> Iterator[Target]:
+    for each in api:
+        yield Target(each.name, each.method, _template(each.path), each.endpoint_class == LONG_RUNNING)
+    yield Target(PUT_UPLOAD, "PUT", _template(UPLOAD_PATH), False)
+
+
+def _template(path: str) -> str:
+    return path.replace("<", "{").replace(">", "}")
+
+
+def _is_meant(match: Mapping[str, Any], target: Target) -> bool:
+    return (
+        match.get("operation", target.name) == target.name
+        and match.get("method", target.method) == target.method
+        and ("path" not in match or _can_meet(match["path"], target.path))
+    )
+
+
+def _can_meet(pattern: str, template: str) -> bool:
+    """Whether a path may be of both, piece by piece."""
+    pieces, others = pattern.split("/"), template.split("/")
+    return len(pieces) == len(others) and all(
+        fits_path(piece, other) or fits_path(other, piece) for piece, other in zip(pieces, others, strict=True)
+    )
+
+
+def _unknown(match: Mapping[str, Any], targets: list[Target]) -> str:
+    if "operation" in match:
+        return f"operation: Unknown operation; there are {', '.join(sorted(each.name for each in targets))}"
+    return "path: No operation has this method and path"

@@ -1,0 +1,355 @@
+"""The operations of the control plane: a few lines each, above rules that are in `records/` and below."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import version
+
+from layers_standin.control import schemas
+from layers_standin.control.faults import check_rule
+from layers_standin.control.reset import empty_rows, seed_rows
+from layers_standin.engines.errors import EngineError, Unavailable
+from layers_standin.engines.saved import Saved
+from layers_standin.engines.table import Record
+from layers_standin.domain.clocks import REAL, Clock, advance, frozen, shifted, time_by
+from layers_standin.domain.errors import Conflict, NotFound
+from layers_standin.domain.faults import new_rule
+from layers_standin.domain.history import change_view
+from layers_standin.domain.keys import public_id_of
+from layers_standin.domain.organizations import organization_view
+from layers_standin.domain.tables import ALL
+from layers_standin.domain.times import epoch_milliseconds, milliseconds
+from schemas import Nothing
+from layers_standin.services import free_snapshots, freeing
+from store import Store, influencer_view
+from layers_standin.web.operations import Call, Operations
+from layers_standin.web.logs.requests import FILTERS, RequestLog, entry_view
+
+operations = Operations()
+
+DISTRIBUTION = "layers-stand-in"
+COUNTED = ("organizations", "projects", "influencers", "assets", "jobs", "api_keys")
+
+_ROOT = "/_standin"
+
+
+@dataclass(slots=True)
+class ControlCall(Call):
+    """The call of an operation of the control plane: with the request log, and the operations that it commands."""
+
+    log: RequestLog = field(kw_only=True)
+    api: Operations = field(kw_only=True)
+
+
+def _scope(call: ControlCall) -> str:
+    """Return the organization that a command is about, or ALL. Raises NotFound."""
+    organization = call.body.get("organizationId")
+    return ALL if organization is None else str(call.store.organizations.get(organization)["id"])
+
+
+def _whose(scope: str) -> str | None:
+    return None if scope == ALL else scope
+
+
+# The store as a whole
+
+
+@operations.add("GET", f"{_ROOT}/health", scope=None)
+def get_health(call: ControlCall) -> Record:
+    """Say that the store takes reads and writes, by what, and how much is in it."""
+    call.store.db.probe()
+    counts = dict.fromkeys(COUNTED, 0)
+    for table, partition in call.store.db.tables():
+        if table in counts:
+            counts[table] += call.store.db.count(table, partition)
+    engine = type(call.store.db).__name__.lower()
+    return {"status": "ready", "version": version(DISTRIBUTION), "engine": engine, "counts": counts}
+
+
+@operations.add("POST", f"{_ROOT}/reset", scope=None, body=schemas.Reset(), body_optional=True)
+def reset(call: ControlCall) -> Record:
+    """Put everything back to the seed, or to nothing: data, clocks, faults, and the request log."""
+    seed = call.services.settings.seed
+    to = call.body.get("to", "seed" if seed is not None else "empty")
+    if to == "seed" and seed is None:
+        raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
+    with call.store.db.exclusive(), freeing(call.services):
+        rows = seed_rows(seed, call.services) if to == "seed" and seed is not None else []
+        call.store.db.replace_all(empty_rows(call.store) + rows)
+    call.log.clear(ALL)
+    return {"reset": True, "to": to}
+
+
+# Snapshots
+
+
+@operations.add("POST", f"{_ROOT}/snapshots", scope=None, body=schemas.SnapshotCreate(), success=201)
+def create_snapshot(call: ControlCall) -> Record:
+    """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
+    name = call.body["name"]
+    with call.store.db.exclusive(), _freeing_snapshots(call):
+        with call.store.db.saving(name, {"at": milliseconds(call.store.now())}) as snapshot_id:
+            call.services.media.keep(snapshot_id)  # after the documents, so that none of them lacks its bytes
+        return _snapshot_view(_snapshot(call.store, name))
+
+
+@operations.add("GET", f"{_ROOT}/snapshots", scope=None)
+def list_snapshots(call: ControlCall) -> Record:
+    """Return the snapshots by name."""
+    return {"items": [_snapshot_view(saved) for saved in call.store.db.saved()]}
+
+
+@operations.add("POST", f"{_ROOT}/snapshots/<name>/restore", scope=None, body=Nothing(), body_optional=True)
+def restore_snapshot(call: ControlCall, name: str) -> Record:
+    """Put everything back to a snapshot; it can be restored again."""
+    with call.store.db.exclusive(), freeing(call.services):
+        call.services.media.bring_back(_snapshot(call.store, name).snapshot_id)
+        call.store.db.restore(name)
+    return {"name": name, "restored": True}
+
+
+@operations.add("DELETE", f"{_ROOT}/snapshots/<name>", scope=None, body=Nothing(), body_optional=True)
+def delete_snapshot(call: ControlCall, name: str) -> Record:
+    """Forget a snapshot."""
+    with call.store.db.exclusive(), _freeing_snapshots(call):
+        _snapshot(call.store, name)
+        call.store.db.forget(name)
+    return {"name": name, "deleted": True}
+
+
+@contextmanager
+def _freeing_snapshots(call: ControlCall) -> Iterator[None]:
+    """Drop the media of snapshots that are gone after the block, or were not finished; a later sweep may have to."""
+    try:
+        yield
+    finally:
+        with suppress(OSError, EngineError):
+            free_snapshots(call.services)
+
+
+def _snapshot(store: Store, name: str) -> Saved:
+    for saved in store.db.saved():
+        if saved.name == name:
+            return saved
+    raise NotFound("Snapshot not found.")
+
+
+def _snapshot_view(saved: Saved) -> Record:
+    return {"name": saved.name, "at": saved.facts.get("at"), "documents": saved.documents, "bytes": saved.bytes}
+
+
+# Organizations
+
+
+@operations.add(
+    "POST",
+    f"{_ROOT}/organizations",
+    scope=None,
+    body=schemas.OrganizationCreate(),
+    body_optional=True,
+    success=201,
+    secret=True,
+)
+def create_organization(call: ControlCall) -> Record:
+    """Make an organization with a key of its own; the one time the key is seen."""
+    with call.store.db.transaction():
+        organization = call.store.for_organization(ALL).organizations.create(call.body.get("name", "Organization"))
+        key = _create_key(call, organization["id"])
+    return organization_view(organization) | key
+
+
+@operations.add("GET", f"{_ROOT}/organizations", scope=None)
+def list_organizations(call: ControlCall) -> Record:
+    """Return all organizations."""
+    return {"items": [organization_view(document) for document in call.store.organizations.all()]}
+
+
+@operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=Nothing(), body_optional=True)
+def delete_organization(call: ControlCall, organization_id: str) -> Record:
+    """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
+    with call.store.db.exclusive():
+        call.store.organizations.get(organization_id)
+        call.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
+        call.store.organizations.drop(organization_id)
+        with suppress(OSError, Unavailable):  # its documents are gone all the same: the next sweep takes what is left
+            call.services.media.drop_organization(organization_id)
+    call.log.clear(organization_id)
+    return {"organizationId": organization_id, "deleted": True}
+
+
+@operations.add(
+    "POST",
+    f"{_ROOT}/organizations/<organization_id>/keys",
+    scope=None,
+    body=schemas.KeyCreate(),
+    body_optional=True,
+    success=201,
+    secret=True,
+)
+def create_key(call: ControlCall, organization_id: str) -> Record:
+    """Make another key of an organization; the one time it is seen."""
+    return _create_key(call, call.store.organizations.get(organization_id)["id"])
+
+
+def _create_key(call: ControlCall, organization: str) -> Record:
+    scopes, tier = call.body.get("scopes", ["*"]), call.body.get("rateLimitTier", "standard")
+    name = call.body.get("name", "Control plane")
+    text = call.store.for_organization(organization).keys.create(scopes, name, tier=tier)
+    key = call.store.keys.find(public_id_of(text)) or {}
+    return {"apiKeyId": key["apiKeyId"], "apiKey": text, "scopes": scopes, "rateLimitTier": tier}
+
+
+# The clock
+
+
+@operations.add("GET", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery())
+def get_clock(call: ControlCall) -> Record:
+    """Say what time it is, for an organization or for all, and why."""
+    return _clock_view(call.store, _scope(call))
+
+
+@operations.add("PUT", f"{_ROOT}/clock", scope=None, body=schemas.ClockSetting())
+def set_clock(call: ControlCall) -> Record:
+    """Freeze, shift, advance, or let go the clock of an organization or of all."""
+    with call.store.db.transaction():
+        scope = _scope(call)
+        clock = _set(_clock(call.store, scope), call.body, call.store.now())
+        call.store.controls.change(scope, "clock", lambda _: clock)
+        return _clock_view(call.store, scope)
+
+
+@operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
+def delete_clock(call: ControlCall) -> Record:
+    """Let an organization go by the clock of all again, or all by the real one."""
+    with call.store.db.transaction():
+        scope = _scope(call)
+        call.store.controls.change(scope, "clock", lambda _: None)
+        return _clock_view(call.store, scope)
+
+
+def _clock(store: Store, scope: str) -> Clock:
+    return store.controls.in_force(scope).clock
+
+
+def _set(clock: Clock, body: Record, real: datetime) -> Record:
+    """Return the clock that a judged body makes of one; frozen at no instant in particular, it stops where it is."""
+    mode = body.get("mode")
+    if mode is None:
+        return advance(clock, body["advance"])
+    if mode == "frozen":
+        return frozen(body["at"] if "at" in body else epoch_milliseconds(time_by(clock, real)))
+    return shifted(body["offset"]) if mode == "offset" else dict(REAL)
+
+
+def _clock_view(store: Store, scope: str) -> Record:
+    clock = _clock(store, scope)
+    return {
+        "organizationId": _whose(scope),
+        "mode": clock["mode"],
+        "now": milliseconds(time_by(clock, store.now())),
+        "offsetMs": clock.get("offsetMs"),
+        "inherited": scope != ALL and store.controls.own(scope, "clock") is None,
+    }
+
+
+# Faults
+
+
+@operations.add("POST", f"{_ROOT}/faults", scope=None, body=schemas.FaultCreate(), success=201)
+def create_fault(call: ControlCall) -> Record:
+    """Let requests go wrong, in one organization or in all."""
+    check_rule(call.body, call.api)
+    scope = _scope(call)
+    rule = new_rule(call.body, call.store.for_organization(scope).now())
+    call.store.faults.add(scope, rule)
+    return _fault_view(scope, rule)
+
+
+@operations.add("GET", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery())
+def list_faults(call: ControlCall) -> Record:
+    """Return the faults of an organization, or those for all, oldest first, with how often each has struck."""
+    scope = _scope(call)
+    return {"items": [_fault_view(scope, rule) for rule in call.store.faults.of(scope)]}
+
+
+@operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
+def delete_faults(call: ControlCall) -> Record:
+    """Remove the faults of an organization, or those for all."""
+    call.store.faults.clear(_scope(call))
+    return {"deleted": True}
+
+
+@operations.add(
+    "DELETE", f"{_ROOT}/faults/<fault_id>", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
+)
+def delete_fault(call: ControlCall, fault_id: str) -> Record:
+    """Remove one fault."""
+    call.store.faults.remove(_scope(call), fault_id)
+    return {"id": fault_id, "deleted": True}
+
+
+def _fault_view(scope: str, rule: Record) -> Record:
+    return {"id": rule["id"], "organizationId": _whose(scope)} | {key: rule[key] for key in rule if key != "id"}
+
+
+# The request log
+
+
+@operations.add("GET", f"{_ROOT}/requests", scope=None, query=schemas.RequestQuery())
+def list_requests(call: ControlCall) -> Record:
+    """Return what was asked of the API and answered, newest first, each with the command that asks it again."""
+    wanted = {name: call.body[name] for name in FILTERS if name in call.body}
+    if "organizationId" in wanted:
+        wanted["organizationId"] = _scope(call)
+    entries = call.log.newest(wanted, call.body["limit"])
+    return {"items": [entry_view(entry, call.base_url()) for entry in entries]}
+
+
+@operations.add("PUT", f"{_ROOT}/requests", scope=None, body=schemas.LogSetting())
+def set_request_log(call: ControlCall) -> Record:
+    """Log the requests of an organization, or of all, or don't."""
+    scope = _scope(call)
+    call.store.controls.change(scope, "isLogged", lambda _: call.body["enabled"])
+    return {"organizationId": _whose(scope), "enabled": call.body["enabled"]}
+
+
+@operations.add(
+    "DELETE", f"{_ROOT}/requests", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
+)
+def delete_requests(call: ControlCall) -> Record:
+    """Empty the request log, for an organization or whole."""
+    call.log.clear(_scope(call))
+    return {"deleted": True}
+
+
+# History
+
+
+@operations.add("GET", f"{_ROOT}/influencers/<influencer_id>/history", scope=None, query=schemas.ScopeQuery())
+def get_history(call: ControlCall, influencer_id: str) -> Record:
+    """Return what happened to an influencer, archived or not, newest first."""
+    document = _find_influencer(call, influencer_id)
+    store = call.store.for_organization(document["organizationId"])
+    return {
+        "influencerId": document["influencerId"],
+        "organizationId": document["organizationId"],
+        "isArchived": document["is_archived"],
+        "deletion": document["attributes"].get("deletion"),
+        "influencer": influencer_view(document, call.base_url),
+        "changes": [change_view(change) for change in store.history.of(document)],
+    }
+
+
+def _find_influencer(call: ControlCall, influencer_id: str) -> Record:
+    """Return the influencer with this id, of the organization said or else of any. Raises NotFound, Conflict."""
+    scope = _scope(call)
+    scopes = [found["id"] for found in call.store.organizations.all()] if scope == ALL else [scope]
+    tables = [call.store.tables.table("influencers", organization) for organization in scopes]
+    documents = [table.get(doc_id=influencer_id) for table in tables]
+    found = [document for document in documents if document is not None]
+    if len(found) > 1:
+        raise Conflict("Several organizations have an influencer of this id: say organizationId.", subcode="AMBIGUOUS")
+    if not found:
+        raise NotFound("Influencer not found.")
+    return call.store.for_organization(found[0]["organizationId"]).any_influencer(influencer_id)

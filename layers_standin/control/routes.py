@@ -1,0 +1,57 @@
+"""Between Flask and the control plane."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+
+from layers_standin.control.operations import ControlCall, operations
+from layers_standin.engines.errors import Unavailable
+from layers_standin.domain.idempotency import StoredResponse
+from schemas import Nothing
+from layers_standin.settings import OFF, StartError
+from layers_standin.services import Services
+from layers_standin.web.bodies import load_query, load_request, whole_body
+from layers_standin.web.access import admit
+from layers_standin.web.middleware import current_context
+from layers_standin.web.operations import Operation, Operations, Reply
+from layers_standin.web.logs.requests import RequestLog
+from layers_standin.web.responses import route
+
+_NOTHING = Nothing()
+
+
+def add_control(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
+    """Add the routes of the control plane, to command the operations of `api` with; none where it is off."""
+    if services.settings.control == OFF:
+        return
+    for operation in operations:
+        view = partial(serve_command, operation, services, log, api)
+        route(app, operation.method, operation.path, operation.name, view)
+
+
+def serve_command(operation: Operation, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
+    """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
+    admit(request.environ, services.settings, services.store.signing_key)
+    call = ControlCall(services, services.store, request, {}, _judged(operation), log=log, api=api)
+    return current_context(request.environ).respond(request, _outcome(operation, call, ids))
+
+
+def _judged(operation: Operation) -> Any:
+    """Return what was said, in the query or the body, and nowhere else: what is overlooked here goes to everybody."""
+    query = load_query(operation.query or _NOTHING, request.args)
+    if not operation.changes:
+        return query
+    is_optional = operation.body is None or operation.body_optional
+    return query | load_request(operation.body or _NOTHING, is_optional, whole_body(request), None)[1]
+
+
+def _outcome(operation: Operation, call: ControlCall, ids: Mapping[str, str]) -> StoredResponse:
+    try:
+        reply = call.store.db.attempt(partial(operation.handler, call, **ids))
+    except (OSError, StartError) as error:
+        raise Unavailable(str(error)) from error
+    status, body = reply if isinstance(reply, Reply) else (operation.success, reply)
+    return StoredResponse(status, orjson.dumps(body))

@@ -1,0 +1,255 @@
+"""What may be said to the control plane; as strict as the API's own schemas, and made of the same fields."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from isodate import ISO8601Error, parse_duration
+from marshmallow import ValidationError, post_load, validates_schema
+from marshmallow.fields import Field
+
+from layers_standin.engines.saved import SNAPSHOT_NAME
+from layers_standin.domain.clocks import LATEST_MS
+from layers_standin.domain.keys import SCOPES
+from layers_standin.domain.times import epoch_milliseconds
+from layers_standin.fields import Array, Choice, Matching, Metadata, Object, QueryNumber, Text, Whole, wrong_type
+from schemas import Strict
+from layers_standin.web.errors import STATUS_OF_CODE
+from layers_standin.web.faults import MOST_DELAY_MS
+from layers_standin.web.limits import PER_MINUTE
+from layers_standin.web.logs.requests import MOST_ENTRIES
+
+_NUMBER = "[0-9]{1,6}"  # more is understood, and none that anybody needs
+_DURATION = (
+    rf"^-?P(?!$)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?!$)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}(?:\.{_NUMBER})?S)?)?$"
+)
+_DETAILS = {"description": "Anything, as long as it is at most 8192 bytes of JSON."}
+_NEVER: dict[str, Any] = {"not": {}}
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def _told_without(*names: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object that has none of these fields."""
+    return {"properties": dict.fromkeys(names, _NEVER)}
+
+
+def _is_no_key(text: str) -> bool:
+    return not text.startswith("lp_")
+
+
+class Flag(Field[bool]):
+    """True, or absent."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean", "enum": [True]}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if value is not True:
+            raise ValidationError("Must be true, or absent" if value is False else wrong_type("boolean", value))
+        return value
+
+
+class YesOrNo(Field[bool]):
+    """True or false."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean"}
+
+    default_error_messages = {"required": "Required", "null": "Expected boolean, received null"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(wrong_type("boolean", value))
+        return value
+
+
+class Instant(Text):
+    """A moment with its offset from UTC, as 2026-04-18T09:18:44Z; becomes milliseconds since 1970."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"format": "date-time"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is None:
+                raise ValueError
+            moment_ms = epoch_milliseconds(moment.astimezone(UTC))
+        except (ValueError, OverflowError) as error:
+            raise ValidationError("Invalid instant: say 2026-04-18T09:18:44Z") from error
+        if not 0 <= moment_ms <= LATEST_MS:
+            raise ValidationError("Invalid instant: must be from 1970-01-01T00:00:00Z to 9999-12-01T00:00:00Z")
+        return moment_ms
+
+
+class Duration(Text):
+    """An ISO 8601 duration of weeks, days, hours, minutes and seconds, maybe negative; becomes milliseconds."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "description": "As in ISO 8601, of weeks, days, hours, minutes and seconds: `PT15M`, `P1D`, `-PT1H`.",
+        "pattern": _DURATION,
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            duration = parse_duration(text)
+            if not isinstance(duration, timedelta):  # months and years are not the same every time
+                raise ValueError
+            return duration // _MILLISECOND
+        except (ISO8601Error, ValueError, OverflowError) as error:
+            raise ValidationError("Invalid duration: say PT15M, P1D or -PT1H") from error
+
+
+class Reset(Strict):
+    """reset: to the seed (the default, where there is one) or to nothing."""
+
+    to = Choice("seed", "empty")
+
+
+class SnapshotCreate(Strict):
+    """snapshots: under which name."""
+
+    name = Matching(SNAPSHOT_NAME, "Invalid name", required=True)
+
+
+class OrganizationCreate(Strict):
+    """organizations: all optional."""
+
+    name = Text(least=1, most=128)
+    scopes = Array(Choice(*SCOPES, "*"), most=20)
+    rateLimitTier = Choice(*PER_MINUTE)
+
+
+class KeyCreate(OrganizationCreate):
+    """keys of an organization: all optional."""
+
+
+def _only_mode(mode: str, *others: str) -> dict[str, Any]:
+    """Return the JSON Schema of a setting of that mode, without the fields of the others."""
+    properties = {"mode": {"const": mode}} | dict.fromkeys(("advance", *others), _NEVER)
+    return {"properties": properties, "required": ["mode"]}
+
+
+class ClockSetting(Strict):
+    """clock: a mode with what belongs to it, or by how much to advance; for one organization or for all."""
+
+    json_schema = {
+        "oneOf": [
+            _told_without("mode", "at", "offset") | {"required": ["advance"]},
+            _only_mode("real", "at", "offset"),
+            _only_mode("frozen", "offset"),
+            _only_mode("offset", "at") | {"required": ["mode", "offset"]},
+        ]
+    }
+
+    mode = Choice("real", "frozen", "offset")
+    at = Instant()
+    offset = Duration()
+    advance = Duration()
+    organizationId = Text()
+
+    @validates_schema
+    def _one_of_two(self, data: Mapping[str, Any], **_: Any) -> None:
+        if ("mode" in data) == ("advance" in data):
+            raise ValidationError("Exactly one of mode and advance is required")
+
+    @validates_schema
+    def _belongs(self, data: Mapping[str, Any], **_: Any) -> None:
+        mode = data.get("mode")
+        if "at" in data and mode != "frozen":
+            raise ValidationError("Only with mode frozen", "at")
+        if ("offset" in data) != (mode == "offset"):
+            raise ValidationError("Required with mode offset, and only with it", "offset")
+
+
+class LogSetting(Strict):
+    """requests: whether they are logged, for one organization or for all."""
+
+    enabled = YesOrNo(required=True)
+    organizationId = Text()
+
+
+class Match(Strict):
+    """Which requests a fault is for; what is not said may be anything."""
+
+    json_schema = {"anyOf": [_told_without("operation"), _told_without("method", "path")]}
+
+    operation = Text()
+    method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
+    path = Text(least=1, most=512)
+    keyId = Matching(_is_no_key, "Must be the id of a key, not the key", most=128)  # so that a key is told so
+
+    @validates_schema
+    def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:
+        if "operation" in data and ("method" in data or "path" in data):
+            raise ValidationError("Either operation, or method and path")
+
+
+class JobFailure(Strict):
+    """With what a job fails."""
+
+    code = Text(least=1, most=128, required=True)
+    message = Text(least=1, most=1024, required=True)
+
+
+_KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob")
+_OF_CODE = ("message", "details", "retryAfter")
+
+
+def _only_kind(kind: str) -> dict[str, Any]:
+    """Return the JSON Schema of an answer of that kind, without the fields of the others."""
+    others = [other for other in _KINDS if other != kind]
+    return _told_without(*others, *(() if kind == "code" else _OF_CODE)) | {"required": [kind]}
+
+
+class Answer(Strict):
+    """What goes wrong: one thing of these, late or not; or only late."""
+
+    json_schema = {"oneOf": [*map(_only_kind, (*_KINDS, "delayMs"))]}
+
+    code = Choice(*STATUS_OF_CODE)
+    message = Text(least=1, most=1024)
+    details = Metadata(most=8192, metadata=_DETAILS)
+    retryAfter = Whole(most=86_400)
+    delayMs = Whole(most=MOST_DELAY_MS)
+    dropConnection = Flag()
+    truncateBody = Whole(most=1 << 30)
+    loseReplyAfterEffect = Flag()
+    failJob = Object(JobFailure)
+
+    @validates_schema
+    def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:
+        kinds = [kind for kind in _KINDS if kind in data]
+        if len(kinds) > 1 or not (kinds or "delayMs" in data):
+            raise ValidationError(f"Exactly one of {', '.join(_KINDS)}; or delayMs alone")
+        for name in _OF_CODE:
+            if name in data and "code" not in data:
+                raise ValidationError("Only with code", name)
+
+
+class FaultCreate(Strict):
+    """faults: what goes wrong, for which requests, how often, in one organization or in all."""
+
+    match = Object(Match)
+    times = Whole(least=1, most=1_000_000)
+    answer = Object(Answer, required=True)
+    organizationId = Text()
+
+    @post_load
+    def _any(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {"match": {}} | data
+
+
+class ScopeQuery(Strict):
+    """Of which organization; of all when none is said. Strict: a mistyped name must not mean everybody."""
+
+    organizationId = Text()
+
+
+class RequestQuery(ScopeQuery):
+    """Which entries of the request log, and how many."""
+
+    operation = Text()
+    status = QueryNumber(least=100, most=599)
+    keyId = Text()
+    idempotencyKey = Text()
+    limit = QueryNumber(least=1, most=MOST_ENTRIES, load_default=100)

@@ -1,0 +1,220 @@
+"""Assets and the uploads they come from. Source: contract, section 4."""
+
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from mimetypes import guess_extension
+from typing import Any
+
+from layers_standin.engines.table import Record
+from layers_standin.domain.clocks import LATEST_MS
+from layers_standin.domain.errors import Conflict, NotFound
+from layers_standin.domain.ids import mint
+from layers_standin.domain.tables import Tables
+from layers_standin.domain.times import epoch_milliseconds, seconds
+
+UPLOAD_WINDOW = timedelta(minutes=15)
+UNFINISHED_KEPT = timedelta(hours=24)
+
+_UNSAFE_IN_URL = re.compile(r"[^0-9A-Za-z._-]+")
+
+
+def new_upload(organization: str, project_id: str, body: Mapping[str, Any], now: datetime) -> Record:
+    """Return the document of a promised upload; sizes and checksum are None when the client told none."""
+    return {
+        "uploadId": mint("upl"),
+        "organizationId": organization,
+        "projectId": project_id,
+        "assetId": mint("asset"),
+        "kind": body["kind"],
+        "contentType": body["mimeType"],
+        "filename": body.get("filename"),
+        "sizeBytes": body.get("sizeBytes"),
+        "checksumSha256": _lower(body.get("checksumSha256")),
+        "received": None,
+        "finalized": False,
+        "createdMs": epoch_milliseconds(now),
+    }
+
+
+def disagreement(upload: Mapping[str, Any], checksum: str | None) -> Record | None:
+    """Return what of the received bytes is not as declared, each as {"expected", "received"}; None when all is.
+
+    Only of bytes that came past us there is a `contentType` to be looked at.
+    """
+    found = {}
+    for field, expected in (
+        ("contentType", upload["contentType"]),
+        ("sizeBytes", upload["sizeBytes"]),
+        ("checksumSha256", _lower(checksum) or upload["checksumSha256"]),
+    ):
+        received = upload["received"].get(field, expected)
+        if expected is not None and expected != received:
+            found[field] = {"expected": expected, "received": received}
+    return found or None
+
+
+def asset_of(upload: Mapping[str, Any], now: datetime) -> Record:
+    """Return the asset that an upload becomes once its bytes are there."""
+    kept = ("organizationId", "projectId", "assetId", "kind", "contentType", "filename")
+    asset: Record = {field: upload["received"][field] for field in ("file", "sizeBytes", "checksumSha256")}
+    asset |= {field: upload[field] for field in kept}
+    asset |= {"token": secrets.token_urlsafe(16), "createdAt": seconds(now)}
+    return asset | media_paths(asset)
+
+
+def file_of(asset: Mapping[str, Any]) -> str:
+    """Return the name of an asset's bytes on disk."""
+    return str(asset.get("file", asset["assetId"]))
+
+
+def media_paths(asset: Mapping[str, Any]) -> Record:
+    """Return {"path", "thumbnailPath"} of an asset, both without a host; its token makes them unguessable.
+
+    The name at the end is for people who save the file; it is never looked at.
+    """
+    # Without dots around it: `.` and `..` at the end of a URL are not names but places.
+    safe = _UNSAFE_IN_URL.sub("-", asset["filename"] or "").strip(".") or _unnamed(asset["contentType"])
+    stem, _, ending = safe.rpartition(".")
+    folder = f"/media/{asset['organizationId']}/{asset['assetId']}/{asset['token']}"
+    name = f"{stem}.{ending}" if stem else ending
+    return {"path": f"{folder}/original/{name}", "thumbnailPath": f"{folder}/thumbnail/{stem or ending}-thumb.webp"}
+
+
+def _unnamed(content_type: str) -> str:
+    """Return a name for bytes that came without one, with the ending of their type."""
+    return f"file{guess_extension(content_type) or ''}"
+
+
+def asset_view(asset: Mapping[str, Any], base_url: str) -> Record:
+    """Return the asset of the contract, all its fields in its order."""
+    return {
+        "mediaId": asset["assetId"],
+        "assetId": asset["assetId"],
+        "projectId": asset["projectId"],
+        "url": base_url + asset["path"],
+        "thumbnailUrl": base_url + asset["thumbnailPath"],
+        "kind": asset["kind"],
+        "contentType": asset["contentType"],
+        "mimeType": asset["contentType"],
+        "filename": asset["filename"],
+        "sizeBytes": asset["sizeBytes"],
+        "checksumSha256": asset["checksumSha256"],
+        "createdAt": asset["createdAt"],
+    }
+
+
+def _lower(checksum: str | None) -> str | None:
+    return None if checksum is None else checksum.lower()
+
+
+class Assets:
+    """The assets and uploads of an organization: documents, without their bytes."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._assets = tables.table("assets")
+        self._uploads = tables.table("uploads")
+
+    def get(self, asset_id: str) -> Record:
+        """Return an asset's document. Raises NotFound."""
+        document = self._assets.get(doc_id=asset_id)
+        if document is None:
+            raise NotFound("Not found.")
+        return document
+
+    def has_file(self, file: str) -> bool:
+        """Whether an asset's bytes have that name on disk: its id, or that and what tells one upload from the next."""
+        owners = (self._assets.get(doc_id=name) for name in (file, file.rpartition("-")[0]))
+        return any(asset is not None and file_of(asset) == file for asset in owners)
+
+    def of_project(self, project_id: str, asset_ids: list[str]) -> list[Record]:
+        """Return the assets among these that the project has."""
+        found = (self._assets.get(doc_id=asset_id) for asset_id in asset_ids)
+        return [asset for asset in found if asset is not None and asset["projectId"] == project_id]
+
+    def presign(self, project_id: str, body: Mapping[str, Any]) -> Record:
+        """Promise an upload."""
+        upload = new_upload(self._tables.organization, project_id, body, self._tables.now())
+        self._uploads.insert(upload)
+        return upload
+
+    def forget_unfinished(self, most: int = 2) -> list[Record]:
+        """Forget up to `most` uploads that nobody finished in time; return them, for their bytes to be removed."""
+        return self._tables.db.attempt(partial(self._forget_unfinished, most))
+
+    def _forget_unfinished(self, most: int) -> list[Record]:
+        with self._tables.db.transaction():
+            ids = self._tables.oldest("uploads", self._oldest_kept(), most=most)
+            uploads = list(self._tables.all("uploads", ids))
+            self._uploads.remove(doc_ids=ids)
+            return uploads
+
+    def unfinished(self) -> Iterator[Record]:
+        """Yield the uploads that are no assets yet."""
+        return self._tables.all("uploads", self._tables.oldest("uploads", LATEST_MS, most=sys.maxsize))
+
+    def files(self) -> set[str]:
+        """Return the names of all bytes that assets have, or uploads that are no assets yet."""
+        assets = self._tables.all("assets", self._tables.db.ids("assets", self._tables.organization))
+        waiting = (upload["received"]["file"] for upload in self.unfinished() if upload["received"])
+        return {file_of(asset) for asset in assets} | set(waiting)
+
+    def upload(self, upload_id: str) -> Record:
+        """Return a promised upload that is not too old. Raises NotFound."""
+        upload = self._uploads.get(doc_id=upload_id)
+        if upload is None or (not upload["finalized"] and upload["createdMs"] <= self._oldest_kept()):
+            raise NotFound("Upload not found.")
+        return upload
+
+    def open_upload(self, upload_id: str) -> Record:
+        """Return an upload that still takes bytes. Raises NotFound, Conflict."""
+        upload = self.upload(upload_id)
+        if upload["finalized"]:
+            raise Conflict("Upload is already finalized.", subcode="UPLOAD_FINALIZED", uploadId=upload["uploadId"])
+        return upload
+
+    def upload_of_project(self, project_id: str, upload_id: str) -> Record:
+        """Return an upload of that project. Raises NotFound."""
+        upload = self.upload(upload_id)
+        if upload["projectId"] != project_id:
+            raise NotFound("Upload not found.")
+        return upload
+
+    def receive(self, upload_id: str, received: Record) -> Record | None:
+        """Note the bytes that have come of an upload: {"file", "sizeBytes", "checksumSha256"}.
+
+        Return those that were noted before, which no document knows any more. Raises NotFound, Conflict.
+        """
+        return self._tables.db.attempt(partial(self._receive, upload_id, received))
+
+    def _receive(self, upload_id: str, received: Record) -> Record | None:
+        with self._tables.db.transaction():
+            upload = self.open_upload(upload_id)
+            self._uploads.upsert(upload | {"received": received})
+            before: Record | None = upload["received"]
+            return before
+
+    def finalize(self, upload: Record) -> Record:
+        """Return the asset of an upload whose bytes have been looked at; the same one each time."""
+        with self._tables.db.transaction():
+            asset: Record | None = self._assets.get(doc_id=upload["assetId"])
+            if asset is None:
+                asset = asset_of(upload, self._tables.now())
+                self._uploads.upsert(upload | {"finalized": True})
+                self._assets.insert(asset)
+            return asset
+
+    def _oldest_kept(self) -> int:
+        return epoch_milliseconds(self._tables.now() - UNFINISHED_KEPT)
+
+
+def verify_received(upload: Mapping[str, Any], checksum: str | None) -> None:
+    """Raises Conflict unless an upload's bytes are there and are as declared."""
+    if upload["received"] is None:
+        raise Conflict("The upload has not arrived.", subcode="UPLOAD_MISSING", uploadId=upload["uploadId"])
+    if different := disagreement(upload, checksum):
+        raise Conflict("The upload is not as declared.", subcode="UPLOAD_MISMATCH", **different)

@@ -1,0 +1,44 @@
+"""The clock that everything goes by: the real one until somebody stops or shifts it, for all or one organization.
+
+A clock is {"mode": "real"}, {"mode": "frozen", "frozenMs"} or {"mode": "offset", "offsetMs"}.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from layers_standin.engines.table import Record
+from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds
+
+Clock = Mapping[str, Any]
+
+REAL: Clock = {"mode": "real"}
+LATEST_MS = 253_399_622_400_000  # 9999-12-01: what follows from it, such as an expiry, can be written too
+
+
+def frozen(at_ms: int) -> Record:
+    return {"mode": "frozen", "frozenMs": _possible(at_ms)}
+
+
+def shifted(offset_ms: int) -> Record:
+    return {"mode": "offset", "offsetMs": min(max(offset_ms, -LATEST_MS), LATEST_MS)}
+
+
+def advance(clock: Clock, by_ms: int) -> Record:
+    """Return the clock moved on; one that is frozen stays so, the others go on from there."""
+    if clock["mode"] == "frozen":
+        return frozen(clock["frozenMs"] + by_ms)
+    return shifted(clock.get("offsetMs", 0) + by_ms)
+
+
+def time_by(clock: Clock, real: datetime) -> datetime:
+    """Return what a clock shows at a real moment, within the years that can be written."""
+    if clock["mode"] == "frozen":
+        return from_epoch_milliseconds(clock["frozenMs"])
+    if clock["mode"] == "offset":
+        return from_epoch_milliseconds(_possible(epoch_milliseconds(real) + clock["offsetMs"]))
+    return real
+
+
+def _possible(moment_ms: int) -> int:
+    return min(max(moment_ms, 0), LATEST_MS)

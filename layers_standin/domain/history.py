@@ -1,0 +1,85 @@
+"""What happened to one influencer: each change with when, by whom and with which request, the newest kept.
+
+The nth change of an influencer is the document `<influencer id>#<n>`, and the influencer's own `revision` says how many
+there were: so none has to be searched, and to write one costs the same however many there are.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from layers_standin.engines.table import Record
+from layers_standin.domain.ids import canonical
+from layers_standin.domain.tables import Tables
+from layers_standin.domain.times import milliseconds
+
+KEPT = 100
+
+
+class Author(NamedTuple):
+    """Who asked for a change, and how; all None when it was no request."""
+
+    api_key_id: str | None = None
+    request_id: str | None = None
+    operation: str | None = None
+
+
+NOBODY = Author()
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Record, Record]:
+    """Return the fields that are not the same, as they were and as they are."""
+    was: Record = {}
+    became: Record = {}
+    for field in dict(before) | dict(after):
+        if before.get(field, ...) != after.get(field, ...):
+            if field in before:
+                was[field] = before[field]
+            if field in after:
+                became[field] = after[field]
+    return was, became
+
+
+def change_view(change: Mapping[str, Any]) -> Record:
+    """Return a change as the control plane shows it; `before` is null at the beginning."""
+    fields = ("revision", "at", "operation", "apiKeyId", "requestId", "before", "after")
+    return {field: change[field] for field in fields}
+
+
+class History:
+    """The changes of an organization's influencers."""
+
+    def __init__(self, tables: Tables, by: Author) -> None:
+        self._changes = tables.table("history")
+        self._by = by
+
+    def note(self, influencer: Record, before: Record | None, after: Record, now: datetime) -> None:
+        """Note that the fields of an influencer, which knows its revision already, are no longer as before."""
+        revision = influencer["revision"]
+        was, became = (None, after) if before is None else difference(before, after)
+        self._changes.upsert(
+            {
+                "id": _name(influencer["influencerId"], revision),
+                "organizationId": influencer["organizationId"],
+                "revision": revision,
+                "at": milliseconds(now),
+                "operation": self._by.operation,
+                "apiKeyId": self._by.api_key_id,
+                "requestId": self._by.request_id,
+                "before": was,
+                "after": became,
+            },
+        )
+        if revision > KEPT:
+            self._changes.remove(doc_ids=[_name(influencer["influencerId"], revision - KEPT)])
+
+    def of(self, influencer: Record) -> list[Record]:
+        """Return the changes of an influencer that are kept, newest first."""
+        last = influencer.get("revision", 0)
+        names = (_name(influencer["influencerId"], revision) for revision in range(last, max(0, last - KEPT), -1))
+        found = (self._changes.get(doc_id=name) for name in names)
+        return [change for change in found if change is not None]
+
+
+def _name(influencer_id: str, revision: int) -> str:
+    return f"{canonical(influencer_id)}#{revision}"

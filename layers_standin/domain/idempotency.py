@@ -1,0 +1,82 @@
+"""Idempotency-Key: the outcome of a request, filed in the same commit as its effect, and replayed to its twins."""
+
+from datetime import timedelta
+from hashlib import sha256
+from typing import NamedTuple
+
+import orjson
+
+from layers_standin.domain.errors import IdempotencyConflict
+from layers_standin.domain.tables import Tables
+from layers_standin.domain.times import epoch_milliseconds
+
+WINDOW = timedelta(hours=24)
+
+_SOME = 500
+
+
+class IdempotencyKey(NamedTuple):
+    """An Idempotency-Key: a hash of its scope, and one of the body it came with."""
+
+    record_id: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, api_key_id: str, method: str, path: str, key: str, body: object) -> "IdempotencyKey":
+        """Return the key of a request; `body` is the parsed one, so that spacing and order do not matter."""
+        scope = sha256("\0".join((api_key_id, method, path, key)).encode()).hexdigest()
+        return cls(scope[:32], sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest())
+
+
+class StoredResponse(NamedTuple):
+    """The response of an operation: an HTTP status and JSON; `replayed` when an earlier request has stored it."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+class Idempotency:
+    """The stored responses of an organization."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._responses = tables.table("idempotency")
+
+    def find(self, key: IdempotencyKey) -> StoredResponse | None:
+        """Return the response that is stored under a key. Raises IdempotencyConflict when it was to another body."""
+        record = self._responses.get(doc_id=key.record_id)
+        if record is None or record["filedAtMs"] <= self._window_start():
+            return None
+        if record["fingerprint"] != key.fingerprint:
+            raise IdempotencyConflict("Idempotency-Key was used with a different body.")
+        return StoredResponse(record["status"], record["body"].encode(), replayed=True)
+
+    def store(self, key: IdempotencyKey, response: StoredResponse) -> None:
+        """Store a response under a key, in the transaction of its effect."""
+        # Two records past their window go for each one stored, so that they never pile up.
+        self._responses.remove(doc_ids=self._tables.oldest("idempotency", self._window_start()))
+        self._responses.upsert(
+            {
+                "id": key.record_id,
+                "organizationId": self._tables.organization,
+                "fingerprint": key.fingerprint,
+                "status": response.status,
+                "body": response.body.decode(),
+                "filedAtMs": epoch_milliseconds(self._tables.now()),
+            }
+        )
+
+    def forget_past(self) -> None:
+        """Drop all responses past their window: none is stored any more where nobody asks."""
+        while self._tables.db.attempt(self._forget_some):
+            pass
+
+    def _forget_some(self) -> int:
+        with self._tables.db.transaction():
+            ids = self._tables.oldest("idempotency", self._window_start(), most=_SOME)
+            self._responses.remove(doc_ids=ids)
+            return len(ids)
+
+    def _window_start(self) -> int:
+        return epoch_milliseconds(self._tables.now() - WINDOW)

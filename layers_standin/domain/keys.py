@@ -1,0 +1,178 @@
+"""API keys: `lp_<environment>_<public id>_<secret>`, of which only the public id and a hash of the secret are kept."""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from layers_standin.engines.table import Record
+from layers_standin.domain.errors import NotFound
+from layers_standin.domain.tables import Tables
+from layers_standin.domain.times import milliseconds
+
+# What a key may be allowed; `*` stands for all of them.
+SCOPES = ("influencers:write", "projects:read", "projects:write", "jobs:read", "jobs:cancel")
+
+DEMO_KEY = "lp_test_DEM0DEM0DEM0DEM0_local-stand-in-demo-key-not-a-secret-000000"
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+
+def mint_key(environment: str = "test") -> str:
+    """Return a new key: 80 bits to name it, 256 to open it."""
+    public_id = "".join(secrets.choice(_ALPHABET) for _ in range(16))
+    return f"lp_{environment}_{public_id}_{secrets.token_urlsafe(32)}"
+
+
+def public_id_of(key: str) -> str:
+    return key.split("_", 3)[2]
+
+
+def hash_secret(secret: str) -> str:
+    """Return the hex SHA-256 of a key's secret: enough for 256 random bits."""
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def opens(key: Mapping[str, Any], secret: str) -> bool:
+    """Whether this is the key's secret, compared in constant time."""
+    return hmac.compare_digest(key["secretHash"], sha256(secret.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def new_key(
+    api_key_id: str, organization: str, key: str, scopes: list[str], name: str, tier: str, now: datetime
+) -> Record:
+    """Return the document of a key; the key itself is not in it."""
+    _, environment, public_id, secret = key.split("_", 3)
+    return {
+        "apiKeyId": api_key_id,
+        "publicId": public_id,
+        "organizationId": organization,
+        "name": name,
+        "environment": environment,
+        "secretHash": hash_secret(secret),
+        "scopes": scopes,
+        "rateLimitTier": tier,
+        "killSwitch": False,
+        "createdAt": milliseconds(now),
+        "revokedAt": None,
+        "rotatedAt": None,
+    }
+
+
+def kill_key(current: Mapping[str, Any], now: datetime) -> Record:
+    """Return the key switched off; the time it was first switched off stays."""
+    return dict(current) | {"killSwitch": True, "revokedAt": current["revokedAt"] or milliseconds(now)}
+
+
+def rotate_key(current: Mapping[str, Any], key: str, now: datetime) -> Record:
+    """Return the key with a new public id and secret, switched on again."""
+    _, environment, public_id, secret = key.split("_", 3)
+    fresh = {"environment": environment, "publicId": public_id, "secretHash": hash_secret(secret)}
+    return dict(current) | fresh | {"killSwitch": False, "revokedAt": None, "rotatedAt": milliseconds(now)}
+
+
+def key_documents(document: Record) -> list[tuple[str, Record]]:
+    """Return (table, document) of all that is kept of a key: itself, and how its organization finds it."""
+    known = {field: document[field] for field in ("apiKeyId", "organizationId", "publicId")}
+    return [("api_keys", document), ("api_key_ids", known)]
+
+
+def key_view(document: Mapping[str, Any]) -> Record:
+    """Return what replies show of a key: nothing of its secret."""
+    return {
+        "id": document["apiKeyId"],
+        "organizationId": document["organizationId"],
+        "name": document["name"],
+        "prefix": f"lp_{document['environment']}_{document['publicId']}",
+        "killSwitch": document["killSwitch"],
+        "isActive": not document["killSwitch"],
+        "revokedAt": document["revokedAt"],
+    }
+
+
+def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any]) -> Record:
+    return {
+        "organizationId": organization["id"],
+        "workspaceId": organization["id"],
+        "organizationName": organization["name"],
+        "scopes": key["scopes"],
+        "rateLimitTier": key["rateLimitTier"],
+        "killSwitch": key["killSwitch"],
+        "apiAccessRevoked": False,
+        "apiKeyId": key["apiKeyId"],
+        "creditBalance": organization["creditBalance"],
+    }
+
+
+class Keys:
+    """The API keys: of every organization by their public id, of this one by their id."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def find(self, public_id: str) -> Record | None:
+        """Return the document of the key with that public id, or None."""
+        return self._tables.table("api_keys", public_id).get(doc_id=public_id)
+
+    def is_known(self, public_id: str) -> bool:
+        """Whether there is still a key with that public id, for a transaction that is about something else."""
+        return self._tables.db.read("api_keys", public_id, public_id, lock=False) is not None
+
+    def get(self, api_key_id: str) -> Record:
+        """Return a key of this organization. Raises NotFound."""
+        known = self._tables.table("api_key_ids").get(doc_id=api_key_id)
+        key = self.find(known["publicId"]) if known else None
+        if key is None or key.get("deleted"):
+            raise NotFound("API key not found.")
+        return key
+
+    def create(
+        self, scopes: list[str], name: str, key: str | None = None, tier: str = "standard"
+    ) -> str:
+        """Create a key of this organization and return it whole: the one time its secret is seen. Raises NotFound."""
+        key = key or mint_key()
+        with self._tables.db.transaction():
+            organization = self._tables.organization
+            if not self._tables.table("organizations").contains(doc_id=organization):
+                raise NotFound("Organization not found.")
+            self._put(new_key(str(uuid4()), organization, key, scopes, name, tier, self._tables.now()))
+        return key
+
+    def kill(self, api_key_id: str) -> Record:
+        """Switch a key off: it answers 503 from its next request on."""
+        with self._tables.db.transaction():
+            killed = kill_key(self.get(api_key_id), self._tables.now())
+            self._put(killed)
+            return killed
+
+    def rotate(self, api_key_id: str) -> tuple[Record, str]:
+        """Return the key's document and its new text; the old text is unknown from its next request on."""
+        with self._tables.db.transaction():
+            current = self.get(api_key_id)
+            text = mint_key(current["environment"])
+            rotated = rotate_key(current, text, self._tables.now())
+            self._tables.table("api_keys", current["publicId"]).remove(doc_ids=[current["publicId"]])
+            self._put(rotated)
+            return rotated, text
+
+    def delete(self, api_key_id: str) -> Record:
+        """Switch a key off for good."""
+        with self._tables.db.transaction():
+            deleted = kill_key(self.get(api_key_id), self._tables.now()) | {"deleted": True}
+            self._put(deleted)
+            return deleted
+
+    def delete_public(self, public_id: str) -> None:
+        """Switch the key with that public id off for good. Raises NotFound."""
+        with self._tables.db.transaction():
+            key = self.find(public_id)
+            if key is None:
+                raise NotFound(f"There is no key {public_id}.")
+            self._put(kill_key(key, self._tables.now()) | {"deleted": True})
+
+    def _put(self, document: Record) -> None:
+        for table, part in key_documents(document):
+            self._tables.put(table, part)

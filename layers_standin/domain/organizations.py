@@ -1,0 +1,72 @@
+"""Organizations: whose everything is. What belongs to one is never seen by another."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from layers_standin.engines.errors import Unavailable
+from layers_standin.engines.table import Record
+from layers_standin.domain.errors import NotFound
+from layers_standin.domain.tables import PRIMARY_KEYS, Tables
+from layers_standin.domain.times import milliseconds
+
+
+def organization_view(document: Mapping[str, Any]) -> Record:
+    """Return an organization as the control plane shows it."""
+    return {"organizationId": document["id"], "name": document["name"], "createdAt": document["createdAt"]}
+
+
+class Organizations:
+    """All organizations."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def get(self, organization: str) -> Record:
+        """Return an organization's document. Raises NotFound."""
+        document = self._tables.table("organizations", organization).get(doc_id=organization)
+        if document is None:
+            raise NotFound("Organization not found.")
+        return document
+
+    def all(self) -> list[Record]:
+        spaces = [partition for table, partition in self._tables.db.tables() if table == "organizations"]
+        found = (self._tables.table("organizations", partition).get(doc_id=partition) for partition in spaces)
+        there = (document for document in found if document is not None)  # another process may have dropped one by now
+        return sorted(there, key=lambda document: (document["createdAt"], document["id"]))
+
+    def create(self, name: str) -> Record:
+        now = milliseconds(self._tables.now())
+        document: Record = {"id": str(uuid4()), "name": name, "creditBalance": 0, "createdAt": now}
+        self._tables.table("organizations", document["id"]).insert(document)
+        return document
+
+    def drop(self, organization: str) -> None:
+        """Remove an organization and everything of it, its keys included. Raises NotFound."""
+        self._tables.db.attempt(partial(self._drop, organization))
+        with suppress(Unavailable):  # it is gone all the same
+            self._tables.db.attempt(partial(self._drop_late, organization))
+
+    def _drop(self, organization: str) -> None:
+        with self._tables.db.transaction():
+            self.get(organization)
+            for key in self._tables.db.table("api_key_ids", organization):
+                self._tables.table("api_keys", key["publicId"]).remove(doc_ids=[key["publicId"]])
+                self._drop_where("rate_limits", key["apiKeyId"])
+            self._empty(organization)
+
+    def _drop_late(self, organization: str) -> None:
+        """Remove what was written by those who had found their key still there, and may have ended after it was not."""
+        with self._tables.db.transaction(alone=True):
+            self._empty(organization)
+
+    def _empty(self, organization: str) -> None:
+        for table in PRIMARY_KEYS:  # not of what there was at the last commit, but of what there may be by now
+            self._tables.db.table(table, organization).truncate()
+
+    def _drop_where(self, table: str, in_partition: str) -> None:
+        for name, partition in self._tables.db.tables():
+            if name == table and in_partition in partition:
+                self._tables.db.table(name, partition).truncate()

@@ -1,0 +1,190 @@
+"""Where each kind of document lives: its table, its partition, its id, and its places in ordered lists."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from heapq import merge
+from itertools import islice
+from typing import Any, NamedTuple, cast
+
+from layers_standin.engines.indexes import Entry, Lists
+from layers_standin.engines.table import Engine, Record, Table
+from layers_standin.domain.ids import canonical, id_at
+from layers_standin.domain.jobs import end_ms
+
+FINE, DOOMED, ARCHIVED = ":fine", ":doomed", ":archived"
+
+ALL = "*"  # instead of an organization: what is set for every one that has nothing of its own
+
+_FAR_FUTURE_MS = 10**15
+_AT_ONCE = 500
+
+
+# The field that is a document's id, by table.
+PRIMARY_KEYS = {
+    "organizations": "id",
+    "projects": "id",
+    "influencers": "influencerId",
+    "assets": "assetId",
+    "jobs": "jobId",
+    "uploads": "uploadId",
+    "api_keys": "publicId",
+    "api_key_ids": "apiKeyId",
+    "idempotency": "id",
+    "history": "id",
+    "controls": "id",
+    "rate_limits": "id",
+    "secrets": "id",
+}
+# The field that is a document's partition, where it is not its organization. A key is looked up by its public id before
+# its organization is known.
+PARTITION_KEYS = {
+    "organizations": "id",
+    "api_keys": "publicId",
+    "controls": "id",
+    "rate_limits": "id",
+    "secrets": "id",
+}
+# Tables whose ids are made here and never come in a request, so that they need no canonical form.
+_OWN_IDS = ("history", "idempotency", "rate_limits", "secrets")
+NOT_EXPORTED = ("secrets", "rate_limits", "controls")
+
+
+def identity_of(name: str, record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return (partition, id) of a document. Raises KeyError when it lacks one of them."""
+    return record[PARTITION_KEYS.get(name, "organizationId")], canonical(record[PRIMARY_KEYS[name]])
+
+
+def oldest_first(moment_ms: int, doc_id: str) -> str:
+    """Return a place so that a walk from the greatest down meets the oldest first."""
+    return f"{_FAR_FUTURE_MS - moment_ms:016d}={doc_id}"
+
+
+def moment_at(place: str) -> int:
+    """Return the moment of a place made by `oldest_first`."""
+    return _FAR_FUTURE_MS - int(place.partition("=")[0])
+
+
+def _influencer_places(record: Record) -> list[Entry]:
+    """Index entries of an influencer: `<project>:fine` or `<project>:doomed`, newest first, by how its job ends.
+
+    `<project>:archived` by the time of its deletion. One index a state, so that a million ids are there once.
+    """
+    project: str = record["projectId"]
+    if record["is_archived"]:
+        deletion = record["attributes"].get("deletion") or {}
+        archived_at = f"{deletion.get('deletedAt', '')}={canonical(record['influencerId'])}"
+        return [Entry(project + ARCHIVED, archived_at)]
+    course = record.get("course")
+    fails = record["status"] == "failed" if course is None else course["failure"] or course["endedMs"] is not None
+    return [Entry(project + (DOOMED if fails else FINE), record["place"])]
+
+
+def _job_places(record: Record) -> list[Entry]:
+    """Jobs by project and end, until they are over and somebody has noticed."""
+    if record.get("isSettled"):
+        return []
+    return [Entry(running(record["projectId"]), oldest_first(end_ms(record["course"]), record["jobId"]))]
+
+
+def running(project: str) -> str:
+    """Return the name of the list of a project's jobs that may still run, the one that ends first last."""
+    return f"running:{project}"
+
+
+def _project_places(record: Record) -> list[Entry]:
+    indexes = ["all", f"status:{record['status']}"]
+    if record["customerExternalId"] is not None:
+        indexes.append(f"customer:{record['customerExternalId']}")
+    return [Entry(index, record["place"]) for index in indexes]
+
+
+def _upload_places(record: Record) -> list[Entry]:
+    return [] if record["finalized"] else [Entry("age", oldest_first(record["createdMs"], record["uploadId"]))]
+
+
+def _idempotency_places(record: Record) -> list[Entry]:
+    return [Entry("age", oldest_first(record["filedAtMs"], record["id"]))]
+
+
+LISTS: dict[str, Lists] = {
+    "influencers": _influencer_places,
+    "jobs": _job_places,
+    "projects": _project_places,
+    "uploads": _upload_places,
+    "idempotency": _idempotency_places,
+}
+
+
+class Page(NamedTuple):
+    """Some documents of a list, and the place to go on from, None at its end."""
+
+    documents: list[Record]
+    next_place: str | None
+
+
+@lru_cache(1024)  # they hold no state, and each request asks for a handful
+def _table(db: Hashable, name: str, partition: str) -> Table:
+    id_class = str if name in _OWN_IDS else canonical
+    return Table(cast(Engine, db), name, partition, PRIMARY_KEYS[name], id_class)
+
+
+class Tables:
+    """The tables of one organization, on any engine, and the clock that it goes by.
+
+    Documents of the kinds in STANDALONE belong to no organization: each has its own id as its partition.
+    """
+
+    def __init__(self, db: Engine, now: Callable[[], datetime], organization: str = "") -> None:
+        self.db = db
+        self.now = now
+        self.organization = organization
+
+    def table(self, name: str, partition: str | None = None) -> Table:
+        """Return the organization's table of that name, or the one of another partition."""
+        return _table(cast(Hashable, self.db), name, self.organization if partition is None else partition)
+
+    def put(self, name: str, record: Mapping[str, Any]) -> None:
+        """Put any document of any organization in its place, whatever was there before: as seeds and imports do."""
+        partition = record[PARTITION_KEYS.get(name, "organizationId")]
+        self.table(name, partition).upsert(record)
+
+    def page(
+        self, name: str, groups: Sequence[str], before: str | None, limit: int, keep: Callable[[Record], bool]
+    ) -> Page:
+        """Return up to `limit` documents of some lists that `keep` keeps, newest first, from below a place."""
+        found: list[tuple[str, Record]] = []
+        for place, document in self._walk(name, groups, before, limit):
+            if not keep(document):
+                continue
+            if len(found) == limit:
+                return Page([kept for _, kept in found], found[-1][0])
+            found.append((place, document))
+        return Page([kept for _, kept in found], None)
+
+    def all(self, name: str, ids: Iterable[str]) -> Iterator[Record]:
+        """Yield the documents of these ids that are there, fetched some at a time."""
+        rest = iter(ids)
+        while some := list(islice(rest, _AT_ONCE)):
+            found = self.db.read_many([(name, self.organization, doc_id) for doc_id in some])
+            yield from (document for document in found if document is not None)
+
+    def oldest(self, name: str, before_ms: int, group: str = "age", most: int = 2) -> list[str]:
+        """Return the ids of up to `most` documents up to a moment, of a list that has the oldest first."""
+        places = self.db.walk(name, self.organization, group, most=most)
+        return [id_at(place) for place in places if moment_at(place) <= before_ms]
+
+    def _walk(
+        self, name: str, groups: Sequence[str], before: str | None, limit: int
+    ) -> Iterator[tuple[str, Record]]:
+        while places := self._places(name, groups, before, limit + 1):
+            keys = [(name, self.organization, id_at(place)) for place in places]
+            for place, document in zip(places, self.db.read_many(keys), strict=True):
+                if document is not None:
+                    yield place, document
+            before = places[-1]
+
+    def _places(self, name: str, groups: Sequence[str], before: str | None, most: int) -> list[str]:
+        """Return the greatest places of some lists together, greatest first."""
+        walks = [self.db.walk(name, self.organization, group, before, most) for group in groups]
+        return walks[0] if len(walks) == 1 else list(islice(merge(*walks, reverse=True), most))

@@ -1,0 +1,145 @@
+"""All documents from one engine to another: in batches, so that a copy can be gone on with, and compared at the end.
+
+A copy in the making is marked in its target, which nobody should serve until the mark is gone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from hashlib import sha256
+from itertools import islice
+from typing import NamedTuple
+
+import orjson
+
+from layers_standin.engines.errors import Different, NotEmpty
+from layers_standin.engines.indexes import Key
+from layers_standin.engines.table import Engine
+
+# Shown what is done: (what, how many steps) → a block, in which a function is told of the steps that were made.
+Watch = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+
+MARK: Key = ("copies", "", "unfinished")  # there as long as a copy is not finished
+_BATCH = 500
+_TOLD = 3
+
+
+class Report(NamedTuple):
+    """How many documents the copy has, and how many of them had to be written this time."""
+
+    documents: int
+    written: int
+
+
+class Sum(NamedTuple):
+    """What two tables are compared by: how many documents, and a SHA-256 over ids and documents in the ids' order."""
+
+    documents: int
+    checksum: str
+
+
+def is_unfinished(engine: Engine) -> bool:
+    """Whether an engine holds a copy that was not brought to its end."""
+    return engine.read(*MARK) is not None
+
+
+def copy(source: Engine, target: Engine, origin: str, watch: Watch) -> Report:
+    """Make the documents of `target` those of `source`, ids in the same order, and compare them all at the end.
+
+    Goes on where a copy from the same `origin` has stopped: what is equal is not written again, what the source no
+    longer has is removed. What others write into the source meanwhile may be missing, and then shows as a difference.
+    Raises NotEmpty before anything is changed; Different, Unavailable.
+    """
+    _begin(source, target, origin)
+    total = sum(source.count(*space) for space in _spaces(source))
+    _remove_surplus(source, target)
+    with watch("Copying", total) as moved:
+        written = sum(_carry(source, target, batch, moved) for batch in _batches(_keys(source)))
+    with watch("Checking", total) as checked:
+        compare(source, target, checked)
+    _write(target, {MARK: None})
+    return Report(total, written)
+
+
+def compare(source: Engine, target: Engine, checked: Callable[[int], object]) -> None:
+    """Raises Different, which names the first table that is not the same in both."""
+    for table, partition in sorted({*_spaces(source), *_spaces(target)}):
+        here, there = (sum_of(engine, table, partition) for engine in (source, target))
+        if here != there:
+            ids = list(islice(_differing(source, target, table, partition), _TOLD))
+            raise Different(table, partition, here, there, ids)
+        checked(here.documents)
+
+
+def sum_of(engine: Engine, table: str, partition: str) -> Sum:
+    checksum, documents = sha256(), 0
+    for batch in _batches((table, partition, doc_id) for doc_id in sorted(engine.ids(table, partition))):
+        for key, document in _read(engine, batch).items():
+            documents += 1
+            checksum.update(orjson.dumps([key[2], sha256(document or b"").hexdigest()]))
+    return Sum(documents, checksum.hexdigest())
+
+
+def _begin(source: Engine, target: Engine, origin: str) -> None:
+    """Mark the target. Raises NotEmpty when that would spoil it, or when the source is a half itself."""
+    if is_unfinished(source):
+        raise NotEmpty("What should be copied is itself a copy that was not finished.")
+    mark = target.read(*MARK)
+    if mark is None and target.tables():
+        raise NotEmpty("Where it should be copied to there are documents already.")
+    if mark is not None and orjson.loads(mark)["from"] != origin:
+        raise NotEmpty(f"Where it should be copied to there is an unfinished copy of {orjson.loads(mark)['from']}.")
+    _write(target, {MARK: orjson.dumps({"from": origin})})
+
+
+def _remove_surplus(source: Engine, target: Engine) -> None:
+    for batch in _batches(_keys(target)):
+        gone = [key for key, document in _read(source, batch).items() if document is None]
+        _write(target, dict.fromkeys(gone))
+
+
+def _carry(source: Engine, target: Engine, keys: Sequence[Key], moved: Callable[[int], object]) -> int:
+    """Copy these, in one transaction; return how many were not there as they are."""
+    wanted, there = _read(source, keys), _read(target, keys)
+    missing = {key: document for key, document in wanted.items() if document != there[key]}
+    _write(target, missing)
+    moved(len(keys))
+    return len(missing)
+
+
+def _differing(source: Engine, target: Engine, table: str, partition: str) -> Iterator[str]:
+    ids = sorted({*source.ids(table, partition), *target.ids(table, partition)})
+    for batch in _batches((table, partition, doc_id) for doc_id in ids):
+        here, there = _read(source, batch), _read(target, batch)
+        yield from (key[2] for key in batch if here[key] != there[key])
+
+
+def _spaces(engine: Engine) -> list[tuple[str, str]]:
+    return [space for space in engine.tables() if space != MARK[:2]]
+
+
+def _keys(engine: Engine) -> Iterator[Key]:
+    for table, partition in _spaces(engine):
+        for doc_id in engine.ids(table, partition):
+            yield table, partition, doc_id
+
+
+def _batches(keys: Iterable[Key]) -> Iterator[list[Key]]:
+    rest = iter(keys)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _read(engine: Engine, keys: Sequence[Key]) -> dict[Key, bytes | None]:
+    return dict(zip(keys, engine.read_texts(keys), strict=True))
+
+
+def _write(engine: Engine, documents: dict[Key, bytes | None]) -> None:
+    if documents:
+        engine.attempt(partial(_write_once, engine, documents))
+
+
+def _write_once(engine: Engine, documents: dict[Key, bytes | None]) -> None:
+    with engine.transaction():
+        for key, document in documents.items():
+            engine.write(*key, document)

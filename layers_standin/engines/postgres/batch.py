@@ -1,0 +1,56 @@
+"""What a transaction has changed so far, laid over what was there before."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from layers_standin.engines.indexes import Entry, Key
+
+
+class Written(NamedTuple):
+    """A document's JSON, or None when it was removed, and its places in lists."""
+
+    document: bytes | None
+    places: list[Entry]
+
+
+class Changes:
+    """Documents put or removed, newest layer first; `below` is another layer or nothing.
+
+    A transaction inside a transaction is a layer that is thrown away when it fails.
+    """
+
+    def __init__(self, below: "Changes | None" = None) -> None:
+        self._below = below
+        self._own: dict[Key, Written] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._own)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._own or (self._below is not None and key in self._below)
+
+    def __getitem__(self, key: Key) -> bytes | None:
+        if key in self._own:
+            return self._own[key].document
+        if self._below is None:
+            raise KeyError(key)
+        return self._below[key]
+
+    def put(self, key: Key, written: Written) -> None:
+        """Lay a document over what was there."""
+        self._own[key] = written
+
+    def take(self, other: "Changes") -> None:
+        """Make the changes of a finished layer this layer's own."""
+        self._own |= other._own
+
+    def own(self) -> Iterator[tuple[Key, Written]]:
+        return iter(self._own.items())
+
+    def ids(self, table: str, partition: str, before: Iterable[str]) -> list[str]:
+        """Return the ids of a table, given those from before the changes."""
+        ids = dict.fromkeys(before if self._below is None else self._below.ids(table, partition, before))
+        for (changed_table, changed_partition, doc_id), written in self._own.items():
+            if (changed_table, changed_partition) == (table, partition):
+                ids.pop(doc_id, None) if written.document is None else ids.setdefault(doc_id)
+        return list(ids)

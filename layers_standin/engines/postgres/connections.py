@@ -1,0 +1,166 @@
+"""Connections to a PostgreSQL server: a few for each process, made when somebody needs one."""
+
+import logging
+import os
+import threading
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
+
+from layers_standin.engines.postgres import sql
+
+MOST_CONNECTIONS = 8
+
+# What it warns of, our own errors tell: without the parts that quote what was sent, or how to log in.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
+
+
+class NoneFree(Exception):
+    """All connections of this process were in use, for as long as anybody may wait."""
+
+
+class Lease:
+    """A connection that is somebody's until it is given back."""
+
+    def __init__(self, connections: "Connections") -> None:
+        self._connections = connections
+        self._owner = os.getpid()
+        self.is_pinned = False  # with this connection a lock would be lost
+        self.connection = connections._take()
+
+    @property
+    def is_lost(self) -> bool:
+        return self.connection.closed
+
+    def renew(self) -> None:
+        """Take another connection in the place of one that is lost: all the others are likely to be lost too."""
+        self._connections.drop_idle()
+        if self.is_pinned:
+            raise psycopg.OperationalError("the lock is lost with its connection")
+        self.connection = self._connections._connect()
+
+    def end(self) -> None:
+        if self._owner == os.getpid():
+            self._connections._give_back(self.connection)
+
+
+class Connections:
+    """The connections of this process: a new one is made when none is idle, and `most` are out at one time.
+
+    No thread of its own looks after them. So a fork inherits nothing but connections that it must leave alone, a server
+    that is away is noticed at once, and so is its return. (psycopg's own pool lets each caller wait for its
+    patience while the server is away, and tries again more and more rarely.)
+    """
+
+    def __init__(self, url: str, patience_seconds: float, most: int = MOST_CONNECTIONS) -> None:
+        self._url = url
+        self._patience_seconds = patience_seconds
+        self._most = most
+        self._inherited: list[Any] = []
+        self._starting = threading.Lock()
+        self._start()
+
+    def lend(self) -> Lease:
+        """Raises NoneFree, psycopg.Error."""
+        if self._owner != os.getpid():
+            with self._starting:
+                if self._owner != os.getpid():
+                    self._start()
+        room = self._room
+        if not room.acquire(timeout=self._patience_seconds):
+            raise NoneFree
+        try:
+            return Lease(self)
+        except BaseException:
+            room.release()
+            raise
+
+    def drop_idle(self) -> None:
+        """Close what nobody uses; another process's are left alone."""
+        while self._owner == os.getpid() and (connection := self._idle_one()) is not None:
+            _close(connection)
+
+    def _start(self) -> None:
+        self._inherited.append(getattr(self, "_idle", None))  # kept, for they are in use on the other side of the fork
+        self._idle: list[Connection[Any]] = []
+        self._room = threading.BoundedSemaphore(self._most)
+        self._owner = os.getpid()
+
+    def _take(self) -> Connection[Any]:
+        return self._idle_one() or self._connect()
+
+    def _idle_one(self) -> Connection[Any] | None:
+        with suppress(IndexError):
+            return self._idle.pop()
+        return None
+
+    def _give_back(self, connection: Connection[Any]) -> None:
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            self._idle.append(connection)
+        else:  # lost, or in the middle of something that nobody will end
+            _close(connection)
+        self._room.release()
+
+    def _connect(self) -> Connection[Any]:
+        connection = psycopg.connect(autocommit=True, prepare_threshold=0, **self._parameters())
+        connection.adapters.register_loader("json", _Raw)
+        # A host that froze keeps nobody out for longer. The other limit on that, below, is not enough: the last message
+        # of each pipeline makes the server forget it. Servers before PostgreSQL 17 have only that one.
+        limit = {"milliseconds": str(12 * round(self._patience_seconds * 1000))}
+        connection.execute(sql.OF_ALL["limit transactions"], limit)
+        return connection
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return how to connect: what the URL does not say is such that nothing is waited for without end."""
+        patience = round(self._patience_seconds * 1000)
+        limits = {
+            "lock_timeout": patience,
+            "statement_timeout": 2 * patience,
+            "idle_in_transaction_session_timeout": 6 * patience,
+        }
+        given = conninfo_to_dict(self._url)
+        options = "".join(f"-c {name}={milliseconds} " for name, milliseconds in limits.items())
+        ours = {
+            "connect_timeout": max(1, round(self._patience_seconds)),
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 2 * patience,
+            "application_name": "layers-stand-in",
+        }
+        return ours | given | {"client_encoding": "utf8", "options": f"{options}{given.get('options') or ''}"}
+
+
+class _Raw(Loader):
+    """Documents come out as the bytes that went in."""
+
+    def load(self, data: Any) -> bytes:
+        return bytes(data)
+
+
+def name_of(url: str) -> str:
+    """Return what may be said of a database's URL: its name and where it is, never who logs in."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        return "of STANDIN_STORE"
+    host = parts.get("host") or os.environ.get("PGHOST", "localhost")
+    name = f"{parts.get('dbname', 'postgres')} at {host}"
+    # A `/` or `@` of a password that should have been %2F or %40 ends it too early: the rest is taken for these.
+    return "of STANDIN_STORE" if "@" in name else name
+
+
+def reason(error: BaseException) -> str:
+    """Return the kind of an error: its text may quote what was sent, or how to log in."""
+    state = getattr(error, "sqlstate", None)
+    return type(error).__name__ if state is None else f"{type(error).__name__} {state}"
+
+
+def _close(connection: Connection[Any]) -> None:
+    with suppress(psycopg.Error):
+        connection.close()

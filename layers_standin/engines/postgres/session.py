@@ -1,0 +1,99 @@
+"""A thread's turn on a connection to PostgreSQL: what it has read and locked, in as few trips as can be."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg import Connection, Cursor
+from psycopg.pq import TransactionStatus
+
+from layers_standin.engines.indexes import Key
+from layers_standin.engines.postgres import sql
+from layers_standin.engines.postgres.connections import Lease
+from layers_standin.engines.postgres.sql import SQL, plain, safe
+
+
+class Block:
+    """What a thread is in the middle of: a connection of its own, what it has read, and whether a BEGIN was sent."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self.seen: dict[Key, bytes | None] = {}
+        self.glanced: dict[Key, bytes | None] = {}
+        self.has_begun = False
+
+    @property
+    def connection(self) -> Connection[Any]:
+        return self.lease.connection
+
+    def find_and_lock(self, keys: Sequence[Key], glanced: Sequence[Key]) -> None:
+        """Begin, if that has not been done, and read what is there: in one trip. Raises psycopg.Error.
+
+        Of `keys` the rows are kept from everybody else's writing, of `glanced` they are not.
+        """
+        with self.connection.pipeline():
+            if not self.has_begun:
+                self.has_begun = True
+                self.connection.execute(sql.OF_ALL["begin"])
+            if glanced and not (keys or self.seen or self.glanced):  # nothing else keeps a reset from coming between
+                self.connection.execute(sql.STAY, SQL.of_table("", glanced[0][1]))
+            locked = _ask_for(self.connection, keys, locking=True)
+            others = _ask_for(self.connection, glanced, locking=False)
+        # Not before the pipeline has ended: an error in it would come twice.
+        self.seen.update(_found(locked))
+        self.glanced.update(_found(others))
+
+    def renew(self) -> None:
+        """Go on with another connection in the place of one that is lost, and whatever it was in the middle of."""
+        self.lease.renew()
+        self.has_begun = False
+
+    def roll_back(self) -> None:
+        """End whatever is going on; a connection that cannot even do that is of no more use to anybody."""
+        with suppress(psycopg.Error):
+            if self.has_begun and not self.lease.is_lost:
+                self.connection.execute(sql.OF_ALL["rollback"])
+        if self.connection.info.transaction_status != TransactionStatus.IDLE:
+            self.connection.close()
+        self.has_begun = False
+
+
+def find(connection: Connection[Any], keys: Sequence[Key]) -> dict[Key, bytes | None]:
+    """Return documents, None for those that are not there, in one trip, and lock none. Raises psycopg.Error."""
+    with connection.pipeline():
+        asked = _ask_for(connection, keys, locking=False)
+    return _found(asked)
+
+
+def _ask_for(connection: Connection[Any], keys: Sequence[Key], locking: bool) -> list[tuple[list[Key], Cursor[Any]]]:
+    """Ask for documents, with one statement for those of a partition; return each with what it is about."""
+    asked = []
+    for partition in sorted({partition for _, partition, _ in keys}):
+        some = [key for key in keys if key[1] == partition]
+        if len(some) > 1:
+            statement, parameters = sql.FIND_SOME_AND_LOCK if locking else sql.FIND_SOME, _of_some(partition, some)
+        else:
+            statement, parameters = sql.FIND_AND_LOCK if locking else SQL.find, SQL.of(some[0])
+        asked.append((some, connection.execute(statement, parameters)))
+    return asked
+
+
+def _of_some(partition: str, keys: Sequence[Key]) -> dict[str, Any]:
+    """Return the parameters that ask for several documents of one partition, always in the same order."""
+    pairs = sorted((safe(table), safe(doc_id)) for table, _, doc_id in keys)
+    return SQL.of_table("", partition) | {"kinds": [kind for kind, _ in pairs], "ids": [doc_id for _, doc_id in pairs]}
+
+
+def _found(asked: Sequence[tuple[list[Key], Cursor[Any]]]) -> dict[Key, bytes | None]:
+    """Return the documents that were asked for, None for those that are not there."""
+    found: dict[Key, bytes | None] = {}
+    for keys, cursor in asked:
+        rows = cursor.fetchall()
+        found |= dict.fromkeys(keys)
+        partition = keys[0][1]
+        if len(keys) == 1 and rows:
+            found[keys[0]] = rows[0][0]
+        elif len(keys) > 1:
+            found |= {(plain(kind), partition, plain(doc_id)): document for kind, doc_id, document in rows}
+    return found

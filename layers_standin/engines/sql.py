@@ -1,0 +1,164 @@
+"""The statements that both databases understand, written once.
+
+`:name` stands for a parameter and `@` for the prefix of the table names. Each statement about documents carries the
+organization whose they are, and none joins two: so the tables can be distributed by it. Only those that list the
+organizations themselves go over all of them.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from layers_standin.engines.indexes import Document, Entry, Key
+
+Sent = tuple[str, Mapping[str, Any]]  # a statement and its parameters
+
+_DOCUMENT = "organization, kind, id, inserted_ns, document"
+_ENTRY = "organization, kind, index_name, sort_key, id"
+_ONE = "organization = :organization AND kind = :kind AND id = :id"
+_INDEX = "organization = :organization AND kind = :kind AND index_name = :index"
+_SNAPSHOT = "organization = :organization AND snapshot = :snapshot"
+
+
+class _InsertionTimes:
+    """Nanoseconds that rise with the clock, no two of a process the same: by them the ids of a table are in order."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def __call__(self) -> int:
+        self._last = max(self._last + 1, time.time_ns())
+        return self._last
+
+
+_inserted_ns = _InsertionTimes()
+
+
+class Statements:
+    """The shared statements in the dialect of one database.
+
+    `parameter` is the replacement for `:name` as `re.sub` takes it; `prefix` begins every table name; `json_text` is
+    the expression that turns the column `document` into text; `escape` returns a name as the database can hold it.
+    """
+
+    def __init__(
+        self, prefix: str = "", parameter: str = r":\1", json_text: str = "document", escape: Callable[[str], str] = str
+    ) -> None:
+        def of(text: str) -> str:
+            return re.sub(r":(\w+)", parameter, text).replace("@", prefix)
+
+        self.escape = escape
+
+        # Documents.
+        self.find = of(f"SELECT document FROM @documents WHERE {_ONE}")
+        self.ids = of(
+            "SELECT id FROM @documents WHERE organization = :organization AND kind = :kind ORDER BY inserted_ns, id"
+        )
+        self.count = of("SELECT count(*) FROM @documents WHERE organization = :organization AND kind = :kind")
+        self.insert = of(
+            f"INSERT INTO @documents ({_DOCUMENT}) VALUES (:organization, :kind, :id, :inserted, :document)"
+        )
+        self.update = of(f"UPDATE @documents SET document = :document WHERE {_ONE}")
+        self.upsert = self.insert + " ON CONFLICT (organization, kind, id) DO UPDATE SET document = excluded.document"
+        self.delete = of(f"DELETE FROM @documents WHERE {_ONE}")
+
+        # Index entries.
+        scan = "SELECT sort_key FROM @index_entries WHERE {} ORDER BY sort_key DESC LIMIT :limit"
+        self.scan = of(scan.format(_INDEX))
+        self.scan_below = of(scan.format(f"{_INDEX} AND sort_key < :before"))
+        self.add_entry = of(
+            f"INSERT INTO @index_entries ({_ENTRY}) VALUES (:organization, :kind, :index, :sort_key, :id) "
+            "ON CONFLICT DO NOTHING"
+        )
+        self.remove_entry = of(f"DELETE FROM @index_entries WHERE {_INDEX} AND sort_key = :sort_key AND id = :id")
+
+        # From each value to the next one in the primary key: the number of documents does not matter.
+        self.organizations = of(_distinct("organization", "@documents"))
+        self.snapshot_organizations = of(_distinct("organization", "@snapshot_documents"))
+        self.kinds = of(_distinct("kind", "@documents", "organization = :organization AND "))
+
+        # All documents of an organization, and its index entries.
+        self.clear = _pair(of, "DELETE FROM @{} WHERE organization = :organization")
+        self.keep = _pair(
+            of,
+            "INSERT INTO @snapshot_{0} (snapshot, {1}) SELECT :snapshot, {1} FROM @{0} "
+            "WHERE organization = :organization",
+        )
+        self.bring_back = _pair(of, f"INSERT INTO @{{0}} ({{1}}) SELECT {{1}} FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
+        self.forget = _pair(of, f"DELETE FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
+        self.snapshot_bytes = of(
+            f"SELECT coalesce(sum(octet_length({json_text})), 0) FROM @snapshot_documents WHERE {_SNAPSHOT}"
+        )
+
+        # Of no organization.
+        self.snapshots = of("SELECT name, facts FROM @snapshots ORDER BY name")
+        self.name_snapshot = of("INSERT INTO @snapshots (name, facts) VALUES (:name, :facts)")
+        self.forget_name = of("DELETE FROM @snapshots WHERE name = :name")
+        self.facts = of("SELECT name, fact FROM @facts")
+        self.note_fact = of(
+            "INSERT INTO @facts (name, fact) VALUES (:name, :fact) "
+            "ON CONFLICT (name) DO UPDATE SET fact = excluded.fact"
+        )
+        # There and back: SQLite writes nothing where one update leaves a row as it was.
+        self.probe = tuple(
+            of(f"UPDATE @facts SET fact = {fact} WHERE name = 'format'") for fact in ("fact || ' '", "rtrim(fact)")
+        )
+
+    # Parameters, and the statements of a document's index entries.
+
+    def of(self, key: Key) -> dict[str, Any]:
+        escape = self.escape
+        return {"organization": escape(key[1]), "kind": escape(key[0]), "id": escape(key[2])}
+
+    def of_table(self, table: str, partition: str) -> dict[str, Any]:
+        return {"organization": self.escape(partition), "kind": self.escape(table)}
+
+    def of_new(self, key: Key, document: bytes) -> dict[str, Any]:
+        return self.of(key) | {"inserted": _inserted_ns(), "document": document.decode()}
+
+    def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
+        """Yield the statements that insert a document and its index entries."""
+        table, partition, doc_id, text = document
+        yield self.insert, self.of_new((table, partition, doc_id), text)
+        yield from self.moves((table, partition, doc_id), [], places)
+
+    def moves(self, key: Key, left: Sequence[Entry], joined: Sequence[Entry]) -> Iterator[Sent]:
+        """Yield the statements that take a document from its places in lists to others."""
+        for statement, entries, but in ((self.remove_entry, left, joined), (self.add_entry, joined, left)):
+            for entry in entries:
+                if entry not in but:
+                    index, sort_key = map(self.escape, entry)
+                    yield statement, self.of(key) | {"index": index, "sort_key": sort_key}
+
+
+def create(prefix: str, text: str, json: str, index_table: str = "") -> list[str]:
+    """Return the statements that make the tables: column types as given, `index_table` behind those of entries."""
+    document = f"organization {text}, kind {text}, id {text}, inserted_ns bigint NOT NULL, document {json}"
+    entry = f"organization {text}, kind {text}, index_name {text}, sort_key {text}, id {text}"
+    tables = [
+        (f"facts (name {text}, fact {text}, PRIMARY KEY (name))", ""),
+        (f"documents ({document}, PRIMARY KEY (organization, kind, id))", ""),
+        (f"index_entries ({entry}, PRIMARY KEY ({_ENTRY}))", index_table),
+        (f"snapshots (name {text}, facts {text}, PRIMARY KEY (name))", ""),
+        (f"snapshot_documents (snapshot {text}, {document}, PRIMARY KEY (organization, snapshot, kind, id))", ""),
+        (
+            f"snapshot_index_entries (snapshot {text}, {entry}, "
+            "PRIMARY KEY (organization, snapshot, kind, index_name, sort_key, id))",
+            index_table,
+        ),
+    ]
+    return [f"CREATE TABLE IF NOT EXISTS {prefix}{table}{options}" for table, options in tables]
+
+
+def _pair(of: Callable[[str], str], text: str) -> tuple[str, str]:
+    return of(text.format("documents", _DOCUMENT)), of(text.format("index_entries", _ENTRY))
+
+
+def _distinct(column: str, table: str, condition: str = "") -> str:
+    where = f"WHERE {condition}".removesuffix("AND ") if condition else ""
+    return (
+        f"WITH RECURSIVE found AS (SELECT min({column}) AS {column} FROM {table} {where} UNION ALL "
+        f"SELECT (SELECT min({column}) FROM {table} WHERE {condition}{column} > found.{column}) "
+        f"FROM found WHERE found.{column} IS NOT NULL) SELECT {column} FROM found WHERE {column} IS NOT NULL"
+    )

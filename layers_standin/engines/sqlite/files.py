@@ -1,0 +1,183 @@
+"""The folder of a store: its database file, and the mark that tells whose it is."""
+
+import os
+from contextlib import closing, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import apsw
+
+from layers_standin.engines.disk import Disk, give_to_owner
+from layers_standin.engines.errors import Damaged, Misplaced, UnknownFormat
+from layers_standin.engines.sql import Statements, create
+from layers_standin.engines.sqlite.connections import CHECKSUM_BYTES, Connections
+from layers_standin.engines.sqlite.wal import has_lost_commits
+
+DATABASE = "store.sqlite3"
+MARK = "store.id"
+FORMAT = 1
+
+_OLD_JOURNAL = "journal.jsonl"
+_BELONGINGS = ("media", "snapshots")
+_TEXT = "text NOT NULL"
+
+
+def open_folder(folder: Path, connections: Connections, statements: Statements, disk: Disk) -> None:
+    """Make a folder ready to be served: create its database where nothing is, refuse everything doubtful.
+
+    Raises OSError, apsw.Error; Misplaced, Damaged, UnknownFormat, each with the way out.
+    """
+    database, mark = folder / DATABASE, folder / MARK
+    marked = marked_for(folder)
+    _refuse_remains(folder)
+    if not database.exists():
+        _make_folder(folder)
+        with suppress(FileExistsError):  # another thread may have locks on it by now, which a close would take away
+            os.close(_make_file(database, os.O_EXCL))
+    with closing(connections.connect()) as connection, closing(connections.connect()) as other:
+        # A refusal leaves the log as it is: written back and emptied, it would be found in order the next time.
+        _write_back_on_close(False, connection, other)
+        found = facts_of(connection, database, statements)
+        if not found and marked is None:
+            _create(connection, statements, folder)
+            found = facts_of(connection, database, statements)
+        refuse_other(found, marked, database)
+        if has_lost_commits(connection, other):
+            raise Damaged(
+                database.with_name(database.name + "-wal"), "acknowledged changes stand behind bytes that are not whole"
+            )
+        _write_back_on_close(True, connection, other)
+    if marked is None:
+        _write_mark(mark, found["store"], disk)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises Misplaced when a folder has no database, OSError when that cannot be found out."""
+    _refuse_remains(folder)
+    if not _has_content(folder):
+        raise Misplaced(f"There is no store in {folder}.")
+
+
+def marked_for(folder: Path) -> str | None:
+    """Return the id of the store that a folder was made for. Raises OSError."""
+    mark = folder / MARK
+    return mark.read_text("utf-8", errors="replace").strip() if mark.is_file() else None
+
+
+def _refuse_remains(folder: Path) -> None:
+    """Raises Misplaced when a folder without a database holds anything of a store."""
+    if _has_content(folder):
+        return
+    is_old, remains = (folder / _OLD_JOURNAL).exists(), _remains(folder)
+    log = folder / f"{DATABASE}-wal"
+    if log.is_file() and log.stat().st_size > 0:
+        remains.append(log.name)
+    if _has_content(folder):  # another process has made the store meanwhile
+        return
+    if is_old:
+        raise Misplaced(
+            f"The folder {folder} holds a store of version 0.1.0, which kept a journal: with that version run "
+            "`layers-stand-in store export > backup.json`, then set STANDIN_DATA to a new folder and run "
+            "`layers-stand-in store import backup.json`."
+        )
+    if remains and (folder / DATABASE).exists():
+        raise Damaged(folder / DATABASE, f"it is empty, and beside it there is {', '.join(remains)} of a store")
+    if remains:
+        raise Misplaced(
+            f"The folder {folder} holds {', '.join(remains)} of a store, but its database {DATABASE} is missing: put "
+            "it back, or set STANDIN_DATA to a new folder."
+        )
+
+
+def _write_back_on_close(is_wanted: bool, *connections: apsw.Connection) -> None:
+    for connection in connections:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(not is_wanted))
+
+
+def _has_content(folder: Path) -> bool:
+    """Whether the database is there and was begun; SQLite removes the log of an empty one, and so what is in that."""
+    try:
+        return (folder / DATABASE).stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _remains(folder: Path) -> list[str]:
+    """Return what a folder holds that comes to be only after the tables of its database."""
+    rests = [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
+    return rests + ([MARK] if (folder / MARK).exists() else [])
+
+
+def facts_of(connection: apsw.Connection, database: Path, statements: Statements) -> dict[str, str]:
+    """Return what the database says of itself: {"store", "format"}; nothing when it is new. Raises Damaged."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not tables:
+        return {}
+    if "facts" not in tables:
+        raise Damaged(database, "it is a database, but not one of the stand-in")
+    if not connection.pragma("checksum_verification"):
+        raise Damaged(database, "its pages carry no checksums")
+    return dict(connection.execute(statements.facts))
+
+
+def refuse_other(found: dict[str, str], marked: str | None, database: Path) -> None:
+    """Raises Damaged, Misplaced, UnknownFormat unless these are facts of the store that the folder is marked for."""
+    if {"store", "format"} - found.keys():
+        raise Damaged(database, "it was emptied")
+    if marked not in (None, found["store"]):
+        raise Misplaced(
+            f"The database {database} is that of another store than the one this folder was made for: put its own "
+            f"back, or remove {database.with_name(MARK)} to take it as it is."
+        )
+    if int(found["format"]) > FORMAT:
+        raise UnknownFormat(
+            f"The store {database} has format {found['format']}, and this program knows formats up to {FORMAT}. "
+            "Run the newer program, or set STANDIN_DATA to another folder."
+        )
+
+
+def _make_file(path: Path, flags: int) -> int:
+    """Open a file to write, for its owner only; one that root makes belongs to the owner of the folder it is in."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
+    give_to_owner(descriptor, path)
+    return descriptor
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder for its owner only; one that root makes belongs to the owner of the folder that it is in."""
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # another process has made it meanwhile
+        folder.mkdir(mode=0o700)
+        give_to_owner(folder, folder)
+
+
+def _create(connection: apsw.Connection, statements: Statements, folder: Path) -> None:
+    """Make the tables, in one step; of several processes that do so at once, one does. Raises Misplaced."""
+    connection.reserve_bytes(reserve=CHECKSUM_BYTES)
+    connection.pragma("journal_mode", "wal")
+    connection.execute("BEGIN IMMEDIATE")
+    if not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
+        if remains := _remains(folder):
+            what = f"it has no tables, and beside it there is {', '.join(remains)} of a store"
+            raise Damaged(folder / DATABASE, what)
+        for statement in create("", _TEXT, _TEXT, " WITHOUT ROWID"):
+            connection.execute(statement)
+        for name, fact in {"store": str(uuid4()), "format": str(FORMAT)}.items():
+            connection.execute(statements.note_fact, {"name": name, "fact": fact})
+    connection.execute("COMMIT")
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)  # from now on the file itself says whose it is
+
+
+def _write_mark(mark: Path, store: str, disk: Disk) -> None:
+    new = mark.with_name(f"{MARK}.{os.getpid()}.new")
+    new.unlink(missing_ok=True)  # of a process that had the same number, and died
+    descriptor = _make_file(new, os.O_EXCL)
+    try:
+        disk.append(descriptor, f"{store}\n".encode())
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
+    disk.replace(new, mark)
+    disk.sync_folder(mark.parent)

@@ -1,0 +1,336 @@
+"""Whether a store's database holds what was put into it: everything is read, and nothing is changed.
+
+Documents and index entries are looked at one by one, so the memory this takes does not grow with them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import apsw
+import orjson
+
+from layers_standin.engines.copying import MARK as UNFINISHED_COPY
+from layers_standin.engines.errors import Unavailable
+from layers_standin.engines.indexes import Entry, Lists, places_in, places_of
+from layers_standin.engines.sql import Statements
+from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
+from layers_standin.engines.sqlite.files import DATABASE, check_folder, facts_of, marked_for, refuse_other
+from layers_standin.engines.sqlite.wal import has_lost_commits_in, pages_in
+from layers_standin.engines.states import HIDDEN
+
+# (partition, id) of a document, by its own fields.
+Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
+# (id of a snapshot or "", table, document) → the fault of the bytes that the document tells of, or None.
+Look = Callable[[str, str, Mapping[str, Any]], str | None]
+
+_PATIENCE_MS = 3000
+_MOST_PAGES = 100
+_HEADER_BYTES = 100
+_MAGIC = b"SQLite format 3\0"
+
+_RESTORE = "Put a copy of the whole data folder in its place, or set STANDIN_DATA to a new folder."
+_COPY = "`layers-stand-in store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
+_PICTURES = "Put the missing and damaged pictures back from a copy of the data folder."
+_SNAPSHOTS = "Delete the snapshot, and save it anew."
+_FINISH = "Run `layers-stand-in store copy` once more, to its end."
+
+# What can be wrong with a document whose fields are not what they should be.
+_MISSHAPEN = (ValueError, LookupError, TypeError, AttributeError)
+
+
+class Fault(NamedTuple):
+    """Something that is not as it was stored: its place, the evidence, and the way out as a sentence."""
+
+    place: str
+    what: str
+    way_out: str
+
+
+class Key(NamedTuple):
+    """A document's place in the database; the snapshot is "" for one that is served."""
+
+    snapshot: str
+    table: str
+    organization: str
+    id: str
+
+
+@dataclass
+class Report:
+    """How much was looked at so far."""
+
+    pages: int = 0
+    documents: int = 0
+    entries: int = 0
+    snapshots: int = 0
+
+
+@dataclass
+class Rules:
+    """What the documents are held against, and how many were."""
+
+    identities: Mapping[str, Identity]
+    lists: Mapping[str, Lists]
+    look: Look
+    report: Report = field(default_factory=Report)
+
+
+def faults(folder: Path, rules: Rules) -> Iterator[Fault]:
+    """Yield every fault of the store in a folder.
+
+    Raises OSError, Unavailable when its files cannot be opened; Misplaced, Damaged, UnknownFormat.
+    """
+    check_folder(folder)
+    database = folder / DATABASE
+    # The file is closed last: a process that closes a file loses its locks on it, those of SQLite too.
+    with database.open("rb") as file, closing(_first_opened(database)) as connection:
+        yield from _page_faults(database, file, rules.report)
+        try:
+            refuse_other(facts_of(connection, database, Statements()), marked_for(folder), database)
+            yield from _structure_faults(connection, database)
+            yield from _Documents(connection, database, rules).faults()
+        except apsw.Error as error:
+            yield Fault(str(database), f"it cannot be read to its end ({_said(error)})", _RESTORE)
+
+
+def _first_opened(database: Path) -> apsw.Connection:
+    try:
+        return open_unchanged(database)
+    except apsw.Error as error:
+        raise Unavailable(
+            f"The database {database} cannot be opened ({_said(error)}): beside it lie changes that only a process "
+            "which may write can read; copy the whole folder to a place that can be written, and verify the copy."
+        ) from error
+
+
+def open_unchanged(database: Path) -> apsw.Connection:
+    """Return a connection that writes nothing, in a transaction that sees one state to its end.
+
+    Raises apsw.CantOpenError, also where changes lie beside the database that only a process that may write can read.
+    """
+    load_checksums()
+    try:
+        return _open(database, "mode=ro")
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        log = _log_of(database)
+        if not database.is_file() or (log.is_file() and log.stat().st_size > 0):
+            raise
+        return _open(database, "immutable=1")  # nobody could write it here: else it would be open by now
+
+
+def _open(database: Path, how: str) -> apsw.Connection:
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(f"{database.absolute().as_uri()}?{how}", flags=flags, vfs=CHECKSUM_VFS)
+    try:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.set_busy_timeout(_PATIENCE_MS)
+        connection.execute("BEGIN")
+        with suppress(apsw.IOError, apsw.CorruptError, apsw.NotADBError):  # which are told in their turn
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _log_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}-wal")
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+# The files
+
+
+def _page_faults(database: Path, file: BinaryIO, report: Report) -> Iterator[Fault]:
+    """Hold each page of the file against its checksum: SQLite itself stops at the first one that is damaged."""
+    header = file.read(_HEADER_BYTES)
+    file.seek(0)
+    page_bytes = int.from_bytes(header[16:18], "big")
+    page_bytes = 65536 if page_bytes == 1 else page_bytes
+    if not header.startswith(_MAGIC) or page_bytes < 512 or page_bytes & (page_bytes - 1):
+        yield Fault(str(database), "it does not begin like a database", _RESTORE)
+        return
+    # The log's copy of a page is the one that counts, and a checkpoint may be writing just this page.
+    logged = pages_in(_log_of(database), page_bytes)
+    damaged = list(islice(_damaged_pages(file, page_bytes, logged, report), _MOST_PAGES + 1))
+    owners = _owners_of(database, damaged)
+    for number in damaged[:_MOST_PAGES]:
+        first = (number - 1) * page_bytes
+        place = f"{database}, page {number}{owners.get(number, '')}, bytes {first} to {first + page_bytes - 1}"
+        yield Fault(place, "they do not match their checksum", _RESTORE)
+    if len(damaged) > _MOST_PAGES:
+        yield Fault(str(database), "more pages than these do not match their checksums", _RESTORE)
+    if has_lost_commits_in(_log_of(database), page_bytes):
+        yield Fault(str(_log_of(database)), "acknowledged changes stand behind bytes that are not whole", _RESTORE)
+
+
+def _damaged_pages(file: BinaryIO, page_bytes: int, logged: set[int], report: Report) -> Iterator[int]:
+    # The function comes with the checksum VFS to every connection, also to one of no file.
+    with closing(apsw.Connection(":memory:")) as judge:
+        while page := file.read(page_bytes):
+            report.pages += 1
+            if report.pages not in logged and judge.execute("SELECT verify_checksum(?)", (page,)).fetchall() != [(1,)]:
+                yield report.pages
+
+
+def _owners_of(database: Path, pages: list[int]) -> dict[int, str]:
+    """Return the table or index of each of these pages, as far as that can be found out."""
+    found: dict[int, str] = {}
+    if pages:
+        with suppress(apsw.Error), closing(open_unchanged(database)) as connection:
+            connection.pragma("checksum_verification", False)
+            for name, number in connection.execute("SELECT name, pageno FROM dbstat"):
+                if number in pages:
+                    found[number] = f" of {name}"
+    return found
+
+
+def _structure_faults(connection: apsw.Connection, database: Path) -> Iterator[Fault]:
+    try:
+        for (said,) in connection.execute("PRAGMA integrity_check"):
+            if said != "ok":
+                yield Fault(str(database), said.replace("\n", "; "), _RESTORE)
+    except apsw.Error as error:
+        yield Fault(str(database), f"SQLite's own check comes to no end ({_said(error)})", _RESTORE)
+
+
+# The documents
+
+
+class _Table:
+    """The statements for the documents that are served, or for those of the snapshots."""
+
+    def __init__(self, prefix: str, snapshot: str) -> None:
+        of = "organization = ?3 AND kind = ?2 AND id = ?4" + (" AND snapshot = ?1" if prefix else "")
+        key = f"{snapshot}, kind, organization, id"
+        self.keys = f"SELECT {key} FROM {prefix}documents"
+        self.find = f"SELECT document FROM {prefix}documents WHERE {of}"
+        self.entry_keys = f"SELECT {key}, index_name, sort_key FROM {prefix}index_entries"
+        self.find_entry = f"SELECT 1 FROM {prefix}index_entries WHERE {of} AND index_name = ?5 AND sort_key = ?6"
+        self.count_entries = f"SELECT count(*) FROM {prefix}index_entries"
+
+
+_SERVED, _KEPT = _Table("", "''"), _Table("snapshot_", "snapshot")
+
+
+class _Documents:
+    """The documents and index entries that are served, and those of the snapshots."""
+
+    def __init__(self, connection: apsw.Connection, database: Path, rules: Rules) -> None:
+        self._connection, self._database, self._rules = connection, database, rules
+        self._snapshots: dict[str, str] = {}  # names by id
+        self._unfinished: set[str] = set()  # ids of those that may not have all their files, and that nobody sees
+        self._counts: Counter[str] = Counter()
+
+    def faults(self) -> Iterator[Fault]:
+        wanted = yield from self._snapshot_faults()
+        for table in (_SERVED, _KEPT):
+            found = yield from self._document_faults(table)
+            there = cast(int, self._connection.execute(table.count_entries).fetchall()[0][0])
+            self._rules.report.entries += there
+            if found != there:
+                yield from self._stray_entries(table)
+        for snapshot, number in wanted.items():
+            if (there := self._counts[snapshot]) != number:
+                place = f"{self._database}, snapshot {self._snapshots[snapshot]}"
+                yield Fault(place, f"it has {there} documents instead of {number}", _SNAPSHOTS)
+
+    def _snapshot_faults(self) -> Generator[Fault, None, dict[str, int]]:
+        """Yield the faults of the list of snapshots; return how many documents each must have, by its id."""
+        wanted = {}
+        for name, facts in self._connection.execute("SELECT name, facts FROM snapshots"):
+            try:
+                told = orjson.loads(facts)
+                snapshot = told["id"]
+                wanted[snapshot] = int(told["documents"])
+                self._snapshots[snapshot] = name
+                if name.startswith(HIDDEN):
+                    self._unfinished.add(snapshot)
+            except _MISSHAPEN as error:
+                yield Fault(f"{self._database}, snapshot {name}", f"its facts are damaged ({error!r})", _SNAPSHOTS)
+        self._rules.report.snapshots = len(wanted) - len(self._unfinished)
+        return wanted
+
+    def _document_faults(self, table: _Table) -> Generator[Fault, None, int]:
+        """Yield the faults of the documents; return how many of the index entries that they ask for are there."""
+        found = 0
+        for row in self._connection.execute(table.keys):
+            key = Key(*row)
+            self._rules.report.documents += 1
+            self._counts[key.snapshot] += 1
+            if key.snapshot and key.snapshot not in self._snapshots:
+                self._snapshots[key.snapshot] = key.snapshot  # told once
+                yield Fault(f"{self._database}, snapshot {key.snapshot}", "nothing is told of it", _RESTORE)
+            try:
+                document = self._find(self._connection, table, key) or b""
+                record = orjson.loads(document)
+                if not isinstance(record, dict):
+                    raise ValueError("it is no JSON object")
+                asked = set(places_of(key.table, record, self._rules.lists))
+            except (apsw.Error, *_MISSHAPEN) as error:
+                yield self._fault(key, f"it cannot be read ({_said(error)})", _RESTORE)
+                continue
+            missing = sorted(entry for entry in asked if not self._has(table, key, entry))
+            found += len(asked) - len(missing)
+            for entry in missing:
+                yield self._fault(key, f"the index {entry.group} has no entry of it at {entry.key}", _COPY)
+            yield from self._misfits(key, record)
+            is_whole = key.snapshot not in self._unfinished
+            what = self._rules.look(key.snapshot, key.table, record) if is_whole else None
+            if what is not None and self._is_still(table, key, document):
+                yield self._fault(key, what, _PICTURES)
+        return found
+
+    def _misfits(self, key: Key, record: Mapping[str, Any]) -> Iterator[Fault]:
+        """Yield a fault when a document does not stand under the key that its own fields give."""
+        identity = self._rules.identities.get(key.table)
+        if key[1:] == UNFINISHED_COPY:
+            yield Fault(str(self._database), "it is a copy that was not finished", _FINISH)
+        elif identity is None:
+            yield self._fault(key, "there is no such table", _RESTORE)
+        else:
+            try:
+                organization, doc_id = identity(record)
+            except _MISSHAPEN as error:
+                yield self._fault(key, f"it does not tell whose it is ({error!r})", _RESTORE)
+            else:
+                if (organization, doc_id) != key[2:]:
+                    what = f"by its own fields it is of organization {organization}, id {doc_id}"
+                    yield self._fault(key, what, _RESTORE)
+
+    def _stray_entries(self, table: _Table) -> Iterator[Fault]:
+        """Yield a fault for each index entry whose document is not there, or does not ask for it."""
+        for *row, group, sort_key in self._connection.execute(table.entry_keys):
+            key = Key(*row)
+            try:
+                asked = places_in(key.table, self._find(self._connection, table, key), self._rules.lists)
+            except (apsw.Error, *_MISSHAPEN):
+                continue  # that is the document's own fault
+            if Entry(group, sort_key) not in asked:
+                yield self._fault(key, f"the index {group} has an entry of it at {sort_key} for no reason", _COPY)
+
+    def _find(self, connection: apsw.Connection, table: _Table, key: Key) -> bytes | None:
+        """Return a document as it is stored, None when it is not there. Raises apsw.Error, TypeError, ValueError."""
+        rows: list[Any] = connection.execute(table.find, key).fetchall()
+        return None if not rows else rows[0][0].encode() if isinstance(rows[0][0], str) else bytes(rows[0][0])
+
+    def _has(self, table: _Table, key: Key, entry: Entry) -> bool:
+        return bool(self._connection.execute(table.find_entry, (*key, entry.group, entry.key)).fetchall())
+
+    def _is_still(self, table: _Table, key: Key, document: bytes) -> bool:
+        """Return whether a document is by now as it was when it was read: a running service may have changed it."""
+        with closing(open_unchanged(self._database)) as now:
+            return self._find(now, table, key) == document
+
+    def _fault(self, key: Key, what: str, way_out: str) -> Fault:
+        kept = f", snapshot {self._snapshots[key.snapshot]}" if key.snapshot else ""
+        place = f"{self._database}{kept}, table {key.table}, organization {key.organization}, id {key.id}"
+        return Fault(place, what, _SNAPSHOTS if kept else way_out)

@@ -1,0 +1,161 @@
+"""All documents of a database at once: replaced, kept as snapshots under names, and brought back; on any database.
+
+Each function but `saving` is given a database that is in a transaction over all organizations already.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, Protocol
+
+import orjson
+from ulid import ULID
+
+from layers_standin.engines.errors import EngineError, NoSnapshot, Unavailable, UnknownFormat
+from layers_standin.engines.indexes import Document, Lists, once_each, places_in
+from layers_standin.engines.saved import Saved, check_name
+from layers_standin.engines.sql import Sent, Statements
+
+HIDDEN = "."  # begins the name of a state that is not whole yet: nobody can ask for it
+
+
+class Database(Protocol):
+    """A connection in a transaction: how the functions here send the statements that both databases understand."""
+
+    statements: Statements
+
+    def rows(self, statement: str) -> list[Any]: ...
+
+    def columns(self, sent: Iterable[Sent]) -> list[list[Any]]:
+        """Send the statements in order; return the first column of the rows that each has found, unescaped."""
+
+    def changed(self, sent: Iterable[Sent]) -> int:
+        """Send the statements in order; return the number of rows that all of them have changed."""
+
+
+def spaces(database: Database) -> list[tuple[str, str]]:
+    """Return every (table, partition) that holds a document."""
+    found = organizations(database)
+    kinds = database.columns(_each(database, found, (database.statements.kinds,)))
+    return [(kind, of) for of, each in zip(found, kinds, strict=True) for kind in each]
+
+
+def organizations(database: Database) -> list[str]:
+    """Return every partition that holds a document."""
+    return database.columns([(database.statements.organizations, {})])[0]
+
+
+def replace(database: Database, documents: Iterable[Document], lists: Mapping[str, Lists]) -> None:
+    """Put documents in the place of all there are. Raises ValueError when one comes twice."""
+    documents = list(once_each(documents))  # before anything goes: they may be made of what is there
+    clear(database)
+    database.changed(
+        sent
+        for document in documents
+        for sent in database.statements.inserting(document, places_in(document[0], document[3], lists))
+    )
+
+
+def clear(database: Database) -> None:
+    """Remove all documents and index entries."""
+    database.changed(_each(database, organizations(database), database.statements.clear))
+
+
+@contextmanager
+def saving(
+    whole: Callable[[], AbstractContextManager[Database]], name: str, facts: Mapping[str, Any], version: int
+) -> Iterator[str]:
+    """Keep the state of this moment under a new id, and give it the name when the block has ended well.
+
+    Until then nobody sees it. `whole()` is a transaction over all organizations; each of the two steps is one.
+    """
+    check_name(name)
+    snapshot_id = str(ULID())
+    with whole() as database:
+        forget_unfinished(database)
+        _keep(database, snapshot_id, facts, version)
+    try:
+        yield snapshot_id
+        with whole() as database:
+            _publish(database, name, snapshot_id)
+    except BaseException:
+        with suppress(EngineError), whole() as database:
+            _drop(database, HIDDEN + snapshot_id)  # which is not there if it was published and nobody has said so
+        raise
+
+
+def forget_unfinished(database: Database) -> None:
+    """Remove the states that a save has left which was killed before their names were given."""
+    for name in _told(database):
+        if name.startswith(HIDDEN):
+            _drop(database, name)
+
+
+def _keep(database: Database, snapshot_id: str, facts: Mapping[str, Any], version: int) -> None:
+    found, statements = organizations(database), database.statements
+    documents = database.changed(_each(database, found, statements.keep[:1], snapshot=snapshot_id))
+    database.changed(_each(database, found, statements.keep[1:], snapshot=snapshot_id))
+    sizes = database.columns(_each(database, found, (statements.snapshot_bytes,), snapshot=snapshot_id))
+    size = sum(int(number) for (number,) in sizes)
+    told = {"id": snapshot_id, "facts": dict(facts), "format": version, "documents": documents, "bytes": size}
+    _note(database, HIDDEN + snapshot_id, told)
+
+
+def _publish(database: Database, name: str, snapshot_id: str) -> None:
+    """Give a state its name, and remove the one that had it."""
+    told = _told(database).get(HIDDEN + snapshot_id)
+    if told is None:
+        raise Unavailable(f"The snapshot {name} was not finished: another save has begun meanwhile.")
+    _drop(database, name)
+    database.changed([(database.statements.forget_name, {"name": HIDDEN + snapshot_id})])
+    _note(database, name, told)
+
+
+def restore(database: Database, name: str, version: int) -> None:
+    """Put a snapshot in the place of all there is. Raises NoSnapshot, UnknownFormat."""
+    told = _told(database).get(name)
+    if told is None:
+        raise NoSnapshot(name)
+    if told["format"] > version:
+        raise UnknownFormat(f"The snapshot {name} has format {told['format']}: only a newer program restores it.")
+    clear(database)
+    (found,) = database.columns([(database.statements.snapshot_organizations, {})])
+    database.changed(_each(database, found, database.statements.bring_back, snapshot=told["id"]))
+
+
+def saved(database: Database) -> list[Saved]:
+    """Return the snapshots by name."""
+    return [
+        Saved(name, told["facts"], told["documents"], told["bytes"], told["id"])
+        for name, told in _told(database).items()
+        if not name.startswith(HIDDEN)
+    ]
+
+
+def forget(database: Database, name: str) -> None:
+    """Remove a snapshot. Raises NoSnapshot."""
+    if not _drop(database, name):
+        raise NoSnapshot(name)
+
+
+def _told(database: Database) -> dict[str, Any]:
+    return {name: orjson.loads(told) for name, told in database.rows(database.statements.snapshots)}
+
+
+def _note(database: Database, name: str, told: Mapping[str, Any]) -> None:
+    database.changed([(database.statements.name_snapshot, {"name": name, "facts": orjson.dumps(told).decode()})])
+
+
+def _drop(database: Database, name: str) -> bool:
+    told = _told(database).get(name)
+    if told is None:
+        return False
+    database.changed([(database.statements.forget_name, {"name": name})])
+    (found,) = database.columns([(database.statements.snapshot_organizations, {})])
+    database.changed(_each(database, found, database.statements.forget, snapshot=told["id"]))
+    return True
+
+
+def _each(database: Database, found: Iterable[str], statements: Sequence[str], **more: Any) -> Iterator[Sent]:
+    """Yield the statements for each organization."""
+    escape = database.statements.escape
+    return ((statement, {"organization": escape(of)} | more) for of in found for statement in statements)

@@ -1,0 +1,214 @@
+"""The kinds of values a client may send, each judged in the words of the real service's validator.
+
+They raise marshmallow's ValidationError, and convert nothing: what is accepted is what was sent.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from marshmallow import ValidationError, fields
+from marshmallow.exceptions import SCHEMA
+
+from layers_standin.domain.ids import UUID
+
+_INFLUENCER_ID = re.compile(rf"{UUID.pattern}|inf_[0-7][0-9A-HJKMNP-TV-Z]{{25}}")
+_DIGITS = re.compile(r"-?[0-9]{1,9}")
+_ASSET_ID = re.compile(rf"{UUID.pattern}|(asset|med)_[0-9A-Za-z-]{{1,64}}")
+
+
+def _json_size(value: object) -> int:
+    return len(orjson.dumps(value))
+
+
+def type_name(value: object) -> str:
+    """Return what JSON calls the type of a decoded value."""
+    names = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null")
+
+
+def wrong_type(expected: str, value: object) -> str:
+    return f"Expected {expected}, received {type_name(value)}"
+
+
+class _Strict:
+    """What every field here has in common: no conversions, and a null is a value of the wrong type."""
+
+    json_type = "string"
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
+        if value is None and not self.allow_none:  # type: ignore[attr-defined]
+            raise ValidationError(wrong_type(self.json_type, value))
+        return super().deserialize(value, attr, data, **kwargs)  # type: ignore[misc]
+
+
+class Text(_Strict, fields.Field[str]):
+    """A string of `least` to `most` code points, kept exactly as sent."""
+
+    default_error_messages = {"required": "Required"}
+
+    def __init__(self, *, least: int = 0, most: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.least, self.most = least, most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError(wrong_type("string", value))
+        if len(value) < self.least:
+            raise ValidationError(f"String must contain at least {self.least} character(s)")
+        if self.most is not None and len(value) > self.most:
+            raise ValidationError(f"String must contain at most {self.most} character(s)")
+        return value
+
+
+class Choice(Text):
+    """One of a few strings."""
+
+    def __init__(self, *choices: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.choices = choices
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if text not in self.choices:
+            raise ValidationError("Invalid enum value")
+        return text
+
+
+class Matching(Text):
+    """A string of a certain form, told by a pattern or a function; `message` is said of any other."""
+
+    def __init__(self, form: re.Pattern[str] | Callable[[str], object], message: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.form, self.message = form, message
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        fits = self.form.fullmatch if isinstance(self.form, re.Pattern) else self.form
+        if not fits(text):
+            raise ValidationError(self.message)
+        return text
+
+
+class AssetId(Matching):
+    """A UUID, or `asset_` or `med_` and up to 64 letters, digits and hyphens."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(_ASSET_ID, "Invalid uuid", **kwargs)
+
+
+class InfluencerId(Matching):
+    """A UUID, or `inf_` and a ULID."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(_INFLUENCER_ID, "Invalid uuid", **kwargs)
+
+
+class Array(_Strict, fields.Field[list[Any]]):
+    """A list of `least` to `most` items; the faults of its items are reported beside its own."""
+
+    json_type = "array"
+    default_error_messages = {"required": "Required"}
+
+    def __init__(self, inner: fields.Field[Any], *, least: int = 0, most: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner, self.least, self.most = inner, least, most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValidationError(wrong_type("array", value))
+        faults: dict[str | int, list[Any]] = {}
+        if own := list(self._size_faults(len(value))):
+            faults[SCHEMA] = own
+        for index, item in enumerate(value):
+            try:
+                self.inner.deserialize(item)
+            except ValidationError as error:
+                faults[index] = [error.messages]
+        if faults:
+            raise ValidationError(faults)
+        return value
+
+    def _size_faults(self, size: int) -> Iterator[str]:
+        if size < self.least:
+            yield f"Array must contain at least {self.least} element(s)"
+        if self.most is not None and size > self.most:
+            yield f"Array must contain at most {self.most} element(s)"
+
+
+class Whole(_Strict, fields.Field[int]):
+    """A whole number of `least` to `most`."""
+
+    json_type = "number"
+    default_error_messages = {"required": "Required"}
+
+    def __init__(self, *, least: int = 0, most: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.least, self.most = least, most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if type_name(value) != "number":
+            raise ValidationError(wrong_type("number", value))
+        if value != int(value):
+            raise ValidationError("Expected integer, received float")
+        if value < self.least:
+            raise ValidationError(f"Number must be greater than or equal to {self.least}")
+        if self.most is not None and value > self.most:
+            raise ValidationError(f"Number must be less than or equal to {self.most}")
+        return int(value)
+
+
+class Base64(_Strict, fields.Field[bytes]):
+    """Bytes as base64, fewer than `below` of them."""
+
+    default_error_messages = {"required": "Required"}
+
+    def __init__(self, *, below: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.below = below
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bytes:
+        text = Text(least=1).deserialize(value)
+        try:
+            decoded = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ValidationError("Invalid base64") from error
+        if len(decoded) >= self.below:
+            raise ValidationError(f"Decoded data must be less than {self.below} bytes")
+        return decoded
+
+
+class QueryNumber(Whole):
+    """A whole number in a query, where everything is text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not _DIGITS.fullmatch(value):
+            raise ValidationError("Expected number, received nan")
+        return super()._deserialize(int(value), attr, data, **kwargs)
+
+
+class Metadata(_Strict, fields.Field[dict[str, Any]]):
+    """Any object whose JSON is at most `most` bytes."""
+
+    json_type = "object"
+
+    def __init__(self, *, most: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.most = most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError(wrong_type("object", value))
+        if _json_size(value) > self.most:
+            raise ValidationError(f"Object must be at most {self.most} bytes of JSON")
+        return value
+
+
+class Object(_Strict, fields.Nested):
+    """An object with a schema of its own."""
+
+    json_type = "object"
+    default_error_messages = {"required": "Required"}

@@ -1,0 +1,407 @@
+"""The bytes of assets on an S3-compatible store: `<prefix>/<organization>/<file>`, thumbnails beside them.
+
+Clients send theirs straight to the store, to a key that ends in `.incoming` and that a signed URL opens for a while. As
+they could do so again when all is said and done, the bytes are copied to a key that nobody was ever let near before
+anyone looks at them. No key has other bytes later, so what a snapshot keeps is a list of keys.
+"""
+
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cache, partial
+from itertools import chain, takewhile
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from layers_standin.engines.errors import Unavailable
+from layers_standin.engines.saved import SNAPSHOT_NAME, check_name
+from layers_standin.media.incoming import Measured, new_file
+from layers_standin.media.storage import (
+    INCOMING,
+    NAME,
+    PORTRAIT,
+    THUMBNAIL,
+    Arrival,
+    Incomplete,
+    NoSuchFile,
+    Received,
+    Stored,
+    portraits_of,
+)
+from layers_standin.media.thumbnails import draw_thumbnail
+from layers_standin.settings import Bucket
+
+_CLIENT: dict[str, Any] = {"allow_http": True, "connect_timeout": "2s", "timeout": "8s"}
+_RETRIES: dict[str, Any] = {
+    "max_retries": 2,
+    "retry_timeout": timedelta(seconds=5),
+    "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(milliseconds=500), "base": 2},
+}
+_PART_BYTES = 5 << 20  # the least that S3 takes as a part of a larger upload
+_READ_BYTES = 4 << 20
+_KEPT = re.compile(rf"\.kept/{SNAPSHOT_NAME.pattern}\.json")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_ASKED_FOR_KEYS = "/latest/"  # of the machine's own cloud, the last place where the client looks for them
+
+
+class Object(NamedTuple):
+    """A key in our part of the bucket, taken apart, and when it was written."""
+
+    organization: str
+    name: str
+    written: float
+    size: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.organization}/{self.name}"
+
+
+class MediaBucket:
+    """A key stands for whole bytes, for the store shows none before. Raises Unavailable, soon, when it does not serve.
+
+    What lies under the prefix and belongs to no document is swept away, so the prefix must be the stand-in's own.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._name = str(bucket)
+        told = {"endpoint": bucket.endpoint, "region": bucket.region}
+        self._store = S3Store(
+            bucket.name,
+            prefix=bucket.prefix,
+            client_options=cast(Any, _CLIENT),
+            retry_config=cast(Any, _RETRIES),
+            **cast(Any, {name: text for name, text in told.items() if text is not None}),
+        )
+        self.direct = DirectToBucket(self)
+
+    def put(self, organization: str, asset_id: str, data: bytes) -> None:
+        """Store an asset's bytes; they are safe when this returns."""
+        self.write(_key(organization, asset_id), data)
+
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> Received:
+        """Store bytes as they come, a few parts of them in memory, under a name nobody else has.
+
+        What `chunks` raises goes through, and leaves nothing behind.
+        """
+        file, measured = new_file(asset_id), Measured(chunks)
+        parts = _parts(measured)
+        first, second = next(parts, b""), next(parts, None)
+        self.write(_key(organization, file), first if second is None else chain([first, second], parts))
+        return measured.received(file)
+
+    def original(self, organization: str, file: str) -> Stored:
+        """Return the bytes of that name. Raises NoSuchFile."""
+        return self.find(_key(organization, file))
+
+    def kept(self, snapshot: str, organization: str, file: str) -> Stored:
+        """Return bytes that a snapshot keeps: no key ever has others. Raises NoSuchFile."""
+        return self.original(organization, file)
+
+    def thumbnail(self, organization: str, file: str) -> Stored:
+        """Return a picture's thumbnail, made at the first call. Raises NoSuchFile."""
+        key = _key(organization, file)
+        return self._made(key + THUMBNAIL, lambda: draw_thumbnail(self.find(key)))
+
+    def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> Stored:
+        """Return a portrait, drawn at the first call; its mark tells all that shows in it.
+
+        Of each influencer the one that was drawn last is there, and no other.
+        """
+        portraits = portraits_of(influencer_id)
+        key = _key(organization, portraits + mark)
+        return self._made(key, draw, lambda: self.delete(self._others(organization, portraits, key)))
+
+    def _made(self, key: str, make: Callable[[], bytes], tidy: Callable[[], None] = lambda: None) -> Stored:
+        try:
+            return self.find(key)
+        except NoSuchFile:
+            self.write(key, make())
+            tidy()
+            return self.find(key)
+
+    def _others(self, organization: str, portraits: str, key: str) -> list[str]:
+        """Return the keys of an influencer's portraits without that one."""
+        found = takewhile(
+            lambda each: each.name.startswith(portraits), self._objects(organization, f"{organization}/{portraits}")
+        )
+        return [each.key for each in found if each.key != key and each.name.removeprefix(portraits).isalnum()]
+
+    def sweep(
+        self, is_known: Callable[[str, str], bool], older_than_seconds: float, now: float | None = None
+    ) -> list[str]:
+        """Remove what no document and no snapshot knows, unless it is younger; return the keys that were removed."""
+        limit = (time.time() if now is None else now) - older_than_seconds
+        old = sorted(found for found in self._objects() if found.written < limit)
+        orphans = [found.key for found in old if not _is_known(found, is_known)]
+        return self._remove(orphans)
+
+    def drop_organization(self, organization: str) -> None:
+        """Remove the bytes of an organization whose documents are gone; what snapshots keep of it stays."""
+        self._remove([found.key for found in self._objects(_name(organization))])
+
+    def discard(self, organization: str, file: str) -> None:
+        key = _key(organization, file)
+        with suppress(Unavailable):
+            self._remove([key, key + THUMBNAIL])
+
+    # What snapshots keep
+
+    def keep(self, snapshot_id: str) -> None:
+        """Note all keys there are, and once more without those that went before anybody could see the note."""
+        sizes = self._sizes()
+        self.write(_kept(snapshot_id), json.dumps(sizes).encode())
+        there = self._sizes()
+        if gone := sizes.keys() - there.keys():
+            left = {key: size for key, size in sizes.items() if key not in gone}
+            self.write(_kept(snapshot_id), json.dumps(left).encode())
+
+    def bring_back(self, snapshot_id: str) -> None:
+        """See that all is there, for what is kept was never gone. Raises Incomplete."""
+        key = _kept(snapshot_id)
+        try:
+            kept: dict[str, int] = json.loads(self._whole(key))
+        except (NoSuchFile, ValueError):
+            raise Incomplete(f"{self._name}/{key}", []) from None
+        there = self._sizes() if kept else {}
+        if missing := [name for name, size in kept.items() if there.get(name) != size]:
+            raise Incomplete(f"{self._name}/{key}", missing)
+
+    def forget_others(self, snapshot_ids: Collection[str]) -> None:
+        """Let a sweep take what is kept under other ids and no document knows."""
+        known = {_kept(snapshot_id) for snapshot_id in snapshot_ids}
+        self.delete([key for key in self._lists() if key not in known])
+
+    def _sizes(self) -> dict[str, int]:
+        return {found.key: found.size for found in self._objects() if _is_original(found.name)}
+
+    def _lists(self) -> list[str]:
+        """Return the keys of what snapshots have noted."""
+        with self._serving():
+            found = [each["path"] for each in obstore.list(self._store, ".kept").collect()]
+        return [path for path in found if _KEPT.fullmatch(path)]
+
+    def _all_kept(self) -> set[str]:
+        return {key for path in self._lists() for key in json.loads(self._whole(path))}
+
+    def _whole(self, key: str) -> bytes:
+        with self.find(key).open("rb") as file:
+            return file.read()
+
+    def _remove(self, keys: Sequence[str]) -> list[str]:
+        """Remove keys and what was drawn from them; return those that no snapshot keeps."""
+        kept = self._all_kept() if keys else set()
+        gone = [key for key in keys if key.removesuffix(THUMBNAIL) not in kept]
+        self.delete(gone)
+        return gone
+
+    # The bucket
+
+    def find(self, key: str) -> Stored:
+        """Return what is known of an object. Raises NoSuchFile."""
+        with self._serving(key):
+            meta = obstore.head(self._store, key)
+        etag = (meta["e_tag"] or "").removeprefix("W/").strip('"')
+        return Stored(meta["size"], etag, meta["last_modified"], partial(self._open, key, meta["size"]))
+
+    def arrival(self, key: str) -> Arrival:
+        """Return the size of an object and the type it was sent as. Raises NoSuchFile."""
+        with self._serving(key):
+            head = obstore.get(self._store, key, options={"head": True})
+            return Arrival(head.meta["size"], head.attributes.get("Content-Type", ""))
+
+    def write(self, key: str, data: bytes | Iterator[bytes]) -> None:
+        with self._serving():
+            obstore.put(self._store, key, data, chunk_size=_PART_BYTES, max_concurrency=2)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object inside the store. Raises NoSuchFile."""
+        with self._serving(source):
+            obstore.copy(self._store, source, target)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects; those that are not there are no error."""
+        with self._serving():
+            if keys:
+                obstore.delete(self._store, list(keys))
+
+    def sign(self, key: str, window: timedelta) -> str:
+        """Return a URL that puts bytes there, for a while, without a key."""
+        with self._serving():
+            return str(obstore.sign(self._store, "PUT", key, window))
+
+    def _objects(self, organization: str | None = None, after: str | None = None) -> Iterator[Object]:
+        """Yield what is ours by its form, from behind a key on; anything else under the prefix is left alone."""
+        with self._serving():
+            for some in obstore.list(self._store, organization, offset=after, chunk_size=1000):
+                for meta in some:
+                    of, _, name = meta["path"].partition("/")
+                    if NAME.fullmatch(of) and NAME.fullmatch(name.removesuffix(THUMBNAIL).removesuffix(INCOMING)):
+                        yield Object(of, name, meta["last_modified"].timestamp(), meta["size"])
+
+    def _open(self, key: str, size: int, buffering: int) -> BinaryIO:
+        return io.BufferedReader(_Reader(partial(self._part, key), size), buffering)
+
+    def _part(self, key: str, start: int, end: int) -> bytes:
+        with self._serving(key):
+            return bytes(obstore.get_range(self._store, key, start=start, end=end))
+
+    @contextmanager
+    def _serving(self, key: str | None = None) -> Iterator[None]:
+        """Tell what goes wrong by its kind alone: the client's own words quote requests, and how they were signed.
+
+        What is not found is NoSuchFile where a key was asked for; a write that finds nothing has found no bucket.
+        """
+        if _first_process() != os.getpid():
+            raise RuntimeError("the client has threads that did not survive a fork: it would wait for ever")
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise (self._unavailable(error) if key is None else NoSuchFile(key)) from None
+        except (BaseError, OSError) as error:
+            raise self._unavailable(error) from None
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        code = _CODE.search(str(error))
+        if code is None and _ASKED_FOR_KEYS in str(error):
+            return Unavailable(
+                f"The bucket {self._name} of STANDIN_MEDIA cannot be asked: "
+                "there is no AWS_ACCESS_KEY_ID with an AWS_SECRET_ACCESS_KEY."
+            )
+        reason = code[1] if code else type(error).__name__
+        return Unavailable(f"The bucket {self._name} of STANDIN_MEDIA does not serve: {reason}.")
+
+
+def open_bucket(bucket: Bucket) -> MediaBucket:
+    """Raises Unavailable when the client cannot be set up like that, or by AWS's own variables."""
+    try:
+        return MediaBucket(bucket)
+    except (BaseError, ValueError) as error:
+        raise Unavailable(f"The bucket {bucket} of STANDIN_MEDIA cannot be used: {type(error).__name__}.") from None
+
+
+class DirectToBucket:
+    """Uploads that clients make to the bucket itself."""
+
+    def __init__(self, bucket: MediaBucket) -> None:
+        self._bucket = bucket
+
+    def url(self, organization: str, asset_id: str, window: timedelta) -> str:
+        """Return where the bytes of an upload go; good for a while, by the store's clock."""
+        return self._bucket.sign(_incoming(organization, asset_id), window)
+
+    def arrival(self, organization: str, asset_id: str) -> Arrival | None:
+        """Return what the store says of the bytes that came last, if any have."""
+        with suppress(NoSuchFile):
+            return self._bucket.arrival(_incoming(organization, asset_id))
+        return None
+
+    def take(self, organization: str, asset_id: str) -> Received | None:
+        """Copy what came to where nobody can change it any more, and read it once from end to end."""
+        file = new_file(asset_id)
+        try:
+            self._bucket.copy(_incoming(organization, asset_id), _key(organization, file))
+        except NoSuchFile:
+            return None
+        try:
+            with self._bucket.original(organization, file).open("rb", _READ_BYTES) as taken:
+                measured = Measured(iter(partial(taken.read, _READ_BYTES), b""))
+                for _ in measured:
+                    pass
+        except BaseException:
+            self._bucket.discard(organization, file)
+            raise
+        return measured.received(file)
+
+    def clear(self, organization: str, asset_id: str) -> None:
+        """Remove what came; what cannot be removed now is left to the next sweep."""
+        with suppress(Unavailable):
+            self._bucket.delete([_incoming(organization, asset_id)])
+
+
+class _Reader(io.RawIOBase):
+    """An object as a file, fetched in as many requests as it is read: each is short, however slow the reader."""
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+        self._fetch, self._size, self._position = fetch, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._position + len(buffer), self._size)
+        if end <= self._position:
+            return 0
+        piece = self._fetch(self._position, end)
+        buffer[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
+
+    def readall(self) -> bytes:
+        """Return all the rest: what is inherited would ask for it 8 kB at a time."""
+        block = bytearray(_READ_BYTES)
+        return b"".join(bytes(block[:size]) for size in iter(partial(self.readinto, block), 0))
+
+
+@cache
+def _first_process() -> int:
+    """Return the process that used the client first; its children are told the same."""
+    return os.getpid()
+
+
+def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of at least _PART_BYTES, but the last."""
+    part = bytearray()
+    for chunk in chunks:
+        part += chunk
+        if len(part) >= _PART_BYTES:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)
+
+
+def _is_known(found: Object, is_known: Callable[[str, str], bool]) -> bool:
+    return is_known(found.organization, found.name.removesuffix(THUMBNAIL))
+
+
+def _is_original(name: str) -> bool:
+    return bool(NAME.fullmatch(name)) and not name.startswith(PORTRAIT)
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise NoSuchFile(text)
+    return text
+
+
+def _key(organization: str, file: str) -> str:
+    return f"{_name(organization)}/{_name(file)}"
+
+
+def _incoming(organization: str, asset_id: str) -> str:
+    return _key(organization, asset_id) + INCOMING
+
+
+def _kept(snapshot_id: str) -> str:
+    check_name(snapshot_id)
+    return f".kept/{snapshot_id}.json"

@@ -1,0 +1,72 @@
+"""Files that are whole and on disk, their names included, as soon as they have these names; for their owner only."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from filecmp import cmp
+from pathlib import Path
+from uuid import uuid4
+
+from layers_standin.engines.disk import Disk, give_to_owner
+
+UNFINISHED = ".part"
+
+_CHUNK_BYTES = 1 << 20
+
+
+class DurableFiles:
+    """Bytes go in as temporary file → sync → rename. Each method raises OSError."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def write(self, path: Path, chunks: Iterable[bytes]) -> None:
+        """Write a file, whatever had its name before. What `chunks` raises goes through, and leaves nothing behind."""
+        self._make_folder(path.parent)
+        unfinished = path.with_name(f"{path.name}.{uuid4().hex}{UNFINISHED}")
+        try:
+            with open(unfinished, "xb", buffering=0, opener=_private) as file:
+                give_to_owner(file.fileno(), unfinished)
+                for chunk in chunks:
+                    self._disk.append(file.fileno(), chunk)
+                self._disk.sync(file.fileno())
+            self._disk.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        self.confirm([path])
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give bytes a second name, to be confirmed; they are copied when the disk cannot, or the name has others."""
+        self._make_folder(target.parent)
+        try:
+            self._disk.link(source, target)
+        except OSError:
+            if not _are_alike(source, target):
+                self.write(target, _chunks(source))
+
+    def confirm(self, paths: Iterable[Path]) -> None:
+        """Make names durable that were given before."""
+        for folder in {path.parent for path in paths}:
+            self._disk.sync_folder(folder)
+
+    def _make_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._make_folder(folder.parent)
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+                give_to_owner(folder, folder)
+            self.confirm([folder])
+
+
+def _are_alike(one: Path, other: Path) -> bool:
+    return other.is_file() and (one.samefile(other) or cmp(one, other, shallow=False))
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk

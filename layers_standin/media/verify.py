@@ -1,0 +1,28 @@
+"""Whether bytes are those that a document tells of."""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from layers_standin.engines.errors import Unavailable
+from layers_standin.media.storage import File, NoSuchFile
+
+_CHUNK_BYTES = 1 << 20
+
+
+def fault_of(find: Callable[[], File], size_bytes: int, checksum_sha256: str) -> str | None:
+    """Return what is wrong with the bytes that `find()` finds; None when they are as they should be."""
+    try:
+        with find().open("rb") as file:
+            size, checksum = 0, sha256()
+            while chunk := file.read(_CHUNK_BYTES):
+                size += len(chunk)
+                checksum.update(chunk)
+    except (NoSuchFile, FileNotFoundError):
+        return "there are no such bytes"
+    except (OSError, Unavailable) as error:
+        return f"the bytes cannot be read ({error})"
+    if size != size_bytes:
+        return f"there are {size} bytes instead of {size_bytes}"
+    if checksum.hexdigest() != checksum_sha256:
+        return f"the bytes have the SHA-256 {checksum.hexdigest()} instead of {checksum_sha256}"
+    return None

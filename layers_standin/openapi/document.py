@@ -1,0 +1,299 @@
+"""The OpenAPI document of the operations: what is the same for all of them follows by rule, the rest is in Notes."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from importlib.metadata import version
+from inspect import getdoc
+from itertools import product
+from typing import Any, NamedTuple, Protocol
+
+from apispec import APISpec
+from marshmallow import Schema
+
+from layers_standin.openapi.fields import Fields
+from layers_standin.openapi.headers import HEADERS, headers
+from layers_standin.openapi.errors import REFUSALS, Refusal, refused
+from layers_standin.openapi.responses import JsonSchema, ref
+from schemas import IdempotencyHeader
+
+TITLE = "Layers stand-in"
+ABOUT = """\
+A local stand-in for the influencer part of the Layers Partner API.
+
+- A request is checked in this order: key, kill switch, rate limit, scope, body and query, Idempotency-Key, and only
+  then whether what its path names is there. Nothing is changed unless the reply is a 2xx.
+- Every refusal comes as `{"error": {"code", "message", "requestId", "details"?}}`. All faults of a body come at once.
+- With an `Idempotency-Key`, a POST, PATCH or DELETE acts once: for 24 hours its repetition gets the first reply, byte
+  for byte, with `Idempotent-Replayed: true`.
+- Beside what is told of each operation: an unknown path is a 404, a method that a path does not have a 405, a request
+  that is no HTTP a 422, and one whose line or headers are over 8 KiB a 413.
+- All this is about `/v1`. What begins with `/_standin` is no part of that API: it commands the stand-in itself.
+"""
+JSON = "application/json"
+_PACKAGE = "layers-stand-in"
+
+Json = dict[str, Any]
+
+
+class Described(Protocol):
+    """What is read of an operation."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def handler(self) -> Callable[..., Any]: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def scope(self) -> str | None: ...
+    @property
+    def body(self) -> Schema | None: ...
+    @property
+    def body_optional(self) -> bool: ...
+    @property
+    def query(self) -> Schema | None: ...
+    @property
+    def success(self) -> int: ...
+    @property
+    def endpoint_class(self) -> str: ...
+    @property
+    def tagged(self) -> bool: ...
+    @property
+    def secret(self) -> bool: ...
+    @property
+    def changes(self) -> bool: ...
+
+
+class Reply(NamedTuple):
+    """The name of a reply's schema, and an example of it."""
+
+    schema: str
+    example: Any
+
+
+class Note(NamedTuple):
+    """What neither the route nor the schemas tell of an operation.
+
+    `bodies` are examples of its request body by what they show; `refusals` are those that follow from no rule; `also`
+    are replies with another status than the usual one. `gives` tells which path parameters are in the reply, and where,
+    so that it leads to every operation on such a thing; `shows` the same of those that lead only to reading it, as a
+    change of it does. `links` are links that follow from no such thing; to an operation for which an id is not enough,
+    there are `by_own_links_only`.
+    """
+
+    tag: str
+    reply: Reply
+    bodies: Mapping[str, Any] = {}
+    refusals: Sequence[str] = ()
+    also: Mapping[int, Reply] = {}
+    gives: Mapping[str, str] = {}
+    shows: Mapping[str, str] = {}
+    links: Mapping[str, Json] = {}
+    by_own_links_only: bool = False
+
+
+class Thing(NamedTuple):
+    """What a path parameter names: a noun, and the id of one."""
+
+    noun: str
+    example: str
+
+
+class Part(NamedTuple):
+    """One table of operations, and what they have in common.
+
+    `security` returns what an operation of a scope asks for; `refusals` can meet every one of them; `things` are what
+    their paths name; `routes` are paths that are no operations, in the words of OpenAPI.
+    """
+
+    operations: Sequence[Described]
+    notes: Mapping[str, Note]
+    tags: Mapping[str, str]
+    schemas: Mapping[str, JsonSchema]
+    security: Callable[[str | None], list[dict[str, list[str]]]]
+    security_schemes: Mapping[str, Json]
+    refusals: Sequence[str]
+    things: Mapping[str, Thing]
+    routes: Mapping[str, Json] = {}
+    idempotent: bool = True
+
+    @property
+    def limited(self) -> bool:
+        return "RateLimited" in self.refusals
+
+
+class Entry(NamedTuple):
+    """An operation, its note, and the part it is in."""
+
+    operation: Described
+    note: Note
+    part: Part
+
+    @property
+    def id(self) -> str:
+        return self.operation.name
+
+    @property
+    def parameters(self) -> list[str]:
+        """Return the names of its path parameters."""
+        return re.findall(r"{(\w+)}", openapi_path(self.operation.path))
+
+    @property
+    def replays(self) -> bool:
+        return self.part.idempotent and self.operation.changes
+
+
+def openapi_document(parts: Iterable[Part], server: str) -> Json:
+    """Return the document of all the parts, as they are served at the URL `server`."""
+    info = {"description": ABOUT, "license": {"name": "MIT", "identifier": "MIT"}}
+    spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[Fields()], info=info, servers=[{"url": server}])
+    for part in parts:
+        _add_part(spec, part)
+    _add_common(spec)
+    found = spec.to_dict()
+    return {name: found[name] for name in ("openapi", "info", "servers", "tags", "paths", "components")}
+
+
+def camel_case(name: str) -> str:
+    """Return getInfluencer for get_influencer."""
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
+
+
+def openapi_path(path: str) -> str:
+    """Return /v1/influencers/{influencerId} for /v1/influencers/<influencer_id>; a converter is left out."""
+    return re.sub(r"<(?:[^<>]+:)?(\w+)>", lambda match: f"{{{camel_case(match[1])}}}", path)
+
+
+def _add_common(spec: APISpec) -> None:
+    """Add what every part refers to."""
+    for name, header in HEADERS.items():
+        spec.components.header(name, header)
+    for name, refusal in REFUSALS.items():
+        spec.components.schema(name, refusal.schema())
+    (nowhere,) = refused({"MethodNotAllowed": REFUSALS["MethodNotAllowed"]}, lambda _: headers()).values()
+    spec.components.response("MethodNotAllowed", nowhere)  # told here, for no operation can have it
+
+
+def _add_part(spec: APISpec, part: Part) -> None:
+    for name, about in part.tags.items():
+        spec.tag({"name": name, "description": about})
+    for name, scheme in part.security_schemes.items():
+        spec.components.security_scheme(name, dict(scheme))
+    for name, schema in part.schemas.items():
+        spec.components.schema(name, schema)
+    entries = [Entry(operation, part.notes[operation.handler.__name__], part) for operation in part.operations]
+    for entry in entries:
+        described = {entry.operation.method.lower(): _described(entry, entries)}
+        spec.path(openapi_path(entry.operation.path), operations=described)
+    for path, operations in part.routes.items():
+        spec.path(path, operations=operations)
+
+
+def _described(entry: Entry, entries: Sequence[Entry]) -> Json:
+    """Return an operation in the words of OpenAPI; schemas of ours in it are apispec's to translate."""
+    told = {
+        "operationId": entry.id,
+        "summary": (getdoc(entry.operation.handler) or "").rstrip("."),
+        "tags": [entry.note.tag],
+        "security": entry.part.security(entry.operation.scope),
+        "parameters": list(_parameters(entry)),
+        "responses": _replies(entry, entries) | refused(dict(_refusals(entry)), lambda status: _headers(entry, status)),
+    }
+    return told if entry.operation.body is None else told | {"requestBody": _body(entry)}
+
+
+def _parameters(entry: Entry) -> Iterator[Json]:
+    for name in entry.parameters:
+        thing = entry.part.things[name]
+        yield {
+            "in": "path",
+            "name": name,
+            "required": True,
+            "description": f"{thing.noun} id",
+            "schema": {"type": "string", "minLength": 1},
+            "example": thing.example,
+        }
+    if entry.operation.query is not None:
+        yield {"in": "query", "schema": entry.operation.query}
+    if entry.replays:
+        yield {"in": "header", "schema": IdempotencyHeader()}
+    if entry.operation.tagged:
+        about = "The ETag of the reply that the client has."
+        yield {"in": "header", "name": "If-None-Match", "description": about, "schema": {"type": "string"}}
+
+
+def _body(entry: Entry) -> Json:
+    examples = {name: {"value": value} for name, value in entry.note.bodies.items()}
+    content = {"schema": entry.operation.body} | ({"examples": examples} if examples else {})
+    return {"required": not entry.operation.body_optional, "content": {JSON: content}}
+
+
+def _replies(entry: Entry, entries: Sequence[Entry]) -> Json:
+    """Return the responses that are no refusals."""
+    replies = {entry.operation.success: entry.note.reply} | dict(entry.note.also)
+    told = {str(status): _reply(entry, status, reply) for status, reply in replies.items()}
+    if links := dict(_links(entry, entries)):
+        told[str(entry.operation.success)]["links"] = links
+    if entry.operation.tagged:
+        told["304"] = {"description": "What the client has is still right", "headers": _headers(entry, 304)}
+    return told
+
+
+def _reply(entry: Entry, status: int, reply: Reply) -> Json:
+    content = {"schema": ref(reply.schema), "examples": {reply.schema: {"value": reply.example}}}
+    return {"description": HTTPStatus(status).phrase, "headers": _headers(entry, status), "content": {JSON: content}}
+
+
+def _links(entry: Entry, entries: Sequence[Entry]) -> Iterator[tuple[str, Json]]:
+    """Yield the operations that what this one replies can be handed to."""
+    for others, found in (
+        (entries, entry.note.gives),
+        ([other for other in entries if not other.operation.changes], entry.note.shows),
+    ):
+        for other, (name, pointer) in product(others, found.items()):
+            if other.parameters == [name] and not other.note.by_own_links_only:
+                yield other.id, {"operationId": other.id, "parameters": {name: f"$response.body#{pointer}"}}
+    yield from entry.note.links.items()
+
+
+def _refusals(entry: Entry) -> Iterator[tuple[str, Refusal]]:
+    """Yield every refusal an operation can meet, with an example that fits it."""
+    operation, part = entry.operation, entry.part
+    for name in [*part.refusals, *entry.note.refusals]:
+        yield name, REFUSALS[name]
+    if part.limited:
+        yield "RateLimited", REFUSALS["RateLimited"]._replace(details={"endpointClass": operation.endpoint_class})
+    if operation.scope is not None:
+        yield "ForbiddenScope", REFUSALS["ForbiddenScope"]._replace(details={"required": operation.scope})
+    for name in entry.parameters:
+        yield "NotFound", REFUSALS["NotFound"]._replace(message=f"{part.things[name].noun} not found.")
+    if operation.query is not None:
+        details = {"fieldErrors": _fault_of_query(operation.query)}
+        yield "Invalid", REFUSALS["Invalid"]._replace(message="Invalid query.", details=details)
+    if operation.body is not None:
+        yield from ((name, REFUSALS[name]) for name in ("Invalid", "PayloadTooLarge"))
+    if entry.replays:
+        yield "IdempotencyConflict", REFUSALS["IdempotencyConflict"]
+        if operation.secret:
+            yield "SecretNotKept", REFUSALS["SecretNotKept"]
+
+
+def _fault_of_query(query: Schema) -> dict[str, list[str]]:
+    if "limit" in query.fields:
+        return {"limit": ["Number must be greater than or equal to 1"]}
+    return {"organizationid": ["Unrecognized key"]}
+
+
+def _headers(entry: Entry, status: int) -> Json:
+    """Return the headers of a response by their names."""
+    operation = entry.operation
+    return headers(
+        operation.endpoint_class,
+        limits=entry.part.limited and status != 401,
+        wait=status == 429,
+        replayed=entry.replays and (status < 300 or status in (404, 409)),
+        tag=operation.tagged and status in (operation.success, 304),
+    )

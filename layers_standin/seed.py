@@ -1,0 +1,196 @@
+"""Documents from a file in the layout `{table: {any id: document}}`: the seed of a new store, and imports."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import orjson
+
+from layers_standin.engines.indexes import Entry
+from layers_standin.engines.table import Record
+from layers_standin.media.storage import MediaRoom
+from layers_standin.domain.assets import media_paths
+from layers_standin.domain.ids import canonical, place_since
+from layers_standin.domain.jobs import job_view
+from layers_standin.domain.keys import DEMO_KEY, key_documents, key_view, new_key
+from layers_standin.domain.organizations import organization_view
+from layers_standin.domain.projects import project_view
+from layers_standin.domain.tables import LISTS, PRIMARY_KEYS, identity_of
+from layers_standin.domain.times import milliseconds, seconds
+from layers_standin.settings import StartError
+from store import DESCRIPTION_FIELDS, Store, influencer_view
+
+Tables = dict[str, dict[str, Record]]
+
+
+class NotTables(ValueError):
+    """The file is not `{table: {id: document}}` with tables and documents of ours; the message says where."""
+
+
+def read_tables(path: Path) -> Tables:
+    """Return what a file holds, every document with an identity. Raises OSError, NotTables."""
+    try:
+        tables = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise NotTables(f"not JSON: {error}") from error
+    if not isinstance(tables, dict):
+        raise NotTables("not an object of tables")
+    for name, rows in tables.items():
+        _check_table(name, rows)
+    return tables
+
+
+def documents_of(tables: Tables) -> Iterator[tuple[str, Record]]:
+    """Yield (table, document), in the order of the file."""
+    for name, rows in tables.items():
+        for document in rows.values():
+            yield name, document
+
+
+def seed_documents(path: Path, media: MediaRoom, now: datetime) -> list[tuple[str, Record]]:
+    """Return (table, document) of a whole seed and of a demo key for its first organization. Raises StartError.
+
+    A seed may leave out what has a default, and name pictures that lie beside it: their bytes are on disk when this
+    returns, so that the documents can follow.
+    """
+    try:
+        tables = read_tables(path)
+        for asset in tables.get("assets", {}).values():
+            _take_picture(asset, path.parent, media)
+        complete(tables, now)
+    except (OSError, NotTables) as error:
+        raise StartError(f"The seed {path} cannot be used: {error}.") from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise StartError(f"The seed {path} cannot be used: an asset lacks what it must have ({error!r}).") from error
+    return [*documents_of(tables), *_demo_key_documents(tables, now)]
+
+
+def plant(path: Path, store: Store, media: MediaRoom) -> None:
+    """Fill an empty store from a seed, in one transaction. Raises StartError.
+
+    Of two processes that do this at once, the second finds the store filled.
+    """
+    store.db.attempt(partial(_put_in_empty, store, seed_documents(path, media, store.now())))
+
+
+def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None:
+    with store.db.transaction(alone=True):  # or what is changed right after the first has done so would be undone
+        if store.is_empty():
+            for table, document in documents:
+                store.tables.put(table, document)
+
+
+def _check_table(name: str, rows: object) -> None:
+    if name not in PRIMARY_KEYS:
+        raise NotTables(f"there is no table {name!r}, only {', '.join(PRIMARY_KEYS)}")
+    if not isinstance(rows, dict):
+        raise NotTables(f"table {name!r} is not an object of documents")
+    for row, document in rows.items():
+        try:
+            _check_document(name, document)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise NotTables(f"document {row!r} of table {name!r} has no place in the store ({error})") from error
+
+
+def _check_document(name: str, document: Record) -> None:
+    """Raises KeyError, TypeError, AttributeError when the store has no place for it."""
+    if not all(isinstance(part, str) for part in identity_of(name, document)):
+        raise TypeError("an id must be a string")
+    orjson.dumps(document)  # what orjson can read can be nested deeper than what it can write
+
+
+def check_places(tables: Tables) -> None:
+    """Raises NotTables when a document lacks what its place in an ordered list is made of."""
+    for name, document in documents_of(tables):
+        try:
+            list(LISTS.get(name, _nowhere)(document))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise NotTables(f"a document of table {name!r} has no place in its lists ({error!r})") from error
+
+
+def _nowhere(_: Record) -> list[Entry]:
+    return []
+
+
+def _take_picture(asset: Record, folder: Path, media: MediaRoom) -> None:
+    """Turn `picture`, a path beside the seed, into bytes in the media folder and the facts about them."""
+    picture = asset.pop("picture", None)
+    if picture is None:
+        return
+    data = (folder / picture).read_bytes()
+    media.put(asset["organizationId"], asset["assetId"], data)
+    asset |= {"filename": Path(picture).name, "sizeBytes": len(data), "checksumSha256": sha256(data).hexdigest()}
+
+
+def complete(tables: Tables, now: datetime) -> None:
+    """Fill in what a file may leave out, and find out now what could not be shown later. Raises NotTables."""
+    try:
+        _complete(tables, now)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise NotTables(f"a document lacks what it must have ({error!r})") from error
+    check_places(tables)
+
+
+def _complete(tables: Tables, now: datetime) -> None:
+    born = {"createdAt": seconds(now), "updatedAt": seconds(now)}
+    paths = {}
+    for asset in tables.get("assets", {}).values():
+        asset |= media_paths(asset) | asset
+        paths[identity_of("assets", asset)] = {name: asset[name] for name in ("path", "thumbnailPath")}
+    for project in tables.get("projects", {}).values():
+        project |= _PROJECT | born | project
+        project |= {"place": project.get("place") or _place("proj", project, "id")}
+    for influencer in tables.get("influencers", {}).values():
+        influencer |= _INFLUENCER | born | {"token": token_urlsafe(16)} | influencer
+        influencer |= {"place": influencer.get("place") or _place("inf", influencer, "influencerId")}
+        entries = influencer["referenceImages"]
+        pictures = ((influencer["organizationId"], canonical(entry["assetId"])) for entry in entries)
+        told = [paths.get(picture, {}) | entry for picture, entry in zip(pictures, entries, strict=True)]
+        influencer |= {"referenceImages": told}
+    for organization in tables.get("organizations", {}).values():
+        organization |= {"creditBalance": 0, "createdAt": milliseconds(now)} | organization
+    for table, document in documents_of(tables):
+        _SHOWN.get(table, dict)(document)
+
+
+def _place(prefix: str, document: Record, id_field: str) -> str:
+    return place_since(datetime.fromisoformat(document["createdAt"]), prefix, document[id_field])
+
+
+def _demo_key_documents(tables: Tables, now: datetime) -> list[tuple[str, Record]]:
+    first: Mapping[str, Any] | None = next(iter(tables.get("organizations", {}).values()), None)
+    if first is None:
+        return []
+    api_key_id = str(uuid5(NAMESPACE_URL, DEMO_KEY))  # the same in every store
+    return key_documents(new_key(api_key_id, first["id"], DEMO_KEY, ["*"], "Demo key", "standard", now))
+
+
+# How each kind of document is shown: what cannot be, would only be found out when somebody asks for it.
+_SHOWN: dict[str, Callable[[Record], Record]] = {
+    "organizations": organization_view,
+    "projects": project_view,
+    "influencers": lambda document: influencer_view(document, str),
+    "jobs": lambda document: job_view(document, 0),
+    "api_keys": key_view,
+}
+
+_PROJECT: Record = {
+    "status": "active",
+    "customerExternalId": None,
+    "primaryLanguage": "en",
+    "ownerEmail": None,
+    "metadata": {},
+}
+
+_INFLUENCER: Record = dict.fromkeys(DESCRIPTION_FIELDS) | {
+    "personality": {},
+    "referenceImages": [],
+    "status": "ready",
+    "is_archived": False,
+    "attributes": {},
+}

@@ -1,0 +1,125 @@
+"""Who may command the stand-in: whoever sits at this machine, or knows the token. Never a page in their browser."""
+
+import hmac
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from layers_standin.domain.errors import NotFound
+from layers_standin.settings import LOOPBACK, OFF, Settings
+from layers_standin.services import is_loopback
+from layers_standin.web.errors import Forbidden, Refusal, Unauthenticated
+from layers_standin.web.session import has_session
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# A proxy adds what begins so: what comes through one from this machine may have come from anywhere.
+_OF_PROXIES = (
+    "HTTP_X_FORWARDED",
+    "HTTP_FORWARDED",
+    "HTTP_X_REAL_IP",
+    "HTTP_X_CLIENT_IP",
+    "HTTP_TRUE_CLIENT_IP",
+    "HTTP_CF_CONNECTING_IP",
+    "HTTP_VIA",
+)
+
+
+def is_open(environ: "WSGIEnvironment", settings: Settings) -> bool:
+    """Whether this request may command."""
+    try:
+        admit(environ, settings)
+    except (Refusal, NotFound):
+        return False
+    return True
+
+
+def admit(environ: "WSGIEnvironment", settings: Settings, signing_key: Callable[[], str] | None = None) -> None:
+    """Raises NotFound where there is nothing to command, Forbidden or Unauthenticated for those who may not.
+
+    Where a `signing_key` is handed in, who has signed in at the console needs no token; see `web/session.py`.
+    """
+    if settings.control == OFF:
+        raise NotFound("Not found.")
+    if settings.control == LOOPBACK:
+        if not is_from_here(environ, settings):
+            raise Forbidden(
+                "The control plane answers only on this machine; set STANDIN_CONTROL to a token to open it."
+            )
+    elif signing_key is None or not _is_signed_in(environ, settings, signing_key):
+        _check_token(environ.get("HTTP_AUTHORIZATION", ""), settings.control)
+
+
+def is_from_here(environ: "WSGIEnvironment", settings: Settings) -> bool:
+    """Whether a request was sent on this machine, to a name of it, and by no page of another origin."""
+    return (
+        is_loopback(environ.get("REMOTE_ADDR", ""))
+        and not any(name.startswith(_OF_PROXIES) for name in environ)
+        and is_loopback(_host_of(f"//{environ.get('HTTP_HOST', '')}"))
+        and (settings.public_url is None or is_loopback(_host_of(settings.public_url)))
+        and (is_same_origin(environ) or is_visit(environ))
+    )
+
+
+def is_same_origin(environ: "WSGIEnvironment") -> bool:
+    """Whether no page of another origin sent this; what is no browser says nothing about that."""
+    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+    return environ.get("HTTP_ORIGIN", own) == own and environ.get("HTTP_SEC_FETCH_SITE", "none") in (
+        "none",
+        "same-origin",
+    )
+
+
+def is_visit(environ: "WSGIEnvironment") -> bool:
+    """Whether somebody has followed a link: that changes nothing, and the page it was on does not see the answer."""
+    return (
+        environ["REQUEST_METHOD"] == "GET"
+        and environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
+        and environ.get("HTTP_SEC_FETCH_DEST") == "document"
+    )
+
+
+def is_own_page(environ: "WSGIEnvironment", settings: Settings) -> bool:
+    """Whether a browser says that one of our own pages sent this; one without a word about it counts as another's."""
+    site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
+    return (
+        (site, origin) != (None, None)
+        and site in (None, "same-origin")
+        and origin in (None, *_origins(environ, settings))
+    )
+
+
+def is_token(given: str, settings: Settings) -> bool:
+    """Whether this is the token that opens the control plane."""
+    return settings.control not in (OFF, LOOPBACK) and hmac.compare_digest(given.encode(), settings.control.encode())
+
+
+def _origins(environ: "WSGIEnvironment", settings: Settings) -> list[str]:
+    """Return what browsers may call us: where a proxy ends TLS, that is not what the request looks like from here."""
+    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+    public = urlsplit(settings.public_url or own)
+    return [own, f"{public.scheme}://{public.netloc}"]
+
+
+def _is_signed_in(environ: "WSGIEnvironment", settings: Settings, signing_key: Callable[[], str]) -> bool:
+    """Whether the session of the console is there, and no page of another makes use of it."""
+    is_reading = environ["REQUEST_METHOD"] in ("GET", "HEAD")
+    return (
+        "HTTP_AUTHORIZATION" not in environ
+        and (is_own_page(environ, settings) or (is_reading and is_same_origin(environ)))
+        and has_session(environ, signing_key, settings.control)
+    )
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _check_token(authorization: str, token: str) -> None:
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+        raise Unauthenticated("Missing or invalid control token.")

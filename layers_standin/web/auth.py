@@ -1,0 +1,49 @@
+"""Who is asking: the API key of a request, and what it may do."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from layers_standin.engines.table import Record
+from layers_standin.domain.keys import Keys, opens
+from layers_standin.settings import Settings
+from layers_standin.services import DEMO_KEY_ID, is_loopback
+from layers_standin.web.errors import ForbiddenScope, KeyKilled, Unauthenticated
+
+_KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
+
+
+def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
+    """Return the document of the key that a request carries. Raises Unauthenticated, KeyKilled.
+
+    `X-Api-Key` wins over `Authorization` even when it is wrong.
+    """
+    text = headers.get("X-Api-Key")
+    if text is None:
+        scheme, _, text = headers.get("Authorization", "").partition(" ")
+        text = text.strip() if scheme.lower() == "bearer" else ""
+    match = _KEY.fullmatch(text)
+    if match is None:
+        raise Unauthenticated
+    environment, public_id, secret = match.groups()
+    key = keys.find(public_id)
+    if key is None or key["environment"] != environment or not opens(key, secret):
+        raise Unauthenticated
+    if key["killSwitch"]:
+        raise KeyKilled(scope="key")
+    return key
+
+
+def refuse_demo_key_abroad(key: Mapping[str, Any], server: str, settings: Settings) -> None:
+    """Raises Unauthenticated for the key everybody knows where strangers can come in.
+
+    The start refuses such an address already, but only where it is told of it: by gunicorn.conf.py or `flask run`.
+    """
+    if key["publicId"] == DEMO_KEY_ID and not settings.allow_demo_key and not is_loopback(server):
+        raise Unauthenticated
+
+
+def require_scope(key: Mapping[str, Any], scope: str | None) -> None:
+    """Raises ForbiddenScope unless the key has the scope or `*`."""
+    if scope is not None and scope not in key["scopes"] and "*" not in key["scopes"]:
+        raise ForbiddenScope(required=scope)

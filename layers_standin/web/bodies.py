@@ -1,0 +1,108 @@
+"""From the bytes and headers of a request to values that a schema has judged."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from flask import Request
+from marshmallow import Schema, ValidationError
+from marshmallow.exceptions import SCHEMA
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from schemas import IdempotencyHeader, Strict, details
+from layers_standin.web.errors import MAX_BODY_BYTES, Invalid
+
+ABSENT = object()
+_MOST_FORGOTTEN_BYTES = 64 << 20
+_MOST_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around what a client sent
+_idempotency_header = IdempotencyHeader()
+
+
+def whole_body(request: Request) -> bytes:
+    """Return a request's body, if all that was announced has come. Raises HTTPException.
+
+    A server hands over what it has got when a client hangs up half-way, and werkzeug cuts a chunked body off at
+    MAX_CONTENT_LENGTH without a word: that has to be larger than what is accepted here.
+    """
+    try:
+        data = request.get_data()
+        if len(data) > MAX_BODY_BYTES:
+            raise RequestEntityTooLarge
+    except RequestEntityTooLarge:
+        read_on(request)
+        raise
+    except Exception as error:  # whatever the server's stream raises: the rest cannot be had
+        raise ClientDisconnected from error
+    if len(data) < (request.content_length or 0):
+        raise ClientDisconnected
+    return data
+
+
+def read_on(request: Request) -> None:
+    """Read the rest and forget it: left with a body nobody reads, a server hangs up on a client that goes on."""
+    if "wsgi.input_terminated" not in request.environ or (request.content_length or 0) > _MOST_FORGOTTEN_BYTES:
+        return
+    stream = request.environ["wsgi.input"]
+    with suppress(Exception):  # the answer is the same
+        for _ in range(_MOST_FORGOTTEN_BYTES >> 16):
+            if not stream.read(1 << 16):
+                return
+
+
+def parse_json(data: bytes) -> Any:
+    """Return the decoded body, or ABSENT when there is none. Raises ValidationError.
+
+    What counts is the bytes, whatever the Content-Type says. Of duplicate keys the last wins.
+    """
+    if not data:
+        return ABSENT
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise ValidationError(f"Body is not valid UTF-8 at byte {error.start}", SCHEMA) from None
+    try:
+        parsed = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise ValidationError(f"Malformed JSON: {error}", SCHEMA) from None
+    if data.count(b"[") + data.count(b"{") > _MOST_NESTED and _is_nested_beyond(_MOST_NESTED, parsed):
+        raise ValidationError(f"Malformed JSON: nested more than {_MOST_NESTED} levels deep", SCHEMA)
+    return parsed
+
+
+def _is_nested_beyond(levels: int, value: Any) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_nested_beyond(levels - 1, each) for each in inner)
+
+
+def load_request(schema: Strict | None, optional: bool, data: bytes, idempotency_key: str | None) -> tuple[Any, Any]:
+    """Return (body as parsed or None, body as judged); all faults of body and header at once. Raises Invalid."""
+    faults: list[ValidationError] = []
+    parsed: Any = None
+    judged: Any = {}
+    try:
+        if schema is not None:
+            parsed = parse_json(data)
+            if parsed is ABSENT and not optional:
+                raise ValidationError("Malformed JSON: the body is empty", SCHEMA)
+            parsed, judged = (None, {}) if parsed is ABSENT else (parsed, schema.load_given(parsed))
+    except ValidationError as error:
+        faults.append(error)
+    try:
+        if idempotency_key is not None:
+            _idempotency_header.load({"Idempotency-Key": idempotency_key})
+    except ValidationError as error:
+        faults.append(error)
+    if faults:
+        raise Invalid(**details(*faults))
+    return parsed, judged
+
+
+def load_query(schema: Schema, query: Mapping[str, str]) -> Any:
+    """Return a judged query; of a name that is given twice the first counts. Raises Invalid."""
+    try:
+        return schema.load(query)
+    except ValidationError as error:
+        raise Invalid("Invalid query.", **details(error)) from error

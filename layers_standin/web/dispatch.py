@@ -1,0 +1,128 @@
+"""The way of a request through an operation, in the contract's order of checks."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
+
+import orjson
+from flask import Request, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.local import LocalProxy
+
+from layers_standin.domain.errors import Conflict, StoreError
+from layers_standin.domain.history import Author
+from layers_standin.domain.idempotency import IdempotencyKey, StoredResponse
+from layers_standin.services import Services
+from layers_standin.web.auth import authenticate, refuse_demo_key_abroad, require_scope
+from layers_standin.web.bodies import load_query, load_request, whole_body
+from layers_standin.web.errors import Unauthenticated, refusal
+from layers_standin.web.faults import match_fault, strike
+from layers_standin.web.middleware import RequestContext, current_context
+from layers_standin.web.operations import LONG_RUNNING, Call, Operation, Reply
+
+_STORED_ERRORS = ("NOT_FOUND", "CONFLICT")
+
+
+def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
+    """Answer a request for an operation. Raises Refusal, StoreError, EngineError, HTTPException."""
+    current = cast(LocalProxy[Request], request)._get_current_object()  # each look-up through the proxy costs
+    context = current_context(current.environ)
+    context.operation, context.endpoint_class = operation.name, operation.endpoint_class
+    with services.store.db.reading():
+        key = authenticate(cast(Mapping[str, str], current.headers), services.store.keys)
+        refuse_demo_key_abroad(key, current.environ["SERVER_NAME"], services.settings)
+        context.key_id, context.api_key_id, context.organization = (
+            key["publicId"], key["apiKeyId"], key["organizationId"],
+        )  # fmt: skip
+        author = Author(key["apiKeyId"], context.request_id, operation.name)
+        store = services.store.for_organization(key["organizationId"], author)
+        context.is_logged = store.in_force.is_logged
+        if services.limits is not None:
+            context.limits = services.limits(store, key, operation.endpoint_class)
+        fault = None
+        if store.in_force.has_faults or "HTTP_PREFER" in current.environ:
+            begins_job = operation.endpoint_class == LONG_RUNNING
+            fault = match_fault(context, store, current, services.settings, begins_job)
+        call = Call(services, store, current, key)
+        if fault is None and not operation.changes:
+            return context.respond(current, _read(operation, call, ids), operation.tagged)
+    if fault is not None:
+        if operation.changes:
+            with suppress(HTTPException):
+                context.received = whole_body(current)  # for the log, where it is wanted most when things go wrong
+        if (response := strike(fault, context, operation.scope)) is not None:
+            return response
+    stored = _change(operation, call, context, ids) if operation.changes else _read(operation, call, ids)
+    return context.respond(current, stored, operation.tagged)
+
+
+def _read(operation: Operation, call: Call, ids: Mapping[str, str]) -> StoredResponse:
+    require_scope(call.key, operation.scope)
+    call.body = {} if operation.query is None else load_query(operation.query, call.request.args)
+    return _stored(operation, operation.handler(call, **ids))
+
+
+def _change(operation: Operation, call: Call, context: RequestContext, ids: Mapping[str, str]) -> StoredResponse:
+    require_scope(call.key, operation.scope)
+    context.received = whole_body(call.request)
+    header = call.request.headers.get("Idempotency-Key")
+    parsed, call.body = load_request(operation.body, operation.body_optional, context.received, header)
+    scope = (call.key["apiKeyId"], call.request.method, call.request.path)
+    key = None if header is None else IdempotencyKey.of(*scope, header, parsed)
+    transact = partial(_transact, operation, call, context.request_id, key)
+    if operation.begins_transaction:
+        call.commit = lambda act: call.store.db.attempt(partial(transact, act))
+        return cast(StoredResponse, operation.handler(call, **ids))
+    return call.store.db.attempt(partial(transact, partial(operation.handler, call, **ids)))
+
+
+def _transact(
+    operation: Operation,
+    call: Call,
+    request_id: str,
+    idempotency_key: IdempotencyKey | None,
+    act: Callable[[], Any],
+) -> StoredResponse:
+    """Run `act` in one transaction, and store its response in it or replay the stored one."""
+    with call.store.db.transaction():
+        if idempotency_key is None:
+            _require_known_key(call)
+            return _stored(operation, act())
+        replay = call.store.idempotency.find(idempotency_key)
+        if replay is not None:
+            return replay
+        response = _try(operation, call, request_id, act)
+        call.store.idempotency.store(idempotency_key, _without_secret(operation, response, request_id))
+        return response
+
+
+def _try(operation: Operation, call: Call, request_id: str, act: Callable[[], Any]) -> StoredResponse:
+    """Return the response of `act`, or its 404 or 409, whose writes are undone. Raises every other error."""
+    try:
+        with call.store.db.savepoint():
+            _require_known_key(call)
+            return _stored(operation, act())
+    except StoreError as error:
+        if error.code not in _STORED_ERRORS:
+            raise
+        return StoredResponse(*refusal(error, request_id))
+
+
+def _require_known_key(call: Call) -> None:
+    """Raises Unauthenticated when the key has gone since it was looked at: with it went all of its organization."""
+    if not call.services.store.keys.is_known(call.key["publicId"]):
+        raise Unauthenticated
+
+
+def _stored(operation: Operation, reply: Any) -> StoredResponse:
+    status, body = reply if isinstance(reply, Reply) else (operation.success, reply)
+    return StoredResponse(status, orjson.dumps(body))
+
+
+def _without_secret(operation: Operation, response: StoredResponse, request_id: str) -> StoredResponse:
+    """Return the response for a twin: the same, or instead of a secret the news that it was not kept."""
+    if not operation.secret or response.status >= 400:
+        return response
+    gone = Conflict("This was done; its reply held a secret and was not kept.", subcode="NOT_KEPT")
+    return StoredResponse(*refusal(gone, request_id))

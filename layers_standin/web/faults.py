@@ -1,0 +1,125 @@
+"""Answering as a fault wants it: refused, late, cut short, or not at all."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Request, Response
+from werkzeug.http import parse_list_header, unquote_header_value
+
+from layers_standin.engines.table import Record
+from layers_standin.domain.faults import RequestInfo
+from layers_standin.settings import Settings
+from store import Store
+from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE, Invalid, Refusal
+from layers_standin.web.access import is_open
+from layers_standin.web.middleware import NO_RESPONSE, RequestContext
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+MOST_DELAY_MS = 60_000
+DROPPED = 444  # as nginx calls it in its logs; nobody receives it
+PREFERRED = "prefer"  # instead of the id of a rule
+
+FaultAction = Mapping[str, Any]
+
+
+def match_fault(
+    context: RequestContext, store: Store, current: Request, settings: Settings, begins_job: bool
+) -> FaultAction | None:
+    """Return the action that a request asks for itself, or else of the rule that it falls under, which is counted.
+
+    The context and the jobs of `store` learn of it. Raises Invalid.
+    """
+    fault = _preference(current.environ, settings) if "HTTP_PREFER" in current.environ else None
+    if fault is None and store.in_force.has_faults:
+        key_ids = tuple(each for each in (context.api_key_id, context.key_id) if each)
+        fault = store.faults.take(
+            store.organization, RequestInfo(str(context.operation), current.method, current.path, key_ids, begins_job)
+        )
+    if fault is None:
+        return None
+    context.fault = fault["id"]
+    store.job_failure = fault["answer"].get("failJob")
+    return cast(FaultAction, fault["answer"])
+
+
+def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None:
+    """Return the fault that a request itself asks for, where who may ask for one is let in."""
+    header = environ.get("HTTP_PREFER")
+    if header is None or not is_open(environ, settings):
+        return None
+    answer = preferred(header)
+    return {"id": PREFERRED, "answer": answer} if answer else None
+
+
+def strike(action: FaultAction, context: RequestContext, scope: str | None) -> Response | None:
+    """Do what a fault's action asks for before the operation; return the response that takes its place, if one does.
+
+    Raises Refusal.
+    """
+    time.sleep(action.get("delayMs", 0) / 1000)
+    if "code" in action:
+        raise injected(action, context.endpoint_class, scope)
+    if action.get("dropConnection"):
+        context.truncate_after = NO_RESPONSE
+        return Response(status=DROPPED)
+    context.truncate_after = NO_RESPONSE if action.get("loseReplyAfterEffect") else action.get("truncateBody")
+    return None
+
+
+def injected(action: FaultAction, endpoint_class: str, scope: str | None) -> Refusal:
+    """Return the refusal with the action's code; it looks like the real one unless the action has its own words."""
+    code = action["code"]
+    refusal = Refusal(action.get("message", MESSAGES[code]))
+    refusal.code = code
+    refusal.details = action.get("details", _details(code, endpoint_class, scope))  # of any names, such as `message`
+    refusal.retry_after = action.get("retryAfter", 1 if code == "RATE_LIMITED" else None)
+    return refusal
+
+
+def _details(code: str, endpoint_class: str, scope: str | None) -> Record:
+    usual: dict[str, Record] = {
+        "FORBIDDEN_SCOPE": {"required": scope or "*"},
+        "CONFLICT": {"subcode": "INJECTED"},
+        "PAYLOAD_TOO_LARGE": {"maxBytes": MAX_BODY_BYTES},
+        "VALIDATION": {"fieldErrors": {}, "formErrors": ["Injected"]},
+        "RATE_LIMITED": {"endpointClass": endpoint_class},
+        "KILL_SWITCH": {"scope": "key"},
+    }
+    return usual.get(code, {})
+
+
+def preferred(header: str) -> Record:
+    """Return the answer that a header `Prefer: code=429, delay=200` asks for, empty when it is about other things.
+
+    `code` is an HTTP status or one of our codes, `delay` is in milliseconds. Raises Invalid. Source: RFC 7240.
+    """
+    wanted: dict[str, str] = {}
+    for preference in parse_list_header(header):
+        name, _, value = preference.partition(";")[0].partition("=")
+        wanted.setdefault(name.strip().lower(), unquote_header_value(value.strip()))  # the first one counts
+    answer: Record = {}
+    if "code" in wanted:
+        answer["code"] = _code(wanted["code"])
+    if "delay" in wanted:
+        answer["delayMs"] = _delay(wanted["delay"])
+    return answer
+
+
+def _code(text: str) -> str:
+    for code, status in STATUS_OF_CODE.items():
+        if text in (code, str(status)):
+            return code
+    raise _not_preferable(f"code={text}: there is no such code or status")
+
+
+def _delay(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) <= MOST_DELAY_MS):
+        raise _not_preferable(f"delay={text}: must be milliseconds, at most {MOST_DELAY_MS}")
+    return int(text)
+
+
+def _not_preferable(fault: str) -> Invalid:
+    return Invalid("Invalid header.", fieldErrors={"Prefer": [fault]})

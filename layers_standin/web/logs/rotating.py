@@ -1,0 +1,106 @@
+"""The newest lines that several processes write: two files, of which the older goes when the newer is full."""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from layers_standin.engines.lock import locked
+
+NEWER, OLDER, LOCK = "newer.jsonl", "older.jsonl", "ring.lock"
+
+# Nobody writes two files full in so short a time, and a look for each line would cost as much as the line.
+LOOK_SECONDS = 0.05
+_LOOKS_PER_FILE = 64
+
+# Before any moment the monotonic clock tells: it may begin at 0 with the machine, so 0 can be just now.
+_NEVER = -math.inf
+
+
+class Ring:
+    """Lines in `folder`: about as many as fit `most_bytes`, and up to as many older ones.
+
+    Not synced, for what may go when the power does; it or a full disk can leave half a line. Everything raises OSError.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int, look_seconds: float = LOOK_SECONDS) -> None:
+        self._folder = folder.absolute()
+        self._most_bytes = most_bytes
+        self._look_seconds = look_seconds
+        self._file: int | None = None
+        self._inode = 0
+        self._looked, self._written = _NEVER, 0  # when the files were looked at, and what was written since
+
+    def append(self, line: bytes) -> None:
+        """Write a line, whole: those of several processes do not mix, and stand in the order they were written."""
+        try:
+            written = os.write(self._current(), b"\n" + line + b"\n")  # the first break ends half a line before it
+        except OSError:
+            self._looked = _NEVER
+            raise
+        self._written += written
+
+    def newest(self) -> Iterator[bytes]:
+        """Return the lines of this moment, the last one first."""
+        with self._alone():
+            files = [self._read(name) for name in (NEWER, OLDER)]
+        # Behind the last break there may be a line that is just being written.
+        return (line for file in files for line in reversed(file.split(b"\n")[:-1]) if line)
+
+    def clear(self) -> None:
+        """Forget all lines."""
+        with self._alone(), suppress(FileNotFoundError):
+            (self._folder / OLDER).unlink(missing_ok=True)
+            os.truncate(self._folder / NEWER, 0)
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _current(self) -> int:
+        """Return the newer file, which another process may have turned since we looked."""
+        now = time.monotonic()
+        has_just_looked = now - self._looked < self._look_seconds
+        if self._file is not None and has_just_looked and self._written < self._most_bytes // _LOOKS_PER_FILE:
+            return self._file
+        self._looked, self._written = now, 0
+        return self._file if self._file is not None and self._is_current() else self._turned()
+
+    def _is_current(self) -> bool:
+        try:
+            there = os.stat(self._folder / NEWER)
+        except FileNotFoundError:
+            return False
+        return there.st_ino == self._inode and there.st_size <= self._most_bytes
+
+    def _turned(self) -> int:
+        """Make the newer file the older one if it is full, and return the newer one."""
+        with self._alone():
+            path = self._folder / NEWER
+            if path.exists() and path.stat().st_size > self._most_bytes:
+                os.replace(path, self._folder / OLDER)
+            fresh = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._inode = os.fstat(fresh).st_ino
+            if self._file is None:
+                self._file = fresh
+            else:  # the number stays, for another thread may be writing to it right now
+                os.dup2(fresh, self._file, inheritable=False)
+                os.close(fresh)
+            self._looked, self._written = time.monotonic(), 0
+            return self._file
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nobody turn the files meanwhile; a lock that is opened anew excludes threads as well."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / LOCK):
+            yield
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return b""

@@ -1,0 +1,122 @@
+"""An operation of the API: its route, its rules, and the call that its handler gets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from flask import Request
+from marshmallow import Schema
+
+from layers_standin.engines.table import Record
+from schemas import Strict
+from layers_standin.services import Services
+from store import Store
+from layers_standin.web.middleware import class_of_method
+
+LONG_RUNNING = "long-running"  # the class of operations that begin a job
+
+
+def _no_commit(_: Callable[[], Any]) -> Any:
+    raise RuntimeError("the transaction of this operation has begun already")
+
+
+@dataclass(slots=True)
+class Call:
+    """What a handler gets: the opened services, the store, the request, and its judged body or query.
+
+    `store` is bound to the caller's organization in the API, to none in the control plane. `key` is the document of the
+    API key, empty in the control plane. `commit(act)` is for operations that begin their transaction themselves: it
+    runs `act`, which takes nothing and returns a reply, in the transaction of the request.
+    """
+
+    services: Services
+    store: Store
+    request: Request
+    key: Record
+    body: Any = None
+    commit: Callable[[Callable[[], Any]], Any] = _no_commit
+
+    def base_url(self) -> str:
+        """Return the URL that the service goes by, without a slash at its end."""
+        return self.services.settings.public_url or own_url(self.request)
+
+
+class Reply(NamedTuple):
+    """A reply with another status than the operation's usual one."""
+
+    status: int
+    body: Record
+
+
+Handler = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A route and its rules; `handler(call, **path ids)` returns the reply's JSON."""
+
+    method: str
+    path: str
+    handler: Handler
+    scope: str | None
+    body: Strict | None
+    body_optional: bool
+    query: Schema | None
+    success: int
+    endpoint_class: str
+    tagged: bool
+    secret: bool
+    begins_transaction: bool = False
+
+    @cached_property
+    def name(self) -> str:
+        """Return `patchInfluencer` of the handler patch_influencer: the name of the operation to the outside."""
+        first, *rest = self.handler.__name__.split("_")
+        return first + "".join(word.capitalize() for word in rest)
+
+    @cached_property
+    def changes(self) -> bool:
+        return self.method != "GET"
+
+
+class Operations(list[Operation]):
+    """The table of all operations, filled by decorating their handlers."""
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        *,
+        scope: str | None,
+        body: Strict | None = None,
+        body_optional: bool = False,
+        query: Schema | None = None,
+        success: int = 200,
+        endpoint_class: str | None = None,
+        tagged: bool = False,
+        secret: bool = False,
+        begins_transaction: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """Register a handler under a method and a path with Flask's placeholders.
+
+        `tagged` replies have an ETag; `secret` ones are never stored, so there is no replaying them. A handler that
+        `begins_transaction` runs outside of one, so that work that may take long keeps nobody from writing, and hands
+        the rest to `call.commit`; every other handler of a change runs in the transaction of its request.
+        """
+        rate = endpoint_class or class_of_method(method)
+
+        def register(handler: Handler) -> Handler:
+            row = Operation(method, path, handler, scope, body, body_optional, query, success, rate, tagged, secret)
+            self.append(replace(row, begins_transaction=begins_transaction))
+            return handler
+
+        return register
+
+
+def own_url(request: Request) -> str:
+    """Return the host that the client has sent, or our own address when that is no host, as a URL."""
+    if request.host:
+        return request.host_url.rstrip("/")
+    name, port = request.environ["SERVER_NAME"], request.environ["SERVER_PORT"]
+    return f"{request.scheme}://[{name}]:{port}" if ":" in name else f"{request.scheme}://{name}:{port}"

@@ -1,0 +1,72 @@
+"""The OpenAPI document, and a page to read and try it: for anyone, a key is asked for only by what is tried."""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import cast
+
+import orjson
+from flask import Flask, Response, request, send_file
+
+from layers_standin.engines.table import Record
+from layers_standin.domain.errors import NotFound
+from layers_standin.settings import Settings
+from layers_standin.web.responses import base_url, route
+
+_OURS = Path(__file__).parent.parent / "openapi" / "page"
+_SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
+
+# What there is at /docs/…, and its type: a machine's own table may have another one, which browsers refuse.
+_FILES: dict[str, tuple[Path, str]] = {
+    "start.js": (_OURS, "text/javascript"),
+    "swagger-ui.css": (_SWAGGER_UI, "text/css"),
+    "swagger-ui-bundle.js": (_SWAGGER_UI, "text/javascript"),
+    "favicon-32x32.png": (_SWAGGER_UI, "image/png"),
+}
+
+
+def add_reference(app: Flask, document: Callable[[str], Record], settings: Settings) -> None:
+    """Add /openapi.json, which is what `document` returns for our URL, and /docs."""
+    render = lru_cache(8)(lambda server: orjson.dumps(document(server)))  # few, for a client may call us anything
+    route(app, "GET", "/openapi.json", "openapi", partial(_serve_document, render, base_url(settings)))
+    route(app, "GET", "/docs", "docs", partial(_serve_page, settings.public_url))
+    route(app, "GET", "/docs/<name>", "docs_file", _serve_page_file)
+
+
+def content_security_policy(public_url: str | None) -> str:
+    """Return what the page may do: run and load what comes from here, and call the API where it says it is."""
+    api = "'self'" if public_url is None else f"'self' {public_url}/"
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {api}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _serve_document(render: Callable[[str], bytes], server: Callable[[], str]) -> Response:
+    response = Response(render(server()), mimetype="application/json")
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    return cast(Response, response.make_conditional(request))
+
+
+def _serve_page(public_url: str | None) -> Response:
+    response = _file(_OURS / "index.html", "text/html")
+    response.headers["Content-Security-Policy"] = content_security_policy(public_url)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _serve_page_file(name: str) -> Response:
+    """Serve a file of the page. Raises NotFound."""
+    if name not in _FILES:
+        raise NotFound("Not found.")
+    folder, content_type = _FILES[name]
+    return _file(folder / name, content_type)
+
+
+def _file(path: Path, content_type: str) -> Response:
+    response = send_file(path, content_type)
+    response.headers["Cache-Control"] = "no-cache"  # asked for anew each time, sent only if it has changed
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

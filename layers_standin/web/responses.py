@@ -1,0 +1,80 @@
+"""Responses: of operations, and of errors in the one envelope."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from layers_standin.engines.errors import EngineError
+from layers_standin.domain.errors import StoreError
+from layers_standin.domain.idempotency import StoredResponse
+from layers_standin.settings import Settings
+from layers_standin.web.errors import Refusal, http_refusal, refusal
+from layers_standin.web.middleware import current_context
+from layers_standin.web.operations import own_url
+
+logger = logging.getLogger("standin")
+
+
+def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Response]) -> None:
+    """Add a route that answers one method, and OPTIONS not as Flask would but as `_refused_by_http` does."""
+    app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
+
+
+def base_url(settings: Settings) -> Callable[[], str]:
+    """Return the function that tells the URL that the service goes by, without a slash at its end."""
+    return lambda: settings.public_url or own_url(request)
+
+
+def add_error_handlers(app: Flask) -> None:
+    for kind in (StoreError, Refusal, EngineError):
+        app.register_error_handler(kind, _refused)
+    app.register_error_handler(HTTPException, _refused_by_http)
+    app.register_error_handler(Exception, _crashed)
+
+
+def _refused(error: StoreError | Refusal | EngineError) -> Response:
+    context = current_context(request.environ)
+    if isinstance(error, EngineError):
+        logger.error("%s: %s", context.request_id, error)
+    response = context.respond(request, StoredResponse(*refusal(error, context.request_id)))
+    if isinstance(error, Refusal):
+        context.limits = error.limits or context.limits
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _refused_by_http(error: HTTPException) -> Response:
+    """Answer what Flask itself refuses; starts from its own response, or a 405 would lose `Allow`."""
+    if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and current_context(request.environ).is_api:
+        return _preflight(error.valid_methods or ())
+    response = cast(Response, error.get_response())
+    context = current_context(request.environ)
+    response.status_code, context.sent = http_refusal(error.code or 500, context.request_id)
+    response.set_data(context.sent)
+    response.mimetype = "application/json"
+    return response
+
+
+def _preflight(methods: Iterable[str]) -> Response:
+    allowed = ", ".join(sorted(methods))
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    headers = {
+        "Allow": allowed,
+        "Access-Control-Allow-Methods": allowed,
+        "Access-Control-Allow-Headers": asked or "X-Api-Key, Authorization, Content-Type, Idempotency-Key",
+        "Access-Control-Max-Age": "600",
+        "Vary": "Access-Control-Request-Headers",
+    }
+    response = Response(status=204, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
+def _crashed(error: Exception) -> Response:
+    context = current_context(request.environ)
+    logger.error("%s crashed", context.request_id, exc_info=error)
+    return context.respond(request, StoredResponse(*http_refusal(500, context.request_id)))

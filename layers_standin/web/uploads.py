@@ -1,0 +1,254 @@
+"""Presigned uploads: a URL that allows one PUT of certain bytes, for a while, without a key."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from io import BytesIO
+from typing import Any, BinaryIO, NamedTuple
+
+from flask import Response, request
+from itsdangerous import BadSignature, URLSafeSerializer
+from werkzeug.exceptions import ClientDisconnected
+
+from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed
+from layers_standin.engines.table import Record
+from layers_standin.media.inspect import fault_of_picture
+from layers_standin.media.storage import MediaRoom, NoSuchFile, Received
+from layers_standin.domain.assets import UPLOAD_WINDOW, new_upload
+from layers_standin.domain.errors import NotFound, StoreError
+from layers_standin.domain.history import Author
+from layers_standin.domain.times import from_epoch_milliseconds, milliseconds
+from layers_standin.settings import Settings
+from layers_standin.services import Services
+from store import Store
+from layers_standin.web.bodies import read_on
+from layers_standin.web.errors import Forbidden, TooLarge
+from layers_standin.web.faults import match_fault, strike
+from layers_standin.web.middleware import current_context
+from layers_standin.web.operations import Call
+
+PUT_UPLOAD, UPLOAD_PATH = "putUpload", "/v1/uploads/<signature>"
+
+_CHUNK_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 16
+_WINDOW_MS = UPLOAD_WINDOW // timedelta(milliseconds=1)
+
+
+def upload_url(services: Services, upload: Record, base_url: str) -> str:
+    """Return where the bytes of an upload go: to us, or straight to where media are kept."""
+    direct = services.media.direct
+    if direct is not None:
+        return direct.url(upload["organizationId"], upload["assetId"], UPLOAD_WINDOW)
+    return f"{base_url}/v1/uploads/{_serializer(services.store).dumps(_terms(upload))}"
+
+
+def expiry_of(upload: Record) -> str:
+    return milliseconds(from_epoch_milliseconds(upload["createdMs"] + _WINDOW_MS))
+
+
+def serve_upload(services: Services, signature: str) -> Response:
+    """Take the bytes in. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is kept then."""
+    context = current_context(request.environ)
+    context.operation = PUT_UPLOAD
+    try:
+        terms = _read(services.store, signature)
+        store = services.store.for_organization(terms[0], Author(None, context.request_id, PUT_UPLOAD))
+        context.organization, context.is_logged = terms[0], store.in_force.is_logged
+        fault = match_fault(context, store, request, services.settings, begins_job=False)
+        dropped = None if fault is None else strike(fault, context, None)
+        return dropped or _take_in(services, store, terms)
+    finally:
+        read_on(request)
+
+
+def _take_in(services: Services, store: Store, terms: list[Any]) -> Response:
+    upload = _promised(store, *terms)
+    try:
+        received = keep(services.media, upload, _chunks(_most_bytes(upload, services.settings)))
+    except Unavailable:
+        _promised(store, *terms)  # for its organization may be gone, and the folder with it
+        raise
+    _note(services, store, upload, received)
+    return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
+
+
+def _note(services: Services, store: Store, upload: Record, received: Received) -> None:
+    """Note the bytes that have come, and discard those that had come before; or the new ones, when that fails."""
+    try:
+        before = store.assets.receive(upload["uploadId"], received._asdict())
+    except (StoreError, Unavailable):  # not when nobody can say whether they were noted: a later sweep will
+        services.media.discard(store.organization, received.file)
+        raise
+    if before is not None:
+        services.media.discard(store.organization, before["file"])
+
+
+def keep(media: MediaRoom, upload: Record, chunks: Iterable[bytes]) -> Received:
+    """Put the bytes of an upload on disk. Raises Unavailable, and what `chunks` raises."""
+    try:
+        return media.receive(upload["organizationId"], upload["assetId"], chunks)
+    except OSError as error:
+        raise Unavailable(f"The upload cannot be written: {error.strerror}.") from error
+
+
+class InspectedUpload(NamedTuple):
+    """An upload with all that is known of its bytes; `fault` says what is wrong with the picture they should be."""
+
+    upload: Record
+    fault: str | None = None
+
+
+@contextmanager
+def inspect_upload(call: Call, project_id: str) -> Iterator[InspectedUpload | None]:
+    """Look at the bytes of an upload; None if there is no such upload, or it is finalized, as will be told later.
+
+    Those that came past us are copied first, and thrown away again unless the block makes an asset of them.
+    """
+    upload = _unfinished(call, project_id)
+    if upload is None:
+        yield None
+        return
+    received = _take(call.services, upload)
+    with _discarded_unless_used(call, received):
+        yield _inspected(call.services, upload | {"received": received or upload["received"]})
+    if received is not None and call.services.media.direct is not None:
+        call.services.media.direct.clear(call.store.organization, upload["assetId"])
+
+
+def inspect_again(call: Call, upload: Record, inspected: InspectedUpload | None) -> InspectedUpload | None:
+    """Return the inspected upload; or inspect the bytes that have come in its place since then: the first are gone."""
+    if (
+        inspected is None
+        or call.services.media.direct is not None
+        or inspected.upload["received"] == upload["received"]
+    ):
+        return inspected
+    return _inspected(call.services, upload)
+
+
+@contextmanager
+def store_inline(call: Call, project_id: str) -> Iterator[InspectedUpload | None]:
+    """Keep the bytes of an inline upload, unless they are no good anyway; None if there is no such project."""
+    try:
+        project = call.store.projects.get(project_id)
+    except NotFound:
+        yield None
+        return
+    upload = new_upload(call.store.organization, project["id"], call.body, call.store.now())
+    data = call.body["dataBase64"]
+    fault = _picture_fault(BytesIO(data), upload)
+    received = None if fault else keep(call.services.media, upload, [data])._asdict()
+    with _discarded_unless_used(call, received):
+        yield InspectedUpload(upload | {"received": received}, fault)
+
+
+def _unfinished(call: Call, project_id: str) -> Record | None:
+    try:
+        project = call.store.projects.get(project_id)
+        upload = call.store.assets.upload_of_project(project["id"], call.body["uploadId"])
+    except NotFound:
+        return None
+    return None if upload["finalized"] else upload
+
+
+def _take(services: Services, upload: Record) -> Record | None:
+    """Return what came past us, if anything did. Raises TooLarge before anything of it is read."""
+    direct, organization, asset_id = services.media.direct, upload["organizationId"], upload["assetId"]
+    arrival = None if direct is None else direct.arrival(organization, asset_id)
+    if direct is None or arrival is None:
+        return None
+    if arrival.size_bytes > services.settings.max_upload_bytes:
+        raise TooLarge(maxBytes=services.settings.max_upload_bytes)
+    received = direct.take(organization, asset_id)
+    sent_as = arrival.content_type.partition(";")[0].strip().lower()
+    return None if received is None else received._asdict() | {"contentType": sent_as}
+
+
+def _inspected(services: Services, upload: Record) -> InspectedUpload:
+    if upload["received"] is None:
+        return InspectedUpload(upload)
+    try:
+        original = services.media.original(upload["organizationId"], upload["received"]["file"])
+        with original.open("rb", _HEAD_BYTES) as file:
+            return InspectedUpload(upload, _picture_fault(file, upload))
+    except (NoSuchFile, FileNotFoundError):  # an import brings documents and no bytes
+        return InspectedUpload(upload | {"received": None})
+
+
+def _picture_fault(file: BinaryIO, upload: Record) -> str | None:
+    return fault_of_picture(file, upload["contentType"]) if upload["contentType"].startswith("image/") else None
+
+
+@contextmanager
+def _discarded_unless_used(call: Call, received: Record | None) -> Iterator[None]:
+    """Discard bytes that no asset has in the end; when nobody can say whether one has, a later sweep will."""
+    is_known = received is not None
+    try:
+        yield
+    except Unconfirmed:
+        is_known = False
+        raise
+    finally:
+        if is_known and received is not None:
+            _discard_unused(call, received["file"])
+
+
+def _discard_unused(call: Call, file: str) -> None:
+    """Discard bytes that no asset has; when nobody can say so now, a later sweep will: what was done is done."""
+    with suppress(EngineError):
+        if not call.store.assets.has_file(file):
+            call.services.media.discard(call.store.organization, file)
+
+
+def _promised(
+    store: Store, _organization: str, upload_id: str, created_ms: int, content_type: str, _size_bytes: int | None
+) -> Record:
+    """Return the upload that signed terms allow this request to make. Raises Forbidden, NotFound, Conflict."""
+    if store.now_ms() >= created_ms + _WINDOW_MS:
+        raise Forbidden("The upload URL has expired.")
+    if request.mimetype != content_type:
+        raise Forbidden(f"The upload must have Content-Type {content_type}.")
+    return store.assets.open_upload(upload_id)
+
+
+def _most_bytes(upload: Record, settings: Settings) -> int:
+    return min(upload["sizeBytes"] or settings.max_upload_bytes, settings.max_upload_bytes)
+
+
+def _chunks(limit: int) -> Iterator[bytes]:
+    """Yield the body in pieces. Raises TooLarge as soon as it is, ClientDisconnected when it ends early."""
+    announced = request.content_length
+    if announced is not None and announced > limit:
+        raise TooLarge(maxBytes=limit)
+    request.max_content_length = limit + 1
+    size = 0
+    while chunk := _next_chunk():
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(maxBytes=limit)
+        yield chunk
+    if announced is not None and size < announced:
+        raise ClientDisconnected
+
+
+def _next_chunk() -> bytes:
+    try:
+        return request.stream.read(_CHUNK_BYTES)
+    except Exception as error:  # whatever the server's stream raises: the rest cannot be had
+        raise ClientDisconnected from error
+
+
+def _terms(upload: Record) -> list[Any]:
+    return [upload[field] for field in ("organizationId", "uploadId", "createdMs", "contentType", "sizeBytes")]
+
+
+def _read(store: Store, signature: str) -> list[Any]:
+    """Return the terms in a signature. Raises Forbidden."""
+    try:
+        return list(_serializer(store).loads(signature))
+    except BadSignature:
+        raise Forbidden from None
+
+
+def _serializer(store: Store) -> URLSafeSerializer:
+    return URLSafeSerializer(store.signing_key(), salt="upload")
