@@ -16,28 +16,27 @@ import schemas
 from layers_standin.console.routes import add_console
 from layers_standin.control.operations import operations as control_operations
 from layers_standin.control.routes import add_control
-from layers_standin.engines.table import Record
-from layers_standin.openapi.control import control_plane
-from layers_standin.openapi.document import openapi_document
-from layers_standin.openapi.partner import partner_api
 from layers_standin.domain.assets import asset_view, verify_received
 from layers_standin.domain.errors import NotAcceptable
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.domain.jobs import envelope_view, job_view
 from layers_standin.domain.keys import SCOPES, key_view, whoami_view
 from layers_standin.domain.projects import deletion_view, project_item, project_view
-from layers_standin.settings import StartError, read_settings
+from layers_standin.engines.table import Record
+from layers_standin.openapi.control import control_plane
+from layers_standin.openapi.document import openapi_document
+from layers_standin.openapi.partner import partner_api
 from layers_standin.services import Housekeeping, Services, discard_unfinished, open_services, refuse_public_demo_key
-from store import influencer_item, influencer_view, references_view
-from layers_standin.web.logs.access import access_log
+from layers_standin.settings import StartError, read_settings
 from layers_standin.web.dispatch import dispatch
 from layers_standin.web.errors import MAX_BODY_BYTES
 from layers_standin.web.files import serve_file
 from layers_standin.web.limits import rate_limits
+from layers_standin.web.logs.access import access_log
+from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import RequestMiddleware
 from layers_standin.web.operations import LONG_RUNNING, Call, Operations, Reply
 from layers_standin.web.reference import add_reference
-from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.responses import add_error_handlers, route
 from layers_standin.web.uploads import (
     UPLOAD_PATH,
@@ -49,6 +48,7 @@ from layers_standin.web.uploads import (
     store_inline,
     upload_url,
 )
+from store import influencer_item, influencer_view, references_view
 
 operations = Operations()
 
@@ -142,7 +142,7 @@ def get_job(call: Call, job_id: str) -> Record:
 
 
 @operations.add(
-    "POST", "/v1/jobs/<job_id>/cancel", scope=JOBS_CANCEL, body=schemas.Nothing(), body_optional=True, success=202
+    "POST", "/v1/jobs/<job_id>/cancel", scope=JOBS_CANCEL, body=schemas.EmptyBody(), body_optional=True, success=202
 )
 def cancel_job(call: Call, job_id: str) -> Record | Reply:
     """End a job, if it is not too late."""
@@ -180,7 +180,7 @@ def patch_project(call: Call, project_id: str) -> Record:
     return project_view(call.store.projects.patch(project_id, call.body))
 
 
-@operations.add("DELETE", _PROJECT, scope=PROJECTS_WRITE, body=schemas.Nothing(), body_optional=True)
+@operations.add("DELETE", _PROJECT, scope=PROJECTS_WRITE, body=schemas.EmptyBody(), body_optional=True)
 def delete_project(call: Call, project_id: str) -> Record:
     """Archive the project; it takes no new influencers, all else goes on."""
     return deletion_view(call.store.projects.archive(project_id))
@@ -253,20 +253,20 @@ def _refuse_picture(inspected: InspectedUpload | None) -> None:
 # Keys
 
 
-@operations.add("POST", f"{_KEY}/kill", scope=None, body=schemas.Nothing(), body_optional=True)
+@operations.add("POST", f"{_KEY}/kill", scope=None, body=schemas.EmptyBody(), body_optional=True)
 def kill_key(call: Call, key_id: str) -> Record:
     """Switch a key off."""
     return {"apiKey": key_view(call.store.keys.kill(key_id)), "killed": True}
 
 
-@operations.add("POST", f"{_KEY}/rotate", scope=None, body=schemas.Nothing(), body_optional=True, secret=True)
+@operations.add("POST", f"{_KEY}/rotate", scope=None, body=schemas.EmptyBody(), body_optional=True, secret=True)
 def rotate_key(call: Call, key_id: str) -> Record:
     """Give a key a new secret; the one time it is seen."""
     document, text = call.store.keys.rotate(key_id)
     return {"apiKey": key_view(document) | {"rotatedAt": document["rotatedAt"]}, "secret": text}
 
 
-@operations.add("DELETE", _KEY, scope=None, body=schemas.Nothing(), body_optional=True)
+@operations.add("DELETE", _KEY, scope=None, body=schemas.EmptyBody(), body_optional=True)
 def delete_key(call: Call, key_id: str) -> Record:
     """Switch a key off for good."""
     return {"apiKey": key_view(call.store.keys.delete(key_id)), "deleted": True}

@@ -5,8 +5,8 @@ import sys
 
 from gunicorn.arbiter import Arbiter
 
+from layers_standin.services import greeting, prepare, prepare_in_child
 from layers_standin.settings import StartError, read_settings
-from layers_standin.services import greeting, prepare, prepare_apart
 from layers_standin.web.worker import Worker
 
 
@@ -32,7 +32,7 @@ def on_starting(server: Arbiter) -> None:
     try:
         settings = read_settings(os.environ)
         hosts = [host for host, *_ in (address for address in server.cfg.address if isinstance(address, tuple))]
-        server.has_demo_key = (prepare if settings.media is None else prepare_apart)(settings, hosts)
+        server.has_demo_key = (prepare if settings.media is None else prepare_in_child)(settings, hosts)
     except StartError as error:
         sys.exit(str(error))
 

@@ -20,12 +20,12 @@ from layers_standin.fields import (
     Base64,
     Choice,
     InfluencerId,
-    Matching,
+    Integer,
     Metadata,
     Object,
+    Pattern,
     QueryNumber,
     Text,
-    Whole,
     wrong_type,
 )
 
@@ -127,29 +127,29 @@ class PersonalityPatch(Strict):
 class InfluencerPatch(Patch):
     """PATCH: at least one field; null clears it, but neither the name nor the personality as a whole."""
 
-    name = Text(least=1, most=128)
+    name = Text(min=1, max=128)
     gender = Choice(*GENDERS, allow_none=True)
-    ageRange = Text(most=16, allow_none=True)
-    ethnicity = Text(most=128, allow_none=True)
-    bodyType = Text(most=128, allow_none=True)
-    hairColor = Text(most=64, allow_none=True)
-    hairStyle = Text(most=128, allow_none=True)
-    style = Text(most=256, allow_none=True)
-    vibe = Text(most=256, allow_none=True)
-    voiceDescription = Text(most=1024, allow_none=True)
+    ageRange = Text(max=16, allow_none=True)
+    ethnicity = Text(max=128, allow_none=True)
+    bodyType = Text(max=128, allow_none=True)
+    hairColor = Text(max=64, allow_none=True)
+    hairStyle = Text(max=128, allow_none=True)
+    style = Text(max=256, allow_none=True)
+    vibe = Text(max=256, allow_none=True)
+    voiceDescription = Text(max=1024, allow_none=True)
     personality = Object(PersonalityPatch)
 
 
 class InfluencerDeletion(Strict):
     """DELETE: why, for the audit trail."""
 
-    reason = Text(most=1024)
+    reason = Text(max=1024)
 
 
 class ReferenceImages(Strict):
     """reference-images: which assets to attach."""
 
-    assetIds = Array(AssetId(), least=1, most=MAX_ASSET_IDS, required=True)
+    assetIds = Array(AssetId(), min=1, max=MAX_ASSET_IDS, required=True)
 
 
 class Personality(Strict):
@@ -169,21 +169,21 @@ class Overrides(Strict):
     """What a clone may have otherwise than its source; nothing is null."""
 
     gender = Choice(*GENDERS)
-    ageRange = Text(most=16)
-    ethnicity = Text(most=128)
-    bodyType = Text(most=128)
-    hairColor = Text(most=64)
-    hairStyle = Text(most=128)
-    style = Text(most=256)
-    vibe = Text(most=256)
-    voiceDescription = Text(most=1024)
+    ageRange = Text(max=16)
+    ethnicity = Text(max=128)
+    bodyType = Text(max=128)
+    hairColor = Text(max=64)
+    hairStyle = Text(max=128)
+    style = Text(max=256)
+    vibe = Text(max=256)
+    voiceDescription = Text(max=1024)
     personality = Object(Personality)
 
 
 class InfluencerCreate(Overrides):
     """create: a name, and whatever else is known."""
 
-    name = Text(least=1, most=128, required=True)
+    name = Text(min=1, max=128, required=True)
     influencerId = InfluencerId()
     referenceImages = Object(ReferenceImages)
 
@@ -191,37 +191,37 @@ class InfluencerCreate(Overrides):
 class InfluencerClone(Strict):
     """clone: a name, and what is otherwise."""
 
-    name = Text(least=1, most=128, required=True)
+    name = Text(min=1, max=128, required=True)
     newInfluencerId = InfluencerId()
     overrides = Object(Overrides)
 
 
-class Nothing(Strict):
+class EmptyBody(Strict):
     """A body that says nothing: absent, or an empty object."""
 
 
 class ProjectPatch(Patch):
     """PATCH of a project: at least one field."""
 
-    name = Text(least=1, most=128)
+    name = Text(min=1, max=128)
     status = Choice("active", "archived")
-    timezone = Matching(_is_timezone, "Invalid timezone", metadata=_TIMEZONE)
-    customerExternalId = Text(least=1, most=256, allow_none=True)
-    ownerEmail = Matching(_EMAIL, "Invalid email", most=320, allow_none=True)
-    primaryLanguage = Text(least=1, most=35)
-    metadata = Metadata(most=8192, metadata=_METADATA)
+    timezone = Pattern(_is_timezone, "Invalid timezone", metadata=_TIMEZONE)
+    customerExternalId = Text(min=1, max=256, allow_none=True)
+    ownerEmail = Pattern(_EMAIL, "Invalid email", max=320, allow_none=True)
+    primaryLanguage = Text(min=1, max=35)
+    metadata = Metadata(max=8192, metadata=_METADATA)
 
 
 class ProjectCreate(Strict):
     """create: a name and a timezone."""
 
-    name = Text(least=1, most=128, required=True)
-    timezone = Matching(_is_timezone, "Invalid timezone", required=True, metadata=_TIMEZONE)
-    id = Matching(_PROJECT_ID, "Invalid id", least=1, most=64)
-    customerExternalId = Text(least=1, most=256)
-    ownerEmail = Matching(_EMAIL, "Invalid email", most=320)
-    primaryLanguage = Text(least=1, most=35)
-    metadata = Metadata(most=8192, metadata=_METADATA)
+    name = Text(min=1, max=128, required=True)
+    timezone = Pattern(_is_timezone, "Invalid timezone", required=True, metadata=_TIMEZONE)
+    id = Pattern(_PROJECT_ID, "Invalid id", min=1, max=64)
+    customerExternalId = Text(min=1, max=256)
+    ownerEmail = Pattern(_EMAIL, "Invalid email", max=320)
+    primaryLanguage = Text(min=1, max=35)
+    metadata = Metadata(max=8192, metadata=_METADATA)
 
 
 def _family_rule(family: str, kinds: tuple[str, ...]) -> dict[str, Any]:
@@ -242,9 +242,9 @@ class _Media(Strict):
     }
 
     kind = Choice(*KINDS, required=True)
-    mimeType = Matching(_MIME_TYPE, "Invalid mimeType", most=255)
-    contentType = Matching(_MIME_TYPE, "Invalid mimeType", most=255)
-    filename = Text(least=1, most=256)
+    mimeType = Pattern(_MIME_TYPE, "Invalid mimeType", max=255)
+    contentType = Pattern(_MIME_TYPE, "Invalid mimeType", max=255)
+    filename = Text(min=1, max=256)
 
     aliases: tuple[tuple[str, str], ...] = (("mimeType", "contentType"),)
 
@@ -277,9 +277,9 @@ class _Media(Strict):
 class Presign(_Media):
     """presign: what will be uploaded; `sizeBytes` may also be called `byteSize`."""
 
-    sizeBytes = Whole(least=1, most=MAX_SAFE_INTEGER)
-    byteSize = Whole(least=1, most=MAX_SAFE_INTEGER)
-    checksumSha256 = Matching(_SHA256, "Invalid checksum")
+    sizeBytes = Integer(min=1, max=MAX_SAFE_INTEGER)
+    byteSize = Integer(min=1, max=MAX_SAFE_INTEGER)
+    checksumSha256 = Pattern(_SHA256, "Invalid checksum")
 
     aliases = (("mimeType", "contentType"), ("sizeBytes", "byteSize"))
 
@@ -294,7 +294,7 @@ class Finalize(Strict):
     """finalize: which upload is complete."""
 
     uploadId = Text(required=True)
-    checksumSha256 = Matching(_SHA256, "Invalid checksum")
+    checksumSha256 = Pattern(_SHA256, "Invalid checksum")
 
 
 class Query(Schema):
@@ -305,14 +305,14 @@ class Query(Schema):
 
 
 class InfluencerQuery(Query):
-    cursor = Matching(is_cursor, "Invalid cursor", metadata=_CURSOR)
-    limit = QueryNumber(least=1, most=100, load_default=25)
+    cursor = Pattern(is_cursor, "Invalid cursor", metadata=_CURSOR)
+    limit = QueryNumber(min=1, max=100, load_default=25)
     status = Choice("draft", "pending", "training", "ready", "failed")
 
 
 class ProjectQuery(Query):
-    cursor = Matching(is_cursor, "Invalid cursor", metadata=_CURSOR)
-    limit = QueryNumber(least=1, most=200, load_default=25)
+    cursor = Pattern(is_cursor, "Invalid cursor", metadata=_CURSOR)
+    limit = QueryNumber(min=1, max=200, load_default=25)
     status = Choice("active", "archived")
     search = Text()
     customerExternalId = Text()
@@ -321,7 +321,7 @@ class ProjectQuery(Query):
 class IdempotencyHeader(Strict):
     """The header `Idempotency-Key`, if sent."""
 
-    key = Matching(_PRINTABLE, "Invalid", least=1, most=255, data_key="Idempotency-Key")
+    key = Pattern(_PRINTABLE, "Invalid", min=1, max=255, data_key="Idempotency-Key")
 
 
 def details(*errors: ValidationError) -> dict[str, Any]:

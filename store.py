@@ -11,22 +11,22 @@ from operator import itemgetter
 from secrets import token_urlsafe
 from typing import Any, Self
 
-from layers_standin.engines.table import Engine, Record, Table
 from layers_standin.domain.assets import Assets
 from layers_standin.domain.clocks import REAL, time_by
-from layers_standin.domain.controls import UNTOUCHED, Controls
+from layers_standin.domain.controls import NO_OVERRIDES, Controls
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import Faults
-from layers_standin.domain.history import NOBODY, Author, History
+from layers_standin.domain.history import SYSTEM, Actor, History
 from layers_standin.domain.idempotency import Idempotency
-from layers_standin.domain.ids import canonical, id_at, mint, new_place
-from layers_standin.domain.jobs import cancel, influencer_status, new_course, state_at
+from layers_standin.domain.ids import canonical, id_of, mint, new_sort_key
+from layers_standin.domain.jobs import cancel, influencer_status, new_schedule, state_at
 from layers_standin.domain.keys import Keys
 from layers_standin.domain.organizations import Organizations
 from layers_standin.domain.projects import Projects
-from layers_standin.domain.tables import ARCHIVED, DOOMED, FINE, Page, Tables, oldest_first, running
+from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables, oldest_first, running
 from layers_standin.domain.times import epoch_milliseconds, seconds, utc_now
+from layers_standin.engines.table import Engine, Record, Table
 
 DESCRIPTION_FIELDS = (
     "gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle", "style", "vibe", "voiceDescription",
@@ -186,9 +186,9 @@ def audit_view(document: Mapping[str, Any]) -> Record:
 
 
 def new_influencer(
-    organization: str, project_id: str, influencer_id: str, body: Mapping[str, Any], course: Record, now: datetime
+    organization: str, project_id: str, influencer_id: str, body: Mapping[str, Any], schedule: Record, now: datetime
 ) -> Record:
-    """Return the document of an influencer made from a judged body; its job is to follow `course`."""
+    """Return the document of an influencer made from a judged body; its job is to follow `schedule`."""
     described = {field: body.get(field) for field in DESCRIPTION_FIELDS}
     return {
         "influencerId": influencer_id,
@@ -199,13 +199,13 @@ def new_influencer(
         "personality": dict(body.get("personality", {})),
         "referenceImages": [],
         "status": "pending",
-        "course": course,
+        "schedule": schedule,
         "createdAt": seconds(now),
         "updatedAt": seconds(now),
         "is_archived": False,
         "attributes": {},
         "token": token_urlsafe(16),
-        "place": new_place("inf", influencer_id, minted="influencerId" not in body),
+        "sortKey": new_sort_key("inf", influencer_id, minted="influencerId" not in body),
     }
 
 
@@ -225,7 +225,7 @@ def refresh_references(references: list[Record], now: datetime) -> list[Record]:
 
 def with_status(document: Record, now_ms: int) -> Record:
     """Return an influencer with the status it has at a moment."""
-    return document | {"status": influencer_status(document, now_ms)} if "course" in document else document
+    return document | {"status": influencer_status(document, now_ms)} if "schedule" in document else document
 
 
 class Store:
@@ -241,16 +241,16 @@ class Store:
         now: Callable[[], datetime] = utc_now,
         job_ms: int = 2000,
         organization: str = "",
-        by: Author = NOBODY,
+        actor: Actor = SYSTEM,
     ) -> None:
         self.db = db
         self.now = now
         self.job_ms = job_ms
         self.organization = organization
-        self.in_force = UNTOUCHED
+        self.overrides = NO_OVERRIDES
         self.job_failure: Record | None = None  # what the jobs begun now will fail with
         self.tables = Tables(db, now, organization)
-        self.by = by
+        self.actor = actor
 
     # Repositories are made when they are asked for: each request has a store of its own, and needs few of them.
 
@@ -264,7 +264,7 @@ class Store:
 
     @cached_property
     def history(self) -> History:
-        return History(self.tables, self.by)
+        return History(self.tables, self.actor)
 
     @cached_property
     def idempotency(self) -> Idempotency:
@@ -294,12 +294,12 @@ class Store:
     def faults(self) -> Faults:
         return Faults(self.controls)
 
-    def for_organization(self, organization: str, by: Author = NOBODY) -> Self:
-        """Return this store bound to one organization: `now()` follows its clock, `by` is recorded in the history."""
-        in_force = self.controls.in_force(organization)
-        now = self.now if in_force is UNTOUCHED else lambda: time_by(in_force.clock, self.now())
-        bound = type(self)(self.db, now, self.job_ms, organization, by)
-        bound.in_force = in_force
+    def for_organization(self, organization: str, actor: Actor = SYSTEM) -> Self:
+        """Return this store bound to one organization: `now()` follows its clock, `actor` is recorded in the history."""
+        overrides = self.controls.effective(organization)
+        now = self.now if overrides is NO_OVERRIDES else lambda: time_by(overrides.clock, self.now())
+        bound = type(self)(self.db, now, self.job_ms, organization, actor)
+        bound.overrides = overrides
         return bound
 
     # Influencers
@@ -316,7 +316,7 @@ class Store:
         document = self.influencers.get(doc_id=influencer_id)
         if document is None:
             raise NotFound("Influencer not found.")
-        return with_status(document, self.now_ms()) if "course" in document else document
+        return with_status(document, self.now_ms()) if "schedule" in document else document
 
     def patch_influencer(self, influencer_id: str, patch: Record) -> Record:
         """Change the given fields of a living influencer, and return it. Raises NotFound."""
@@ -380,7 +380,7 @@ class Store:
         """End a job, and return None; or, when it is over, the status it ended with. Raises NotFound, Conflict."""
         with self.db.transaction():
             job = self.job(job_id)
-            state = state_at(job["course"], self.now_ms())
+            state = state_at(job["schedule"], self.now_ms())
             if state.status != "running":
                 return state.status
             if state.stage == "finalizing":
@@ -390,7 +390,7 @@ class Store:
                     jobId=job["jobId"],
                     stage=state.stage,
                 )
-            self._follow(job, cancel(job["course"], self.now_ms()))
+            self._follow(job, cancel(job["schedule"], self.now_ms()))
             return None
 
     # The store as a whole
@@ -398,7 +398,7 @@ class Store:
     def signing_key(self) -> str:
         """Return the secret that presigned URLs are signed with: made once, the same for every worker."""
         found = self.tables.table("secrets", "signing").get(doc_id="signing")
-        return str((found or self.db.attempt(self._make_signing_key))["key"])
+        return str((found or self.db.run_transaction(self._make_signing_key))["key"])
 
     def _make_signing_key(self) -> Record:
         with self.db.transaction():
@@ -436,27 +436,27 @@ class Store:
         influencer_id = body.get("influencerId") or mint("inf")
         if self.influencers.contains(doc_id=influencer_id):
             raise Conflict("Influencer id is already taken.", subcode="ID_TAKEN", influencerId=influencer_id)
-        course = new_course(self.now_ms(), self.job_ms) | {"failure": self.job_failure}
-        influencer = new_influencer(self.organization, project_id, influencer_id, body, course, self.now())
+        schedule = new_schedule(self.now_ms(), self.job_ms) | {"failure": self.job_failure}
+        influencer = new_influencer(self.organization, project_id, influencer_id, body, schedule, self.now())
         job = {
             "jobId": mint("job"),
             "organizationId": self.organization,
             "projectId": project_id,
             "influencerId": influencer_id,
-            "course": course,
+            "schedule": schedule,
         }
         self._put_influencer(None, influencer | {"referenceImages": references})
         self.jobs.insert(job)
-        self._settle(project_id)
+        self._drop_finished(project_id)
         return job
 
-    def _follow(self, job: Record, course: Record) -> None:
-        """Put a job and its influencer on another course."""
-        self.jobs.upsert(job | {"course": course})
+    def _follow(self, job: Record, schedule: Record) -> None:
+        """Put a job and its influencer on another schedule."""
+        self.jobs.upsert(job | {"schedule": schedule})
         influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:
             self._put_influencer(
-                with_status(influencer, self.now_ms()), with_status(influencer | {"course": course}, self.now_ms())
+                with_status(influencer, self.now_ms()), with_status(influencer | {"schedule": schedule}, self.now_ms())
             )
 
     def _page(self, project: str, status: str | None, before: str | None, limit: int) -> Page:
@@ -464,7 +464,7 @@ class Store:
             return Page([], None)  # never produced
         if status in ("pending", "training") and self._is_by_real_clock():
             return self._running(project, status, before, limit)
-        kinds = {"ready": (FINE,), "failed": (DOOMED,), "archived": (ARCHIVED,)}.get(status or "", (FINE, DOOMED))
+        kinds = {"ready": (OK,), "failed": (WILL_FAIL,), "archived": (ARCHIVED,)}.get(status or "", (OK, WILL_FAIL))
 
         def keep(document: Record) -> bool:
             return status in (None, "archived") or influencer_status(document, self.now_ms()) == status
@@ -473,34 +473,34 @@ class Store:
 
     def _is_by_real_clock(self) -> bool:
         """Whether what is over stays so: with any other clock, it may run again once that is set back."""
-        return bool(self.in_force.clock["mode"] == REAL["mode"])
+        return bool(self.overrides.clock["mode"] == REAL["mode"])
 
     def _running(self, project: str, status: str, before: str | None, limit: int) -> Page:
         """Look through those whose job still runs: as many as were begun within a job's length, whatever there is."""
         found = [
             document
             for document in self._still_running(project)
-            if influencer_status(document, self.now_ms()) == status and (before is None or document["place"] < before)
+            if influencer_status(document, self.now_ms()) == status and (before is None or document["sortKey"] < before)
         ]
-        found.sort(key=lambda document: str(document["place"]), reverse=True)
-        more = found[limit - 1]["place"] if len(found) > limit else None
+        found.sort(key=lambda document: str(document["sortKey"]), reverse=True)
+        more = found[limit - 1]["sortKey"] if len(found) > limit else None
         return Page(found[:limit], more)
 
     def _still_running(self, project: str) -> Iterator[Record]:
         before = oldest_first(self.now_ms(), "")
-        while places := self.db.walk("jobs", self.organization, running(project), before, 100):
+        while places := self.db.scan("jobs", self.organization, running(project), before, 100):
             for place in places:
-                job = self.jobs.get(doc_id=id_at(place))
+                job = self.jobs.get(doc_id=id_of(place))
                 document = job and self.influencers.get(doc_id=job["influencerId"])
                 if document is not None and not document["is_archived"]:
                     yield document
             before = places[-1]
 
-    def _settle(self, project: str) -> None:
+    def _drop_finished(self, project: str) -> None:
         """Take two jobs that are over off the list of those that may run, for each that begins: so it stays short."""
         if not self._is_by_real_clock():
             return
         for job_id in self.tables.oldest("jobs", self.now_ms(), running(project)):
             job = self.jobs.get(doc_id=job_id)
             if job is not None:
-                self.jobs.upsert(job | {"isSettled": True})
+                self.jobs.upsert(job | {"isFinished": True})

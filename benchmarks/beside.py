@@ -14,9 +14,9 @@ from benchmarks.documents import ORGANIZATION, populate
 from benchmarks.kinds import BARE, OURS, TINYDB, Kind, Opened, of_table
 from benchmarks.machine import resident_bytes
 from benchmarks.tables import markdown, megabytes, spread
-from layers_standin.engines.table import Engine
 from layers_standin.domain.cursors import write_cursor
-from layers_standin.domain.tables import FINE
+from layers_standin.domain.tables import OK
+from layers_standin.engines.table import Engine
 from store import Store
 
 PAGE_SIZE, FAR_PAGE = 25, 10_000
@@ -154,7 +154,7 @@ def _operations(db: Engine, sized: Sized) -> list[Callable[[], object]]:
     """Return what a Round measures, in its order."""
     store, opened = Store(db), of_table(db.table("influencers", ORGANIZATION))
     page = min(FAR_PAGE, sized.size // PAGE_SIZE)
-    before = db.walk("influencers", ORGANIZATION, sized.project + FINE, most=(page - 1) * PAGE_SIZE)[-1]
+    before = db.scan("influencers", ORGANIZATION, sized.project + OK, most=(page - 1) * PAGE_SIZE)[-1]
     cursor = write_cursor(before, ORGANIZATION, "influencers", sized.project, None)
     first, far = {"limit": PAGE_SIZE}, {"limit": PAGE_SIZE, "cursor": cursor}
     return [

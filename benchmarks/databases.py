@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.table import Engine
-from layers_standin.domain.tables import LISTS
 from layers_standin.services import open_database
 
 Place = Path | str  # a folder, or the URL of a database
@@ -39,10 +39,10 @@ def new_database(url: str, name: str) -> str:
 
 
 def open_engine(place: Place) -> Engine:
-    return SQLite(place, lists=LISTS) if isinstance(place, Path) else open_database(place)
+    return SQLite(place, lists=INDEXES) if isinstance(place, Path) else open_database(place)
 
 
-def tidy(place: Place) -> None:
+def housekeeping(place: Place) -> None:
     """Do what time would do by itself: have a database server look at what is in it."""
     if not isinstance(place, Path):
         with psycopg.connect(place, autocommit=True) as connection:

@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 import orjson
 
-from benchmarks.databases import Place, open_engine, tidy
-from layers_standin.engines.indexes import Document
-from layers_standin.engines.table import Record
+from benchmarks.databases import Place, housekeeping, open_engine
 from layers_standin.domain.assets import asset_of, new_upload
 from layers_standin.domain.ids import mint
-from layers_standin.domain.jobs import new_course
+from layers_standin.domain.jobs import new_schedule
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.domain.projects import new_project
 from layers_standin.domain.tables import IDENTITIES
 from layers_standin.domain.times import epoch_milliseconds, milliseconds, utc_now
+from layers_standin.engines.indexes import Document
+from layers_standin.engines.table import Record
 from store import Store, new_influencer
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
@@ -35,7 +35,7 @@ class Sample(NamedTuple):
 
 
 def populate(place: Place, count: int) -> Sample:
-    """Make a tidy store with the demo key and `count` influencers in one project; return a sample of them."""
+    """Make a housekeeping store with the demo key and `count` influencers in one project; return a sample of them."""
     db = open_engine(place)
     project = new_project(ORGANIZATION, mint("proj"), {"name": "Spring launch", "timezone": "UTC"}, _WHEN)
     assets = [_asset(project["id"]) for _ in range(ASSETS)]
@@ -43,7 +43,7 @@ def populate(place: Place, count: int) -> Sample:
     db.replace_all(_encoded(_documents(project, assets, ids)))
     Store(db).keys.create(ORGANIZATION, ["*"], "Demo key", DEMO_KEY)
     db.close()
-    tidy(place)
+    housekeeping(place)
     sampled = random.sample(ids, min(count, MOST_SAMPLED))
     return Sample(project["id"], sampled, [asset["assetId"] for asset in assets])
 
@@ -63,7 +63,7 @@ def _encoded(documents: Iterable[tuple[str, Record]]) -> Iterator[Document]:
 
 def influencer(influencer_id: str, project_id: str) -> Record:
     """Return a document of some 1,100 bytes, 600 of them content; its job was done long ago."""
-    course = new_course(epoch_milliseconds(_WHEN), 2000)
+    course = new_schedule(epoch_milliseconds(_WHEN), 2000)
     return new_influencer(ORGANIZATION, project_id, influencer_id, description(), course, _WHEN)
 
 

@@ -10,11 +10,11 @@ from benchmarks.children import in_child
 from benchmarks.databases import open_engine
 from benchmarks.documents import ORGANIZATION, populate
 from benchmarks.tables import markdown, number, spread
+from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.indexes import Document
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.engines.table import Engine
-from layers_standin.domain.tables import LISTS
 from store import Store
 
 _GROWTH_HEAD = ("", "before", "after", "of that, history", "the rest, of before", "log beside")
@@ -29,7 +29,7 @@ def measure_growth(folder: Path, size: int, patches: int) -> str:
 
 
 def _grow(place: Path, ids: list[str], patches: int) -> str:
-    db = SQLite(place, lists=LISTS, sync=False)  # syncs change no size
+    db = SQLite(place, lists=INDEXES, sync=False)  # syncs change no size
     store = Store(db)
     before = _bytes_of(place)
     for number_of_patch in range(patches):
@@ -51,7 +51,7 @@ def _bytes_of(place: Path) -> int:
 
 def _bytes_anew(place: Path, documents: list[Document]) -> int:
     """Return the size of a new store of these documents."""
-    db = SQLite(place, lists=LISTS, sync=False)
+    db = SQLite(place, lists=INDEXES, sync=False)
     db.replace_all(documents)
     db.close()
     return _bytes_of(place)

@@ -11,10 +11,10 @@ from tinydb.table import Table
 
 from benchmarks.databases import open_engine
 from benchmarks.documents import ORGANIZATION, influencer, populate
+from layers_standin.domain.ids import mint
 from layers_standin.engines.sqlite.connections import Connections
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.engines.table import Record
-from layers_standin.domain.ids import mint
 
 _PATIENCE_SECONDS = 3.0
 _FIND = "SELECT document FROM documents WHERE organization = ? AND kind = 'influencers' AND id = ?"

@@ -12,9 +12,9 @@ import apsw
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from layers_standin.domain.tables import LISTS
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.engine import SQLite
-from layers_standin.domain.tables import LISTS
 from layers_standin.settings import read_settings
 from store import Store
 

@@ -1,7 +1,4 @@
-"""The command line, through Flask's own: `layers-stand-in keys …`, `layers-stand-in store …`, `layers-stand-in openapi`. No service need run.
-
-Registered as entry points rather than on the app, so that a store too damaged to be served can still be looked at.
-"""
+"""The command `layers-stand-in`: serving, and looking after keys, organizations and the store. No service need run."""
 
 import os
 import sys
@@ -15,36 +12,93 @@ from typing import IO, Any, NoReturn, TypeVar, cast
 import click
 import orjson
 
-from app import document
+from layers_standin import launch
+from layers_standin.control.reset import reset_store
+from layers_standin.domain.assets import file_of
+from layers_standin.domain.errors import StoreError
+from layers_standin.domain.ids import is_uuid
+from layers_standin.domain.keys import SCOPES
+from layers_standin.domain.tables import INDEXES, NOT_EXPORTED, PRIMARY_KEYS, identity_of
 from layers_standin.engines.copying import copy
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import DATABASE, check_folder
 from layers_standin.engines.sqlite.verify import Rules, faults
 from layers_standin.engines.table import Engine, Record
-from layers_standin.media.storage import MediaRoom
+from layers_standin.media.storage import MediaStorage
 from layers_standin.media.verify import fault_of
-from layers_standin.domain.assets import file_of
-from layers_standin.domain.errors import StoreError
-from layers_standin.domain.ids import is_uuid
-from layers_standin.domain.keys import SCOPES
-from layers_standin.domain.tables import LISTS, NOT_EXPORTED, PRIMARY_KEYS, identity_of
-from layers_standin.seed import NotTables, complete, documents_of, read_tables
-from layers_standin.settings import Settings, StartError, read_settings
+from layers_standin.seed import NotTables, documents_of, fill_defaults, read_tables
 from layers_standin.services import open_database, open_folder, open_media, open_services
+from layers_standin.settings import Settings, StartError, read_settings
 from store import Store
 
 T = TypeVar("T")
 
 
-@click.command()
+class _Group(click.Group):
+    """Commands, of which `serve` need not be named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("--help", "--version")):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="layers-stand-in")
+def cli() -> None:
+    """A local stand-in for the influencer part of the Layers Partner API."""
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on; else PORT, else 8000.")
+@click.option("--seed", help="A file to fill a new store from, or 'none'.")
+@click.option("--workers", type=click.IntRange(1, 999), help="The number of processes; else WEB_CONCURRENCY, else 2.")
+def serve(host: str, port: int | None, seed: str | None, workers: int | None) -> None:
+    """Serve until Ctrl-C; this is also done when no command is named."""
+    environ = dict(os.environ)
+    if seed is not None:
+        environ["STANDIN_SEED"] = seed
+    if workers is not None:
+        environ["WEB_CONCURRENCY"] = str(workers)
+    text = environ.get("PORT", "8000")
+    if port is None and not (text.isascii() and text.isdigit() and int(text) < 65536):
+        _fail(f"PORT must be a number from 0 to 65535, not {text!r}.")
+    launch.serve(host, int(text) if port is None else port, environ)
+
+
+@cli.command()
 @click.option("--server", default="http://127.0.0.1:8000", show_default=True, help="URL of the service it describes.")
 def openapi(server: str) -> None:
     """Print the OpenAPI document."""
+    from app import document  # noqa: PLC0415 - the whole service, which no other command needs
+
     click.echo(orjson.dumps(document(server.rstrip("/")), option=orjson.OPT_INDENT_2))
 
 
-@click.group()
+@cli.command()
+@click.option("--to", type=click.Choice(["seed", "empty"]), help="Else the seed, if there is one.")
+def reset(to: str | None) -> None:
+    """Put the store back to the seed, or to nothing; a running service goes on with that."""
+    services = _started(open_services)
+    done = _guarded(lambda: reset_store(services, to))
+    click.echo(f"The store is reset to {'nothing' if done == 'empty' else 'the seed'}.", err=True)
+
+
+@cli.group()
+def organizations() -> None:
+    """Look at the organizations."""
+
+
+@organizations.command("list")
+def list_organizations() -> None:
+    """Print a line for each organization: its id and its name."""
+    for found in _guarded(_seeded_store().organizations.all):
+        click.echo(f"{found['id']}  {found['name']}")
+
+
+@cli.group()
 def keys() -> None:
     """Create and delete API keys."""
 
@@ -60,6 +114,16 @@ def create_key(org: str, scopes: str, name: str) -> None:
     click.echo(_guarded(lambda: _create_key(store, org, wanted, name)))
 
 
+@keys.command("list")
+def list_keys() -> None:
+    """Print a line for each key: its public id, whether it works, its organization, its scopes and its name."""
+    store = _seeded_store()
+    for found in _guarded(store.organizations.all):
+        for key in _guarded(store.for_organization(found["id"]).keys.all):
+            state = "off" if key["killSwitch"] else "on"
+            click.echo(f"{key['publicId']}  {state:3}  {found['id']}  {','.join(key['scopes']) or '-'}  {key['name']}")
+
+
 @keys.command("delete")
 @click.argument("key_id")
 def delete_key(key_id: str) -> None:
@@ -69,7 +133,7 @@ def delete_key(key_id: str) -> None:
     click.echo(f"Deleted the key {key_id}.", err=True)
 
 
-@click.group()
+@cli.group()
 def store() -> None:
     """Look after the store."""
 
@@ -80,7 +144,7 @@ def verify() -> None:
     _refuse_database()
     settings = _settings()
     pictures = Pictures(_started(open_media))
-    rules = Rules({name: partial(identity_of, name) for name in PRIMARY_KEYS}, LISTS, pictures.fault_of)
+    rules = Rules({name: partial(identity_of, name) for name in PRIMARY_KEYS}, INDEXES, pictures.fault_of)
     number, ways_out = 0, {}
     for fault in _guarded_each(faults(settings.data, rules)):
         click.echo(f"{fault.place}: {fault.what}.", err=True)
@@ -116,7 +180,7 @@ def import_tables(file: Path, merge: bool) -> None:
         _fail("The store is not empty: set STANDIN_DATA to a new folder, or say --merge.")
     try:
         tables = read_tables(file)
-        complete(tables, target.now())
+        fill_defaults(tables, target.now())
         documents = list(documents_of(tables))
     except (OSError, NotTables) as error:
         _fail(f"{file} cannot be imported: {error}.")
@@ -161,7 +225,7 @@ def _place(place: str, is_source: bool = False) -> Engine:
 class Pictures:
     """The bytes that documents tell of, those of uploads that are not finished included; `number` were looked at."""
 
-    def __init__(self, media: MediaRoom) -> None:
+    def __init__(self, media: MediaStorage) -> None:
         self._media = media
         self.number = 0
 
@@ -200,7 +264,7 @@ def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
 
 def _write_tables(db: Engine, out: IO[bytes]) -> None:
     """Write `{"table":{…},…}` of one state of the store; what ends early is no JSON."""
-    with db.reading():
+    with db.snapshot_read():
         out.write(b"{")
         for number, name in enumerate(name for name in PRIMARY_KEYS if name not in NOT_EXPORTED):
             out.write(b"," if number else b"")
@@ -221,6 +285,26 @@ def _write_rows(db: Engine, table: str, out: IO[bytes]) -> None:
                 if document is not None:
                     number += 1
                     out.write(b'%b"%d":%b' % (b"," if number > 1 else b"", number, document))
+
+
+def _use_data(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
+    """Let `--data`, else STANDIN_DATA, else the default say where the store is."""
+    if folder is not None:
+        os.environ["STANDIN_DATA"] = str(folder)
+    os.environ.setdefault("STANDIN_DATA", str(launch.default_data()))
+
+
+def _add_data_option(command: click.Command) -> None:
+    """Let a command, and all below it, take `--data`."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _add_data_option(each)
+    else:
+        option = ["--data"]
+        help_ = "The folder of the store; else STANDIN_DATA."
+        command.params.append(
+            click.Option(option, type=click.Path(path_type=Path), expose_value=False, callback=_use_data, help=help_)
+        )
 
 
 def _scopes(text: str) -> list[str]:
@@ -318,3 +402,6 @@ def _counted(number: int, one: str, more: str | None = None) -> str:
 def _fail(sentence: str) -> NoReturn:
     click.echo(sentence, err=True)
     sys.exit(1)
+
+
+_add_data_option(cli)

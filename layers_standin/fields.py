@@ -46,21 +46,21 @@ class _Strict:
 
 
 class Text(_Strict, fields.Field[str]):
-    """A string of `least` to `most` code points, kept exactly as sent."""
+    """A string of `min` to `max` code points, kept exactly as sent."""
 
     default_error_messages = {"required": "Required"}
 
-    def __init__(self, *, least: int = 0, most: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, min: int = 0, max: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.least, self.most = least, most
+        self.min, self.max = min, max
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError(wrong_type("string", value))
-        if len(value) < self.least:
-            raise ValidationError(f"String must contain at least {self.least} character(s)")
-        if self.most is not None and len(value) > self.most:
-            raise ValidationError(f"String must contain at most {self.most} character(s)")
+        if len(value) < self.min:
+            raise ValidationError(f"String must contain at least {self.min} character(s)")
+        if self.max is not None and len(value) > self.max:
+            raise ValidationError(f"String must contain at most {self.max} character(s)")
         return value
 
 
@@ -78,7 +78,7 @@ class Choice(Text):
         return text
 
 
-class Matching(Text):
+class Pattern(Text):
     """A string of a certain form, told by a pattern or a function; `message` is said of any other."""
 
     def __init__(self, form: re.Pattern[str] | Callable[[str], object], message: str, **kwargs: Any) -> None:
@@ -93,14 +93,14 @@ class Matching(Text):
         return text
 
 
-class AssetId(Matching):
+class AssetId(Pattern):
     """A UUID, or `asset_` or `med_` and up to 64 letters, digits and hyphens."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(_ASSET_ID, "Invalid uuid", **kwargs)
 
 
-class InfluencerId(Matching):
+class InfluencerId(Pattern):
     """A UUID, or `inf_` and a ULID."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -108,14 +108,14 @@ class InfluencerId(Matching):
 
 
 class Array(_Strict, fields.Field[list[Any]]):
-    """A list of `least` to `most` items; the faults of its items are reported beside its own."""
+    """A list of `min` to `max` items; the faults of its items are reported beside its own."""
 
     json_type = "array"
     default_error_messages = {"required": "Required"}
 
-    def __init__(self, inner: fields.Field[Any], *, least: int = 0, most: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, inner: fields.Field[Any], *, min: int = 0, max: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.inner, self.least, self.most = inner, least, most
+        self.inner, self.min, self.max = inner, min, max
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
@@ -133,31 +133,31 @@ class Array(_Strict, fields.Field[list[Any]]):
         return value
 
     def _size_faults(self, size: int) -> Iterator[str]:
-        if size < self.least:
-            yield f"Array must contain at least {self.least} element(s)"
-        if self.most is not None and size > self.most:
-            yield f"Array must contain at most {self.most} element(s)"
+        if size < self.min:
+            yield f"Array must contain at least {self.min} element(s)"
+        if self.max is not None and size > self.max:
+            yield f"Array must contain at most {self.max} element(s)"
 
 
-class Whole(_Strict, fields.Field[int]):
-    """A whole number of `least` to `most`."""
+class Integer(_Strict, fields.Field[int]):
+    """A whole number of `min` to `max`."""
 
     json_type = "number"
     default_error_messages = {"required": "Required"}
 
-    def __init__(self, *, least: int = 0, most: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, min: int = 0, max: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.least, self.most = least, most
+        self.min, self.max = min, max
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if type_name(value) != "number":
             raise ValidationError(wrong_type("number", value))
         if value != int(value):
             raise ValidationError("Expected integer, received float")
-        if value < self.least:
-            raise ValidationError(f"Number must be greater than or equal to {self.least}")
-        if self.most is not None and value > self.most:
-            raise ValidationError(f"Number must be less than or equal to {self.most}")
+        if value < self.min:
+            raise ValidationError(f"Number must be greater than or equal to {self.min}")
+        if self.max is not None and value > self.max:
+            raise ValidationError(f"Number must be less than or equal to {self.max}")
         return int(value)
 
 
@@ -171,7 +171,7 @@ class Base64(_Strict, fields.Field[bytes]):
         self.below = below
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bytes:
-        text = Text(least=1).deserialize(value)
+        text = Text(min=1).deserialize(value)
         try:
             decoded = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError) as error:
@@ -181,7 +181,7 @@ class Base64(_Strict, fields.Field[bytes]):
         return decoded
 
 
-class QueryNumber(Whole):
+class QueryNumber(Integer):
     """A whole number in a query, where everything is text."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
@@ -191,19 +191,19 @@ class QueryNumber(Whole):
 
 
 class Metadata(_Strict, fields.Field[dict[str, Any]]):
-    """Any object whose JSON is at most `most` bytes."""
+    """Any object whose JSON is at most `max` bytes."""
 
     json_type = "object"
 
-    def __init__(self, *, most: int, **kwargs: Any) -> None:
+    def __init__(self, *, max: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.most = most
+        self.max = max
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError(wrong_type("object", value))
-        if _json_size(value) > self.most:
-            raise ValidationError(f"Object must be at most {self.most} bytes of JSON")
+        if _json_size(value) > self.max:
+            raise ValidationError(f"Object must be at most {self.max} bytes of JSON")
         return value
 
 

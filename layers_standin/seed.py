@@ -11,17 +11,17 @@ from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 
-from layers_standin.engines.indexes import Entry
-from layers_standin.engines.table import Record
-from layers_standin.media.storage import MediaRoom
 from layers_standin.domain.assets import media_paths
-from layers_standin.domain.ids import canonical, place_since
+from layers_standin.domain.ids import canonical, sort_key_since
 from layers_standin.domain.jobs import job_view
 from layers_standin.domain.keys import DEMO_KEY, key_documents, key_view, new_key
 from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.projects import project_view
-from layers_standin.domain.tables import LISTS, PRIMARY_KEYS, identity_of
+from layers_standin.domain.tables import INDEXES, PRIMARY_KEYS, identity_of
 from layers_standin.domain.times import milliseconds, seconds
+from layers_standin.engines.indexes import IndexEntry
+from layers_standin.engines.table import Record
+from layers_standin.media.storage import MediaStorage
 from layers_standin.settings import StartError
 from store import DESCRIPTION_FIELDS, Store, influencer_view
 
@@ -52,7 +52,7 @@ def documents_of(tables: Tables) -> Iterator[tuple[str, Record]]:
             yield name, document
 
 
-def seed_documents(path: Path, media: MediaRoom, now: datetime) -> list[tuple[str, Record]]:
+def seed_documents(path: Path, media: MediaStorage, now: datetime) -> list[tuple[str, Record]]:
     """Return (table, document) of a whole seed and of a demo key for its first organization. Raises StartError.
 
     A seed may leave out what has a default, and name pictures that lie beside it: their bytes are on disk when this
@@ -62,7 +62,7 @@ def seed_documents(path: Path, media: MediaRoom, now: datetime) -> list[tuple[st
         tables = read_tables(path)
         for asset in tables.get("assets", {}).values():
             _take_picture(asset, path.parent, media)
-        complete(tables, now)
+        fill_defaults(tables, now)
     except (OSError, NotTables) as error:
         raise StartError(f"The seed {path} cannot be used: {error}.") from error
     except (LookupError, TypeError, AttributeError) as error:
@@ -70,12 +70,12 @@ def seed_documents(path: Path, media: MediaRoom, now: datetime) -> list[tuple[st
     return [*documents_of(tables), *_demo_key_documents(tables, now)]
 
 
-def plant(path: Path, store: Store, media: MediaRoom) -> None:
+def load_seed(path: Path, store: Store, media: MediaStorage) -> None:
     """Fill an empty store from a seed, in one transaction. Raises StartError.
 
     Of two processes that do this at once, the second finds the store filled.
     """
-    store.db.attempt(partial(_put_in_empty, store, seed_documents(path, media, store.now())))
+    store.db.run_transaction(partial(_put_in_empty, store, seed_documents(path, media, store.now())))
 
 
 def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None:
@@ -108,16 +108,16 @@ def check_places(tables: Tables) -> None:
     """Raises NotTables when a document lacks what its place in an ordered list is made of."""
     for name, document in documents_of(tables):
         try:
-            list(LISTS.get(name, _nowhere)(document))
+            list(INDEXES.get(name, _nowhere)(document))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise NotTables(f"a document of table {name!r} has no place in its lists ({error!r})") from error
 
 
-def _nowhere(_: Record) -> list[Entry]:
+def _nowhere(_: Record) -> list[IndexEntry]:
     return []
 
 
-def _take_picture(asset: Record, folder: Path, media: MediaRoom) -> None:
+def _take_picture(asset: Record, folder: Path, media: MediaStorage) -> None:
     """Turn `picture`, a path beside the seed, into bytes in the media folder and the facts about them."""
     picture = asset.pop("picture", None)
     if picture is None:
@@ -127,27 +127,27 @@ def _take_picture(asset: Record, folder: Path, media: MediaRoom) -> None:
     asset |= {"filename": Path(picture).name, "sizeBytes": len(data), "checksumSha256": sha256(data).hexdigest()}
 
 
-def complete(tables: Tables, now: datetime) -> None:
+def fill_defaults(tables: Tables, now: datetime) -> None:
     """Fill in what a file may leave out, and find out now what could not be shown later. Raises NotTables."""
     try:
-        _complete(tables, now)
+        _fill_defaults(tables, now)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise NotTables(f"a document lacks what it must have ({error!r})") from error
     check_places(tables)
 
 
-def _complete(tables: Tables, now: datetime) -> None:
-    born = {"createdAt": seconds(now), "updatedAt": seconds(now)}
+def _fill_defaults(tables: Tables, now: datetime) -> None:
+    timestamps = {"createdAt": seconds(now), "updatedAt": seconds(now)}
     paths = {}
     for asset in tables.get("assets", {}).values():
         asset |= media_paths(asset) | asset
         paths[identity_of("assets", asset)] = {name: asset[name] for name in ("path", "thumbnailPath")}
     for project in tables.get("projects", {}).values():
-        project |= _PROJECT | born | project
-        project |= {"place": project.get("place") or _place("proj", project, "id")}
+        project |= _PROJECT | timestamps | project
+        project |= {"sortKey": project.get("sortKey") or _place("proj", project, "id")}
     for influencer in tables.get("influencers", {}).values():
-        influencer |= _INFLUENCER | born | {"token": token_urlsafe(16)} | influencer
-        influencer |= {"place": influencer.get("place") or _place("inf", influencer, "influencerId")}
+        influencer |= _INFLUENCER | timestamps | {"token": token_urlsafe(16)} | influencer
+        influencer |= {"sortKey": influencer.get("sortKey") or _place("inf", influencer, "influencerId")}
         entries = influencer["referenceImages"]
         pictures = ((influencer["organizationId"], canonical(entry["assetId"])) for entry in entries)
         told = [paths.get(picture, {}) | entry for picture, entry in zip(pictures, entries, strict=True)]
@@ -155,11 +155,11 @@ def _complete(tables: Tables, now: datetime) -> None:
     for organization in tables.get("organizations", {}).values():
         organization |= {"creditBalance": 0, "createdAt": milliseconds(now)} | organization
     for table, document in documents_of(tables):
-        _SHOWN.get(table, dict)(document)
+        _VIEWS.get(table, dict)(document)
 
 
 def _place(prefix: str, document: Record, id_field: str) -> str:
-    return place_since(datetime.fromisoformat(document["createdAt"]), prefix, document[id_field])
+    return sort_key_since(datetime.fromisoformat(document["createdAt"]), prefix, document[id_field])
 
 
 def _demo_key_documents(tables: Tables, now: datetime) -> list[tuple[str, Record]]:
@@ -171,7 +171,7 @@ def _demo_key_documents(tables: Tables, now: datetime) -> list[tuple[str, Record
 
 
 # How each kind of document is shown: what cannot be, would only be found out when somebody asks for it.
-_SHOWN: dict[str, Callable[[Record], Record]] = {
+_VIEWS: dict[str, Callable[[Record], Record]] = {
     "organizations": organization_view,
     "projects": project_view,
     "influencers": lambda document: influencer_view(document, str),

@@ -13,16 +13,16 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from layers_standin.domain.keys import DEMO_KEY, public_id_of
+from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.copying import is_unfinished
 from layers_standin.engines.disk import Disk
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.table import Engine
-from layers_standin.media.folder import MediaFolder
-from layers_standin.media.storage import INCOMING, MediaRoom, portrait_in
-from layers_standin.domain.keys import DEMO_KEY, public_id_of
-from layers_standin.domain.tables import LISTS
-from layers_standin.seed import plant
+from layers_standin.media.folder import FolderStorage
+from layers_standin.media.storage import INCOMING, MediaStorage, portrait_in
+from layers_standin.seed import load_seed
 from layers_standin.settings import Settings, StartError
 from store import Store, portrait_mark
 
@@ -39,7 +39,7 @@ class Services(NamedTuple):
     """The opened store and media, and their settings; `limits(store, key, endpoint_class)` counts a request."""
 
     store: Store
-    media: MediaRoom
+    media: MediaStorage
     settings: Settings
     limits: Callable[..., list[tuple[str, str]]] | None = None
 
@@ -57,7 +57,7 @@ def open_folder(settings: Settings) -> SQLite:
     """Open the store of the data folder. Raises StartError."""
     try:
         with _starting():
-            return SQLite(settings.data, lists=LISTS, sync=settings.sync)
+            return SQLite(settings.data, lists=INDEXES, sync=settings.sync)
     except OSError as error:
         raise StartError(
             f"The data folder {settings.data} cannot be used ({error.strerror}): "
@@ -72,7 +72,7 @@ def open_database(url: str) -> Engine:
     except ImportError as error:
         raise StartError("STANDIN_STORE needs the driver: pip install 'layers-stand-in[postgres]'.") from error
     with _starting():
-        return Postgres(url, lists=LISTS)
+        return Postgres(url, lists=INDEXES)
 
 
 def open_store(settings: Settings) -> Store:
@@ -86,10 +86,10 @@ def open_store(settings: Settings) -> Store:
     return Store(db, job_ms=round(settings.job_seconds * 1000))
 
 
-def open_media(settings: Settings) -> MediaRoom:
+def open_media(settings: Settings) -> MediaStorage:
     """Return where the bytes live; a bucket is not asked before it is needed. Raises StartError."""
     if settings.media is None:
-        return MediaFolder(settings.data / "media", Disk(settings.sync))
+        return FolderStorage(settings.data / "media", Disk(settings.sync))
     try:
         from layers_standin.media.bucket import open_bucket  # noqa: PLC0415 - the client is an extra
     except ImportError as error:
@@ -103,12 +103,12 @@ def open_services(settings: Settings) -> Services:
     with _starting():  # what is damaged may show only when it is read
         services = Services(open_store(settings), open_media(settings), settings)
         if settings.seed is not None and services.store.is_empty():
-            plant(settings.seed, services.store, services.media)
+            load_seed(settings.seed, services.store, services.media)
         return services
 
 
 def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
-    """Do once what every worker would else find undone: open, fill, tidy; return whether the demo key works.
+    """Do once what every worker would else find undone: open, fill, housekeeping; return whether the demo key works.
 
     Raises StartError, also when strangers could come in by it.
     """
@@ -117,13 +117,13 @@ def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
         with _starting():
             for host in hosts:
                 refuse_public_demo_key(services.store, settings, host)
-            tidy(services)
+            housekeeping(services)
             return has_demo_key(services.store)
     finally:
         services.store.db.close()
 
 
-def prepare_apart(settings: Settings, hosts: Iterable[str]) -> bool:
+def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
     """Do the same in a child that ends with it: who has used a bucket's client can have no children that use it."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -147,7 +147,7 @@ def prepare_apart(settings: Settings, hosts: Iterable[str]) -> bool:
     return told == b"\1"
 
 
-def tidy(services: Services, patience_seconds: float = TIDY_SECONDS) -> None:
+def housekeeping(services: Services, patience_seconds: float = TIDY_SECONDS) -> None:
     """Drop what nobody refers to, at start and now and then; no reason not to go on if that fails."""
     try:
         with services.store.db.exclusive(patience_seconds):
@@ -232,14 +232,14 @@ class Housekeeping:
         self.due = self._next()  # by time.monotonic()
 
     def begin(self) -> None:
-        """Begin to tidy, unless that goes on."""
+        """Begin to housekeeping, unless that goes on."""
         if self._turn.acquire(blocking=False):
             self.due = self._next()
             threading.Thread(target=self._tidy, daemon=True).start()
 
     def _tidy(self) -> None:
         try:
-            tidy(self._services)
+            housekeeping(self._services)
         finally:
             self._turn.release()
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from layers_standin.application import APPLICATION
+
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{16,256}")
 _NEVER_ECHOED = ("STANDIN_CONTROL", "STANDIN_STORE", "STANDIN_MEDIA")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -17,7 +19,7 @@ _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 PREFIX = "STANDIN_"
 LOOPBACK, OFF = "loopback", "off"
 READ_ONLY = "read-only"
-SEED = Path(__file__).parent / "data" / "seed.json"
+SEED = APPLICATION / "data" / "seed.json"
 
 
 class StartError(Exception):

@@ -9,9 +9,9 @@ from uuid import uuid4
 from databases import Pages, Rows
 from werkzeug.test import TestResponse
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.assets import media_paths
 from layers_standin.domain.ids import canonical
+from layers_standin.engines.table import Record
 from store import Store
 
 SPRING, SUMMER = "proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG", "proj_01HX4TB8ZC1D2E3F4G5H6J7K8M"
@@ -118,7 +118,7 @@ def living(organization: str, influencer_id: str, project: str = SPRING, **field
         "is_archived": False,
         "attributes": {},
         "token": "t0ken-t0ken-t0ken-t0k",
-        "place": f"inf_01HTC1T5000000000000000000={canonical(influencer_id)}",
+        "sortKey": f"inf_01HTC1T5000000000000000000={canonical(influencer_id)}",
     } | fields
 
 

@@ -17,11 +17,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
+from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.engines.table import Record
-from layers_standin.domain.keys import DEMO_KEY
-from layers_standin.settings import Settings
 from layers_standin.services import Services, open_services
+from layers_standin.settings import Settings
 from store import Store
 
 AVA = "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG"

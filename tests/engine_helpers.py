@@ -17,7 +17,7 @@ import orjson
 from databases import Pages, Rows
 
 from layers_standin.engines.disk import Disk
-from layers_standin.engines.indexes import Entry
+from layers_standin.engines.indexes import IndexEntry
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.table import Engine
 
@@ -27,11 +27,11 @@ Call = Callable[[], Any]
 Contents = dict[tuple[str, str], dict[str, dict[str, Any]]]
 
 
-def by_rank(document: bytes) -> Iterator[Entry]:
+def by_rank(document: bytes) -> Iterator[IndexEntry]:
     """Place a document in one list for each of its groups, by its rank."""
     record = orjson.loads(document)
     for group in record.get("groups", ()):
-        yield Entry(group, record["rank"])
+        yield IndexEntry(group, record["rank"])
 
 
 @contextmanager

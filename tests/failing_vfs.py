@@ -145,8 +145,8 @@ class Driver:
         self.vfs = FailingVFS()
         from app import create_app  # noqa: PLC0415 - after the VFS is there
         from layers_standin.domain.keys import DEMO_KEY  # noqa: PLC0415
-        from layers_standin.settings import Settings  # noqa: PLC0415
         from layers_standin.services import open_services  # noqa: PLC0415
+        from layers_standin.settings import Settings  # noqa: PLC0415
 
         rooms = open_services(Settings(data=folder))
         self.db: Any = rooms.store.db
@@ -183,7 +183,7 @@ class Driver:
             self.db._session().connection.wal_autocheckpoint(1)
 
     def contents(self) -> Any:
-        with self.db.reading():
+        with self.db.snapshot_read():
             documents = {
                 (*space, doc_id): self.db.read(*space, doc_id)
                 for space in self.db.tables()

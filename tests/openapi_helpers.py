@@ -3,10 +3,10 @@
 import tomllib
 from pathlib import Path
 
-from layers_standin.openapi import control_examples, examples
 from layers_standin.domain.faults import new_rule
 from layers_standin.domain.keys import public_id_of
 from layers_standin.domain.tables import ALL
+from layers_standin.openapi import control_examples, examples
 from layers_standin.services import Services
 
 

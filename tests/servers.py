@@ -19,10 +19,10 @@ from conftest import DEMO
 
 from layers_standin.engines.disk import Disk
 from layers_standin.engines.table import Record
-from layers_standin.media.folder import MediaFolder
-from layers_standin.seed import plant
-from layers_standin.settings import SEED, Settings
+from layers_standin.media.folder import FolderStorage
+from layers_standin.seed import load_seed
 from layers_standin.services import open_database, open_folder
+from layers_standin.settings import SEED, Settings
 from store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -225,7 +225,7 @@ def opened(place: Path | str) -> Iterator[Store]:
 def seeded(folder: Path, database: str | None = None) -> Iterator[Store]:
     """Open a new store with the seed in it, its documents in a database if one is given."""
     with opened(database or folder) as store:
-        plant(SEED, store, MediaFolder(folder / "media", Disk(syncing=False)))
+        load_seed(SEED, store, FolderStorage(folder / "media", Disk(syncing=False)))
         yield store
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 import orjson
 
-from layers_standin.engines.indexes import Entry
+from layers_standin.engines.indexes import IndexEntry
 from layers_standin.engines.sqlite.connections import CHECKSUM_BYTES, CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import DATABASE
@@ -22,19 +22,19 @@ GROUPS = ("old", "new")
 Files = dict[str, bytes]  # what a folder holds, by name
 
 
-def by_rank(document: bytes) -> Iterator[Entry]:
+def by_rank(document: bytes) -> Iterator[IndexEntry]:
     """Place a document in one list for each of its groups, by its rank."""
     record = orjson.loads(document)
     for group in record.get("groups", ()):
-        yield Entry(group, record["rank"])
+        yield IndexEntry(group, record["rank"])
 
 
-LISTS = {"t": by_rank}
+INDEXES = {"t": by_rank}
 
 
 def opened(folder: Path) -> Any:
     """Open the store of a folder without syncs; `with` closes it."""
-    return closing(SQLite(folder, lists=LISTS, sync=False, patience_seconds=0.5))
+    return closing(SQLite(folder, lists=INDEXES, sync=False, patience_seconds=0.5))
 
 
 def answers(folder: Path) -> Any:
@@ -44,13 +44,13 @@ def answers(folder: Path) -> Any:
 
 
 def answers_of(engine: SQLite) -> Any:
-    with engine.reading():
+    with engine.snapshot_read():
         documents = {
             (table, partition, doc_id): orjson.loads(engine.read(table, partition, doc_id) or b"null")
             for table, partition in engine.tables()
             for doc_id in engine.ids(table, partition)
         }
-        lists = {group: engine.walk("t", "org", group, most=99) for group in GROUPS}
+        lists = {group: engine.scan("t", "org", group, most=99) for group in GROUPS}
         counts = {space: engine.count(*space) for space in engine.tables()}
         return documents, lists, counts, engine.saved()
 

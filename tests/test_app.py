@@ -27,10 +27,10 @@ from flask import Flask
 from PIL import Image
 
 from app import create_app, operations
-from layers_standin.settings import Settings
 from layers_standin.services import Services
-from store import INFLUENCER_FIELDS
+from layers_standin.settings import Settings
 from layers_standin.web.operations import Operation
+from store import INFLUENCER_FIELDS
 
 SOL_PATH = f"/v1/influencers/{SOL}"
 UUID = "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e"

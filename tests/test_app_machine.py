@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from app import create_app
 from layers_standin.domain.times import seconds
-from layers_standin.settings import Settings
 from layers_standin.services import Services, open_services
+from layers_standin.settings import Settings
 from store import Store
 
 PROJECT_OF_ASSET = dict.fromkeys(AVA_PICTURES, SPRING) | {SUMMER_PICTURE: SUMMER, "asset_nobody": None}

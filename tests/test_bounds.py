@@ -14,12 +14,12 @@ from conftest import AVA, AVA_PATH
 from engine_helpers import Worker, bytes_of, put, wait_until
 from test_uploads import PNG, drawn
 
+from layers_standin.domain.errors import NotFound
 from layers_standin.engines.errors import Unavailable, Unconfirmed
 from layers_standin.engines.lock import locked
 from layers_standin.engines.sqlite.engine import SQLite
-from layers_standin.media.folder import MediaFolder
-from layers_standin.domain.errors import NotFound
-from layers_standin.services import Housekeeping, sweep, tidy
+from layers_standin.media.folder import FolderStorage
+from layers_standin.services import Housekeeping, housekeeping, sweep
 from store import portrait_path
 
 PROJECT = {"name": "P", "timezone": "UTC"}
@@ -228,14 +228,14 @@ def test_what_is_within_its_time_by_its_organizations_clock_stays(rooms, control
     control.put("/clock", organizationId=organization, mode="frozen")
     demo.patch(AVA_PATH, json={"vibe": "x"}, headers={"Idempotency-Key": "key"})
     clock.move(hours=25)
-    tidy(rooms)
+    housekeeping(rooms)
     replayed = demo.patch(AVA_PATH, json={"vibe": "x"}, headers={"Idempotency-Key": "key"})
     assert replayed.headers["Idempotent-Replayed"] == "true"
 
 
 def test_housekeeping_does_not_wait_long_for_others_and_says_so(rooms, caplog):
     with rooms.store.db.exclusive():
-        assert Worker(lambda: tidy(rooms, patience_seconds=0.05)).finish().error is None
+        assert Worker(lambda: housekeeping(rooms, patience_seconds=0.05)).finish().error is None
     assert "Not tidied: " in caplog.text
 
 
@@ -276,7 +276,7 @@ def test_the_wal_comes_back_to_its_bound_behind_a_long_read_and_after_a_large_re
     with closing(SQLite(tmp_path, sync=False)) as engine, closing(SQLite(tmp_path, sync=False)) as reader:
         wal = tmp_path / "store.sqlite3-wal"
         put(engine, "a", text)
-        with reader.reading():
+        with reader.snapshot_read():
             reader.read("t", "", "a")
             for number in range(3000):
                 put(engine, "a", text | {"n": number})
@@ -307,7 +307,7 @@ def test_the_wal_comes_back_to_its_bound_behind_a_long_read_and_after_a_large_re
 def test_pictures_and_snapshots_are_for_their_owner_only(tmp_path, umask):
     before = os.umask(umask)
     try:
-        folder = MediaFolder(tmp_path / "store" / "media")
+        folder = FolderStorage(tmp_path / "store" / "media")
         folder.put("org", "asset_a", PNG)
         folder.thumbnail("org", "asset_a")
         folder.portrait("org", "inf_1", "mark", lambda: PNG)
@@ -325,7 +325,7 @@ def test_what_root_makes_belongs_to_the_owner_of_the_data_folder(tmp_path):
     store = tmp_path / "store"
     store.mkdir()
     os.chown(store, 12345, 54321)
-    folder = MediaFolder(store / "media")
+    folder = FolderStorage(store / "media")
     folder.put("org", "asset_a", PNG)
     folder.thumbnail("org", "asset_a")
     folder.keep("x")

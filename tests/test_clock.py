@@ -17,7 +17,7 @@ from servers import STAYS_OPEN, opened, serving, together
 from app import create_app
 from layers_standin.domain.clocks import LATEST_MS, REAL, advance, frozen, shifted, time_by
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, milliseconds
-from layers_standin.services import Services, tidy
+from layers_standin.services import Services, housekeeping
 from layers_standin.web.limits import PER_MINUTE
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -396,7 +396,7 @@ def test_the_sweep_leaves_what_may_still_be_finished_by_the_clock(demo, rooms, o
     ours(mode="frozen")
     age(rooms, organization, days=2)
 
-    tidy(rooms)
+    housekeeping(rooms)
 
     assert finalized(demo, upload) == 200
 
@@ -405,7 +405,7 @@ def test_the_sweep_drops_what_nobody_finished_by_the_clock(demo, rooms, organiza
     sent(demo, upload)
     ours(advance="P1D")
 
-    tidy(rooms)
+    housekeeping(rooms)
 
     assert bytes_of(rooms, organization) == 0
     assert rooms.store.db.ids("uploads", organization) == []
@@ -417,7 +417,7 @@ def test_the_sweep_leaves_assets_alone_whatever_the_clock_says(demo, rooms, orga
     ours(mode="frozen", at="2999-01-01T00:00:00Z")
     age(rooms, organization, days=2)
 
-    tidy(rooms)
+    housekeeping(rooms)
 
     assert bytes_of(rooms, organization) == 1
 

@@ -24,7 +24,7 @@ from servers import STAYS_OPEN, serving, together
 from app import create_app
 from layers_standin.control.operations import operations
 from layers_standin.domain.keys import SCOPES
-from layers_standin.services import Services, tidy
+from layers_standin.services import Services, housekeeping
 from layers_standin.web.limits import PER_MINUTE
 
 NOW = "2026-04-18T09:18:44.120Z"
@@ -263,7 +263,7 @@ def test_snapshots_outlive_a_reset_and_the_sweep(control, demo, organization, ro
     file = disturb(control, demo, organization)
     kept = control.post("/snapshots", name="one")
     control.post("/reset")
-    tidy(rooms)
+    housekeeping(rooms)
 
     assert control.get("/snapshots") == {"items": [kept]}
     control.post("/snapshots/one/restore")

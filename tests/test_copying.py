@@ -20,13 +20,13 @@ from servers import PATIENCE_SECONDS, ROOT, Server, environment, eventually, run
 
 pytest.importorskip("psycopg")
 
+from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.copying import compare, copy, is_unfinished, sum_of
 from layers_standin.engines.errors import Different, NotEmpty
 from layers_standin.engines.postgres.engine import Postgres
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import MARK
 from layers_standin.engines.table import Engine
-from layers_standin.domain.tables import LISTS
 
 Opened = Callable[[str], Engine]
 MANY = 20_000
@@ -42,9 +42,9 @@ def place(tmp_path: Path, server_of_databases: Databases) -> Callable[[str], str
 def opened(place: str) -> Iterator[Engine]:
     engine: Engine
     if place.startswith("postgresql:"):
-        engine = Postgres(place, lists=LISTS)
+        engine = Postgres(place, lists=INDEXES)
     else:
-        engine = SQLite(Path(place), lists=LISTS, sync=False)
+        engine = SQLite(Path(place), lists=INDEXES, sync=False)
     with closing(engine):
         yield engine
 
@@ -153,7 +153,7 @@ def test_where_something_else_is_nothing_is_copied(place):
             assert content(engine) == before
 
 
-AN_EXISTING = b'{"place":"x","status":"active","customerExternalId":null}'
+AN_EXISTING = b'{"sortKey":"x","status":"active","customerExternalId":null}'
 
 
 @pytest.mark.parametrize("kind", ["folder", "database"])

@@ -12,8 +12,8 @@ from engine_helpers import engine_at, opened, put
 from layers_standin.engines.errors import UnknownFormat
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS
 from layers_standin.engines.sqlite.files import DATABASE
-from layers_standin.settings import Settings, StartError
 from layers_standin.services import open_services
+from layers_standin.settings import Settings, StartError
 
 
 def note(place: Path | str, fact: str, number: int) -> None:

@@ -26,9 +26,9 @@ class RolledBack(Exception):
 
 
 class Engine(RuleBasedStateMachine):
-    def __init__(self, new_place):
+    def __init__(self, new_sort_key):
         super().__init__()
-        self.place = new_place()
+        self.place = new_sort_key()
         self.here, self.there = self.open(), self.open()
         self.model = {}
         self.saved = {}
@@ -139,7 +139,7 @@ class Engine(RuleBasedStateMachine):
             for group in "xy":
                 placed = sorted((d for d, record in documents.items() if group in record["groups"]), reverse=True)
                 for engine in (self.here, self.there):
-                    assert engine.walk(table, partition, group, most=9) == placed
+                    assert engine.scan(table, partition, group, most=9) == placed
 
     def teardown(self):
         self.here.close()
@@ -166,8 +166,8 @@ def contents_in_transaction(engine, model):
 
 def test_an_engine_does_as_a_dict_does(request, kind, tmp_path_factory):
     if kind == "sqlite":
-        new_place, examples = partial(tmp_path_factory.mktemp, "store"), 60
+        new_sort_key, examples = partial(tmp_path_factory.mktemp, "store"), 60
     else:
-        new_place, examples = request.getfixturevalue("server_of_databases").emptied, 30
+        new_sort_key, examples = request.getfixturevalue("server_of_databases").emptied, 30
     rules = settings(max_examples=examples, stateful_step_count=20, deadline=None)
-    run_state_machine_as_test(partial(Engine, new_place), settings=rules)
+    run_state_machine_as_test(partial(Engine, new_sort_key), settings=rules)

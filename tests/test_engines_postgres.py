@@ -23,15 +23,15 @@ pytest.importorskip("psycopg")
 import psycopg
 
 from app import create_app
+from layers_standin.domain.idempotency import Idempotency
+from layers_standin.domain.keys import public_id_of
+from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed
 from layers_standin.engines.postgres import sql
 from layers_standin.engines.postgres.connections import MOST_CONNECTIONS, name_of
 from layers_standin.engines.postgres.engine import Postgres
-from layers_standin.domain.idempotency import Idempotency
-from layers_standin.domain.keys import public_id_of
-from layers_standin.domain.tables import LISTS
-from layers_standin.settings import Settings
 from layers_standin.services import Services
+from layers_standin.settings import Settings
 from store import Store
 
 SOON = 0.2  # seconds that a test lets the engine wait
@@ -85,7 +85,7 @@ ASK_WHOSE = {"organizations", "snapshot_organizations"}  # each of them is then 
 
 
 def statements() -> dict[str, str]:
-    """Return every statement but those of `OF_ALL` by its name."""
+    """Return every statement but those of `ADMIN` by its name."""
     own = {name: text for name, text in vars(sql).items() if name.isupper() and isinstance(text, str)}
     shared = {name: text for name, text in vars(sql.SQL).items() if isinstance(text, str)}
     several = {name: texts for name, texts in vars(sql.SQL).items() if isinstance(texts, tuple)}
@@ -115,8 +115,8 @@ def test_what_carries_none_is_for_the_whole_store_and_named_here_with_its_reason
     of_requests = {"begin", "commit", "rollback"}
     of_the_start = {"is new", "one at a time", "wait", "take time"}
     of_snapshots_and_resets = {"begin one moment", "no more writes", "no more snapshots", "try alone", "not alone"}
-    assert sql.OF_ALL.keys() == of_connections | of_requests | of_the_start | of_snapshots_and_resets
-    about_documents = [name for name, text in sql.OF_ALL.items() if re.search(r"standin_\w*(documents|entries)", text)]
+    assert sql.ADMIN.keys() == of_connections | of_requests | of_the_start | of_snapshots_and_resets
+    about_documents = [name for name, text in sql.ADMIN.items() if re.search(r"standin_\w*(documents|entries)", text)]
     assert about_documents == ["no more writes"]  # the lock of a moment that all documents share
 
 
@@ -166,7 +166,7 @@ def test_an_organization_whose_first_change_is_none_is_found_when_it_has_documen
         assert contents(engine) == {("t", "org"): {"a": {"n": 1}}}
 
 
-# Connections
+# ConnectionPool
 
 
 def test_a_connection_cut_while_nobody_used_it_is_not_noticed(database, stranger):
@@ -177,7 +177,7 @@ def test_a_connection_cut_while_nobody_used_it_is_not_noticed(database, stranger
         cut(stranger)
         assert count_up(engine) == 2
         cut(stranger)
-        assert engine.walk("t", "", "none") == []
+        assert engine.scan("t", "", "none") == []
         cut(stranger)
         save(engine, "x", {})
         cut(stranger)
@@ -197,7 +197,7 @@ def test_a_transaction_whose_connection_is_cut_between_two_reads_is_run_again(da
 
     with opened(database) as engine:
         count_up(engine)
-        engine.attempt(act)
+        engine.run_transaction(act)
         assert turns == [b'{"n":1}'] * 2
         assert contents(engine) == {("t", ""): {"counter": {"n": 2}}}
 
@@ -213,7 +213,7 @@ def test_where_transactions_stay_impossible_there_is_an_end_of_trying(database, 
     turns: list[int] = []
     with opened(database) as engine:
         with pytest.raises(Unavailable):
-            engine.attempt(act)
+            engine.run_transaction(act)
         assert 1 < len(turns) < 20
         assert count_up(engine) == 1
 
@@ -272,7 +272,7 @@ def all_lent(engine: Postgres) -> Iterator[None]:
     enough, busy = threading.Event(), threading.Barrier(MOST_CONNECTIONS + 1)
 
     def hold() -> None:
-        with engine.reading():
+        with engine.snapshot_read():
             busy.wait(20)
             enough.wait(60)
 
@@ -289,7 +289,7 @@ def impatient(settings: Settings, **options: str) -> Postgres:
     """Open a database so that nothing is waited for longer than SOON; options of the server are laid over that."""
     told = quote(" ".join(f"-c {name}={value}" for name, value in options.items()))
     url = f"{settings.store}&options={told}" if options else settings.store
-    return Postgres(url, lists=LISTS, patience_seconds=SOON)
+    return Postgres(url, lists=INDEXES, patience_seconds=SOON)
 
 
 def serving(engine: Postgres, rooms: Services, settings: Settings, clock: Callable[[], Any]) -> Callable[..., Any]:
@@ -326,7 +326,7 @@ def test_a_connection_is_free_again_whatever_happened_to_its_user(database, stra
 def test_nothing_is_left_of_an_organization_that_is_dropped_while_a_change_goes_on(store, settings, stranger):
     organization = store.organizations.create("Gone")["id"]
     public_id = public_id_of(store.for_organization(organization).keys.create(["*"], "key"))
-    with closing(Postgres(settings.store, lists=LISTS)) as engine:
+    with closing(Postgres(settings.store, lists=INDEXES)) as engine:
         with store.db.transaction():
             assert store.keys.is_known(public_id)
             dropping = Worker(lambda: Store(engine).organizations.drop(organization))
@@ -462,7 +462,7 @@ def test_of_two_that_wait_for_each_other_one_is_run_again(database):
                 engine.write("t", "", first, orjson.dumps(a + 1))
                 engine.write("t", "", second, orjson.dumps(b + 1))
 
-        engine.attempt(act)
+        engine.run_transaction(act)
 
     with opened(database) as engine:
         with engine.transaction():
@@ -489,7 +489,7 @@ def test_of_two_that_put_the_same_new_document_one_finds_that_of_the_other(datab
                     engine.write("t", "", "new", b'{"by":"one"}')
                 return found
 
-        return engine.attempt(act)
+        return engine.run_transaction(act)
 
     with opened(database) as engine:
         both = [Worker(partial(put_once, engine)) for _ in range(2)]
@@ -532,7 +532,7 @@ def test_a_database_is_named_with_the_host_that_is_asked_for_it(monkeypatch, url
 
 def test_a_password_is_in_nothing_that_is_said_while_the_database_is_away(rooms, settings, clock, stranger, caplog):
     named = settings.store.replace("postgresql://?", f"postgresql://?password={SECRET}&")
-    with closing(Postgres(named, lists=LISTS, patience_seconds=SOON)) as engine, ExitStack() as held:
+    with closing(Postgres(named, lists=INDEXES, patience_seconds=SOON)) as engine, ExitStack() as held:
         ask = serving(engine, rooms, settings, clock)
         held.enter_context(stranger.transaction())
         stranger.execute("LOCK TABLE standin_documents IN ACCESS EXCLUSIVE MODE")

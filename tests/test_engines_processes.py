@@ -18,7 +18,7 @@ def count_up(engine):
             put(engine, "counter", {"n": n})
         return n
 
-    return engine.attempt(act)
+    return engine.run_transaction(act)
 
 
 def value(engine):
@@ -55,13 +55,13 @@ def test_every_process_sees_the_lists_of_all(place):
             for turn in range(10):
                 rank = f"{turn}-{number}"
                 put(engine, rank, {"groups": ["all"], "rank": rank})
-                tell(str(rank in engine.walk("t", "", "all", most=99)))
+                tell(str(rank in engine.scan("t", "", "all", most=99)))
 
     with opened(place, lists={"t": by_rank}) as engine:
         told = finished([Child(lambda tell, n=number: work(tell, n)) for number in range(4)])
         assert told == [["True"] * 10] * 4
         expected = sorted((f"{turn}-{number}" for turn in range(10) for number in range(4)), reverse=True)
-        assert engine.walk("t", "", "all", most=99) == expected
+        assert engine.scan("t", "", "all", most=99) == expected
 
 
 def test_what_one_process_was_told_is_done_every_other_one_reads_at_once(place):
@@ -100,7 +100,7 @@ def test_whole_replacements_are_seen_whole_in_the_middle_of_single_changes(place
 
         child, seen = Child(work), set()
         while child.next_line():
-            pair = engine.attempt(both)
+            pair = engine.run_transaction(both)
             assert pair[0] == pair[1]
             seen.add(pair)
         assert finished([child]) == [[]]
@@ -181,7 +181,7 @@ def test_a_child_has_locks_of_its_own_although_its_parent_had_the_file_open(plac
         may_read, go = os.pipe()
 
         def work(tell):
-            with engine.reading():
+            with engine.snapshot_read():
                 tell(str(engine.read("t", "", "a")))
                 os.read(may_read, 1)
                 tell(str([engine.read("t", "", f"{number}") for number in range(50)]))

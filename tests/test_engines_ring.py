@@ -14,21 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layers_standin.engines.lock import locked
-from layers_standin.web.logs.rotating import LOCK, NEWER, OLDER, Ring
+from layers_standin.web.logs.rotating import LOCK, NEWER, OLDER, RotatingLog
 
 MOST = 1000
 
 
 @pytest.fixture
 def ring(tmp_path):
-    with closing(Ring(tmp_path / "ring", MOST, 0)) as ring:
+    with closing(RotatingLog(tmp_path / "ring", MOST, 0)) as ring:
         yield ring
 
 
 @pytest.fixture
 def other(tmp_path):
     """Return the ring as another process has it."""
-    with closing(Ring(tmp_path / "ring", MOST, 0)) as ring:
+    with closing(RotatingLog(tmp_path / "ring", MOST, 0)) as ring:
         yield ring
 
 
@@ -114,7 +114,7 @@ steps = st.one_of(
 @given(st.lists(steps, max_size=60))
 def test_whoever_writes_the_lines_are_the_last_ones_in_their_order(taken):
     with TemporaryDirectory() as folder:
-        rings = [Ring(Path(folder), MOST, 0) for _ in range(3)]
+        rings = [RotatingLog(Path(folder), MOST, 0) for _ in range(3)]
         written: list[str] = []
         for number, (step, who, length) in enumerate(taken):
             if step == "clear":
@@ -163,7 +163,7 @@ def test_a_folder_that_somebody_removed_is_made_again(ring, tmp_path):
 def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_system(tmp_path):
     (tmp_path / "ring").write_text("a file", "utf-8")
 
-    with closing(Ring(tmp_path / "ring", MOST, 0)) as ring:
+    with closing(RotatingLog(tmp_path / "ring", MOST, 0)) as ring:
         with pytest.raises(OSError, match="exists"):
             ring.append(b"a")
         with pytest.raises(OSError, match="exists"):
@@ -190,7 +190,7 @@ def uptime(request, monkeypatch):
 @pytest.fixture
 def lazy(tmp_path, uptime):
     """Return a ring that looks at its files every hour, and when about 1000 bytes were written."""
-    with closing(Ring(tmp_path / "ring", 64_000, 3600)) as ring:
+    with closing(RotatingLog(tmp_path / "ring", 64_000, 3600)) as ring:
         yield ring
 
 
@@ -205,7 +205,7 @@ def has_looked(ring):
 
 def test_files_are_looked_at_again_after_much_was_written(tmp_path, uptime):
     """Not for each line; so in a while as short as this one others must not turn the files twice."""
-    for ring, lines_before in ((Ring(tmp_path / "a", MOST, 3600), 1), (Ring(tmp_path / "b", 64_000, 3600), 10)):
+    for ring, lines_before in ((RotatingLog(tmp_path / "a", MOST, 3600), 1), (RotatingLog(tmp_path / "b", 64_000, 3600), 10)):
         with closing(ring):
             for _ in range(lines_before):
                 ring.append(b"x" * 100)
@@ -292,14 +292,14 @@ def test_processes_that_turn_the_file_while_others_write_tear_and_lose_nothing(t
 
     def work(writer):
         def write(tell):
-            with closing(Ring(folder, most, 0)) as ring:
+            with closing(RotatingLog(folder, most, 0)) as ring:
                 write_many(ring, writer)
             tell("done")
 
         return write
 
     children = [Child(work(writer)) for writer in "abcd"]
-    with closing(Ring(folder, most, 0)) as ring:
+    with closing(RotatingLog(folder, most, 0)) as ring:
         for _ in range(50):
             assert_in_order(lines(ring), "abcd")
             with ring._alone():  # or a file is turned away between the look into the folder and the look at the file
@@ -310,7 +310,7 @@ def test_processes_that_turn_the_file_while_others_write_tear_and_lose_nothing(t
 
 
 def test_threads_that_turn_the_file_while_others_write_tear_and_lose_nothing(tmp_path):
-    with closing(Ring(tmp_path / "ring", 5_000, 0)) as ring:
+    with closing(RotatingLog(tmp_path / "ring", 5_000, 0)) as ring:
         workers = [Worker(lambda writer=writer: write_many(ring, writer, 1000)) for writer in "abcd"]
         for _ in range(20):
             assert_in_order(lines(ring), "abcd")
@@ -318,7 +318,7 @@ def test_threads_that_turn_the_file_while_others_write_tear_and_lose_nothing(tmp
         assert_in_order(lines(ring), "abcd")
 
 
-class WatchedRing(Ring):
+class WatchedRing(RotatingLog):
     """Looks, while it reads, whether anybody could turn the files."""
 
     def _read(self, name):
@@ -337,14 +337,14 @@ def test_a_process_that_is_killed_while_it_turns_the_file_stops_nobody(tmp_path)
     folder = tmp_path / "ring"
 
     def work(tell):
-        ring = Ring(folder, MOST, 0)
+        ring = RotatingLog(folder, MOST, 0)
         with ring._alone():
             tell("alone")
             signal.pause()
 
     child = Child(work)
     assert child.next_line() == "alone"
-    with closing(Ring(folder, MOST, 0)) as ring:
+    with closing(RotatingLog(folder, MOST, 0)) as ring:
         waiting = Worker(lambda: write_many(ring, "a", 100))
         os.kill(child.pid, signal.SIGKILL)
         child.finish()

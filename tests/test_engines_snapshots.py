@@ -75,7 +75,7 @@ def test_what_takes_the_place_of_all_is_all_there_is_for_everybody(engine, elsew
     replace(engine, NEW)
     for side in (engine, elsewhere):
         assert contents(side) == NEW
-        assert side.walk("t", "", "x", most=9) == ["5", "4"]
+        assert side.scan("t", "", "x", most=9) == ["5", "4"]
         assert (side.count("t", ""), side.count("u", "org")) == (2, 1)
     put(elsewhere, "d", {"groups": ["x"], "rank": "6"})
     put(engine, "b", {"groups": ["x"], "rank": "7"})
@@ -84,14 +84,14 @@ def test_what_takes_the_place_of_all_is_all_there_is_for_everybody(engine, elsew
         ("t", ""): NEW["t", ""] | {"d": {"groups": ["x"], "rank": "6"}} | {"b": {"groups": ["x"], "rank": "7"}}
     }
     assert contents(elsewhere) == stored(place, **LISTED) == expected
-    assert elsewhere.walk("t", "", "x", most=9) == ["7", "6", "5"]
+    assert elsewhere.scan("t", "", "x", most=9) == ["7", "6", "5"]
 
 
 def test_nothing_can_take_the_place_of_all(engine, elsewhere, place):
     engine.replace_all([])
     assert engine.tables() == elsewhere.tables() == []
     assert contents(engine) == contents(elsewhere) == stored(place) == {}
-    assert elsewhere.walk("t", "", "x", most=9) == []
+    assert elsewhere.scan("t", "", "x", most=9) == []
 
 
 def test_what_takes_its_place_may_be_made_of_what_is_there(engine, elsewhere):
@@ -135,7 +135,7 @@ def test_a_saved_state_comes_back_as_often_as_it_is_asked_for(engine, elsewhere)
         side.restore("first")
         for seen in (other, side):
             assert contents(seen) == NEW
-            assert seen.walk("t", "", "x", most=9) == ["5", "4"]
+            assert seen.scan("t", "", "x", most=9) == ["5", "4"]
 
 
 def test_what_is_saved_is_told_by_name(engine):
@@ -291,17 +291,17 @@ def test_a_state_that_another_save_has_swept_gets_no_name(engine, elsewhere):
 
 @only_sqlite
 def test_a_block_of_reads_stays_with_the_state_it_began_in(engine, elsewhere):
-    with elsewhere.reading():
+    with elsewhere.snapshot_read():
         elsewhere.read("t", "", "a")
         replace(engine, NEW)
         assert contents(elsewhere) == OLD
-        assert elsewhere.walk("t", "", "x", most=9) == ["1"]
+        assert elsewhere.scan("t", "", "x", most=9) == ["1"]
     assert contents(elsewhere) == NEW
 
 
 def test_a_block_of_reads_that_replaces_all_sees_that(engine):
     save(engine, "x", {})
-    with engine.reading():
+    with engine.snapshot_read():
         replace(engine, NEW)
         assert engine.table("t").find("a") == NEW["t", ""]["a"]
         assert engine.count("t", "") == 2
@@ -315,7 +315,7 @@ def test_another_process_sees_the_new_state_at_its_next_read_and_adds_to_it(engi
     def work(tell):
         with opened(place, **LISTED) as other:
             for number in range(3):
-                tell(f"{sorted(other.table('t').find('a'))} {other.walk('t', '', 'x', most=9)}")
+                tell(f"{sorted(other.table('t').find('a'))} {other.scan('t', '', 'x', most=9)}")
                 os.read(asking, 1)
                 put(other, f"there {number}", {})
 
@@ -372,7 +372,7 @@ def count_up(engine, doc_ids):
                 put(engine, doc_id, {"n": n})
         return n
 
-    return engine.attempt(act)
+    return engine.run_transaction(act)
 
 
 def test_a_saved_state_is_of_one_moment_while_threads_and_processes_write(place):
@@ -468,7 +468,7 @@ def test_writers_of_many_processes_lose_nothing_that_came_after_the_last_state(p
         expected = state(last) | {("t", "org"): kept, ("u", ""): {turn: {"mark": last} for turn in kept}}
         for found in (contents(engine), contents(elsewhere), stored(place, **LISTED)):
             assert found == expected
-        assert elsewhere.walk("t", "org", "written", most=len(told)) == sorted(kept, reverse=True)
+        assert elsewhere.scan("t", "org", "written", most=len(told)) == sorted(kept, reverse=True)
 
 
 # Kills.

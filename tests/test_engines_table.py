@@ -9,7 +9,7 @@ from tinydb.operations import add, delete, increment
 from tinydb.operations import set as set_field
 from tinydb.table import Document
 
-from layers_standin.engines.indexes import Entry
+from layers_standin.engines.indexes import IndexEntry
 from layers_standin.engines.table import Table
 
 
@@ -280,24 +280,24 @@ def test_what_is_json_comes_back_as_it_was(people, value):
 
 @pytest.mark.parametrize("odd", ["", "\0", "a\\0", "a\0\\", "🦊", "'", "%s", "x" * 5000])
 def test_what_a_document_is_named_comes_back_as_it_was(place, odd):
-    with opened(place, lists={odd: lambda document: [Entry(odd, odd)]}) as engine:
+    with opened(place, lists={odd: lambda document: [IndexEntry(odd, odd)]}) as engine:
         put(engine, odd, {"n": 1}, odd, odd)
         assert contents(engine) == {(odd, odd): {odd: {"n": 1}}}
-        assert engine.walk(odd, odd, odd) == [odd]
-        assert engine.walk(odd, odd, odd, before=odd) == []
+        assert engine.scan(odd, odd, odd) == [odd]
+        assert engine.scan(odd, odd, odd, before=odd) == []
         engine.table(odd, odd).remove(doc_ids=[odd])
-        assert (engine.tables(), engine.walk(odd, odd, odd)) == ([], [])
+        assert (engine.tables(), engine.scan(odd, odd, odd)) == ([], [])
 
 
-@pytest.mark.parametrize("named", ["id", "partition", "table", "place"])
+@pytest.mark.parametrize("named", ["id", "partition", "table", "sortKey"])
 def test_what_no_database_can_hold_as_a_name_is_refused_and_nothing_changed(place, named):
     names = dict.fromkeys(["id", "partition", "table"], "a") | {named: "\ud800"}
-    placed = "\ud800" if named == "place" else "a"
-    with opened(place, lists={"a": lambda document: [Entry("all", placed)]}) as engine:
+    placed = "\ud800" if named == "sortKey" else "a"
+    with opened(place, lists={"a": lambda document: [IndexEntry("all", placed)]}) as engine:
         before = bytes_of(engine)
         with pytest.raises(ValueError, match="surrogates not allowed"):
             put(engine, names["id"], {}, names["table"], names["partition"])
-        if named != "place":
+        if named != "sortKey":
             with pytest.raises(ValueError, match="surrogates not allowed"):
                 engine.read(names["table"], names["partition"], names["id"])
         assert bytes_of(engine) == before

@@ -112,7 +112,7 @@ def test_lists_go_back_with_the_part_of_a_transaction_that_failed(place):
                 put(engine, "a", {"groups": ["y"], "rank": "2"})
                 put(engine, "b", {"groups": ["x"], "rank": "3"})
                 1 / 0  # noqa: B018
-        assert (engine.walk("t", "", "x", most=9), engine.walk("t", "", "y", most=9)) == (["1"], [])
+        assert (engine.scan("t", "", "x", most=9), engine.scan("t", "", "y", most=9)) == (["1"], [])
 
 
 def test_nothing_is_written_outside_a_transaction(engine):
@@ -144,7 +144,7 @@ def test_a_document_that_cannot_be_placed_fails_its_transaction_and_no_later_one
             put(engine, "a", {"groups": ["g"]})
         assert bytes_of(engine) == before
         put(engine, "a", {"groups": ["g"], "rank": "1"})
-        assert engine.walk("t", "", "g") == ["1"]
+        assert engine.scan("t", "", "g") == ["1"]
 
 
 # A disk that is full, for the file: what SQLite does then, it does to the whole transaction.
@@ -219,7 +219,7 @@ def test_a_probe_is_a_commit_that_leaves_everything_as_it_was(engine):
 
 
 def test_no_change_of_twenty_threads_is_lost(place, engine):
-    workers = [Worker(lambda: [engine.attempt(lambda: add_one(engine)) for _ in range(5)]) for _ in range(8)]
+    workers = [Worker(lambda: [engine.run_transaction(lambda: add_one(engine)) for _ in range(5)]) for _ in range(8)]
     assert [worker.finish().error for worker in workers] == [None] * 8
     assert document(engine, "counter") == {"n": 40}
     assert stored(place)["t", ""]["counter"] == {"n": 40}
@@ -281,23 +281,23 @@ def test_while_the_holder_of_the_lock_does_not_move_those_who_come_later_wait_ha
 @only_sqlite
 def test_the_reads_of_a_block_see_one_state(place, engine):
     with opened(place) as other:
-        with engine.reading():
+        with engine.snapshot_read():
             assert document(engine, "a") == {"n": 0}
             put(other, "a", {"n": 1})
             put(other, "b", {})
-            with engine.reading():
+            with engine.snapshot_read():
                 assert document(engine, "a") == {"n": 0}
             assert contents(engine) == {("t", ""): {"a": {"n": 0}}}
         assert contents(engine) == {("t", ""): {"a": {"n": 1}, "b": {}}}
 
 
 def test_a_transaction_in_a_block_of_reads_goes_by_what_is_there_now_and_the_block_sees_what_it_did(place, engine):
-    with opened(place) as other, engine.reading():
+    with opened(place) as other, engine.snapshot_read():
         assert document(engine, "a") == {"n": 0}
         put(other, "a", {"n": 1})
         with engine.transaction():
             assert document(engine, "a") == {"n": 1}
-            with engine.reading():
+            with engine.snapshot_read():
                 assert document(engine, "a") == {"n": 1}
             put(engine, "a", {"n": 2})
         assert document(engine, "a") == {"n": 2}
@@ -309,7 +309,7 @@ def test_a_transaction_in_a_block_of_reads_goes_by_what_is_there_now_and_the_blo
 
 def test_a_block_of_reads_that_fails_leaves_nothing_behind(place, engine):
     with opened(place) as other:
-        with pytest.raises(ZeroDivisionError), engine.reading():
+        with pytest.raises(ZeroDivisionError), engine.snapshot_read():
             assert document(engine, "a") == {"n": 0}
             1 / 0  # noqa: B018
         put(other, "a", {"n": 1})
@@ -379,24 +379,24 @@ def test_documents_join_and_leave_lists_as_they_change(place):
         put(engine, "a", {"groups": ["x", "y"], "rank": "1"})
         put(engine, "b", {"groups": ["x"], "rank": "2"})
         put(engine, "c", {"groups": ["x"], "rank": "3"})
-        assert engine.walk("t", "", "x", most=9) == ["3", "2", "1"]
-        assert engine.walk("t", "", "x", before="3", most=1) == ["2"]
-        assert engine.walk("t", "", "x", before="25", most=9) == ["2", "1"]
-        assert engine.walk("t", "", "x", before="1", most=9) == []
-        assert engine.walk("t", "other", "x", most=9) == engine.walk("t", "", "z", most=9) == []
+        assert engine.scan("t", "", "x", most=9) == ["3", "2", "1"]
+        assert engine.scan("t", "", "x", before="3", most=1) == ["2"]
+        assert engine.scan("t", "", "x", before="25", most=9) == ["2", "1"]
+        assert engine.scan("t", "", "x", before="1", most=9) == []
+        assert engine.scan("t", "other", "x", most=9) == engine.scan("t", "", "z", most=9) == []
         put(engine, "a", {"groups": ["y"], "rank": "4"})
-        assert engine.walk("t", "", "y", most=9) == ["4"]
+        assert engine.scan("t", "", "y", most=9) == ["4"]
         engine.table("t").remove(doc_ids=["c"])
-        assert engine.walk("t", "", "x", most=9) == ["2"]
+        assert engine.scan("t", "", "x", most=9) == ["2"]
 
 
 def test_a_list_is_the_same_however_it_came_about(place):
     with opened(place, lists={"t": by_rank}) as engine:
         put(engine, "a", {"groups": ["x", "x"], "rank": "1"})
         put(engine, "a", {"groups": ["x"], "rank": "1"})
-        assert engine.walk("t", "", "x", most=9) == ["1"]
+        assert engine.scan("t", "", "x", most=9) == ["1"]
         with opened(place, lists={"t": by_rank}) as reopened:
-            assert reopened.walk("t", "", "x", most=9) == ["1"]
+            assert reopened.scan("t", "", "x", most=9) == ["1"]
 
 
 group_names = st.lists(st.sampled_from("xyz"), unique=True)
@@ -432,7 +432,7 @@ def test_lists_walk_as_sorted_lists_do_also_reopened(place, changes, before, mos
             expected[group] = [rank for rank in ranks if below is None or rank < below][:most]
 
         def walked(of):
-            return {group: of.walk("t", "", group, before=below, most=most) for group in "xyz"}
+            return {group: of.scan("t", "", group, before=below, most=most) for group in "xyz"}
 
         assert walked(engine) == expected
     with opened(place, lists={"t": by_rank}) as reopened:

@@ -10,12 +10,12 @@ from api_helpers import AVA_PICTURES, SPRING, key_of, refused
 from conftest import AVA_PATH, DEMO
 
 from app import create_app
-from layers_standin.engines.errors import EngineError, Unavailable
 from layers_standin.domain.errors import StoreError
-from layers_standin.settings import Settings
+from layers_standin.engines.errors import EngineError, Unavailable
 from layers_standin.services import Services
-from store import Store
+from layers_standin.settings import Settings
 from layers_standin.web.errors import STATUS, STATUS_OF_CODE, Refusal
+from store import Store
 
 ROOT = Path(__file__).parent.parent
 SOURCE = [

@@ -18,8 +18,8 @@ from servers import STAYS_OPEN, eventually, serving, together
 
 from app import create_app, operations
 from layers_standin.control.faults import check_rule
-from layers_standin.engines.table import Record
 from layers_standin.domain.faults import MOST_RULES, Asked, first_match, fits_path, is_spent, matches, new_rule
+from layers_standin.engines.table import Record
 from layers_standin.services import Services
 from layers_standin.web.errors import MESSAGES, STATUS_OF_CODE, Invalid
 from layers_standin.web.faults import injected, preferred

@@ -12,8 +12,8 @@ from conftest import AVA_PATH, DEMO
 from servers import run
 
 from app import create_app
-from layers_standin.settings import Settings
 from layers_standin.services import open_services
+from layers_standin.settings import Settings
 from store import Store
 
 STORES = Path(__file__).parent / "stores"

@@ -14,10 +14,10 @@ from servers import serving
 from app import create_app
 from layers_standin.control.operations import operations
 from layers_standin.domain.errors import NotFound
-from layers_standin.settings import Settings
 from layers_standin.services import Services
+from layers_standin.settings import Settings
+from layers_standin.web.access import authorize, is_from_here, is_open
 from layers_standin.web.errors import Forbidden, Unauthenticated
-from layers_standin.web.access import admit, is_from_here, is_open
 
 TOKEN = "a-token-of-the-control-plane"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -114,7 +114,7 @@ def test_nobody_else_may_command(environ):
     assert not is_from_here(HERE | environ, Settings())
     assert not is_open(HERE | environ, Settings())
     with pytest.raises(Forbidden):
-        admit(HERE | environ, Settings())
+        authorize(HERE | environ, Settings())
 
 
 @pytest.mark.parametrize("public_url", ["http://localhost:8000", "http://127.0.0.1", "http://[::1]:8000/prefix"])
@@ -141,7 +141,7 @@ def test_whatever_is_said_there_is_an_answer(host, origin, authorization):
 @pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER  {TOKEN} "])
 def test_who_knows_the_token_may_command_from_anywhere(authorization):
     for environ in ({}, *REFUSALS):
-        admit(HERE | environ | {"HTTP_AUTHORIZATION": authorization}, Settings(control=TOKEN))
+        authorize(HERE | environ | {"HTTP_AUTHORIZATION": authorization}, Settings(control=TOKEN))
 
 
 WRONG_TOKENS = [
@@ -167,7 +167,7 @@ WRONG_TOKENS = [
 def test_nobody_else_may_command_even_at_this_machine(authorization):
     for said in ({}, {"HTTP_AUTHORIZATION": authorization}):
         with pytest.raises(Unauthenticated):
-            admit(HERE | said, Settings(control=TOKEN))
+            authorize(HERE | said, Settings(control=TOKEN))
         assert not is_open(HERE | said, Settings(control=TOKEN))
 
 
@@ -180,7 +180,7 @@ def test_the_words_for_the_other_modes_are_no_tokens(mode):
 
 def test_where_it_is_off_there_is_nothing_to_command():
     with pytest.raises(NotFound):
-        admit(HERE, Settings(control="off"))
+        authorize(HERE, Settings(control="off"))
 
 
 # Every operation there is

@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from servers import STAYS_OPEN, opened, serving
 
 from app import create_app
-from layers_standin.domain.jobs import cancel, new_course, state_at
+from layers_standin.domain.jobs import cancel, new_schedule, state_at
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds
-from layers_standin.settings import Settings
 from layers_standin.services import Services, open_services
+from layers_standin.settings import Settings
 from store import DESCRIPTION_FIELDS, INFLUENCER_FIELDS, Store, portrait_path
 
 CREATE = f"/v1/projects/{SPRING}/influencers"
@@ -55,7 +55,7 @@ LONGEST = {
     "vibe": 256,
     "voiceDescription": 1024,
 }
-LISTS, TEXTS = ("traits", "values", "interests", "catchphrases"), ("tone", "humor", "formality", "speakingStyle")
+INDEXES, TEXTS = ("traits", "values", "interests", "catchphrases"), ("tone", "humor", "formality", "speakingStyle")
 WHOLE = {
     "name": "Kim",
     "influencerId": UUID.upper(),
@@ -68,7 +68,7 @@ WHOLE = {
     "style": "punk",
     "vibe": "loud",
     "voiceDescription": "Hoarse.",
-    "personality": {**{name: [name, name] for name in LISTS}, **dict.fromkeys(TEXTS, "so")},
+    "personality": {**{name: [name, name] for name in INDEXES}, **dict.fromkeys(TEXTS, "so")},
 }
 
 
@@ -253,7 +253,7 @@ def test_a_body_that_create_does_not_take_is_refused_and_changes_nothing(demo, o
     assert same()
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", INDEXES)
 @pytest.mark.parametrize(
     "value, fault",
     [
@@ -499,9 +499,9 @@ def test_a_job_is_what_the_clock_says_and_its_influencer_follows(
 def test_a_job_that_fails_says_why(demo, store, organization, clock):
     envelope = create(demo)
     document = store.for_organization(organization).job(envelope["jobId"])
-    course = document["course"] | {"failure": FAILURE}
-    store.tables.put("jobs", document | {"course": course})
-    store.tables.put("influencers", store.for_organization(organization).any_influencer(envelope["influencerId"]) | {"course": course})
+    course = document["schedule"] | {"failure": FAILURE}
+    store.tables.put("jobs", document | {"schedule": course})
+    store.tables.put("influencers", store.for_organization(organization).any_influencer(envelope["influencerId"]) | {"schedule": course})
     assert job(demo, envelope)["status"] == "running"
     clock.move(seconds=3)
 
@@ -709,7 +709,7 @@ lengths = st.integers(0, 10**9)
 
 @given(lengths, st.lists(moments, min_size=2))
 def test_progress_never_falls_and_stages_never_turn_back(length, times):
-    course = new_course(0, length)
+    course = new_schedule(0, length)
 
     states = [state_at(course, moment) for moment in sorted(times)]
 
@@ -725,11 +725,11 @@ def test_progress_never_falls_and_stages_never_turn_back(length, times):
 
 @given(lengths, moments, moments)
 def test_a_canceled_job_stands_still_where_it_was(length, ended, seen):
-    course = cancel(new_course(0, length), ended)
+    course = cancel(new_schedule(0, length), ended)
 
     state = state_at(course, seen)
 
-    assert state == ("canceled", *state_at(new_course(0, length), ended)[1:3], max(ended, 0))
+    assert state == ("canceled", *state_at(new_schedule(0, length), ended)[1:3], max(ended, 0))
 
 
 @given(st.integers(0, 4 * 10**12))

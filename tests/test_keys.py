@@ -52,7 +52,7 @@ def rotated(client, path, **options):
     return {"X-Api-Key": response.json["secret"]}
 
 
-# Whole replies
+# Integer replies
 
 
 def test_kill_says_how_the_key_is_now_and_the_same_each_time(demo, organization, other, clock):

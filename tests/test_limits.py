@@ -12,8 +12,8 @@ from servers import STAYS_OPEN, documents, eventually, opened, seeded, serving, 
 
 from app import create_app
 from layers_standin.services import Services
-from store import Store
 from layers_standin.web.limits import PER_MINUTE, WRITES_PER_DAY, items_for
+from store import Store
 
 WHOAMI, CREATE = "/v1/whoami", f"/v1/projects/{SPRING}/influencers"
 LIMIT, REMAINING, RESET = "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"

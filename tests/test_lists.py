@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app import create_app
-from layers_standin.settings import Settings
 from layers_standin.services import Services, open_services
+from layers_standin.settings import Settings
 from store import Store
 
 UUID = "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e"
@@ -263,7 +263,7 @@ def stocked(shop):
     return shop
 
 
-LISTS = [
+INDEXES = [
     (INFLUENCERS, {}),
     (INFLUENCERS, {"status": "pending"}),
     ("/v1/projects/other/influencers", {}),
@@ -274,11 +274,11 @@ LISTS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "query"), LISTS)
+@pytest.mark.parametrize(("path", "query"), INDEXES)
 def test_a_cursor_is_good_for_its_own_list_with_any_limit_and_for_no_other(stocked, path, query):
     cursor = cursor_of(stocked, path, **query)
 
-    for other_path, other in LISTS:
+    for other_path, other in INDEXES:
         response = stocked.get(other_path, query_string=other | {"cursor": cursor, "limit": 7})
         if (other_path, other) == (path, query):
             assert ids(response) == ids(stocked.get(path, query_string=query))[1:]
@@ -440,7 +440,7 @@ class InfluencerModel:
             return
         document = self.store.for_organization(self.store.organizations.all()[0]["id"]).influencer(row["id"])
         failure = {"code": "TRAINING_FAILED", "message": "Made up."}
-        self.store.tables.put("influencers", document | {"course": document["course"] | {"failure": failure}})
+        self.store.tables.put("influencers", document | {"schedule": document["schedule"] | {"failure": failure}})
         row["doomed"] = True
 
 

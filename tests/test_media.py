@@ -12,7 +12,7 @@ from PIL import Image
 
 from app import create_app
 from layers_standin.engines.table import Record
-from layers_standin.media.folder import MediaFolder, NoSuchFile
+from layers_standin.media.folder import FolderStorage, NoSuchFile
 from layers_standin.media.serving import is_inert
 from layers_standin.services import Services
 
@@ -225,7 +225,7 @@ def test_what_is_no_picture_has_a_tile_for_a_thumbnail(client, place, data):
 
 
 def test_a_disk_without_room_for_a_thumbnail_says_so(rooms, settings, organization, ava):
-    full = MediaFolder(settings.data / "media", WatchedDisk(lambda name, call: no_space(call)))
+    full = FolderStorage(settings.data / "media", WatchedDisk(lambda name, call: no_space(call)))
     client = create_app(Services(rooms.store, full, settings)).test_client()
 
     assert refused(client.get(ava["thumbnailPath"])) == UNAVAILABLE
@@ -240,7 +240,7 @@ def test_a_disk_without_room_for_a_thumbnail_says_so(rooms, settings, organizati
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "secret").write_bytes(b"secret")
-    return MediaFolder(tmp_path / "media")
+    return FolderStorage(tmp_path / "media")
 
 
 TRICKS = ["..", ".", "", "../secret", "..\\secret", "/etc/passwd", "a/b", "a\0b", "a b", "a.thumbnail.webp", "é", "a\n"]

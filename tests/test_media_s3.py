@@ -29,8 +29,8 @@ from app import create_app
 from layers_standin.engines.errors import Unavailable
 from layers_standin.engines.table import Record
 from layers_standin.media.storage import Incomplete, NoSuchFile
+from layers_standin.services import housekeeping, sweep
 from layers_standin.settings import Bucket, Settings
-from layers_standin.services import sweep, tidy
 
 pytest.importorskip("obstore")
 pytest.importorskip("moto")
@@ -38,7 +38,7 @@ pytest.importorskip("moto")
 import obstore
 from buckets import CREDENTIALS, KEY_ID, REGION, SECRET, BucketServer
 
-from layers_standin.media.bucket import MediaBucket
+from layers_standin.media.bucket import BucketStorage
 
 Keys = Callable[[], set[str]]
 
@@ -74,7 +74,7 @@ def asked(bucket_server: BucketServer) -> list[tuple[str, str, str]]:
     return bucket_server.guard.asked
 
 
-def keys_in(room: MediaBucket) -> set[str]:
+def keys_in(room: BucketStorage) -> set[str]:
     return {meta["path"] for meta in obstore.list(room._store).collect()}
 
 
@@ -386,7 +386,7 @@ def nowhere() -> Iterator[str]:
 
 
 def without_bucket(rooms: Any, endpoint: str) -> Any:
-    media = MediaBucket(Bucket("gone", "prefix", endpoint, REGION))
+    media = BucketStorage(Bucket("gone", "prefix", endpoint, REGION))
     return create_app(rooms._replace(media=media)).test_client()
 
 
@@ -455,7 +455,7 @@ def test_a_bucket_that_hangs_keeps_nobody_from_writing(rooms, demo, nowhere):
 )
 def test_a_bucket_that_refuses_says_why_and_never_by_what_words(bucket, monkeypatch, name, secret, reason):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", secret)
-    room = MediaBucket(bucket._replace(name=name or bucket.name))
+    room = BucketStorage(bucket._replace(name=name or bucket.name))
 
     with pytest.raises(Unavailable, match=rf"of STANDIN_MEDIA does not serve: {reason}\.$") as refusal:
         room.put("org", "asset", b"x")
@@ -467,7 +467,7 @@ def test_who_has_set_no_keys_is_told_which(bucket, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")  # no cloud's own keys either
-    room = MediaBucket(bucket)
+    room = BucketStorage(bucket)
 
     with pytest.raises(Unavailable, match="there is no AWS_ACCESS_KEY_ID with an AWS_SECRET_ACCESS_KEY") as refusal:
         room.put("org", "asset", b"x")
@@ -489,8 +489,8 @@ def test_a_service_that_cannot_fill_its_bucket_does_not_start(tmp_path, bucket, 
 
 
 @pytest.fixture
-def room(bucket) -> MediaBucket:
-    return MediaBucket(bucket)
+def room(bucket) -> BucketStorage:
+    return BucketStorage(bucket)
 
 
 TRICKS = ["..", ".", "", "../secret", "/etc/passwd", "a/b", "a\0b", "a b", "a.incoming", "é", "a\n", ".kept"]
@@ -661,7 +661,7 @@ def test_a_snapshot_is_deleted_although_the_bucket_is_away_and_its_list_goes_lat
     assert down.delete("/snapshots/one") == {"name": "one", "deleted": True}
     assert control.get("/snapshots") == {"items": []}
     assert len([key for key in keys() if key.startswith(".kept")]) == 1
-    tidy(rooms)
+    housekeeping(rooms)
     assert [key for key in keys() if key.startswith(".kept")] == []
 
 

@@ -28,9 +28,9 @@ from engine_helpers import (
 from test_media import drawn
 
 from app import create_app
-from layers_standin.media.folder import MediaFolder, NoSuchFile
+from layers_standin.media.folder import FolderStorage, NoSuchFile
 from layers_standin.media.storage import Incomplete
-from layers_standin.services import Services, open_database, open_services, tidy
+from layers_standin.services import Services, housekeeping, open_database, open_services
 from store import Store
 
 DAY = 24 * 60 * 60
@@ -53,7 +53,7 @@ class CopyingDisk(WatchedDisk):
 
 @pytest.fixture(params=["links", "copies"])
 def folder(request, tmp_path):
-    media = MediaFolder(tmp_path / "media", CopyingDisk(CallCounter()) if request.param == "copies" else None)
+    media = FolderStorage(tmp_path / "media", CopyingDisk(CallCounter()) if request.param == "copies" else None)
     filled(media)
     return media
 
@@ -99,7 +99,7 @@ def test_bytes_that_were_kept_come_back_where_they_are_missing_and_nothing_else_
 
 
 def test_what_is_kept_takes_no_room_where_the_disk_has_links(tmp_path):
-    folder = filled(MediaFolder(tmp_path / "media"))
+    folder = filled(FolderStorage(tmp_path / "media"))
     folder.keep("x")
 
     assert folder.original("org", "asset_a").samefile(tmp_path / "snapshots" / "x.media" / "org" / "asset_a")
@@ -142,7 +142,7 @@ def test_the_media_of_others_are_forgotten_and_nothing_is_taken_away(folder, tmp
 
 
 def test_nothing_can_be_kept(tmp_path):
-    folder = MediaFolder(tmp_path / "media")
+    folder = FolderStorage(tmp_path / "media")
     folder.keep("x")
     folder.bring_back("x")
     folder.drop_organization("org")
@@ -207,9 +207,9 @@ def test_a_sweep_can_be_told_the_time(folder, tmp_path):
 
 def test_the_same_bytes_are_not_written_again_but_their_name_is_on_disk_and_young(tmp_path):
     counter = CallCounter()
-    filled(MediaFolder(tmp_path / "media"))
+    filled(FolderStorage(tmp_path / "media"))
     grown_old(tmp_path)
-    folder = MediaFolder(tmp_path / "media", WatchedDisk(counter))
+    folder = FolderStorage(tmp_path / "media", WatchedDisk(counter))
     before = folder.original("org", "asset_a").stat().st_ino
     folder.put("org", "asset_a", b"a" * 3000)
 
@@ -221,7 +221,7 @@ def test_the_same_bytes_are_not_written_again_but_their_name_is_on_disk_and_youn
 
 @pytest.mark.parametrize("data", [b"", b"a" * 2999, b"a" * 2999 + b"b", b"a" * 3001])
 def test_other_bytes_are_written_in_their_place(tmp_path, data):
-    folder = filled(MediaFolder(tmp_path / "media"))
+    folder = filled(FolderStorage(tmp_path / "media"))
     folder.put("org", "asset_a", data)
 
     assert folder.original("org", "asset_a").read_bytes() == data
@@ -230,7 +230,7 @@ def test_other_bytes_are_written_in_their_place(tmp_path, data):
 def test_the_names_of_bytes_are_on_disk_before_a_document_can_say_so(tmp_path):
     """Also those of the folders they are in."""
     counter = CallCounter()
-    folder = MediaFolder(tmp_path / "media", WatchedDisk(counter))
+    folder = FolderStorage(tmp_path / "media", WatchedDisk(counter))
     folder.put("org", "asset_a", b"a")
     assert counter.names == ["sync_folder", "sync_folder", "write", "sync", "replace", "sync_folder"]
     counter.names.clear()
@@ -317,8 +317,8 @@ def check_whole(place, states):
 
 def calls_of(act, folder, disk):
     counter = CallCounter()
-    before_each(MediaFolder(folder / "media"))
-    act(MediaFolder(folder / "media", disk(counter)))
+    before_each(FolderStorage(folder / "media"))
+    act(FolderStorage(folder / "media", disk(counter)))
     return len(counter.names)
 
 
@@ -328,34 +328,34 @@ def all_of(place):
 
 @pytest.mark.parametrize("disk", [WatchedDisk, CopyingDisk])
 @pytest.mark.parametrize("kill", [kill_before, kill_halfway])
-@pytest.mark.parametrize(("act", "place", "states"), ACTS.values(), ids=ACTS)
+@pytest.mark.parametrize(("act", "sortKey", "states"), ACTS.values(), ids=ACTS)
 def test_a_kill_at_any_call_leaves_whole_bytes_and_the_next_one_does_it_all(tmp_path, kill, act, place, states, disk):
     for nth in range(1, calls_of(act, tmp_path / "counted", disk) + 1):
         folder = tmp_path / str(nth)
-        before_each(MediaFolder(folder / "media"))
+        before_each(FolderStorage(folder / "media"))
         killing = disk(NthCall(nth, kill))
-        child = Child(lambda tell, folder=folder, killing=killing: act(MediaFolder(folder / "media", killing)))
+        child = Child(lambda tell, folder=folder, killing=killing: act(FolderStorage(folder / "media", killing)))
         child.finish()
         assert child.status == -signal.SIGKILL
         check_whole(folder / place, states)
         assert kept_in(folder, "x") == BYTES
-        act(MediaFolder(folder / "media"))
+        act(FolderStorage(folder / "media"))
         assert all_of(folder / place) == states[1]
 
 
 @pytest.mark.parametrize("disk", [WatchedDisk, CopyingDisk])
 @pytest.mark.parametrize("failure", [no_space, input_output_error, half_then_no_space])
-@pytest.mark.parametrize(("act", "place", "states"), ACTS.values(), ids=ACTS)
+@pytest.mark.parametrize(("act", "sortKey", "states"), ACTS.values(), ids=ACTS)
 def test_a_disk_that_refuses_is_told_and_leaves_whole_bytes(tmp_path, act, place, states, failure, disk):
     for nth in range(1, calls_of(act, tmp_path / "counted", disk) + 1):
         folder = tmp_path / str(nth)
-        before_each(MediaFolder(folder / "media"))
+        before_each(FolderStorage(folder / "media"))
         with pytest.raises(OSError, match=r"No space|Input/output"):
-            act(MediaFolder(folder / "media", disk(NthCall(nth, failure, lasting=True))))
+            act(FolderStorage(folder / "media", disk(NthCall(nth, failure, lasting=True))))
         check_whole(folder / place, states)
         assert not list(folder.rglob("*.part"))
         assert kept_in(folder, "x") == BYTES
-        act(MediaFolder(folder / "media"))
+        act(FolderStorage(folder / "media"))
         assert all_of(folder / place) == states[1]
 
 
@@ -368,7 +368,7 @@ def snapshots_of(settings):
 
 def commanding(rooms, settings, around):
     """Return who commands an app whose disk passes each call to `around`."""
-    watched = rooms._replace(media=MediaFolder(settings.data / "media", WatchedDisk(around)))
+    watched = rooms._replace(media=FolderStorage(settings.data / "media", WatchedDisk(around)))
     return Control(create_app(watched).test_client())
 
 
@@ -401,7 +401,7 @@ def test_a_kill_at_any_call_of_a_snapshot_leaves_the_one_before_or_the_new_one_w
 
     def send(tell, nth):
         opened = open_services(settings)
-        media = MediaFolder(settings.data / "media", WatchedDisk(NthCall(nth, kill_before)))
+        media = FolderStorage(settings.data / "media", WatchedDisk(NthCall(nth, kill_before)))
         Control(create_app(opened._replace(media=media)).test_client()).send("POST", "/snapshots", {"name": "one"})
 
     media = rooms.media
@@ -415,7 +415,7 @@ def test_a_kill_at_any_call_of_a_snapshot_leaves_the_one_before_or_the_new_one_w
         nth += 1
         child = Child(lambda tell, nth=nth: send(tell, nth))
         assert child.finish() == []
-        tidy(rooms)
+        housekeeping(rooms)
         (one,) = rooms.store.db.saved()
         assert snapshots_of(settings) == [f"{one.snapshot_id}.media"]
         pictures = {name.partition("/")[2] for name in kept_in(settings.data, one.snapshot_id)}
@@ -473,7 +473,7 @@ def test_a_command_about_documents_and_bytes_waits_until_a_snapshot_has_both(roo
             waited.append(waiting.is_alive())
         return call()
 
-    watched = rooms._replace(media=MediaFolder(settings.data / "media", WatchedDisk(interrupted)))
+    watched = rooms._replace(media=FolderStorage(settings.data / "media", WatchedDisk(interrupted)))
     made = Control(create_app(watched).test_client()).send("POST", "/snapshots", {"name": "one"})
     waiting.join()
 

@@ -21,14 +21,14 @@ from werkzeug.wrappers import Response
 
 from app import create_app, document, operations
 from layers_standin.control.operations import operations as control_operations
+from layers_standin.domain.keys import SCOPES
 from layers_standin.openapi.document import camel_case, openapi_document, openapi_path
+from layers_standin.openapi.errors import REFUSALS
 from layers_standin.openapi.examples import WHO_AM_I
 from layers_standin.openapi.partner import partner_api
-from layers_standin.openapi.errors import REFUSALS
-from layers_standin.domain.keys import SCOPES
-from schemas import InfluencerPatch
 from layers_standin.services import Services
 from layers_standin.web.errors import STATUS_OF_CODE
+from schemas import InfluencerPatch
 
 SERVER = "http://localhost"
 DOCUMENT = document(SERVER)

@@ -269,7 +269,7 @@ def test_patch_changes_what_is_given_metadata_as_a_whole_and_nothing_else(demo, 
 @pytest.mark.parametrize(
     "field",
     ["id", "organizationId", "brand", "brandContext", "ingestState", "requiresApproval", "firstNPostsBlocked",
-     "currentBlockedCount", "createdAt", "updatedAt", "archivedAt", "place"],
+     "currentBlockedCount", "createdAt", "updatedAt", "archivedAt", "sortKey"],
 )  # fmt: skip
 def test_what_the_system_knows_best_cannot_be_patched(demo, on_disk, field):
     same = unchanged(on_disk)

@@ -16,10 +16,10 @@ from openapi_helpers import left_out_of_fuzzing, plant_examples
 from servers import Server, seeded, serving
 
 from app import document
-from layers_standin.openapi import examples
 from layers_standin.domain.keys import DEMO_KEY
-from layers_standin.settings import Settings
+from layers_standin.openapi import examples
 from layers_standin.services import Services, open_media
+from layers_standin.settings import Settings
 from layers_standin.web.uploads import upload_url
 
 HERE = Path(__file__).parent

@@ -11,10 +11,10 @@ from engine_helpers import Child
 from PIL import Image
 
 from app import create_app
-from layers_standin.media.folder import MediaFolder
-from layers_standin.seed import NotTables, documents_of, plant, read_tables
-from layers_standin.settings import SEED, Settings, StartError
+from layers_standin.media.folder import FolderStorage
+from layers_standin.seed import NotTables, documents_of, load_seed, read_tables
 from layers_standin.services import Services, open_media, open_services, open_store
+from layers_standin.settings import SEED, Settings, StartError
 from store import INFLUENCER_FIELDS, Store
 
 EMPTY = (None, {}, [])
@@ -36,7 +36,7 @@ def planted(empty, tmp_path):
     def plant_tables(tables) -> Store:
         path = tmp_path / "seed.json"
         path.write_text(tables if isinstance(tables, str) else json.dumps(tables), "utf-8")
-        plant(path, empty.store, empty.media)
+        load_seed(path, empty.store, empty.media)
         return empty.store
 
     return plant_tables
@@ -118,9 +118,9 @@ def test_of_two_that_both_found_the_store_empty_only_the_first_plants(settings, 
     first, second = (open_store(settings) for _ in range(2))
     assert first.is_empty() and second.is_empty()
 
-    plant(SEED, first, open_media(settings))
+    load_seed(SEED, first, open_media(settings))
     before = on_disk.read_bytes()
-    plant(SEED, second, open_media(settings))
+    load_seed(SEED, second, open_media(settings))
 
     assert on_disk.read_bytes() == before
     first.db.close()
@@ -172,7 +172,7 @@ def test_a_seed_may_leave_out_what_has_a_default(empty, planted):
     nothing = dict.fromkeys(INFLUENCER_FIELDS)
     kim = store.for_organization("org").influencer("inf_kim")
     assert len(kim["token"]) == 22
-    assert re.fullmatch(r"inf_01KPFY5990[0-9A-Z]{16}=inf_kim", kim["place"])  # a ULID of that second
+    assert re.fullmatch(r"inf_01KPFY5990[0-9A-Z]{16}=inf_kim", kim["sortKey"])  # a ULID of that second
     assert kim == nothing | KIM | {
         "personality": {},
         "referenceImages": [],
@@ -182,7 +182,7 @@ def test_a_seed_may_leave_out_what_has_a_default(empty, planted):
         "is_archived": False,
         "attributes": {},
         "token": kim["token"],
-        "place": kim["place"],
+        "sortKey": kim["sortKey"],
     }
     assert store.organizations.get("org") == ORGANIZATION | {
         "creditBalance": 0,
@@ -277,7 +277,7 @@ def test_a_seed_that_cannot_be_used_is_refused_in_a_sentence_and_plants_nothing(
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(StartError) as refused:
-        plant(path, empty.store, empty.media)
+        load_seed(path, empty.store, empty.media)
 
     sentence = str(refused.value)
     assert sentence.startswith(f"The seed {path} cannot be used: ")
@@ -289,7 +289,7 @@ def test_a_seed_that_cannot_be_used_is_refused_in_a_sentence_and_plants_nothing(
 
 def test_a_seed_that_is_not_there_is_refused(empty, tmp_path):
     with pytest.raises(StartError, match=r"No such file or directory"):
-        plant(tmp_path / "none.json", empty.store, empty.media)
+        load_seed(tmp_path / "none.json", empty.store, empty.media)
 
 
 def test_what_is_read_comes_in_the_order_of_the_file():
@@ -308,12 +308,12 @@ def test_an_import_is_read_by_the_same_rules(tmp_path):
 
 
 def test_pictures_of_a_seed_are_on_disk_before_its_documents(settings, tmp_path):
-    class Refusing(MediaFolder):
+    class Refusing(FolderStorage):
         def put(self, organization, asset_id, data):
             raise OSError(28, "No space left on device")
 
     store = open_store(settings)
     with pytest.raises(StartError, match="No space left on device"):
-        plant(SEED, store, Refusing(tmp_path / "media"))
+        load_seed(SEED, store, Refusing(tmp_path / "media"))
     assert store.is_empty()
     store.db.close()

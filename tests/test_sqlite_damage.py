@@ -30,8 +30,8 @@ from sqlite_helpers import (
 from layers_standin.engines.errors import Damaged, EngineError, Misplaced
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import DATABASE, MARK
-from layers_standin.settings import Settings, StartError
 from layers_standin.services import open_services
+from layers_standin.settings import Settings, StartError
 
 COMMITS = 4
 SMALL_PAGE = 512

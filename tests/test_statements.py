@@ -17,7 +17,7 @@ from layers_standin.engines.postgres import sql
 from layers_standin.services import Services
 
 # What a request may send besides: of no organization, and about no document.
-ABOUT_NOTHING = {sql.OF_ALL[name] for name in ("begin", "commit", "rollback", "limit transactions")}
+ABOUT_NOTHING = {sql.ADMIN[name] for name in ("begin", "commit", "rollback", "limit transactions")}
 ENTRY = re.compile(r"^(?P<who>[\w-]*)\|LOG:  (?:statement|execute [^:]*): (?P<statement>.*(?:\n\t.*)*)", re.MULTILINE)
 FILLED = r"INSERT INTO standin_\w+ \(organization, [^)]*\) (?:VALUES \(\$\d+|SELECT organization)"
 

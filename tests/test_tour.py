@@ -27,7 +27,7 @@ ONLY_HERE = [
     (re.compile(r"\r|^.*\bKilled\b.*\n", re.MULTILINE), ""),  # each shell says it in its own way
     (re.compile(r"^Date: .*$", re.MULTILINE), "Date: <date>"),
     (re.compile(r'(?<="token":")[\w-]{22}(?=")'), "<token>"),
-    (re.compile(r'(?<="place":"inf_)\w{26}(?==)'), "<random>"),
+    (re.compile(r'(?<="sortKey":"inf_)\w{26}(?==)'), "<random>"),
     (re.compile(r"\bbytes? \d+( to \d+)?"), "byte <n>"),
     (re.compile(r"\b\d+\.\d+ms$", re.MULTILINE), "<n>ms"),
 ]

@@ -28,9 +28,9 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from layers_standin.engines.table import Record
-from layers_standin.media.folder import MediaFolder
-from schemas import MAX_INLINE_BYTES
+from layers_standin.media.folder import FolderStorage
 from layers_standin.services import Services
+from schemas import MAX_INLINE_BYTES
 
 NO_UPLOAD = {"status": 404, "code": "NOT_FOUND", "message": "Upload not found."}
 NO_PROJECT = {"status": 404, "code": "NOT_FOUND", "message": "Project not found."}
@@ -68,7 +68,7 @@ MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + random.Random(1).randbytes(300_000
 
 def without_room(rooms: Services, around: Any) -> FlaskClient:
     """Return a client of an app on the same store, whose disk has no room for media."""
-    full = MediaFolder(rooms.settings.data / "media", WatchedDisk(lambda name, call: around(call)))
+    full = FolderStorage(rooms.settings.data / "media", WatchedDisk(lambda name, call: around(call)))
     return create_app(rooms._replace(media=full)).test_client()
 
 

@@ -34,22 +34,22 @@ from api_helpers import (
     unchanged,
 )
 from conftest import AVA, AVA_PATH, DEMO, only_sqlite
+from layers_standin.web.keys import presented_key
 from servers import opened
 from ulid import ULID
 
 from app import create_app
+from layers_standin.domain.errors import StoreError
+from layers_standin.domain.keys import DEMO_KEY
+from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.errors import EngineError, Unconfirmed
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.engine import SQLite
-from layers_standin.domain.errors import StoreError
-from layers_standin.domain.keys import DEMO_KEY
-from layers_standin.domain.tables import LISTS
-from layers_standin.settings import Settings
 from layers_standin.services import Services
-from store import Store
-from layers_standin.web.logs.access import Line, as_json, plain
+from layers_standin.settings import Settings
 from layers_standin.web.errors import STATUS, STATUS_OF_CODE, Refusal, refusal
-from layers_standin.web.keys import presented_key
+from layers_standin.web.logs.access import Line, as_json, plain
+from store import Store
 
 REQUEST_ID = re.compile(r"req_[0-9A-HJKMNP-TV-Z]{26}")
 IMAGES_PATH = f"{AVA_PATH}/reference-images"
@@ -957,7 +957,7 @@ def valve(request):
 def behind_valve(rooms, settings, valve, clock):
     """A client of the store of `rooms`, whose file lies behind the valve."""
     rooms.store.db.close()
-    db = SQLite(settings.data, lists=LISTS, vfs=valve.name)
+    db = SQLite(settings.data, lists=INDEXES, vfs=valve.name)
     yield create_app(Services(Store(db, clock), rooms.media, settings)).test_client()
     db.close()
 

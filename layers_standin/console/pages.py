@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from layers_standin.console.text import Difference, differences, hue, initials, pretty, texts_of
-from layers_standin.engines.table import Record
 from layers_standin.domain.jobs import state_at
+from layers_standin.engines.table import Record
 from store import DESCRIPTION_FIELDS, portrait_path, thumbnail_path
 
 STATUSES = ("pending", "training", "ready", "failed")
@@ -114,7 +114,7 @@ class Change(NamedTuple):
     differences: list[Difference]
 
 
-class Sheet(NamedTuple):
+class Profile(NamedTuple):
     """All that there is to see of one influencer."""
 
     card: Card
@@ -223,10 +223,10 @@ def deletion_of(document: Mapping[str, Any], key_name: KeyName) -> Deletion | No
 
 def job_of(document: Mapping[str, Any], now_ms: int) -> Job | None:
     """Return how the influencer's job stands, None when it came without one."""
-    if "course" not in document:
+    if "schedule" not in document:
         return None
-    state = state_at(document["course"], now_ms)
-    failure = document["course"]["failure"] if state.status == "failed" else None
+    state = state_at(document["schedule"], now_ms)
+    failure = document["schedule"]["failure"] if state.status == "failed" else None
     return Job(
         state.status, state.stage, int(state.progress * 100), failure and f"{failure['code']}: {failure['message']}"
     )
@@ -238,12 +238,12 @@ def sheet_of(
     changes: Iterable[Record],
     now_ms: int,
     key_name: KeyName,
-) -> Sheet:
+) -> Profile:
     """Return everything about one influencer."""
     card = card_of(document, now_ms, key_name)
     organization = document["organizationId"]
     project_name = project["name"] if project else document["projectId"]
-    return Sheet(
+    return Profile(
         card,
         organization,
         Link(project_name, overview_href(organization, document["projectId"])),

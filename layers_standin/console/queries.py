@@ -10,17 +10,17 @@ from marshmallow import Schema
 from layers_standin.console import pages
 from layers_standin.console.schemas import ControlsQuery, LogQuery, OverviewQuery
 from layers_standin.control.operations import ControlCall, get_clock, list_faults, list_organizations, list_snapshots
-from layers_standin.engines.table import Record
 from layers_standin.domain.clocks import REAL
 from layers_standin.domain.faults import is_spent
 from layers_standin.domain.tables import ALL
 from layers_standin.domain.times import milliseconds
+from layers_standin.engines.table import Record
 from layers_standin.services import Services
-from store import Store
 from layers_standin.web.bodies import load_query
 from layers_standin.web.errors import STATUS_OF_CODE
-from layers_standin.web.operations import Call, Handler, Operations, Reply
 from layers_standin.web.logs.requests import FILTERS, MOST_ENTRIES, RequestLog, curl_of
+from layers_standin.web.operations import Call, Handler, Operations, Reply
+from store import Store
 
 MOST_CARDS = 24
 MOST_ARCHIVED = 12  # below the living; the rest has a page of its own
@@ -29,7 +29,7 @@ MOST_PROJECTS = 200
 View = Mapping[str, Any]
 
 
-class Visit(NamedTuple):
+class PageRequest(NamedTuple):
     """A request for a page; `may_command` says whether its reader may use the control plane."""
 
     services: Services
@@ -59,15 +59,15 @@ Page = Callable[..., View]
 # Influencers
 
 
-def overview(visit: Visit) -> View:
+def overview(page_request: PageRequest) -> View:
     """Return the influencers of a project as cards. Raises NotFound, Invalid, BadCursor."""
-    query = visit.judged(OverviewQuery())
-    organizations = visit.store.organizations.all()
-    organization = query.get("organization") or _liveliest(visit.store, organizations)
+    query = page_request.judged(OverviewQuery())
+    organizations = page_request.store.organizations.all()
+    organization = query.get("organization") or _liveliest(page_request.store, organizations)
     if organization is None:
         return {"title": "Influencers", "organization": None}
-    named = visit.store.organizations.get(organization)
-    own = visit.store.for_organization(organization)
+    named = page_request.store.organizations.get(organization)
+    own = page_request.store.for_organization(organization)
     projects = own.projects.page({"limit": MOST_PROJECTS})[0]
     project = own.projects.get(query["project"]) if "project" in query else next(iter(projects), None)
     return {
@@ -83,7 +83,7 @@ def overview(visit: Visit) -> View:
 
 def _liveliest(store: Store, organizations: list[Record]) -> str | None:
     """Return the organization with the newest project, or any when there is no project."""
-    newest = ((each["id"], store.db.walk("projects", each["id"], "all")) for each in organizations)
+    newest = ((each["id"], store.db.scan("projects", each["id"], "all")) for each in organizations)
     organization = pages.newest_place((each, places[0]) for each, places in newest if places)
     return organization or next((str(each["id"]) for each in organizations), None)
 
@@ -113,9 +113,9 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
     }
 
 
-def influencer(visit: Visit, organization: str, influencer_id: str) -> View:
+def influencer(page_request: PageRequest, organization: str, influencer_id: str) -> View:
     """Return everything about one influencer, archived or not. Raises NotFound."""
-    own = visit.store.for_organization(organization)
+    own = page_request.store.for_organization(organization)
     document = own.any_influencer(influencer_id)
     project = own.tables.table("projects").get(doc_id=document["projectId"])
     changes = own.history.of(document)
@@ -138,21 +138,21 @@ def key_names(store: Store, organization: str) -> pages.KeyName:
 # Requests
 
 
-def requests(visit: Visit) -> View:
+def requests(page_request: PageRequest) -> View:
     """Return the newest requests. Raises Invalid."""
-    query = visit.judged(LogQuery())
+    query = page_request.judged(LogQuery())
     wanted = {name: query[name] for name in FILTERS if name in query}
-    base = Call(visit.services, visit.store, visit.request, {}).base_url()
-    entries = visit.log.newest(wanted, query["limit"])
+    base = Call(page_request.services, page_request.store, page_request.request, {}).base_url()
+    entries = page_request.log.newest(wanted, query["limit"])
     return {
         "title": "Requests",
         "entries": [pages.entry_of(entry, curl_of(entry, base)) for entry in entries],
         "more": _more(query["limit"], wanted) if len(entries) == query["limit"] else None,
         "wanted": {name: wanted.get(name) for name in FILTERS},
         "is_filtered": bool(wanted),
-        "is_kept": visit.log.is_kept,
-        "operations": sorted(operation.name for operation in visit.api),
-        "organizations": visit.store.organizations.all(),
+        "is_kept": page_request.log.is_kept,
+        "operations": sorted(operation.name for operation in page_request.api),
+        "organizations": page_request.store.organizations.all(),
     }
 
 
@@ -166,34 +166,34 @@ def _more(limit: int, wanted: Mapping[str, Any]) -> str | None:
 # Controls
 
 
-def controls(visit: Visit) -> View:
+def controls(page_request: PageRequest) -> View:
     """Return clock, faults, snapshots and organizations, and what can be done about them. Raises NotFound."""
-    organization = visit.judged(ControlsQuery()).get("organization")
-    named = None if organization is None else visit.store.organizations.get(organization)
+    organization = page_request.judged(ControlsQuery()).get("organization")
+    named = None if organization is None else page_request.store.organizations.get(organization)
     return {
         "title": "Controls",
         "scope": named,
-        "clock": visit.ask(get_clock, organization),
-        "faults": _faults(visit, named),
-        "snapshots": visit.ask(list_snapshots)["items"],
-        "organizations": visit.ask(list_organizations)["items"],
-        "has_seed": visit.services.settings.seed is not None,
-        "operations": sorted(operation.name for operation in visit.api),
+        "clock": page_request.ask(get_clock, organization),
+        "faults": _faults(page_request, named),
+        "snapshots": page_request.ask(list_snapshots)["items"],
+        "organizations": page_request.ask(list_organizations)["items"],
+        "has_seed": page_request.services.settings.seed is not None,
+        "operations": sorted(operation.name for operation in page_request.api),
         "codes": STATUS_OF_CODE,
     }
 
 
-def _faults(visit: Visit, named: Record | None) -> list[pages.Fault]:
+def _faults(page_request: PageRequest, named: Record | None) -> list[pages.Fault]:
     """Return the faults that an organization may meet, its own first; without one those for all."""
-    own = visit.ask(list_faults, named["id"])["items"] if named else []
+    own = page_request.ask(list_faults, named["id"])["items"] if named else []
     name = named["name"] if named else None
-    of_all = visit.ask(list_faults)["items"]
+    of_all = page_request.ask(list_faults)["items"]
     return [pages.fault_of(fault, name) for fault in own] + [pages.fault_of(fault, None) for fault in of_all]
 
 
 def _notices(own: Store, organization: str) -> View:
     """Return what is not as usual in an organization: its clock, and how many faults may strike."""
-    clock = own.in_force.clock
+    clock = own.overrides.clock
     rules = [rule for scope in (organization, ALL) for rule in own.faults.of(scope)]
     return {
         "clock": None if clock["mode"] == REAL["mode"] else clock["mode"],

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 from flask import Flask, Response, redirect, request, send_from_directory
 
 from layers_standin.console import queries
-from layers_standin.console.queries import Page, Visit
+from layers_standin.console.queries import Page, PageRequest
 from layers_standin.console.rendering import render_fragment, render_page
-from layers_standin.engines.errors import EngineError
 from layers_standin.domain.errors import NotFound, StoreError
-from layers_standin.settings import LOOPBACK, OFF, READ_ONLY, Settings
+from layers_standin.engines.errors import EngineError
 from layers_standin.services import Services
+from layers_standin.settings import LOOPBACK, OFF, READ_ONLY, Settings
+from layers_standin.web.access import authorize, is_own_page, is_token
 from layers_standin.web.errors import STATUS_OF_CODE, UNAVAILABLE, Forbidden, Refusal, Unauthenticated
-from layers_standin.web.access import admit, is_own_page, is_token
+from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Operations
-from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.responses import route
 from layers_standin.web.session import COOKIE, LASTS_SECONDS, new_session
 
@@ -45,7 +45,7 @@ _PAGES: dict[str, tuple[str, Page]] = {
 }
 
 
-class Shown(NamedTuple):
+class RenderedPage(NamedTuple):
     """What a page will be: the name of its template, what it shows, and its status."""
 
     name: str
@@ -82,9 +82,9 @@ def serve_page(name: str, page: Page, services: Services, log: RequestLog, api: 
     may_command = False
     try:
         may_command = _may_command(services)
-        visit = Visit(services, log, api, request, may_command)
-        with services.store.db.reading():
-            shown = Shown(name, page(visit, **ids), 200)
+        page_request = PageRequest(services, log, api, request, may_command)
+        with services.store.db.snapshot_read():
+            shown = RenderedPage(name, page(page_request, **ids), 200)
     except (StoreError, Refusal, EngineError) as error:
         shown = _refusal(error)
     view = _frame(shown.name, services.settings, may_command) | dict(shown.view)
@@ -96,7 +96,7 @@ def serve_page(name: str, page: Page, services: Services, log: RequestLog, api: 
 def _may_command(services: Services) -> bool:
     """Whether the visitor gets the controls too. Raises Refusal, NotFound for who may not even look."""
     try:
-        admit(request.environ, services.settings, services.store.signing_key)
+        authorize(request.environ, services.settings, services.store.signing_key)
     except (Refusal, NotFound):
         if services.settings.console != READ_ONLY:
             raise
@@ -115,13 +115,13 @@ def _frame(name: str, settings: Settings, may_command: bool) -> dict[str, Any]:
     }
 
 
-def _refusal(error: StoreError | Refusal | EngineError) -> Shown:
+def _refusal(error: StoreError | Refusal | EngineError) -> RenderedPage:
     if isinstance(error, Unauthenticated):
-        return Shown("login", {"title": "Sign in", "is_wrong": False}, 401)
+        return RenderedPage("login", {"title": "Sign in", "is_wrong": False}, 401)
     if isinstance(error, EngineError):
-        return Shown("refusal", {"title": UNAVAILABLE, "faults": []}, 503)
+        return RenderedPage("refusal", {"title": UNAVAILABLE, "faults": []}, 503)
     faults = [f"{field}: {', '.join(told)}" for field, told in error.details.get("fieldErrors", {}).items()]
-    return Shown("refusal", {"title": str(error), "faults": faults}, STATUS_OF_CODE[error.code])
+    return RenderedPage("refusal", {"title": str(error), "faults": faults}, STATUS_OF_CODE[error.code])
 
 
 def _page(html: str, status: int) -> Response:
@@ -132,7 +132,7 @@ def _page(html: str, status: int) -> Response:
     return response
 
 
-def _nowhere(_: Visit, rest: str) -> Mapping[str, Any]:
+def _nowhere(_: PageRequest, rest: str) -> Mapping[str, Any]:
     raise NotFound("There is no such page.")
 
 

@@ -5,9 +5,9 @@ from marshmallow import EXCLUDE
 from layers_standin.console.pages import ARCHIVED, STATUSES
 from layers_standin.control.schemas import RequestQuery
 from layers_standin.domain.cursors import is_cursor
-from layers_standin.fields import Choice, Matching, QueryNumber, Text
-from schemas import Query
+from layers_standin.fields import Choice, Pattern, QueryNumber, Text
 from layers_standin.web.logs.requests import MOST_ENTRIES
+from schemas import Query
 
 
 class OverviewQuery(Query):
@@ -16,7 +16,7 @@ class OverviewQuery(Query):
     organization = Text()
     project = Text()
     status = Choice(*STATUSES, ARCHIVED)
-    cursor = Matching(is_cursor, "Invalid cursor")
+    cursor = Pattern(is_cursor, "Invalid cursor")
 
 
 class ControlsQuery(Query):
@@ -31,4 +31,4 @@ class LogQuery(RequestQuery):
     class Meta(RequestQuery.Meta):
         unknown = EXCLUDE
 
-    limit = QueryNumber(least=1, most=MOST_ENTRIES, load_default=50)
+    limit = QueryNumber(min=1, max=MOST_ENTRIES, load_default=50)

@@ -8,10 +8,7 @@ from importlib.metadata import version
 
 from layers_standin.control import schemas
 from layers_standin.control.faults import check_rule
-from layers_standin.control.reset import empty_rows, seed_rows
-from layers_standin.engines.errors import EngineError, Unavailable
-from layers_standin.engines.saved import Saved
-from layers_standin.engines.table import Record
+from layers_standin.control.reset import reset_store
 from layers_standin.domain.clocks import REAL, Clock, advance, frozen, shifted, time_by
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import new_rule
@@ -20,11 +17,14 @@ from layers_standin.domain.keys import public_id_of
 from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.tables import ALL
 from layers_standin.domain.times import epoch_milliseconds, milliseconds
-from schemas import Nothing
+from layers_standin.engines.errors import EngineError, Unavailable
+from layers_standin.engines.saved import Saved
+from layers_standin.engines.table import Record
 from layers_standin.services import free_snapshots, freeing
-from store import Store, influencer_view
-from layers_standin.web.operations import Call, Operations
 from layers_standin.web.logs.requests import FILTERS, RequestLog, entry_view
+from layers_standin.web.operations import Call, Operations
+from schemas import EmptyBody
+from store import Store, influencer_view
 
 operations = Operations()
 
@@ -70,13 +70,7 @@ def get_health(call: ControlCall) -> Record:
 @operations.add("POST", f"{_ROOT}/reset", scope=None, body=schemas.Reset(), body_optional=True)
 def reset(call: ControlCall) -> Record:
     """Put everything back to the seed, or to nothing: data, clocks, faults, and the request log."""
-    seed = call.services.settings.seed
-    to = call.body.get("to", "seed" if seed is not None else "empty")
-    if to == "seed" and seed is None:
-        raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
-    with call.store.db.exclusive(), freeing(call.services):
-        rows = seed_rows(seed, call.services) if to == "seed" and seed is not None else []
-        call.store.db.replace_all(empty_rows(call.store) + rows)
+    to = reset_store(call.services, call.body.get("to"))
     call.log.clear(ALL)
     return {"reset": True, "to": to}
 
@@ -100,7 +94,7 @@ def list_snapshots(call: ControlCall) -> Record:
     return {"items": [_snapshot_view(saved) for saved in call.store.db.saved()]}
 
 
-@operations.add("POST", f"{_ROOT}/snapshots/<name>/restore", scope=None, body=Nothing(), body_optional=True)
+@operations.add("POST", f"{_ROOT}/snapshots/<name>/restore", scope=None, body=EmptyBody(), body_optional=True)
 def restore_snapshot(call: ControlCall, name: str) -> Record:
     """Put everything back to a snapshot; it can be restored again."""
     with call.store.db.exclusive(), freeing(call.services):
@@ -109,7 +103,7 @@ def restore_snapshot(call: ControlCall, name: str) -> Record:
     return {"name": name, "restored": True}
 
 
-@operations.add("DELETE", f"{_ROOT}/snapshots/<name>", scope=None, body=Nothing(), body_optional=True)
+@operations.add("DELETE", f"{_ROOT}/snapshots/<name>", scope=None, body=EmptyBody(), body_optional=True)
 def delete_snapshot(call: ControlCall, name: str) -> Record:
     """Forget a snapshot."""
     with call.store.db.exclusive(), _freeing_snapshots(call):
@@ -165,7 +159,7 @@ def list_organizations(call: ControlCall) -> Record:
     return {"items": [organization_view(document) for document in call.store.organizations.all()]}
 
 
-@operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=Nothing(), body_optional=True)
+@operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=EmptyBody(), body_optional=True)
 def delete_organization(call: ControlCall, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
     with call.store.db.exclusive():
@@ -219,7 +213,7 @@ def set_clock(call: ControlCall) -> Record:
         return _clock_view(call.store, scope)
 
 
-@operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
+@operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True)
 def delete_clock(call: ControlCall) -> Record:
     """Let an organization go by the clock of all again, or all by the real one."""
     with call.store.db.transaction():
@@ -229,7 +223,7 @@ def delete_clock(call: ControlCall) -> Record:
 
 
 def _clock(store: Store, scope: str) -> Clock:
-    return store.controls.in_force(scope).clock
+    return store.controls.effective(scope).clock
 
 
 def _set(clock: Clock, body: Record, real: datetime) -> Record:
@@ -273,7 +267,7 @@ def list_faults(call: ControlCall) -> Record:
     return {"items": [_fault_view(scope, rule) for rule in call.store.faults.of(scope)]}
 
 
-@operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True)
+@operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True)
 def delete_faults(call: ControlCall) -> Record:
     """Remove the faults of an organization, or those for all."""
     call.store.faults.clear(_scope(call))
@@ -281,7 +275,7 @@ def delete_faults(call: ControlCall) -> Record:
 
 
 @operations.add(
-    "DELETE", f"{_ROOT}/faults/<fault_id>", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
+    "DELETE", f"{_ROOT}/faults/<fault_id>", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
 )
 def delete_fault(call: ControlCall, fault_id: str) -> Record:
     """Remove one fault."""
@@ -315,7 +309,7 @@ def set_request_log(call: ControlCall) -> Record:
 
 
 @operations.add(
-    "DELETE", f"{_ROOT}/requests", scope=None, query=schemas.ScopeQuery(), body=Nothing(), body_optional=True
+    "DELETE", f"{_ROOT}/requests", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
 )
 def delete_requests(call: ControlCall) -> Record:
     """Empty the request log, for an organization or whole."""

@@ -8,19 +8,19 @@ import orjson
 from flask import Flask, Response, request
 
 from layers_standin.control.operations import ControlCall, operations
-from layers_standin.engines.errors import Unavailable
 from layers_standin.domain.idempotency import StoredResponse
-from schemas import Nothing
-from layers_standin.settings import OFF, StartError
+from layers_standin.engines.errors import Unavailable
 from layers_standin.services import Services
+from layers_standin.settings import OFF, StartError
+from layers_standin.web.access import authorize
 from layers_standin.web.bodies import load_query, load_request, whole_body
-from layers_standin.web.access import admit
+from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Operation, Operations, Reply
-from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.responses import route
+from schemas import EmptyBody
 
-_NOTHING = Nothing()
+_NOTHING = EmptyBody()
 
 
 def add_control(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
@@ -34,7 +34,7 @@ def add_control(app: Flask, services: Services, log: RequestLog, api: Operations
 
 def serve_command(operation: Operation, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
-    admit(request.environ, services.settings, services.store.signing_key)
+    authorize(request.environ, services.settings, services.store.signing_key)
     call = ControlCall(services, services.store, request, {}, _judged(operation), log=log, api=api)
     return current_context(request.environ).respond(request, _outcome(operation, call, ids))
 
@@ -50,7 +50,7 @@ def _judged(operation: Operation) -> Any:
 
 def _outcome(operation: Operation, call: ControlCall, ids: Mapping[str, str]) -> StoredResponse:
     try:
-        reply = call.store.db.attempt(partial(operation.handler, call, **ids))
+        reply = call.store.db.run_transaction(partial(operation.handler, call, **ids))
     except (OSError, StartError) as error:
         raise Unavailable(str(error)) from error
     status, body = reply if isinstance(reply, Reply) else (operation.success, reply)

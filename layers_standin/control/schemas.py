@@ -8,16 +8,16 @@ from isodate import ISO8601Error, parse_duration
 from marshmallow import ValidationError, post_load, validates_schema
 from marshmallow.fields import Field
 
-from layers_standin.engines.saved import SNAPSHOT_NAME
 from layers_standin.domain.clocks import LATEST_MS
 from layers_standin.domain.keys import SCOPES
 from layers_standin.domain.times import epoch_milliseconds
-from layers_standin.fields import Array, Choice, Matching, Metadata, Object, QueryNumber, Text, Whole, wrong_type
-from schemas import Strict
+from layers_standin.engines.saved import SNAPSHOT_NAME
+from layers_standin.fields import Array, Choice, Integer, Metadata, Object, Pattern, QueryNumber, Text, wrong_type
 from layers_standin.web.errors import STATUS_OF_CODE
 from layers_standin.web.faults import MOST_DELAY_MS
 from layers_standin.web.limits import PER_MINUTE
 from layers_standin.web.logs.requests import MOST_ENTRIES
+from schemas import Strict
 
 _NUMBER = "[0-9]{1,6}"  # more is understood, and none that anybody needs
 _DURATION = (
@@ -108,14 +108,14 @@ class Reset(Strict):
 class SnapshotCreate(Strict):
     """snapshots: under which name."""
 
-    name = Matching(SNAPSHOT_NAME, "Invalid name", required=True)
+    name = Pattern(SNAPSHOT_NAME, "Invalid name", required=True)
 
 
 class OrganizationCreate(Strict):
     """organizations: all optional."""
 
-    name = Text(least=1, most=128)
-    scopes = Array(Choice(*SCOPES, "*"), most=20)
+    name = Text(min=1, max=128)
+    scopes = Array(Choice(*SCOPES, "*"), max=20)
     rateLimitTier = Choice(*PER_MINUTE)
 
 
@@ -175,8 +175,8 @@ class Match(Strict):
 
     operation = Text()
     method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
-    path = Text(least=1, most=512)
-    keyId = Matching(_is_no_key, "Must be the id of a key, not the key", most=128)  # so that a key is told so
+    path = Text(min=1, max=512)
+    keyId = Pattern(_is_no_key, "Must be the id of a key, not the key", max=128)  # so that a key is told so
 
     @validates_schema
     def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -187,8 +187,8 @@ class Match(Strict):
 class JobFailure(Strict):
     """With what a job fails."""
 
-    code = Text(least=1, most=128, required=True)
-    message = Text(least=1, most=1024, required=True)
+    code = Text(min=1, max=128, required=True)
+    message = Text(min=1, max=1024, required=True)
 
 
 _KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob")
@@ -207,12 +207,12 @@ class Answer(Strict):
     json_schema = {"oneOf": [*map(_only_kind, (*_KINDS, "delayMs"))]}
 
     code = Choice(*STATUS_OF_CODE)
-    message = Text(least=1, most=1024)
-    details = Metadata(most=8192, metadata=_DETAILS)
-    retryAfter = Whole(most=86_400)
-    delayMs = Whole(most=MOST_DELAY_MS)
+    message = Text(min=1, max=1024)
+    details = Metadata(max=8192, metadata=_DETAILS)
+    retryAfter = Integer(max=86_400)
+    delayMs = Integer(max=MOST_DELAY_MS)
     dropConnection = Flag()
-    truncateBody = Whole(most=1 << 30)
+    truncateBody = Integer(max=1 << 30)
     loseReplyAfterEffect = Flag()
     failJob = Object(JobFailure)
 
@@ -230,7 +230,7 @@ class FaultCreate(Strict):
     """faults: what goes wrong, for which requests, how often, in one organization or in all."""
 
     match = Object(Match)
-    times = Whole(least=1, most=1_000_000)
+    times = Integer(min=1, max=1_000_000)
     answer = Object(Answer, required=True)
     organizationId = Text()
 
@@ -249,7 +249,7 @@ class RequestQuery(ScopeQuery):
     """Which entries of the request log, and how many."""
 
     operation = Text()
-    status = QueryNumber(least=100, most=599)
+    status = QueryNumber(min=100, max=599)
     keyId = Text()
     idempotencyKey = Text()
-    limit = QueryNumber(least=1, most=MOST_ENTRIES, load_default=100)
+    limit = QueryNumber(min=1, max=MOST_ENTRIES, load_default=100)

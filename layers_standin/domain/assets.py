@@ -9,12 +9,12 @@ from functools import partial
 from mimetypes import guess_extension
 from typing import Any
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.clocks import LATEST_MS
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.ids import mint
 from layers_standin.domain.tables import Tables
 from layers_standin.domain.times import epoch_milliseconds, seconds
+from layers_standin.engines.table import Record
 
 UPLOAD_WINDOW = timedelta(minutes=15)
 UNFINISHED_KEPT = timedelta(hours=24)
@@ -144,7 +144,7 @@ class Assets:
 
     def forget_unfinished(self, most: int = 2) -> list[Record]:
         """Forget up to `most` uploads that nobody finished in time; return them, for their bytes to be removed."""
-        return self._tables.db.attempt(partial(self._forget_unfinished, most))
+        return self._tables.db.run_transaction(partial(self._forget_unfinished, most))
 
     def _forget_unfinished(self, most: int) -> list[Record]:
         with self._tables.db.transaction():
@@ -189,7 +189,7 @@ class Assets:
 
         Return those that were noted before, which no document knows any more. Raises NotFound, Conflict.
         """
-        return self._tables.db.attempt(partial(self._receive, upload_id, received))
+        return self._tables.db.run_transaction(partial(self._receive, upload_id, received))
 
     def _receive(self, upload_id: str, received: Record) -> Record | None:
         with self._tables.db.transaction():

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds
+from layers_standin.engines.table import Record
 
 Clock = Mapping[str, Any]
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.clocks import REAL, Clock
 from layers_standin.domain.tables import ALL, Tables
+from layers_standin.engines.table import Record
 
 
-class InForce(NamedTuple):
+class Overrides(NamedTuple):
     """What holds for the requests of one organization."""
 
     clock: Clock = REAL
@@ -20,7 +20,7 @@ class InForce(NamedTuple):
     is_logged: bool = True
 
 
-UNTOUCHED = InForce()
+NO_OVERRIDES = Overrides()
 
 
 class Controls:
@@ -29,14 +29,14 @@ class Controls:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def in_force(self, organization: str) -> InForce:
+    def effective(self, organization: str) -> Overrides:
         """Return what holds for an organization: what was set for it, else for ALL; but the faults of both."""
         own, everyone = self._tables.db.read_many([("controls", scope, scope) for scope in (organization, ALL)])
         if own is None and everyone is None:
-            return UNTOUCHED
+            return NO_OVERRIDES
         both = (everyone or {}) | (own or {})
         has_faults = any(set_.get("faults") for set_ in (own, everyone) if set_)
-        return InForce(both.get("clock", REAL), has_faults, both.get("isLogged", True))
+        return Overrides(both.get("clock", REAL), has_faults, both.get("isLogged", True))
 
     def scopes(self) -> list[str]:
         """Return for whom something was set."""
@@ -48,7 +48,7 @@ class Controls:
 
     def change(self, scope: str, name: str, change: Callable[[Any], Any]) -> None:
         """Set something to what `change` makes of it, in one step; None unsets it."""
-        self._tables.db.attempt(partial(self._change, scope, name, change))
+        self._tables.db.run_transaction(partial(self._change, scope, name, change))
 
     def _change(self, scope: str, name: str, change: Callable[[Any], Any]) -> None:
         with self._tables.db.transaction():

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.controls import Controls
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.ids import mint
 from layers_standin.domain.tables import ALL
 from layers_standin.domain.times import milliseconds
+from layers_standin.engines.table import Record
 
 MOST_RULES = 100
 

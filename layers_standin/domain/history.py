@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.ids import canonical
 from layers_standin.domain.tables import Tables
 from layers_standin.domain.times import milliseconds
+from layers_standin.engines.table import Record
 
 KEPT = 100
 
 
-class Author(NamedTuple):
+class Actor(NamedTuple):
     """Who asked for a change, and how; all None when it was no request."""
 
     api_key_id: str | None = None
@@ -24,7 +24,7 @@ class Author(NamedTuple):
     operation: str | None = None
 
 
-NOBODY = Author()
+SYSTEM = Actor()
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Record, Record]:
@@ -49,9 +49,9 @@ def change_view(change: Mapping[str, Any]) -> Record:
 class History:
     """The changes of an organization's influencers."""
 
-    def __init__(self, tables: Tables, by: Author) -> None:
+    def __init__(self, tables: Tables, actor: Actor) -> None:
         self._changes = tables.table("history")
-        self._by = by
+        self._actor = actor
 
     def note(self, influencer: Record, before: Record | None, after: Record, now: datetime) -> None:
         """Note that the fields of an influencer, which knows its revision already, are no longer as before."""
@@ -63,9 +63,9 @@ class History:
                 "organizationId": influencer["organizationId"],
                 "revision": revision,
                 "at": milliseconds(now),
-                "operation": self._by.operation,
-                "apiKeyId": self._by.api_key_id,
-                "requestId": self._by.request_id,
+                "operation": self._actor.operation,
+                "apiKeyId": self._actor.api_key_id,
+                "requestId": self._actor.request_id,
                 "before": was,
                 "after": became,
             },

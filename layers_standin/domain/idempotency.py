@@ -69,7 +69,7 @@ class Idempotency:
 
     def forget_past(self) -> None:
         """Drop all responses past their window: none is stored any more where nobody asks."""
-        while self._tables.db.attempt(self._forget_some):
+        while self._tables.db.run_transaction(self._forget_some):
             pass
 
     def _forget_some(self) -> int:

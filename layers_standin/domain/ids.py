@@ -24,7 +24,7 @@ def canonical(identifier: str) -> str:
     return identifier.lower() if UUID.fullmatch(identifier) else identifier
 
 
-def new_place(prefix: str, doc_id: str, minted: bool) -> str:
+def new_sort_key(prefix: str, doc_id: str, minted: bool) -> str:
     """Return the string that sorts a new document after all before it in its lists, and names it.
 
     A minted id does both by itself. One that a caller chose says nothing about time and stands behind a ULID.
@@ -32,11 +32,11 @@ def new_place(prefix: str, doc_id: str, minted: bool) -> str:
     return doc_id if minted else f"{mint(prefix)}={canonical(doc_id)}"
 
 
-def place_since(moment: datetime, prefix: str, doc_id: str) -> str:
+def sort_key_since(moment: datetime, prefix: str, doc_id: str) -> str:
     """Return the place of a document that was there before there were lists, or that a file brings along."""
     return f"{prefix}_{ULID.from_datetime(moment)}={canonical(doc_id)}"
 
 
-def id_at(place: str) -> str:
+def id_of(place: str) -> str:
     """Return the id of the document at a place."""
     return place.rpartition("=")[2]

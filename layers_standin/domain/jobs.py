@@ -1,16 +1,16 @@
 """Jobs: pure functions of their start, their length and the clock, so that no worker has to run one.
 
-A course is what an influencer and its job share: {"startedMs", "lengthMs", "endedMs", "failure"}. `endedMs` is when
+A schedule is what an influencer and its job share: {"startedMs", "lengthMs", "endedMs", "failure"}. `endedMs` is when
 it was canceled, else None; `failure` is None or what it will fail with at its end, {"code", "message"}.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.times import from_epoch_milliseconds, milliseconds
+from layers_standin.engines.table import Record
 
-Course = Mapping[str, Any]
+Schedule = Mapping[str, Any]
 
 KIND = "influencer_create"
 
@@ -28,46 +28,46 @@ class State(NamedTuple):
     finished_ms: int | None
 
 
-def new_course(now_ms: int, length_ms: int) -> Record:
+def new_schedule(now_ms: int, length_ms: int) -> Record:
     return {"startedMs": now_ms, "lengthMs": length_ms, "endedMs": None, "failure": None}
 
 
-def state_at(course: Course, now_ms: int) -> State:
+def state_at(schedule: Schedule, now_ms: int) -> State:
     """Return how the job stands. A clock set back before its start shows it as just begun."""
-    if course["endedMs"] is not None:
-        return State("canceled", *_stage(course, course["endedMs"]), course["endedMs"])
-    stage, progress = _stage(course, now_ms)
+    if schedule["endedMs"] is not None:
+        return State("canceled", *_stage(schedule, schedule["endedMs"]), schedule["endedMs"])
+    stage, progress = _stage(schedule, now_ms)
     if progress < 1:
         return State("running", stage, progress, None)
-    status = "failed" if course["failure"] else "completed"
-    return State(status, stage, progress, end_ms(course))
+    status = "failed" if schedule["failure"] else "completed"
+    return State(status, stage, progress, end_ms(schedule))
 
 
-def end_ms(course: Course) -> int:
+def end_ms(schedule: Schedule) -> int:
     """Return when the job is over if nobody cancels it, or when somebody did."""
-    ended: int | None = course["endedMs"]
-    return int(course["startedMs"] + course["lengthMs"]) if ended is None else ended
+    ended: int | None = schedule["endedMs"]
+    return int(schedule["startedMs"] + schedule["lengthMs"]) if ended is None else ended
 
 
 def influencer_status(influencer: Mapping[str, Any], now_ms: int) -> str:
-    """Return the status that follows from the influencer's course; without one it is what the document says."""
-    course = influencer.get("course")
-    if course is None:
+    """Return the status that follows from the influencer's schedule; without one it is what the document says."""
+    schedule = influencer.get("schedule")
+    if schedule is None:
         return str(influencer["status"])
-    state = state_at(course, now_ms)
+    state = state_at(schedule, now_ms)
     if state.status == "running":
         return "pending" if state.stage == "queued" else "training"
     return "ready" if state.status == "completed" else "failed"
 
 
-def cancel(course: Course, now_ms: int) -> Record:
-    """Return the course ended by somebody now; never before its start, even by a clock that was set back."""
-    return dict(course) | {"endedMs": max(now_ms, course["startedMs"])}
+def cancel(schedule: Schedule, now_ms: int) -> Record:
+    """Return the schedule ended by somebody now; never before its start, even by a clock that was set back."""
+    return dict(schedule) | {"endedMs": max(now_ms, schedule["startedMs"])}
 
 
 def job_view(job: Mapping[str, Any], now_ms: int) -> Record:
     """Return a job as GET shows it."""
-    state = state_at(job["course"], now_ms)
+    state = state_at(job["schedule"], now_ms)
     view = envelope_view(job) | {"status": state.status, "stage": state.stage, "progress": state.progress}
     if state.finished_ms is None:
         return view
@@ -75,7 +75,7 @@ def job_view(job: Mapping[str, Any], now_ms: int) -> Record:
     if state.status == "completed":
         view["result"] = {"influencerId": job["influencerId"]}
     else:
-        view["error"] = job["course"]["failure"] if state.status == "failed" else _CANCELED
+        view["error"] = job["schedule"]["failure"] if state.status == "failed" else _CANCELED
     return view
 
 
@@ -89,16 +89,16 @@ def envelope_view(job: Mapping[str, Any]) -> Record:
         "projectId": job["projectId"],
         "influencerId": job["influencerId"],
         "locationUrl": f"/v1/jobs/{job['jobId']}",
-        "startedAt": milliseconds(from_epoch_milliseconds(job["course"]["startedMs"])),
+        "startedAt": milliseconds(from_epoch_milliseconds(job["schedule"]["startedMs"])),
     }
 
 
 _CANCELED = {"code": "CANCELED", "message": "The job was canceled."}
 
 
-def _stage(course: Course, now_ms: int) -> tuple[str, float]:
-    length = course["lengthMs"]
-    elapsed = max(0, now_ms - course["startedMs"])
+def _stage(schedule: Schedule, now_ms: int) -> tuple[str, float]:
+    length = schedule["lengthMs"]
+    elapsed = max(0, now_ms - schedule["startedMs"])
     # Cut off after four places, not rounded: what is not over must never say 1.
     progress = 1.0 if elapsed >= length else elapsed * 10_000 // length / 10_000
     if progress < _QUEUED_UNTIL:

@@ -8,10 +8,10 @@ from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.tables import Tables
 from layers_standin.domain.times import milliseconds
+from layers_standin.engines.table import Record
 
 # What a key may be allowed; `*` stands for all of them.
 SCOPES = ("influencers:write", "projects:read", "projects:write", "jobs:read", "jobs:cancel")
@@ -120,6 +120,12 @@ class Keys:
     def is_known(self, public_id: str) -> bool:
         """Whether there is still a key with that public id, for a transaction that is about something else."""
         return self._tables.db.read("api_keys", public_id, public_id, lock=False) is not None
+
+    def all(self) -> list[Record]:
+        """Return the keys of this organization that were not deleted."""
+        known = self._tables.table("api_key_ids")
+        found = (self.find(each["publicId"]) for each in known)
+        return [key for key in found if key is not None and not key.get("deleted")]
 
     def get(self, api_key_id: str) -> Record:
         """Return a key of this organization. Raises NotFound."""

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from layers_standin.engines.errors import Unavailable
-from layers_standin.engines.table import Record
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.tables import PRIMARY_KEYS, Tables
 from layers_standin.domain.times import milliseconds
+from layers_standin.engines.errors import Unavailable
+from layers_standin.engines.table import Record
 
 
 def organization_view(document: Mapping[str, Any]) -> Record:
@@ -45,9 +45,9 @@ class Organizations:
 
     def drop(self, organization: str) -> None:
         """Remove an organization and everything of it, its keys included. Raises NotFound."""
-        self._tables.db.attempt(partial(self._drop, organization))
+        self._tables.db.run_transaction(partial(self._drop, organization))
         with suppress(Unavailable):  # it is gone all the same
-            self._tables.db.attempt(partial(self._drop_late, organization))
+            self._tables.db.run_transaction(partial(self._drop_late, organization))
 
     def _drop(self, organization: str) -> None:
         with self._tables.db.transaction():

@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.errors import Conflict, NotFound
-from layers_standin.domain.ids import mint, new_place
+from layers_standin.domain.ids import mint, new_sort_key
 from layers_standin.domain.tables import Tables
 from layers_standin.domain.times import seconds
+from layers_standin.engines.table import Record
 
 ACTIVE, ARCHIVED = "active", "archived"
 
@@ -28,8 +28,8 @@ def new_project(organization: str, project_id: str, body: Mapping[str, Any], now
         "metadata": {},
     } | {field: value for field, value in body.items() if field != "id"}
     times = {"createdAt": seconds(now), "updatedAt": seconds(now)}
-    place = new_place("proj", project_id, minted="id" not in body)
-    return {"id": project_id, "organizationId": organization, "status": ACTIVE, "place": place} | given | times
+    place = new_sort_key("proj", project_id, minted="id" not in body)
+    return {"id": project_id, "organizationId": organization, "status": ACTIVE, "sortKey": place} | given | times
 
 
 def merge_project(current: Mapping[str, Any], patch: Mapping[str, Any], now: datetime) -> Record:

@@ -7,12 +7,12 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
-from layers_standin.engines.indexes import Entry, Lists
-from layers_standin.engines.table import Engine, Record, Table
-from layers_standin.domain.ids import canonical, id_at
+from layers_standin.domain.ids import canonical, id_of
 from layers_standin.domain.jobs import end_ms
+from layers_standin.engines.indexes import IndexEntry, IndexRule
+from layers_standin.engines.table import Engine, Record, Table
 
-FINE, DOOMED, ARCHIVED = ":fine", ":doomed", ":archived"
+OK, WILL_FAIL, ARCHIVED = ":ok", ":will_fail", ":archived"
 
 ALL = "*"  # instead of an organization: what is set for every one that has nothing of its own
 
@@ -60,12 +60,12 @@ def oldest_first(moment_ms: int, doc_id: str) -> str:
     return f"{_FAR_FUTURE_MS - moment_ms:016d}={doc_id}"
 
 
-def moment_at(place: str) -> int:
+def moment_of(place: str) -> int:
     """Return the moment of a place made by `oldest_first`."""
     return _FAR_FUTURE_MS - int(place.partition("=")[0])
 
 
-def _influencer_places(record: Record) -> list[Entry]:
+def _influencer_places(record: Record) -> list[IndexEntry]:
     """Index entries of an influencer: `<project>:fine` or `<project>:doomed`, newest first, by how its job ends.
 
     `<project>:archived` by the time of its deletion. One index a state, so that a million ids are there once.
@@ -74,17 +74,17 @@ def _influencer_places(record: Record) -> list[Entry]:
     if record["is_archived"]:
         deletion = record["attributes"].get("deletion") or {}
         archived_at = f"{deletion.get('deletedAt', '')}={canonical(record['influencerId'])}"
-        return [Entry(project + ARCHIVED, archived_at)]
-    course = record.get("course")
-    fails = record["status"] == "failed" if course is None else course["failure"] or course["endedMs"] is not None
-    return [Entry(project + (DOOMED if fails else FINE), record["place"])]
+        return [IndexEntry(project + ARCHIVED, archived_at)]
+    schedule = record.get("schedule")
+    fails = record["status"] == "failed" if schedule is None else schedule["failure"] or schedule["endedMs"] is not None
+    return [IndexEntry(project + (WILL_FAIL if fails else OK), record["sortKey"])]
 
 
-def _job_places(record: Record) -> list[Entry]:
+def _job_places(record: Record) -> list[IndexEntry]:
     """Jobs by project and end, until they are over and somebody has noticed."""
-    if record.get("isSettled"):
+    if record.get("isFinished"):
         return []
-    return [Entry(running(record["projectId"]), oldest_first(end_ms(record["course"]), record["jobId"]))]
+    return [IndexEntry(running(record["projectId"]), oldest_first(end_ms(record["schedule"]), record["jobId"]))]
 
 
 def running(project: str) -> str:
@@ -92,22 +92,22 @@ def running(project: str) -> str:
     return f"running:{project}"
 
 
-def _project_places(record: Record) -> list[Entry]:
+def _project_places(record: Record) -> list[IndexEntry]:
     indexes = ["all", f"status:{record['status']}"]
     if record["customerExternalId"] is not None:
         indexes.append(f"customer:{record['customerExternalId']}")
-    return [Entry(index, record["place"]) for index in indexes]
+    return [IndexEntry(index, record["sortKey"]) for index in indexes]
 
 
-def _upload_places(record: Record) -> list[Entry]:
-    return [] if record["finalized"] else [Entry("age", oldest_first(record["createdMs"], record["uploadId"]))]
+def _upload_places(record: Record) -> list[IndexEntry]:
+    return [] if record["finalized"] else [IndexEntry("age", oldest_first(record["createdMs"], record["uploadId"]))]
 
 
-def _idempotency_places(record: Record) -> list[Entry]:
-    return [Entry("age", oldest_first(record["filedAtMs"], record["id"]))]
+def _idempotency_places(record: Record) -> list[IndexEntry]:
+    return [IndexEntry("age", oldest_first(record["filedAtMs"], record["id"]))]
 
 
-LISTS: dict[str, Lists] = {
+INDEXES: dict[str, IndexRule] = {
     "influencers": _influencer_places,
     "jobs": _job_places,
     "projects": _project_places,
@@ -171,14 +171,14 @@ class Tables:
 
     def oldest(self, name: str, before_ms: int, group: str = "age", most: int = 2) -> list[str]:
         """Return the ids of up to `most` documents up to a moment, of a list that has the oldest first."""
-        places = self.db.walk(name, self.organization, group, most=most)
-        return [id_at(place) for place in places if moment_at(place) <= before_ms]
+        places = self.db.scan(name, self.organization, group, most=most)
+        return [id_of(place) for place in places if moment_of(place) <= before_ms]
 
     def _walk(
         self, name: str, groups: Sequence[str], before: str | None, limit: int
     ) -> Iterator[tuple[str, Record]]:
         while places := self._places(name, groups, before, limit + 1):
-            keys = [(name, self.organization, id_at(place)) for place in places]
+            keys = [(name, self.organization, id_of(place)) for place in places]
             for place, document in zip(places, self.db.read_many(keys), strict=True):
                 if document is not None:
                     yield place, document
@@ -186,5 +186,5 @@ class Tables:
 
     def _places(self, name: str, groups: Sequence[str], before: str | None, most: int) -> list[str]:
         """Return the greatest places of some lists together, greatest first."""
-        walks = [self.db.walk(name, self.organization, group, before, most) for group in groups]
+        walks = [self.db.scan(name, self.organization, group, before, most) for group in groups]
         return walks[0] if len(walks) == 1 else list(islice(merge(*walks, reverse=True), most))

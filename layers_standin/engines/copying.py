@@ -136,7 +136,7 @@ def _read(engine: Engine, keys: Sequence[Key]) -> dict[Key, bytes | None]:
 
 def _write(engine: Engine, documents: dict[Key, bytes | None]) -> None:
     if documents:
-        engine.attempt(partial(_write_once, engine, documents))
+        engine.run_transaction(partial(_write_once, engine, documents))
 
 
 def _write_once(engine: Engine, documents: dict[Key, bytes | None]) -> None:

@@ -11,22 +11,22 @@ Key = tuple[str, str, str]  # table, partition, id
 Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """A document's place in one ordered list: the list's name, and the string it is sorted by."""
 
     group: str
     key: str
 
 
-Lists = Callable[[Record], list[Entry]]  # a document → its places in the ordered lists of its table
+IndexRule = Callable[[Record], list[IndexEntry]]  # a document → its places in the ordered lists of its table
 
 
-def places_in(table: str, document: bytes | None, rules: Mapping[str, Lists]) -> list[Entry]:
+def places_in(table: str, document: bytes | None, rules: Mapping[str, IndexRule]) -> list[IndexEntry]:
     """Return the same of a document's JSON, which is decoded only where the table has lists."""
-    return places_of(table, None if document is None or table not in rules else orjson.loads(document), rules)
+    return index_entries(table, None if document is None or table not in rules else orjson.loads(document), rules)
 
 
-def places_of(table: str, record: Record | None, rules: Mapping[str, Lists]) -> list[Entry]:
+def index_entries(table: str, record: Record | None, rules: Mapping[str, IndexRule]) -> list[IndexEntry]:
     """Return where a document stands in the lists of its table; nowhere when it was removed or none are kept."""
     rule = rules.get(table)
     return [] if rule is None or record is None else list(rule(record))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from layers_standin.engines.indexes import Document, Entry, Key
+from layers_standin.engines.indexes import Document, IndexEntry, Key
 
 Sent = tuple[str, Mapping[str, Any]]  # a statement and its parameters
 
@@ -117,13 +117,13 @@ class Statements:
     def of_new(self, key: Key, document: bytes) -> dict[str, Any]:
         return self.of(key) | {"inserted": _inserted_ns(), "document": document.decode()}
 
-    def inserting(self, document: Document, places: Sequence[Entry]) -> Iterator[Sent]:
+    def inserting(self, document: Document, places: Sequence[IndexEntry]) -> Iterator[Sent]:
         """Yield the statements that insert a document and its index entries."""
         table, partition, doc_id, text = document
         yield self.insert, self.of_new((table, partition, doc_id), text)
         yield from self.moves((table, partition, doc_id), [], places)
 
-    def moves(self, key: Key, left: Sequence[Entry], joined: Sequence[Entry]) -> Iterator[Sent]:
+    def moves(self, key: Key, left: Sequence[IndexEntry], joined: Sequence[IndexEntry]) -> Iterator[Sent]:
         """Yield the statements that take a document from its places in lists to others."""
         for statement, entries, but in ((self.remove_entry, left, joined), (self.add_entry, joined, left)):
             for entry in entries:

@@ -11,7 +11,7 @@ import orjson
 from ulid import ULID
 
 from layers_standin.engines.errors import EngineError, NoSnapshot, Unavailable, UnknownFormat
-from layers_standin.engines.indexes import Document, Lists, once_each, places_in
+from layers_standin.engines.indexes import Document, IndexRule, once_each, places_in
 from layers_standin.engines.saved import Saved, check_name
 from layers_standin.engines.sql import Sent, Statements
 
@@ -44,7 +44,7 @@ def organizations(database: Database) -> list[str]:
     return database.columns([(database.statements.organizations, {})])[0]
 
 
-def replace(database: Database, documents: Iterable[Document], lists: Mapping[str, Lists]) -> None:
+def replace(database: Database, documents: Iterable[Document], lists: Mapping[str, IndexRule]) -> None:
     """Put documents in the place of all there are. Raises ValueError when one comes twice."""
     documents = list(once_each(documents))  # before anything goes: they may be made of what is there
     clear(database)

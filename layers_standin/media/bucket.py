@@ -29,11 +29,11 @@ from layers_standin.media.storage import (
     NAME,
     PORTRAIT,
     THUMBNAIL,
-    Arrival,
+    IncomingObject,
     Incomplete,
     NoSuchFile,
-    Received,
-    Stored,
+    StoredFile,
+    StoredObject,
     portraits_of,
 )
 from layers_standin.media.thumbnails import draw_thumbnail
@@ -65,7 +65,7 @@ class Object(NamedTuple):
         return f"{self.organization}/{self.name}"
 
 
-class MediaBucket:
+class BucketStorage:
     """A key stands for whole bytes, for the store shows none before. Raises Unavailable, soon, when it does not serve.
 
     What lies under the prefix and belongs to no document is swept away, so the prefix must be the stand-in's own.
@@ -87,7 +87,7 @@ class MediaBucket:
         """Store an asset's bytes; they are safe when this returns."""
         self.write(_key(organization, asset_id), data)
 
-    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> Received:
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile:
         """Store bytes as they come, a few parts of them in memory, under a name nobody else has.
 
         What `chunks` raises goes through, and leaves nothing behind.
@@ -98,20 +98,20 @@ class MediaBucket:
         self.write(_key(organization, file), first if second is None else chain([first, second], parts))
         return measured.received(file)
 
-    def original(self, organization: str, file: str) -> Stored:
+    def original(self, organization: str, file: str) -> StoredObject:
         """Return the bytes of that name. Raises NoSuchFile."""
         return self.find(_key(organization, file))
 
-    def kept(self, snapshot: str, organization: str, file: str) -> Stored:
+    def kept(self, snapshot: str, organization: str, file: str) -> StoredObject:
         """Return bytes that a snapshot keeps: no key ever has others. Raises NoSuchFile."""
         return self.original(organization, file)
 
-    def thumbnail(self, organization: str, file: str) -> Stored:
+    def thumbnail(self, organization: str, file: str) -> StoredObject:
         """Return a picture's thumbnail, made at the first call. Raises NoSuchFile."""
         key = _key(organization, file)
         return self._made(key + THUMBNAIL, lambda: draw_thumbnail(self.find(key)))
 
-    def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> Stored:
+    def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> StoredObject:
         """Return a portrait, drawn at the first call; its mark tells all that shows in it.
 
         Of each influencer the one that was drawn last is there, and no other.
@@ -120,12 +120,12 @@ class MediaBucket:
         key = _key(organization, portraits + mark)
         return self._made(key, draw, lambda: self.delete(self._others(organization, portraits, key)))
 
-    def _made(self, key: str, make: Callable[[], bytes], tidy: Callable[[], None] = lambda: None) -> Stored:
+    def _made(self, key: str, make: Callable[[], bytes], housekeeping: Callable[[], None] = lambda: None) -> StoredObject:
         try:
             return self.find(key)
         except NoSuchFile:
             self.write(key, make())
-            tidy()
+            housekeeping()
             return self.find(key)
 
     def _others(self, organization: str, portraits: str, key: str) -> list[str]:
@@ -205,18 +205,18 @@ class MediaBucket:
 
     # The bucket
 
-    def find(self, key: str) -> Stored:
+    def find(self, key: str) -> StoredObject:
         """Return what is known of an object. Raises NoSuchFile."""
         with self._serving(key):
             meta = obstore.head(self._store, key)
         etag = (meta["e_tag"] or "").removeprefix("W/").strip('"')
-        return Stored(meta["size"], etag, meta["last_modified"], partial(self._open, key, meta["size"]))
+        return StoredObject(meta["size"], etag, meta["last_modified"], partial(self._open, key, meta["size"]))
 
-    def arrival(self, key: str) -> Arrival:
+    def arrival(self, key: str) -> IncomingObject:
         """Return the size of an object and the type it was sent as. Raises NoSuchFile."""
         with self._serving(key):
             head = obstore.get(self._store, key, options={"head": True})
-            return Arrival(head.meta["size"], head.attributes.get("Content-Type", ""))
+            return IncomingObject(head.meta["size"], head.attributes.get("Content-Type", ""))
 
     def write(self, key: str, data: bytes | Iterator[bytes]) -> None:
         with self._serving():
@@ -280,10 +280,10 @@ class MediaBucket:
         return Unavailable(f"The bucket {self._name} of STANDIN_MEDIA does not serve: {reason}.")
 
 
-def open_bucket(bucket: Bucket) -> MediaBucket:
+def open_bucket(bucket: Bucket) -> BucketStorage:
     """Raises Unavailable when the client cannot be set up like that, or by AWS's own variables."""
     try:
-        return MediaBucket(bucket)
+        return BucketStorage(bucket)
     except (BaseError, ValueError) as error:
         raise Unavailable(f"The bucket {bucket} of STANDIN_MEDIA cannot be used: {type(error).__name__}.") from None
 
@@ -291,20 +291,20 @@ def open_bucket(bucket: Bucket) -> MediaBucket:
 class DirectToBucket:
     """Uploads that clients make to the bucket itself."""
 
-    def __init__(self, bucket: MediaBucket) -> None:
+    def __init__(self, bucket: BucketStorage) -> None:
         self._bucket = bucket
 
     def url(self, organization: str, asset_id: str, window: timedelta) -> str:
         """Return where the bytes of an upload go; good for a while, by the store's clock."""
         return self._bucket.sign(_incoming(organization, asset_id), window)
 
-    def arrival(self, organization: str, asset_id: str) -> Arrival | None:
+    def arrival(self, organization: str, asset_id: str) -> IncomingObject | None:
         """Return what the store says of the bytes that came last, if any have."""
         with suppress(NoSuchFile):
             return self._bucket.arrival(_incoming(organization, asset_id))
         return None
 
-    def take(self, organization: str, asset_id: str) -> Received | None:
+    def take(self, organization: str, asset_id: str) -> StoredFile | None:
         """Copy what came to where nobody can change it any more, and read it once from end to end."""
         file = new_file(asset_id)
         try:

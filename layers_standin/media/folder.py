@@ -14,16 +14,16 @@ from uuid import uuid4
 
 from layers_standin.engines.disk import Disk
 from layers_standin.engines.saved import check_name
-from layers_standin.media.incoming import Measured, new_file
-from layers_standin.media.storage import NAME, PORTRAIT, THUMBNAIL, Incomplete, NoSuchFile, Received, portraits_of
-from layers_standin.media.thumbnails import draw_thumbnail
 from layers_standin.media.durable import UNFINISHED, DurableFiles
+from layers_standin.media.incoming import Measured, new_file
+from layers_standin.media.storage import NAME, PORTRAIT, THUMBNAIL, Incomplete, NoSuchFile, StoredFile, portraits_of
+from layers_standin.media.thumbnails import draw_thumbnail
 
 _KEPT = ".media"
 _LIST = "files.json"
 
 
-class MediaFolder:
+class FolderStorage:
     """A name here always stands for whole bytes.
 
     Ids become names here, and only ids of letters, digits, `_` and `-` can. What a snapshot keeps lies beside the
@@ -47,7 +47,7 @@ class MediaFolder:
         else:
             self._files.write(path, [data])
 
-    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> Received:
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile:
         """Store bytes as they come, in constant memory, under a name nobody else has. Raises OSError.
 
         What `chunks` raises goes through, and leaves nothing behind.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from uuid import uuid4
 
-from layers_standin.media.storage import Received
+from layers_standin.media.storage import StoredFile
 
 
 def new_file(asset_id: str) -> str:
@@ -24,6 +24,6 @@ class Measured:
             self._size += len(chunk)
             yield chunk
 
-    def received(self, file: str) -> Received:
+    def received(self, file: str) -> StoredFile:
         """Return what has passed so far, kept under that name."""
-        return Received(file, self._size, self._checksum.hexdigest())
+        return StoredFile(file, self._size, self._checksum.hexdigest())

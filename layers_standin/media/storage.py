@@ -33,7 +33,7 @@ class Incomplete(EngineError):
         super().__init__(f"The snapshot's media {where} are damaged: {first}. Nothing was changed: it is not restored.")
 
 
-class Received(NamedTuple):
+class StoredFile(NamedTuple):
     """Bytes that are stored: the name they have there, how many, and their SHA-256 in hex."""
 
     file: str
@@ -41,7 +41,7 @@ class Received(NamedTuple):
     checksumSha256: str
 
 
-class Arrival(NamedTuple):
+class IncomingObject(NamedTuple):
     """What came of an upload, before anybody has read it."""
 
     size_bytes: int
@@ -49,7 +49,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredObject:
     """Bytes that are no file of this machine, but can be opened like one."""
 
     size: int
@@ -62,15 +62,15 @@ class Stored:
         return self.reader(buffering)
 
 
-File = Path | Stored
+File = Path | StoredObject
 
 
-class Direct(Protocol):
+class DirectUploads(Protocol):
     """Uploads that go straight to where the bytes are kept, past the stand-in. Each method raises Unavailable."""
 
     def url(self, organization: str, asset_id: str, window: timedelta) -> str: ...
-    def arrival(self, organization: str, asset_id: str) -> Arrival | None: ...
-    def take(self, organization: str, asset_id: str) -> Received | None: ...
+    def arrival(self, organization: str, asset_id: str) -> IncomingObject | None: ...
+    def take(self, organization: str, asset_id: str) -> StoredFile | None: ...
     def clear(self, organization: str, asset_id: str) -> None: ...
 
 
@@ -85,7 +85,7 @@ def portrait_in(file: str) -> tuple[str, str] | None:
     return (influencer_id, mark) if file.startswith(PORTRAIT) else None
 
 
-class MediaRoom(Protocol):
+class MediaStorage(Protocol):
     """Where bytes live, by organization and file: an asset's id, or what `receive` has named.
 
     Raises NoSuchFile; OSError or Unavailable when it cannot.
@@ -102,9 +102,9 @@ class MediaRoom(Protocol):
     """
 
     @property
-    def direct(self) -> Direct | None: ...
+    def direct(self) -> DirectUploads | None: ...
     def put(self, organization: str, asset_id: str, data: bytes) -> None: ...
-    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> Received: ...
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile: ...
     def original(self, organization: str, file: str) -> File: ...
     def kept(self, snapshot: str, organization: str, file: str) -> File: ...
     def thumbnail(self, organization: str, file: str) -> File: ...

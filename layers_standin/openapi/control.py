@@ -5,7 +5,7 @@ from typing import Any
 
 from layers_standin.openapi import control_examples as examples
 from layers_standin.openapi.control_responses import CONTROL_SCHEMAS
-from layers_standin.openapi.document import Described, Note, Part, Reply, Thing
+from layers_standin.openapi.document import OperationDocs, OperationLike, PathParameter, Reply, Section
 from layers_standin.openapi.examples import AVA, NOTHING, ORGANIZATION
 
 STATE, ORGANIZATIONS, CLOCK = "Control: state", "Control: organizations", "Control: clock"
@@ -26,57 +26,57 @@ _ABOUT = (
 _SECURITY_SCHEMES: dict[str, Any] = {"ControlToken": {"type": "http", "scheme": "bearer", "description": _ABOUT}}
 
 _THINGS = {
-    "name": Thing("Snapshot", examples.SNAPSHOT),
-    "organizationId": Thing("Organization", ORGANIZATION),
-    "faultId": Thing("Fault", examples.FAULT),
-    "influencerId": Thing("Influencer", AVA),
+    "name": PathParameter("Snapshot", examples.SNAPSHOT),
+    "organizationId": PathParameter("Organization", ORGANIZATION),
+    "faultId": PathParameter("Fault", examples.FAULT),
+    "influencerId": PathParameter("Influencer", AVA),
 }
 
-NOTES: dict[str, Note] = {
-    "get_health": Note(STATE, Reply("Health", examples.HEALTH)),
-    "reset": Note(STATE, Reply("ResetDone", examples.RESET_DONE), examples.RESET, refusals=["NoSeed"]),
-    "create_snapshot": Note(
+NOTES: dict[str, OperationDocs] = {
+    "get_health": OperationDocs(STATE, Reply("Health", examples.HEALTH)),
+    "reset": OperationDocs(STATE, Reply("ResetDone", examples.RESET_DONE), examples.RESET, refusals=["NoSeed"]),
+    "create_snapshot": OperationDocs(
         STATE, Reply("Snapshot", examples.SNAPSHOT_VIEW), examples.CREATE_SNAPSHOT, gives={"name": "/name"}
     ),
-    "list_snapshots": Note(STATE, Reply("SnapshotList", examples.SNAPSHOT_LIST), gives={"name": "/items/0/name"}),
-    "restore_snapshot": Note(STATE, Reply("SnapshotRestored", examples.SNAPSHOT_RESTORED), NOTHING),
-    "delete_snapshot": Note(STATE, Reply("SnapshotDeleted", examples.SNAPSHOT_DELETED), NOTHING),
-    "create_organization": Note(
+    "list_snapshots": OperationDocs(STATE, Reply("SnapshotList", examples.SNAPSHOT_LIST), gives={"name": "/items/0/name"}),
+    "restore_snapshot": OperationDocs(STATE, Reply("SnapshotRestored", examples.SNAPSHOT_RESTORED), NOTHING),
+    "delete_snapshot": OperationDocs(STATE, Reply("SnapshotDeleted", examples.SNAPSHOT_DELETED), NOTHING),
+    "create_organization": OperationDocs(
         ORGANIZATIONS,
         Reply("OrganizationCreated", examples.ORGANIZATION_CREATED),
         examples.CREATE_ORGANIZATION,
         gives={"organizationId": "/organizationId"},
     ),
-    "list_organizations": Note(
+    "list_organizations": OperationDocs(
         ORGANIZATIONS,
         Reply("OrganizationList", examples.ORGANIZATION_LIST),
         gives={"organizationId": "/items/0/organizationId"},
     ),
-    "delete_organization": Note(ORGANIZATIONS, Reply("OrganizationDeleted", examples.ORGANIZATION_DELETED), NOTHING),
-    "create_key": Note(ORGANIZATIONS, Reply("KeyCreated", examples.KEY_CREATED), examples.CREATE_KEY),
-    "get_clock": Note(CLOCK, Reply("Clock", examples.CLOCK)),
-    "set_clock": Note(CLOCK, Reply("Clock", examples.CLOCK), examples.SET_CLOCK),
-    "delete_clock": Note(CLOCK, Reply("Clock", examples.CLOCK), NOTHING),
-    "create_fault": Note(
+    "delete_organization": OperationDocs(ORGANIZATIONS, Reply("OrganizationDeleted", examples.ORGANIZATION_DELETED), NOTHING),
+    "create_key": OperationDocs(ORGANIZATIONS, Reply("KeyCreated", examples.KEY_CREATED), examples.CREATE_KEY),
+    "get_clock": OperationDocs(CLOCK, Reply("Clock", examples.CLOCK)),
+    "set_clock": OperationDocs(CLOCK, Reply("Clock", examples.CLOCK), examples.SET_CLOCK),
+    "delete_clock": OperationDocs(CLOCK, Reply("Clock", examples.CLOCK), NOTHING),
+    "create_fault": OperationDocs(
         FAULTS,
         Reply("Fault", examples.FAULT_VIEW),
         examples.CREATE_FAULT,
         refusals=["TooManyFaults"],
         gives={"faultId": "/id"},
     ),
-    "list_faults": Note(FAULTS, Reply("FaultList", examples.FAULT_LIST), gives={"faultId": "/items/0/id"}),
-    "delete_faults": Note(FAULTS, Reply("Deleted", examples.DELETED), NOTHING),
-    "delete_fault": Note(FAULTS, Reply("FaultDeleted", examples.FAULT_DELETED), NOTHING),
-    "list_requests": Note(REQUESTS, Reply("LoggedRequestList", examples.REQUEST_LIST)),
-    "set_request_log": Note(REQUESTS, Reply("LogSwitched", examples.LOG_SWITCHED), examples.SET_LOG),
-    "delete_requests": Note(REQUESTS, Reply("Deleted", examples.DELETED), NOTHING),
-    "get_history": Note(REQUESTS, Reply("History", examples.HISTORY), refusals=["AmbiguousId"]),
+    "list_faults": OperationDocs(FAULTS, Reply("FaultList", examples.FAULT_LIST), gives={"faultId": "/items/0/id"}),
+    "delete_faults": OperationDocs(FAULTS, Reply("Deleted", examples.DELETED), NOTHING),
+    "delete_fault": OperationDocs(FAULTS, Reply("FaultDeleted", examples.FAULT_DELETED), NOTHING),
+    "list_requests": OperationDocs(REQUESTS, Reply("LoggedRequestList", examples.REQUEST_LIST)),
+    "set_request_log": OperationDocs(REQUESTS, Reply("LogSwitched", examples.LOG_SWITCHED), examples.SET_LOG),
+    "delete_requests": OperationDocs(REQUESTS, Reply("Deleted", examples.DELETED), NOTHING),
+    "get_history": OperationDocs(REQUESTS, Reply("History", examples.HISTORY), refusals=["AmbiguousId"]),
 }
 
 
-def control_plane(operations: Sequence[Described]) -> Part:
+def control_plane(operations: Sequence[OperationLike]) -> Section:
     """Return the operations under `/_standin`, which ask for nothing on this machine, or else for a token."""
-    return Part(
+    return Section(
         operations=operations,
         notes=NOTES,
         tags=TAGS,

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 from apispec import APISpec
 from marshmallow import Schema
 
+from layers_standin.openapi.errors import REFUSALS, Refusal, refused
 from layers_standin.openapi.fields import Fields
 from layers_standin.openapi.headers import HEADERS, headers
-from layers_standin.openapi.errors import REFUSALS, Refusal, refused
 from layers_standin.openapi.responses import JsonSchema, ref
 from schemas import IdempotencyHeader
 
@@ -36,7 +36,7 @@ _PACKAGE = "layers-stand-in"
 Json = dict[str, Any]
 
 
-class Described(Protocol):
+class OperationLike(Protocol):
     """What is read of an operation."""
 
     @property
@@ -74,7 +74,7 @@ class Reply(NamedTuple):
     example: Any
 
 
-class Note(NamedTuple):
+class OperationDocs(NamedTuple):
     """What neither the route nor the schemas tell of an operation.
 
     `bodies` are examples of its request body by what they show; `refusals` are those that follow from no rule; `also`
@@ -95,28 +95,28 @@ class Note(NamedTuple):
     by_own_links_only: bool = False
 
 
-class Thing(NamedTuple):
+class PathParameter(NamedTuple):
     """What a path parameter names: a noun, and the id of one."""
 
     noun: str
     example: str
 
 
-class Part(NamedTuple):
+class Section(NamedTuple):
     """One table of operations, and what they have in common.
 
     `security` returns what an operation of a scope asks for; `refusals` can meet every one of them; `things` are what
     their paths name; `routes` are paths that are no operations, in the words of OpenAPI.
     """
 
-    operations: Sequence[Described]
-    notes: Mapping[str, Note]
+    operations: Sequence[OperationLike]
+    notes: Mapping[str, OperationDocs]
     tags: Mapping[str, str]
     schemas: Mapping[str, JsonSchema]
     security: Callable[[str | None], list[dict[str, list[str]]]]
     security_schemes: Mapping[str, Json]
     refusals: Sequence[str]
-    things: Mapping[str, Thing]
+    things: Mapping[str, PathParameter]
     routes: Mapping[str, Json] = {}
     idempotent: bool = True
 
@@ -128,9 +128,9 @@ class Part(NamedTuple):
 class Entry(NamedTuple):
     """An operation, its note, and the part it is in."""
 
-    operation: Described
-    note: Note
-    part: Part
+    operation: OperationLike
+    note: OperationDocs
+    part: Section
 
     @property
     def id(self) -> str:
@@ -146,7 +146,7 @@ class Entry(NamedTuple):
         return self.part.idempotent and self.operation.changes
 
 
-def openapi_document(parts: Iterable[Part], server: str) -> Json:
+def openapi_document(parts: Iterable[Section], server: str) -> Json:
     """Return the document of all the parts, as they are served at the URL `server`."""
     info = {"description": ABOUT, "license": {"name": "MIT", "identifier": "MIT"}}
     spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[Fields()], info=info, servers=[{"url": server}])
@@ -177,7 +177,7 @@ def _add_common(spec: APISpec) -> None:
     spec.components.response("MethodNotAllowed", nowhere)  # told here, for no operation can have it
 
 
-def _add_part(spec: APISpec, part: Part) -> None:
+def _add_part(spec: APISpec, part: Section) -> None:
     for name, about in part.tags.items():
         spec.tag({"name": name, "description": about})
     for name, scheme in part.security_schemes.items():

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from layers_standin.domain.keys import SCOPES
 from layers_standin.openapi.headers import ENDPOINT_CLASSES
 from layers_standin.openapi.responses import REQUEST_ID, JsonSchema, constant, listed, minted, record, ref
-from layers_standin.domain.keys import SCOPES
 from layers_standin.web.errors import MAX_BODY_BYTES, STATUS_OF_CODE
 
 EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"

@@ -9,8 +9,8 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow.fields import Field
 
-import layers_standin.fields
 import schemas
+from layers_standin import fields
 
 _BASE64 = "^(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?$"
 
@@ -41,48 +41,48 @@ def _bounds(converter: OpenAPIConverter, field: Field[Any], **_: Any) -> JsonSch
     of_kind = [tell(field) for kind, tell in _TELL.items() if isinstance(field, kind)]
     told = {name: value for facts in of_kind for name, value in facts.items() if value is not None}
     told |= getattr(field, "json_schema", {})  # a field from elsewhere tells it itself, as a schema does of the whole
-    if isinstance(field, schema_fields.Array):
+    if isinstance(field, fields.Array):
         told["items"] = converter.field2property(field.inner)
     if field.allow_none and "enum" in told:
         told["enum"] = [*told["enum"], None]
     return told
 
 
-def _text(field: schema_fields.Text) -> JsonSchema:
-    return {"minLength": field.least or None, "maxLength": field.most}
+def _text(field: fields.Text) -> JsonSchema:
+    return {"minLength": field.min or None, "maxLength": field.max}
 
 
-def _form(field: schema_fields.Matching) -> JsonSchema:
+def _form(field: fields.Pattern) -> JsonSchema:
     """Return the pattern of a form that is one; the others have a format in their metadata."""
     return {"pattern": f"^(?:{field.form.pattern})$"} if isinstance(field.form, re.Pattern) else {}
 
 
-def _array(field: schema_fields.Array) -> JsonSchema:
-    return {"minItems": field.least or None, "maxItems": field.most}
+def _array(field: fields.Array) -> JsonSchema:
+    return {"minItems": field.min or None, "maxItems": field.max}
 
 
-def _whole(field: schema_fields.Whole) -> JsonSchema:
-    return {"minimum": field.least, "maximum": field.most}
+def _whole(field: fields.Integer) -> JsonSchema:
+    return {"minimum": field.min, "maximum": field.max}
 
 
-def _base64(field: schema_fields.Base64) -> JsonSchema:
+def _base64(field: fields.Base64) -> JsonSchema:
     """Return the form of fewer than `below` bytes; every three of them, begun or whole, are four characters."""
     most = -(-(field.below - 1) // 3) * 4
     return {"contentEncoding": "base64", "pattern": _BASE64, "minLength": 1, "maxLength": most}
 
 
 _TYPES: dict[type[Field[Any]], str] = {
-    schema_fields.Text: "string",
-    schema_fields.Base64: "string",
-    schema_fields.Whole: "integer",
-    schema_fields.Array: "array",
-    schema_fields.Metadata: "object",
+    fields.Text: "string",
+    fields.Base64: "string",
+    fields.Integer: "integer",
+    fields.Array: "array",
+    fields.Metadata: "object",
 }
 _TELL: dict[type[Field[Any]], Callable[[Any], JsonSchema]] = {
-    schema_fields.Text: _text,
-    schema_fields.Choice: lambda field: {"enum": list(field.choices)},
-    schema_fields.Matching: _form,
-    schema_fields.Array: _array,
-    schema_fields.Whole: _whole,
-    schema_fields.Base64: _base64,
+    fields.Text: _text,
+    fields.Choice: lambda field: {"enum": list(field.choices)},
+    fields.Pattern: _form,
+    fields.Array: _array,
+    fields.Integer: _whole,
+    fields.Base64: _base64,
 }

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from layers_standin.openapi import examples
-from layers_standin.openapi.headers import headers
 from layers_standin.openapi.errors import REFUSALS, refused
+from layers_standin.openapi.headers import headers
 from schemas import FAMILIES
 
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from layers_standin.openapi import examples
-from layers_standin.openapi.document import Described, Note, Part, Reply, Thing
+from layers_standin.openapi.document import OperationDocs, OperationLike, PathParameter, Reply, Section
 from layers_standin.openapi.files import FILE_ROUTES
 from layers_standin.openapi.responses import SCHEMAS
 
@@ -24,35 +24,35 @@ _SECURITY_SCHEMES: dict[str, Any] = {
 }
 
 _THINGS = {
-    "influencerId": Thing("Influencer", examples.AVA),
-    "projectId": Thing("Project", examples.SPRING),
-    "jobId": Thing("Job", examples.JOB),
-    "keyId": Thing("API key", examples.KEY),
+    "influencerId": PathParameter("Influencer", examples.AVA),
+    "projectId": PathParameter("Project", examples.SPRING),
+    "jobId": PathParameter("Job", examples.JOB),
+    "keyId": PathParameter("API key", examples.KEY),
 }
 
 _NEXT = "$response.body#/nextCursor"
 _STARTED = {"jobId": "/jobId", "influencerId": "/influencerId"}
 _OF_INFLUENCER = {"influencerId": "/influencerId"}
 
-NOTES: dict[str, Note] = {
-    "whoami": Note(KEYS, Reply("WhoAmI", examples.WHO_AM_I)),
-    "get_influencer": Note(INFLUENCERS, Reply("Influencer", examples.INFLUENCER)),
-    "patch_influencer": Note(
+NOTES: dict[str, OperationDocs] = {
+    "whoami": OperationDocs(KEYS, Reply("WhoAmI", examples.WHO_AM_I)),
+    "get_influencer": OperationDocs(INFLUENCERS, Reply("Influencer", examples.INFLUENCER)),
+    "patch_influencer": OperationDocs(
         INFLUENCERS, Reply("Influencer", examples.INFLUENCER), examples.PATCH_INFLUENCER, shows=_OF_INFLUENCER
     ),
-    "delete_influencer": Note(
+    "delete_influencer": OperationDocs(
         INFLUENCERS,
         Reply("InfluencerDeleted", examples.INFLUENCER_DELETED),
         examples.DELETE_INFLUENCER,
         shows=_OF_INFLUENCER,
     ),
-    "attach_reference_images": Note(
+    "attach_reference_images": OperationDocs(
         INFLUENCERS,
         Reply("ReferenceImageList", examples.REFERENCE_IMAGES),
         examples.ATTACH,
         shows=_OF_INFLUENCER,
     ),
-    "list_influencers": Note(
+    "list_influencers": OperationDocs(
         INFLUENCERS,
         Reply("InfluencerPage", examples.INFLUENCER_PAGE),
         gives={"influencerId": "/items/0/influencerId"},
@@ -63,22 +63,22 @@ NOTES: dict[str, Note] = {
             }
         },
     ),
-    "create_influencer": Note(
+    "create_influencer": OperationDocs(
         INFLUENCERS,
         Reply("JobStarted", examples.JOB_STARTED),
         examples.CREATE_INFLUENCER,
         refusals=["InfluencerIdTaken", "ProjectIsArchived"],
         gives=_STARTED,
     ),
-    "clone_influencer": Note(
+    "clone_influencer": OperationDocs(
         INFLUENCERS,
         Reply("JobStarted", examples.JOB_STARTED),
         examples.CLONE_INFLUENCER,
         refusals=["InfluencerIdTaken", "ProjectIsArchived"],
         gives=_STARTED,
     ),
-    "get_job": Note(JOBS, Reply("Job", examples.JOB_COMPLETED), gives=_OF_INFLUENCER),
-    "cancel_job": Note(
+    "get_job": OperationDocs(JOBS, Reply("Job", examples.JOB_COMPLETED), gives=_OF_INFLUENCER),
+    "cancel_job": OperationDocs(
         JOBS,
         Reply("CancelAccepted", examples.CANCEL_ACCEPTED),
         examples.NOTHING,
@@ -86,30 +86,30 @@ NOTES: dict[str, Note] = {
         also={200: Reply("CancelTooLate", examples.CANCEL_TOO_LATE)},
         shows={"jobId": "/jobId"},
     ),
-    "create_project": Note(
+    "create_project": OperationDocs(
         PROJECTS,
         Reply("Project", examples.PROJECT),
         examples.CREATE_PROJECT,
         refusals=["ProjectIdTaken"],
         gives={"projectId": "/id"},
     ),
-    "list_projects": Note(
+    "list_projects": OperationDocs(
         PROJECTS,
         Reply("ProjectPage", examples.PROJECT_PAGE),
         gives={"projectId": "/items/0/id"},
         links={"nextPage": {"operationId": "listProjects", "parameters": {"cursor": _NEXT}}},
     ),
-    "get_project": Note(PROJECTS, Reply("Project", examples.PROJECT)),
-    "patch_project": Note(
+    "get_project": OperationDocs(PROJECTS, Reply("Project", examples.PROJECT)),
+    "patch_project": OperationDocs(
         PROJECTS, Reply("Project", examples.PROJECT), examples.PATCH_PROJECT, shows={"projectId": "/id"}
     ),
-    "delete_project": Note(
+    "delete_project": OperationDocs(
         PROJECTS,
         Reply("ProjectArchived", examples.PROJECT_ARCHIVED),
         examples.NOTHING,
         shows={"projectId": "/id"},
     ),
-    "presign_upload": Note(
+    "presign_upload": OperationDocs(
         MEDIA,
         Reply("UploadPromise", examples.UPLOAD_PROMISE),
         examples.PRESIGN,
@@ -122,27 +122,27 @@ NOTES: dict[str, Note] = {
             }
         },
     ),
-    "finalize_upload": Note(
+    "finalize_upload": OperationDocs(
         MEDIA,
         Reply("Asset", examples.ASSET),
         examples.FINALIZE,
         refusals=["UploadMissing", "UploadMismatch"],
         by_own_links_only=True,
     ),
-    "upload_inline": Note(MEDIA, Reply("Asset", examples.ASSET), examples.INLINE),
-    "kill_key": Note(KEYS, Reply("KeyKilled", examples.KEY_KILLED), examples.NOTHING, gives={"keyId": "/apiKey/id"}),
-    "rotate_key": Note(
+    "upload_inline": OperationDocs(MEDIA, Reply("Asset", examples.ASSET), examples.INLINE),
+    "kill_key": OperationDocs(KEYS, Reply("KeyKilled", examples.KEY_KILLED), examples.NOTHING, gives={"keyId": "/apiKey/id"}),
+    "rotate_key": OperationDocs(
         KEYS, Reply("KeyRotated", examples.KEY_ROTATED), examples.NOTHING, gives={"keyId": "/apiKey/id"}
     ),
-    "delete_key": Note(
+    "delete_key": OperationDocs(
         KEYS, Reply("KeyDeleted", examples.KEY_DELETED), examples.NOTHING, gives={"keyId": "/apiKey/id"}
     ),
 }
 
 
-def partner_api(operations: Sequence[Described]) -> Part:
+def partner_api(operations: Sequence[OperationLike]) -> Section:
     """Return the operations under `/v1`, which ask for an API key."""
-    return Part(
+    return Section(
         operations=operations,
         notes=NOTES,
         tags=TAGS,

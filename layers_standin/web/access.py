@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from layers_standin.domain.errors import NotFound
-from layers_standin.settings import LOOPBACK, OFF, Settings
 from layers_standin.services import is_loopback
+from layers_standin.settings import LOOPBACK, OFF, Settings
 from layers_standin.web.errors import Forbidden, Refusal, Unauthenticated
 from layers_standin.web.session import has_session
 
@@ -29,13 +29,13 @@ _OF_PROXIES = (
 def is_open(environ: "WSGIEnvironment", settings: Settings) -> bool:
     """Whether this request may command."""
     try:
-        admit(environ, settings)
+        authorize(environ, settings)
     except (Refusal, NotFound):
         return False
     return True
 
 
-def admit(environ: "WSGIEnvironment", settings: Settings, signing_key: Callable[[], str] | None = None) -> None:
+def authorize(environ: "WSGIEnvironment", settings: Settings, signing_key: Callable[[], str] | None = None) -> None:
     """Raises NotFound where there is nothing to command, Forbidden or Unauthenticated for those who may not.
 
     Where a `signing_key` is handed in, who has signed in at the console needs no token; see `web/session.py`.

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.keys import Keys, opens
-from layers_standin.settings import Settings
+from layers_standin.engines.table import Record
 from layers_standin.services import DEMO_KEY_ID, is_loopback
+from layers_standin.settings import Settings
 from layers_standin.web.errors import ForbiddenScope, KeyKilled, Unauthenticated
 
 _KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")

@@ -10,8 +10,8 @@ from marshmallow import Schema, ValidationError
 from marshmallow.exceptions import SCHEMA
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from schemas import IdempotencyHeader, Strict, details
 from layers_standin.web.errors import MAX_BODY_BYTES, Invalid
+from schemas import IdempotencyHeader, Strict, details
 
 ABSENT = object()
 _MOST_FORGOTTEN_BYTES = 64 << 20

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 
 from layers_standin.domain.errors import Conflict, StoreError
-from layers_standin.domain.history import Author
+from layers_standin.domain.history import Actor
 from layers_standin.domain.idempotency import IdempotencyKey, StoredResponse
 from layers_standin.services import Services
 from layers_standin.web.auth import authenticate, refuse_demo_key_abroad, require_scope
@@ -29,19 +29,19 @@ def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
     current = cast(LocalProxy[Request], request)._get_current_object()  # each look-up through the proxy costs
     context = current_context(current.environ)
     context.operation, context.endpoint_class = operation.name, operation.endpoint_class
-    with services.store.db.reading():
+    with services.store.db.snapshot_read():
         key = authenticate(cast(Mapping[str, str], current.headers), services.store.keys)
         refuse_demo_key_abroad(key, current.environ["SERVER_NAME"], services.settings)
         context.key_id, context.api_key_id, context.organization = (
             key["publicId"], key["apiKeyId"], key["organizationId"],
         )  # fmt: skip
-        author = Author(key["apiKeyId"], context.request_id, operation.name)
+        author = Actor(key["apiKeyId"], context.request_id, operation.name)
         store = services.store.for_organization(key["organizationId"], author)
-        context.is_logged = store.in_force.is_logged
+        context.is_logged = store.overrides.is_logged
         if services.limits is not None:
             context.limits = services.limits(store, key, operation.endpoint_class)
         fault = None
-        if store.in_force.has_faults or "HTTP_PREFER" in current.environ:
+        if store.overrides.has_faults or "HTTP_PREFER" in current.environ:
             begins_job = operation.endpoint_class == LONG_RUNNING
             fault = match_fault(context, store, current, services.settings, begins_job)
         call = Call(services, store, current, key)
@@ -72,9 +72,9 @@ def _change(operation: Operation, call: Call, context: RequestContext, ids: Mapp
     key = None if header is None else IdempotencyKey.of(*scope, header, parsed)
     transact = partial(_transact, operation, call, context.request_id, key)
     if operation.begins_transaction:
-        call.commit = lambda act: call.store.db.attempt(partial(transact, act))
+        call.commit = lambda act: call.store.db.run_transaction(partial(transact, act))
         return cast(StoredResponse, operation.handler(call, **ids))
-    return call.store.db.attempt(partial(transact, partial(operation.handler, call, **ids)))
+    return call.store.db.run_transaction(partial(transact, partial(operation.handler, call, **ids)))
 
 
 def _transact(

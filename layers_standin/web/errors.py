@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from layers_standin.engines.errors import EngineError, Unconfirmed
 from layers_standin.domain.errors import StoreError
+from layers_standin.engines.errors import EngineError, Unconfirmed
 
 MAX_BODY_BYTES = 1 << 20
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Request, Response
 from werkzeug.http import parse_list_header, unquote_header_value
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.faults import RequestInfo
+from layers_standin.engines.table import Record
 from layers_standin.settings import Settings
-from store import Store
-from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE, Invalid, Refusal
 from layers_standin.web.access import is_open
+from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE, Invalid, Refusal
 from layers_standin.web.middleware import NO_RESPONSE, RequestContext
+from store import Store
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -33,7 +33,7 @@ def match_fault(
     The context and the jobs of `store` learn of it. Raises Invalid.
     """
     fault = _preference(current.environ, settings) if "HTTP_PREFER" in current.environ else None
-    if fault is None and store.in_force.has_faults:
+    if fault is None and store.overrides.has_faults:
         key_ids = tuple(each for each in (context.api_key_id, context.key_id) if each)
         fault = store.faults.take(
             store.organization, RequestInfo(str(context.operation), current.method, current.path, key_ids, begins_job)

@@ -7,14 +7,14 @@ from pathlib import Path
 from flask import Response, request, send_file
 from werkzeug.wsgi import FileWrapper
 
-from layers_standin.engines.errors import Unavailable
-from layers_standin.engines.table import Record
-from layers_standin.portraits import portrait_png
-from layers_standin.media.storage import THUMBNAIL_PIXELS, File, NoSuchFile, Stored
-from layers_standin.media.serving import HEADERS, is_inert
 from layers_standin.domain.assets import file_of
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.ids import canonical
+from layers_standin.engines.errors import Unavailable
+from layers_standin.engines.table import Record
+from layers_standin.media.serving import HEADERS, is_inert
+from layers_standin.media.storage import THUMBNAIL_PIXELS, File, NoSuchFile, StoredObject
+from layers_standin.portraits import portrait_png
 from layers_standin.services import Services
 from store import portrait_mark, portrait_traits
 
@@ -63,7 +63,7 @@ def _file(file: File, content_type: str, url_path: str) -> Response:
     return response
 
 
-def _stream(stored: Stored, is_attachment: bool, name: str) -> Response:
+def _stream(stored: StoredObject, is_attachment: bool, name: str) -> Response:
     """Pass bytes on from where they are kept: what signs URLs there cannot make it send the headers that we must."""
     response = Response(FileWrapper(stored.open("rb"), _CHUNK_BYTES), direct_passthrough=True)
     response.headers.set("Content-Disposition", "attachment" if is_attachment else "inline", filename=name)

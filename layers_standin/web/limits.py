@@ -13,12 +13,12 @@ from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
+from layers_standin.domain.tables import Tables
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.table import Record
-from layers_standin.domain.tables import Tables
 from layers_standin.settings import Settings
-from store import Store
 from layers_standin.web.errors import RateLimited
+from store import Store
 
 Headers = list[tuple[str, str]]
 Limits = Callable[[Store, Record, str], Headers]
@@ -91,7 +91,7 @@ class TableStorage(Storage):
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Count in the window that now is in; windows begin at whole multiples of their length."""
-        return self._tables.db.attempt(partial(self._incr, key, expiry, amount))
+        return self._tables.db.run_transaction(partial(self._incr, key, expiry, amount))
 
     def _incr(self, key: str, expiry: float, amount: int) -> int:
         with self._tables.db.transaction():

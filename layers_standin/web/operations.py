@@ -9,10 +9,10 @@ from flask import Request
 from marshmallow import Schema
 
 from layers_standin.engines.table import Record
-from schemas import Strict
 from layers_standin.services import Services
-from store import Store
 from layers_standin.web.middleware import class_of_method
+from schemas import Strict
+from store import Store
 
 LONG_RUNNING = "long-running"  # the class of operations that begin a job
 

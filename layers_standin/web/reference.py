@@ -9,8 +9,8 @@ from typing import cast
 import orjson
 from flask import Flask, Response, request, send_file
 
-from layers_standin.engines.table import Record
 from layers_standin.domain.errors import NotFound
+from layers_standin.engines.table import Record
 from layers_standin.settings import Settings
 from layers_standin.web.responses import base_url, route
 

@@ -7,9 +7,9 @@ from typing import cast
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from layers_standin.engines.errors import EngineError
 from layers_standin.domain.errors import StoreError
 from layers_standin.domain.idempotency import StoredResponse
+from layers_standin.engines.errors import EngineError
 from layers_standin.settings import Settings
 from layers_standin.web.errors import Refusal, http_refusal, refusal
 from layers_standin.web.middleware import current_context

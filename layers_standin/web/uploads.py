@@ -10,22 +10,22 @@ from flask import Response, request
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import ClientDisconnected
 
+from layers_standin.domain.assets import UPLOAD_WINDOW, new_upload
+from layers_standin.domain.errors import NotFound, StoreError
+from layers_standin.domain.history import Actor
+from layers_standin.domain.times import from_epoch_milliseconds, milliseconds
 from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed
 from layers_standin.engines.table import Record
 from layers_standin.media.inspect import fault_of_picture
-from layers_standin.media.storage import MediaRoom, NoSuchFile, Received
-from layers_standin.domain.assets import UPLOAD_WINDOW, new_upload
-from layers_standin.domain.errors import NotFound, StoreError
-from layers_standin.domain.history import Author
-from layers_standin.domain.times import from_epoch_milliseconds, milliseconds
-from layers_standin.settings import Settings
+from layers_standin.media.storage import MediaStorage, NoSuchFile, StoredFile
 from layers_standin.services import Services
-from store import Store
+from layers_standin.settings import Settings
 from layers_standin.web.bodies import read_on
 from layers_standin.web.errors import Forbidden, TooLarge
 from layers_standin.web.faults import match_fault, strike
 from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Call
+from store import Store
 
 PUT_UPLOAD, UPLOAD_PATH = "putUpload", "/v1/uploads/<signature>"
 
@@ -52,8 +52,8 @@ def serve_upload(services: Services, signature: str) -> Response:
     context.operation = PUT_UPLOAD
     try:
         terms = _read(services.store, signature)
-        store = services.store.for_organization(terms[0], Author(None, context.request_id, PUT_UPLOAD))
-        context.organization, context.is_logged = terms[0], store.in_force.is_logged
+        store = services.store.for_organization(terms[0], Actor(None, context.request_id, PUT_UPLOAD))
+        context.organization, context.is_logged = terms[0], store.overrides.is_logged
         fault = match_fault(context, store, request, services.settings, begins_job=False)
         dropped = None if fault is None else strike(fault, context, None)
         return dropped or _take_in(services, store, terms)
@@ -72,7 +72,7 @@ def _take_in(services: Services, store: Store, terms: list[Any]) -> Response:
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
 
 
-def _note(services: Services, store: Store, upload: Record, received: Received) -> None:
+def _note(services: Services, store: Store, upload: Record, received: StoredFile) -> None:
     """Note the bytes that have come, and discard those that had come before; or the new ones, when that fails."""
     try:
         before = store.assets.receive(upload["uploadId"], received._asdict())
@@ -83,7 +83,7 @@ def _note(services: Services, store: Store, upload: Record, received: Received) 
         services.media.discard(store.organization, before["file"])
 
 
-def keep(media: MediaRoom, upload: Record, chunks: Iterable[bytes]) -> Received:
+def keep(media: MediaStorage, upload: Record, chunks: Iterable[bytes]) -> StoredFile:
     """Put the bytes of an upload on disk. Raises Unavailable, and what `chunks` raises."""
     try:
         return media.receive(upload["organizationId"], upload["assetId"], chunks)

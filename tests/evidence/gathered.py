@@ -12,8 +12,8 @@ from evidence.programs import drivers
 from evidence.refusals import provoke
 from evidence.replies import see_other_replies, send_examples
 from evidence.service import running
-from layers_standin.settings import Settings
 from layers_standin.services import open_services
+from layers_standin.settings import Settings
 
 
 class Evidence(NamedTuple):

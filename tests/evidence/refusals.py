@@ -9,11 +9,11 @@ from typing import Any
 from conftest import DEMO
 from werkzeug.wrappers import Response
 
-from layers_standin.engines.sqlite.files import DATABASE
 from evidence.answers import Answers
 from evidence.replies import GIF, begun_job, presigned, put
 from evidence.service import Services, path_of
 from evidence.told import OPERATIONS, Told
+from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.openapi import examples
 from layers_standin.web.errors import MAX_BODY_BYTES
 from layers_standin.web.limits import PER_MINUTE

@@ -18,10 +18,10 @@ from werkzeug.wrappers import Response
 
 from evidence.answers import Answers
 from evidence.told import BY_ID, Told
-from layers_standin.openapi import control_examples, examples
 from layers_standin.domain.keys import public_id_of
-from layers_standin.settings import Settings
+from layers_standin.openapi import control_examples, examples
 from layers_standin.services import Services, open_media
+from layers_standin.settings import Settings
 
 TOKEN = "a-token-for-the-control-plane"
 JOB_SECONDS = 10

@@ -3,25 +3,25 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from layers_standin.engines.indexes import Entry, Key
+from layers_standin.engines.indexes import IndexEntry, Key
 
 
-class Written(NamedTuple):
+class PendingWrite(NamedTuple):
     """A document's JSON, or None when it was removed, and its places in lists."""
 
     document: bytes | None
-    places: list[Entry]
+    places: list[IndexEntry]
 
 
-class Changes:
+class WriteBatch:
     """Documents put or removed, newest layer first; `below` is another layer or nothing.
 
     A transaction inside a transaction is a layer that is thrown away when it fails.
     """
 
-    def __init__(self, below: "Changes | None" = None) -> None:
+    def __init__(self, below: "WriteBatch | None" = None) -> None:
         self._below = below
-        self._own: dict[Key, Written] = {}
+        self._own: dict[Key, PendingWrite] = {}
 
     def __bool__(self) -> bool:
         return bool(self._own)
@@ -36,15 +36,15 @@ class Changes:
             raise KeyError(key)
         return self._below[key]
 
-    def put(self, key: Key, written: Written) -> None:
+    def put(self, key: Key, written: PendingWrite) -> None:
         """Lay a document over what was there."""
         self._own[key] = written
 
-    def take(self, other: "Changes") -> None:
+    def take(self, other: "WriteBatch") -> None:
         """Make the changes of a finished layer this layer's own."""
         self._own |= other._own
 
-    def own(self) -> Iterator[tuple[Key, Written]]:
+    def own(self) -> Iterator[tuple[Key, PendingWrite]]:
         return iter(self._own.items())
 
     def ids(self, table: str, partition: str, before: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Connections to a PostgreSQL server: a few for each process, made when somebody needs one."""
+"""ConnectionPool to a PostgreSQL server: a few for each process, made when somebody needs one."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ class NoneFree(Exception):
 class Lease:
     """A connection that is somebody's until it is given back."""
 
-    def __init__(self, connections: "Connections") -> None:
+    def __init__(self, connections: "ConnectionPool") -> None:
         self._connections = connections
         self._owner = os.getpid()
         self.is_pinned = False  # with this connection a lock would be lost
@@ -49,7 +49,7 @@ class Lease:
             self._connections._give_back(self.connection)
 
 
-class Connections:
+class ConnectionPool:
     """The connections of this process: a new one is made when none is idle, and `most` are out at one time.
 
     No thread of its own looks after them. So a fork inherits nothing but connections that it must leave alone, a server
@@ -65,7 +65,7 @@ class Connections:
         self._starting = threading.Lock()
         self._start()
 
-    def lend(self) -> Lease:
+    def checkout(self) -> Lease:
         """Raises NoneFree, psycopg.Error."""
         if self._owner != os.getpid():
             with self._starting:
@@ -112,7 +112,7 @@ class Connections:
         # A host that froze keeps nobody out for longer. The other limit on that, below, is not enough: the last message
         # of each pipeline makes the server forget it. Servers before PostgreSQL 17 have only that one.
         limit = {"milliseconds": str(12 * round(self._patience_seconds * 1000))}
-        connection.execute(sql.OF_ALL["limit transactions"], limit)
+        connection.execute(sql.ADMIN["limit transactions"], limit)
         return connection
 
     def _parameters(self) -> dict[str, Any]:

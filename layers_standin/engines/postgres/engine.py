@@ -14,12 +14,12 @@ from psycopg import Connection, Cursor
 
 from layers_standin.engines import states
 from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
-from layers_standin.engines.indexes import Document, Key, Lists, places_in, places_of
+from layers_standin.engines.indexes import Document, IndexRule, Key, index_entries, places_in
 from layers_standin.engines.postgres import sql
-from layers_standin.engines.postgres.session import Block, find
-from layers_standin.engines.postgres.batch import Changes, Written
-from layers_standin.engines.postgres.connections import Connections, NoneFree, name_of, reason
-from layers_standin.engines.postgres.sql import CREATE, SCHEMA, SQL, plain, safe
+from layers_standin.engines.postgres.batch import PendingWrite, WriteBatch
+from layers_standin.engines.postgres.connections import ConnectionPool, NoneFree, name_of, reason
+from layers_standin.engines.postgres.session import Session, find
+from layers_standin.engines.postgres.sql import CREATE, SCHEMA, SQL, escape_nul, unescape_nul
 from layers_standin.engines.saved import Saved, check_name
 from layers_standin.engines.sql import Sent
 from layers_standin.engines.table import Record, Table
@@ -46,7 +46,7 @@ class TryAgain(Unavailable):
 class Postgres:
     """TinyDB tables on a PostgreSQL database.
 
-    A transaction locks the rows it reads, and writes them when its block is left: a trip to the server for each look,
+    A transaction locks the rows it reads, and writes them when its session is left: a trip to the server for each look,
     and one for all that is written. What it read as absent it inserts, so that of two that do the same one fails, and
     is tried again by `attempt`. Everything comes to the tables in the order documents, places, organizations.
     `lists` has, for each table that is listed in order, the function that places a document.
@@ -58,12 +58,12 @@ class Postgres:
         self,
         url: str,
         *,
-        lists: Mapping[str, Lists] | None = None,
+        lists: Mapping[str, IndexRule] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._url = url
         self._lists = lists or {}
-        self._connections = Connections(url, patience_seconds)
+        self._connections = ConnectionPool(url, patience_seconds)
         self._thread = threading.local()
         self._open()
 
@@ -88,20 +88,20 @@ class Postgres:
         That is for what is only asked whether it is there: many transactions ask it of the same document.
         """
         key = (table, partition, doc_id)
-        changes, block = self._changes, self._block
+        changes, session = self._changes, self._block
         if changes is not None and key in changes:
             return changes[key]
-        if block is not None and key in block.seen:
-            return block.seen[key]
-        if changes is None or block is None:
+        if session is not None and key in session.locked:
+            return session.locked[key]
+        if changes is None or session is None:
             rows = self._ask(SQL.find, SQL.of(key))
             return rows[0][0] if rows else None
         if lock:
-            self._lock(block, [key])
-            return block.seen[key]
-        if key not in block.glanced:
-            self._lock(block, [], [key])
-        return block.glanced[key]
+            self._lock(session, [key])
+            return session.locked[key]
+        if key not in session.unlocked:
+            self._lock(session, [], [key])
+        return session.unlocked[key]
 
     def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
         """Return a document, or None."""
@@ -110,15 +110,15 @@ class Postgres:
 
     def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
         """Return several documents' JSON, fetched in one trip; None for those that are not there."""
-        changes, block = self._changes, self._block
-        seen = {} if block is None else block.seen
+        changes, session = self._changes, self._block
+        seen = {} if session is None else session.locked
         wanted = [key for key in keys if key not in seen and (changes is None or key not in changes)]
-        if changes is None or block is None:
+        if changes is None or session is None:
             found = self._look(partial(find, keys=wanted)) if wanted else {}
             return [found[key] if key in found else seen[key] for key in keys]
         if wanted:
-            self._lock(block, wanted)
-        return [changes[key] if key in changes else block.seen[key] for key in keys]
+            self._lock(session, wanted)
+        return [changes[key] if key in changes else session.locked[key] for key in keys]
 
     def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
         """Return several documents, fetched in one trip; None for those that are not there."""
@@ -127,7 +127,7 @@ class Postgres:
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order they came in."""
         rows = self._ask(SQL.ids, SQL.of_table(table, partition))
-        ids = [plain(doc_id) for (doc_id,) in rows]
+        ids = [unescape_nul(doc_id) for (doc_id,) in rows]
         return ids if self._changes is None else self._changes.ids(table, partition, ids)
 
     def count(self, table: str, partition: str) -> int:
@@ -142,31 +142,31 @@ class Postgres:
         """Put or, with None, remove a document; only inside a transaction. `record` saves decoding `document`."""
         if self._changes is None:
             raise RuntimeError("a document is written inside a transaction")
-        places = places_in(table, document, self._lists) if record is None else places_of(table, record, self._lists)
-        self._changes.put((table, partition, doc_id), Written(document, places))
+        places = places_in(table, document, self._lists) if record is None else index_entries(table, record, self._lists)
+        self._changes.put((table, partition, doc_id), PendingWrite(document, places))
 
-    def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
+    def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
         """Return up to `most` places of an ordered list from the greatest down, below `before`.
 
         Sees what is committed, not the calling transaction's own changes.
         """
-        of = SQL.of_table(table, partition) | {"index": safe(group), "limit": most}
+        of = SQL.of_table(table, partition) | {"index": escape_nul(group), "limit": most}
         if before is None:
-            return [plain(place) for (place,) in self._ask(SQL.scan, of)]
-        return [plain(place) for (place,) in self._ask(SQL.scan_below, of | {"before": safe(before)})]
+            return [unescape_nul(place) for (place,) in self._ask(SQL.scan, of)]
+        return [unescape_nul(place) for (place,) in self._ask(SQL.scan_below, of | {"before": escape_nul(before)})]
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Let the reads of a block share a connection, and nothing else."""
+    def snapshot_read(self) -> Iterator[None]:
+        """Let the reads of a session share a connection, and nothing else."""
         if self._block is not None:
             yield
             return
-        with self._lent() as block:
-            self._thread.block = block
+        with self._lent() as session:
+            self._thread.session = session
             try:
                 yield
             finally:
-                self._thread.block = None
+                self._thread.session = None
 
     def probe(self) -> None:
         """Commit a change that changes nothing: raises Unavailable as long as the database takes no writes."""
@@ -175,9 +175,9 @@ class Postgres:
                 connection.execute(statement)
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
-        """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
+        """Make what the session writes one commit, on disk when the session is left; all of it or nothing.
 
-        Inside another transaction the block is a part of it that can fail alone. One that is `alone` begins when all
+        Inside another transaction the session is a part of it that can fail alone. One that is `alone` begins when all
         others have ended, and keeps new ones waiting.
         """
         outer = self._changes
@@ -188,10 +188,10 @@ class Postgres:
         return self._inner(outer)
 
     def savepoint(self) -> AbstractContextManager[None]:
-        """Let the block, inside a transaction, fail alone: nothing of it is written when it raises."""
+        """Let the session, inside a transaction, fail alone: nothing of it is written when it raises."""
         return self.transaction()
 
-    def attempt(self, act: Callable[[], T]) -> T:
+    def run_transaction(self, act: Callable[[], T]) -> T:
         """Return what `act` returns; run it again, a few times, when other transactions get in its way."""
         if self._changes is not None:
             return act()
@@ -216,7 +216,7 @@ class Postgres:
     def saving(self, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[str]:
         """Keep the state of this moment, and JSON about it, under a name; the one of that name is replaced.
 
-        That is done when the block has ended well; the block is told the snapshot's id. Others read and write
+        That is done when the session has ended well; the session is told the snapshot's id. Others read and write
         meanwhile. Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -, TypeError for facts that
         are not JSON.
         """
@@ -256,7 +256,7 @@ class Postgres:
     def exclusive(self, patience_seconds: float = 30.0) -> Iterator[None]:
         """Let no other process, of any host, alter documents and files together.
 
-        The block works on the connection that has the lock: with that goes everything it has not committed.
+        The session works on the connection that has the lock: with that goes everything it has not committed.
         """
         deadline = time.monotonic() + patience_seconds
         while True:
@@ -269,17 +269,17 @@ class Postgres:
             time.sleep(_PAUSE_SECONDS)
 
     @contextmanager
-    def _pinned(self, lent: Block) -> Iterator[bool]:
+    def _pinned(self, lent: Session) -> Iterator[bool]:
         """Try to take the lock of those who are exclusive; let this thread work on the connection that has it."""
         lease = self._thread.lease = lent.lease
         try:
-            ((is_alone,),) = self._ask(sql.OF_ALL["try alone"], {})
+            ((is_alone,),) = self._ask(sql.ADMIN["try alone"], {})
             lease.is_pinned = is_alone
             yield is_alone
         finally:
             lease.is_pinned, self._thread.lease = False, None
             with suppress(psycopg.Error):
-                lease.connection.execute(sql.OF_ALL["not alone"])
+                lease.connection.execute(sql.ADMIN["not alone"])
 
     def close(self) -> None:
         self._connections.drop_idle()
@@ -287,28 +287,28 @@ class Postgres:
     # One connection.
 
     @property
-    def _block(self) -> Block | None:
-        return getattr(self._thread, "block", None)
+    def _block(self) -> Session | None:
+        return getattr(self._thread, "session", None)
 
     @property
-    def _changes(self) -> Changes | None:
+    def _changes(self) -> WriteBatch | None:
         return getattr(self._thread, "changes", None)
 
     @contextmanager
-    def _lent(self) -> Iterator[Block]:
+    def _lent(self) -> Iterator[Session]:
         """Lend a connection of this process, the one this thread has if it has one. Raises Unavailable."""
         if self._block is not None:
             yield self._block
             return
         if (pinned := getattr(self._thread, "lease", None)) is not None:
-            yield Block(pinned)
+            yield Session(pinned)
             return
         try:
-            lease = self._connections.lend()
+            lease = self._connections.checkout()
         except (NoneFree, psycopg.Error) as error:
             raise self._unavailable(error) from error
         try:
-            yield Block(lease)
+            yield Session(lease)
         finally:
             lease.end()
 
@@ -317,32 +317,32 @@ class Postgres:
 
     def _look(self, look: Callable[[Connection[Any]], T]) -> T:
         """Return what `look` reads; it looks again when its connection turns out to be lost. Raises Unavailable."""
-        with self._lent() as block:
-            return self._first(block, lambda: look(block.connection))
+        with self._lent() as session:
+            return self._first(session, lambda: look(session.connection))
 
-    def _first(self, block: Block, act: Callable[[], T]) -> T:
+    def _first(self, session: Session, act: Callable[[], T]) -> T:
         """Return what `act` returns; it acts again when its connection turns out to be lost, and nothing had begun."""
-        had_begun = block.has_begun
+        had_begun = session.has_begun
         try:
             return act()
         except psycopg.Error as error:
-            if had_begun or not block.lease.is_lost:
-                raise self._refused(block, error) from error
+            if had_begun or not session.lease.is_lost:
+                raise self._refused(session, error) from error
         try:
-            block.renew()
+            session.renew()
         except psycopg.Error as error:
             raise self._unavailable(error) from error
         try:
             return act()
         except psycopg.Error as error:
-            raise self._refused(block, error) from error
+            raise self._refused(session, error) from error
 
     def _unavailable(self, error: BaseException) -> Unavailable:
         return Unavailable(f"The database {self.name} does not serve: {reason(error)}.")
 
-    def _refused(self, block: Block, error: psycopg.Error) -> Unavailable:
+    def _refused(self, session: Session, error: psycopg.Error) -> Unavailable:
         """Return what an error before the commit means: what was lost with its connection was not done."""
-        if isinstance(error, _IN_THE_WAY) or block.lease.is_lost:
+        if isinstance(error, _IN_THE_WAY) or session.lease.is_lost:
             return TryAgain(f"The database {self.name} could not finish: {reason(error)}.")
         return self._unavailable(error)
 
@@ -352,116 +352,116 @@ class Postgres:
     def _outermost(self, alone: bool) -> Iterator[None]:
         before = self._block
         with self._lent() as lent:
-            block = self._thread.block = Block(lent.lease)
-            changes = self._thread.changes = Changes()
+            session = self._thread.session = Session(lent.lease)
+            changes = self._thread.changes = WriteBatch()
             try:
                 if alone:
-                    self._exclude(block)
+                    self._exclude(session)
                 yield
-                self._commit(block, changes)
+                self._commit(session, changes)
             except BaseException:
-                block.roll_back()
+                session.roll_back()
                 raise
             finally:
-                self._thread.block, self._thread.changes = before, None
-                lent.seen.clear()  # it may have been changed
+                self._thread.session, self._thread.changes = before, None
+                lent.locked.clear()  # it may have been changed
 
-    def _exclude(self, block: Block) -> None:
+    def _exclude(self, session: Session) -> None:
         try:
-            self._begin_whole(block, ("begin", "no more writes"))
+            self._begin_whole(session, ("begin", "no more writes"))
         except psycopg.Error as error:
-            raise self._refused(block, error) from error
+            raise self._refused(session, error) from error
 
     @contextmanager
-    def _inner(self, outer: Changes) -> Iterator[None]:
-        inner = self._thread.changes = Changes(outer)
+    def _inner(self, outer: WriteBatch) -> Iterator[None]:
+        inner = self._thread.changes = WriteBatch(outer)
         try:
             yield
             outer.take(inner)
         finally:
             self._thread.changes = outer
 
-    def _lock(self, block: Block, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
+    def _lock(self, session: Session, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
         """Begin, if that has not been done; read rows and keep everybody else from writing them. All in one trip.
 
         Those of `glanced` are read, and not kept from anybody.
         """
-        self._first(block, lambda: block.find_and_lock(keys, glanced))
+        self._first(session, lambda: session.find_and_lock(keys, glanced))
 
-    def _commit(self, block: Block, changes: Changes) -> None:
+    def _commit(self, session: Session, changes: WriteBatch) -> None:
         """Write it all in one trip."""
         written = dict(changes.own())
-        unread = [key for key in written if key[0] in self._lists and key not in block.seen]
-        if unread or (written and not block.has_begun):
-            self._lock(block, unread)
-        if not block.has_begun:
+        unread = [key for key in written if key[0] in self._lists and key not in session.locked]
+        if unread or (written and not session.has_begun):
+            self._lock(session, unread)
+        if not session.has_begun:
             return
         changed = {
-            key: after for key, after in written.items() if key not in block.seen or block.seen[key] != after.document
+            key: after for key, after in written.items() if key not in session.locked or session.locked[key] != after.document
         }
-        statements = [*self._writing(block, changed), (sql.OF_ALL["commit"], {})]
+        statements = [*self._writing(session, changed), (sql.ADMIN["commit"], {})]
         try:
-            with block.connection.pipeline():
+            with session.connection.pipeline():
                 for statement, parameters in statements:
-                    block.connection.execute(statement, parameters)
+                    session.connection.execute(statement, parameters)
         except _IN_THE_WAY as error:
-            raise self._refused(block, error) from error
+            raise self._refused(session, error) from error
         except psycopg.Error as error:
-            if block.lease.is_lost or isinstance(error, psycopg.errors.StatementCompletionUnknown):
+            if session.lease.is_lost or isinstance(error, psycopg.errors.StatementCompletionUnknown):
                 raise self._unconfirmed() from error
             raise self._unavailable(error) from error
-        block.has_begun = False
+        session.has_begun = False
 
     def _unconfirmed(self) -> Unconfirmed:
         return Unconfirmed(f"The database {self.name} was lost before it said whether it has done what it was told.")
 
-    def _writing(self, block: Block, changed: Mapping[Key, Written]) -> Iterator[Sent]:
+    def _writing(self, session: Session, changed: Mapping[Key, PendingWrite]) -> Iterator[Sent]:
         for key, after in changed.items():
-            yield from self._statements(block, key, after)
+            yield from self._statements(session, key, after)
 
-    def _statements(self, block: Block, key: Key, after: Written) -> Iterator[Sent]:
-        before = block.seen.get(key)
+    def _statements(self, session: Session, key: Key, after: PendingWrite) -> Iterator[Sent]:
+        before = session.locked.get(key)
         if after.document is None:
             yield SQL.delete, SQL.of(key)
         elif before is not None:
             yield SQL.update, SQL.of(key) | {"document": after.document.decode()}
         else:
-            yield SQL.insert if key in block.seen else SQL.upsert, SQL.of_new(key, after.document)
+            yield SQL.insert if key in session.locked else SQL.upsert, SQL.of_new(key, after.document)
         yield from SQL.moves(key, places_in(key[0], before, self._lists), after.places)
 
     # All of it.
 
     @contextmanager
     def _whole(self, *beginning: str) -> Iterator[Connection[Any]]:
-        """Lend a connection in a transaction over all organizations, begun by these statements of `OF_ALL`."""
+        """Lend a connection in a transaction over all organizations, begun by these statements of `ADMIN`."""
         if self._changes is not None:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction: it would wait for itself")
         with self._lent() as lent:
-            block = Block(lent.lease)
+            session = Session(lent.lease)
             try:
-                self._begin_whole(block, beginning)
-                yield block.connection
-                self._end_whole(block)
+                self._begin_whole(session, beginning)
+                yield session.connection
+                self._end_whole(session)
             except psycopg.Error as error:
-                raise self._refused(block, error) from error
+                raise self._refused(session, error) from error
             finally:
-                block.roll_back()
-                lent.seen.clear()
+                session.roll_back()
+                lent.locked.clear()
 
-    def _begin_whole(self, block: Block, beginning: Sequence[str]) -> None:
-        self._first(block, lambda: block.connection.execute(sql.OF_ALL[beginning[0]]))
-        block.has_begun = True
+    def _begin_whole(self, session: Session, beginning: Sequence[str]) -> None:
+        self._first(session, lambda: session.connection.execute(sql.ADMIN[beginning[0]]))
+        session.has_begun = True
         for each in beginning[1:]:
-            block.connection.execute(sql.OF_ALL[each])
+            session.connection.execute(sql.ADMIN[each])
 
-    def _end_whole(self, block: Block) -> None:
+    def _end_whole(self, session: Session) -> None:
         try:
-            block.connection.execute(sql.OF_ALL["commit"])
+            session.connection.execute(sql.ADMIN["commit"])
         except psycopg.Error as error:
-            if block.lease.is_lost:
+            if session.lease.is_lost:
                 raise self._unconfirmed() from error
             raise
-        block.has_begun = False
+        session.has_begun = False
 
     def _open(self) -> None:
         """Make the tables where there are none; of many hosts one does it."""
@@ -482,7 +482,7 @@ class Postgres:
 
     def _facts(self, connection: Connection[Any]) -> dict[str, int]:
         """Return the schema and format of the database, nothing when it is new. Raises UnknownFormat, EngineError."""
-        (is_new,) = connection.execute(sql.OF_ALL["is new"]).fetchone() or (True,)
+        (is_new,) = connection.execute(sql.ADMIN["is new"]).fetchone() or (True,)
         facts = {} if is_new else {name: int(fact) for name, fact in connection.execute(SQL.facts)}
         if facts and facts.get("schema", 0) < SCHEMA:
             raise UnknownFormat(
@@ -523,4 +523,4 @@ class _Database:
 
 
 def _unescaped(value: Any) -> Any:
-    return plain(value) if isinstance(value, str) else value
+    return unescape_nul(value) if isinstance(value, str) else value

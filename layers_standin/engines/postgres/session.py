@@ -11,16 +11,16 @@ from psycopg.pq import TransactionStatus
 from layers_standin.engines.indexes import Key
 from layers_standin.engines.postgres import sql
 from layers_standin.engines.postgres.connections import Lease
-from layers_standin.engines.postgres.sql import SQL, plain, safe
+from layers_standin.engines.postgres.sql import SQL, escape_nul, unescape_nul
 
 
-class Block:
+class Session:
     """What a thread is in the middle of: a connection of its own, what it has read, and whether a BEGIN was sent."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
-        self.seen: dict[Key, bytes | None] = {}
-        self.glanced: dict[Key, bytes | None] = {}
+        self.locked: dict[Key, bytes | None] = {}
+        self.unlocked: dict[Key, bytes | None] = {}
         self.has_begun = False
 
     @property
@@ -35,14 +35,14 @@ class Block:
         with self.connection.pipeline():
             if not self.has_begun:
                 self.has_begun = True
-                self.connection.execute(sql.OF_ALL["begin"])
-            if glanced and not (keys or self.seen or self.glanced):  # nothing else keeps a reset from coming between
-                self.connection.execute(sql.STAY, SQL.of_table("", glanced[0][1]))
+                self.connection.execute(sql.ADMIN["begin"])
+            if glanced and not (keys or self.locked or self.unlocked):  # nothing else keeps a reset from coming between
+                self.connection.execute(sql.PIN, SQL.of_table("", glanced[0][1]))
             locked = _ask_for(self.connection, keys, locking=True)
             others = _ask_for(self.connection, glanced, locking=False)
         # Not before the pipeline has ended: an error in it would come twice.
-        self.seen.update(_found(locked))
-        self.glanced.update(_found(others))
+        self.locked.update(_found(locked))
+        self.unlocked.update(_found(others))
 
     def renew(self) -> None:
         """Go on with another connection in the place of one that is lost, and whatever it was in the middle of."""
@@ -53,7 +53,7 @@ class Block:
         """End whatever is going on; a connection that cannot even do that is of no more use to anybody."""
         with suppress(psycopg.Error):
             if self.has_begun and not self.lease.is_lost:
-                self.connection.execute(sql.OF_ALL["rollback"])
+                self.connection.execute(sql.ADMIN["rollback"])
         if self.connection.info.transaction_status != TransactionStatus.IDLE:
             self.connection.close()
         self.has_begun = False
@@ -81,7 +81,7 @@ def _ask_for(connection: Connection[Any], keys: Sequence[Key], locking: bool) ->
 
 def _of_some(partition: str, keys: Sequence[Key]) -> dict[str, Any]:
     """Return the parameters that ask for several documents of one partition, always in the same order."""
-    pairs = sorted((safe(table), safe(doc_id)) for table, _, doc_id in keys)
+    pairs = sorted((escape_nul(table), escape_nul(doc_id)) for table, _, doc_id in keys)
     return SQL.of_table("", partition) | {"kinds": [kind for kind, _ in pairs], "ids": [doc_id for _, doc_id in pairs]}
 
 
@@ -95,5 +95,5 @@ def _found(asked: Sequence[tuple[list[Key], Cursor[Any]]]) -> dict[Key, bytes | 
         if len(keys) == 1 and rows:
             found[keys[0]] = rows[0][0]
         elif len(keys) > 1:
-            found |= {(plain(kind), partition, plain(doc_id)): document for kind, doc_id, document in rows}
+            found |= {(unescape_nul(kind), partition, unescape_nul(doc_id)): document for kind, doc_id, document in rows}
     return found

@@ -5,18 +5,18 @@ from layers_standin.engines.sql import Statements, create
 SCHEMA = 2
 
 
-def safe(text: str) -> str:
+def escape_nul(text: str) -> str:
     """Return a name as PostgreSQL's text can hold it, which has no U+0000: the names that clients give may have it."""
     return text.replace("\\", "\\\\").replace("\0", "\\0") if "\0" in text or "\\" in text else text
 
 
-def plain(text: str) -> str:
+def unescape_nul(text: str) -> str:
     if "\\" not in text:
         return text
     return "\\".join(part.replace("\\0", "\0") for part in text.split("\\\\"))
 
 
-SQL = Statements("standin_", r"%(\1)s", "CAST(document AS text)", safe)
+SQL = Statements("standin_", r"%(\1)s", "CAST(document AS text)", escape_nul)
 CREATE = create("standin_", 'text COLLATE "C" NOT NULL', "json NOT NULL")
 
 # Of one organization: `organization` is always a parameter.
@@ -24,7 +24,7 @@ CREATE = create("standin_", 'text COLLATE "C" NOT NULL', "json NOT NULL")
 FIND_AND_LOCK = f"{SQL.find} FOR UPDATE"
 
 # Takes ROW SHARE on the table without locking a row: a reset (EXCLUSIVE) waits until this transaction ends.
-STAY = "SELECT 1 FROM standin_documents WHERE organization = %(organization)s AND kind = '' FOR KEY SHARE"
+PIN = "SELECT 1 FROM standin_documents WHERE organization = %(organization)s AND kind = '' FOR KEY SHARE"
 
 # One look into the index for each, whatever the planner thinks of the table.
 FIND_SOME = """
@@ -39,7 +39,7 @@ FIND_SOME_AND_LOCK = FIND_SOME.replace("LIMIT 1", "LIMIT 1 FOR UPDATE")
 
 # Of no organization: what the service as a whole needs to start, and the operator to look after it.
 
-OF_ALL = {
+ADMIN = {
     "begin": "BEGIN",
     "begin one moment": "BEGIN ISOLATION LEVEL REPEATABLE READ",
     "commit": "COMMIT",

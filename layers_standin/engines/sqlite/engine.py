@@ -15,7 +15,7 @@ import orjson
 from layers_standin.engines import states
 from layers_standin.engines.disk import Disk
 from layers_standin.engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
-from layers_standin.engines.indexes import Document, Entry, Key, Lists
+from layers_standin.engines.indexes import Document, IndexEntry, IndexRule, Key
 from layers_standin.engines.lock import locked
 from layers_standin.engines.saved import Saved, check_name
 from layers_standin.engines.sql import Sent, Statements
@@ -59,7 +59,7 @@ class SQLite:
         self,
         folder: Path,
         *,
-        lists: Mapping[str, Lists] | None = None,
+        lists: Mapping[str, IndexRule] | None = None,
         sync: bool = True,
         patience_seconds: float = PATIENCE_SECONDS,
         vfs: str = CHECKSUM_VFS,
@@ -86,7 +86,7 @@ class SQLite:
 
     def tables(self) -> list[tuple[str, str]]:
         """Return every (table, partition) that holds a document."""
-        with self.reading(), self._telling():
+        with self.snapshot_read(), self._telling():
             return states.spaces(_Database(self._session().connection))
 
     # Documents, in the calling thread's transaction if it has one.
@@ -138,7 +138,7 @@ class SQLite:
         """Return how many documents a table has."""
         return int(self._ask(SQL.count, SQL.of_table(table, partition))[0][0])
 
-    def walk(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
+    def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
         """Return up to `most` places of an ordered list from the greatest down, below `before`."""
         of = SQL.of_table(table, partition) | {"index": group, "limit": min(most, _MOST_ROWS)}
         rows = self._ask(SQL.scan, of) if before is None else self._ask(SQL.scan_below, of | {"before": before})
@@ -170,7 +170,7 @@ class SQLite:
         except apsw.Error as error:
             raise self._told(error) from error
 
-    def _move(self, session: Session, key: Key, left: list[Entry], joined: list[Entry]) -> None:
+    def _move(self, session: Session, key: Key, left: list[IndexEntry], joined: list[IndexEntry]) -> None:
         """Take a document from its places in lists to others."""
         table, partition, doc_id = key
         for statement, entries, others in ((_REMOVE_ENTRY, left, joined), (_ADD_ENTRY, joined, left)):
@@ -178,11 +178,11 @@ class SQLite:
                 if entry not in others:
                     session.connection.execute(statement, (partition, table, entry.group, entry.key, doc_id))
 
-    def reading(self) -> AbstractContextManager[None]:
+    def snapshot_read(self) -> AbstractContextManager[None]:
         """Let the reads of a block see one state of the store: that of the block's first read."""
         return _Reading(self)
 
-    def attempt(self, act: Callable[[], T]) -> T:
+    def run_transaction(self, act: Callable[[], T]) -> T:
         """Return what `act` returns; here no transaction gets in the way of another, so there is no second time."""
         return act()
 
@@ -230,7 +230,7 @@ class SQLite:
 
     def saved(self) -> list[Saved]:
         """Return what is saved, by name."""
-        with self.reading(), self._telling():
+        with self.snapshot_read(), self._telling():
             return states.saved(_Database(self._session().connection))
 
     def forget(self, name: str) -> None:

@@ -16,7 +16,7 @@ import orjson
 
 from layers_standin.engines.copying import MARK as UNFINISHED_COPY
 from layers_standin.engines.errors import Unavailable
-from layers_standin.engines.indexes import Entry, Lists, places_in, places_of
+from layers_standin.engines.indexes import IndexEntry, IndexRule, index_entries, places_in
 from layers_standin.engines.sql import Statements
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.files import DATABASE, check_folder, facts_of, marked_for, refuse_other
@@ -75,7 +75,7 @@ class Rules:
     """What the documents are held against, and how many were."""
 
     identities: Mapping[str, Identity]
-    lists: Mapping[str, Lists]
+    lists: Mapping[str, IndexRule]
     look: Look
     report: Report = field(default_factory=Report)
 
@@ -274,7 +274,7 @@ class _Documents:
                 record = orjson.loads(document)
                 if not isinstance(record, dict):
                     raise ValueError("it is no JSON object")
-                asked = set(places_of(key.table, record, self._rules.lists))
+                asked = set(index_entries(key.table, record, self._rules.lists))
             except (apsw.Error, *_MISSHAPEN) as error:
                 yield self._fault(key, f"it cannot be read ({_said(error)})", _RESTORE)
                 continue
@@ -314,7 +314,7 @@ class _Documents:
                 asked = places_in(key.table, self._find(self._connection, table, key), self._rules.lists)
             except (apsw.Error, *_MISSHAPEN):
                 continue  # that is the document's own fault
-            if Entry(group, sort_key) not in asked:
+            if IndexEntry(group, sort_key) not in asked:
                 yield self._fault(key, f"the index {group} has an entry of it at {sort_key} for no reason", _COPY)
 
     def _find(self, connection: apsw.Connection, table: _Table, key: Key) -> bytes | None:
@@ -322,7 +322,7 @@ class _Documents:
         rows: list[Any] = connection.execute(table.find, key).fetchall()
         return None if not rows else rows[0][0].encode() if isinstance(rows[0][0], str) else bytes(rows[0][0])
 
-    def _has(self, table: _Table, key: Key, entry: Entry) -> bool:
+    def _has(self, table: _Table, key: Key, entry: IndexEntry) -> bool:
         return bool(self._connection.execute(table.find_entry, (*key, entry.group, entry.key)).fetchall())
 
     def _is_still(self, table: _Table, key: Key, document: bytes) -> bool:

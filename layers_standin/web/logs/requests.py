@@ -9,16 +9,16 @@ from urllib.parse import quote
 
 import orjson
 
-from layers_standin.engines.errors import EngineError
-from layers_standin.web.logs.rotating import Ring
-from layers_standin.engines.table import Record
 from layers_standin.domain.tables import ALL
-from layers_standin.settings import OFF, READ_ONLY
+from layers_standin.engines.errors import EngineError
+from layers_standin.engines.table import Record
 from layers_standin.services import Services
-from store import Store
+from layers_standin.settings import OFF, READ_ONLY
 from layers_standin.web.logs.access import Line, is_redacted, redacted
+from layers_standin.web.logs.rotating import RotatingLog
 from layers_standin.web.middleware import RequestContext
 from layers_standin.web.uploads import PUT_UPLOAD
+from store import Store
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -101,7 +101,7 @@ def entry_view(entry: Record, base_url: str) -> Record:
 class RequestLog:
     """The newest requests of all processes. When the disk refuses, they are not logged, and answered all the same."""
 
-    def __init__(self, ring: Ring, store: Store, is_kept: bool = True) -> None:
+    def __init__(self, ring: RotatingLog, store: Store, is_kept: bool = True) -> None:
         self._ring, self._store, self.is_kept = ring, store, is_kept
 
     @classmethod
@@ -109,7 +109,7 @@ class RequestLog:
         """Return the log of a service, which keeps nothing where nobody could read it."""
         settings = services.settings
         is_kept = settings.control != OFF or settings.console == READ_ONLY
-        return cls(Ring(settings.data / "requests", MOST_BYTES), services.store, is_kept)
+        return cls(RotatingLog(settings.data / "requests", MOST_BYTES), services.store, is_kept)
 
     def record(self, line: Line, context: RequestContext, environ: "WSGIEnvironment") -> None:
         """Write down an context of the API, unless that was switched off."""
@@ -135,7 +135,7 @@ class RequestLog:
 
     def _is_kept_for_nobody(self) -> bool:
         """Whether a request without an organization is logged: the setting for all decides."""
-        return self._store.controls.in_force(ALL).is_logged
+        return self._store.controls.effective(ALL).is_logged
 
     def _entries(self) -> Iterator[Record]:
         cleared = set()

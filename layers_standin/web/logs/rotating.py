@@ -19,7 +19,7 @@ _LOOKS_PER_FILE = 64
 _NEVER = -math.inf
 
 
-class Ring:
+class RotatingLog:
     """Lines in `folder`: about as many as fit `most_bytes`, and up to as many older ones.
 
     Not synced, for what may go when the power does; it or a full disk can leave half a line. Everything raises OSError.
