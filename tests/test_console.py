@@ -15,7 +15,6 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
-from layers_standin.session import COOKIE, _serializer, new_session
 
 from app import create_app
 from layers_standin.console.pages import STATUSES, fault_of, how_of, what_of
@@ -23,6 +22,7 @@ from layers_standin.console.text import Difference, Piece, differences, initials
 from layers_standin.control.schemas import Answer
 from layers_standin.services import Services, open_services
 from layers_standin.settings import Settings
+from layers_standin.web.session import COOKIE, _serializer, new_session
 
 TOKEN = "a-token-of-the-control-plane"
 OWN = {"Origin": "http://localhost"}  # what a browser says of a form on our own page

@@ -18,7 +18,7 @@ from servers import STAYS_OPEN, eventually, serving, together
 
 from app import create_app, operations
 from layers_standin.control.faults import check_rule
-from layers_standin.domain.faults import MOST_RULES, Asked, first_match, fits_path, is_spent, matches, new_rule
+from layers_standin.domain.faults import MOST_RULES, RequestInfo, first_match, fits_path, is_spent, matches, new_rule
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
 from layers_standin.web.errors import MESSAGES, STATUS_OF_CODE, Invalid
@@ -45,8 +45,8 @@ def rule(answer: Record = RATE_LIMITED, times: int | None = None, used: int = 0,
     return made | {"used": used}
 
 
-PATCH_AVA = Asked("patchInfluencer", "PATCH", AVA_PATH, ("the-id", "PUBLIC0PUBLIC0PU"))
-CREATE = Asked("createInfluencer", "POST", INFLUENCERS, begins_job=True)
+PATCH_AVA = RequestInfo("patchInfluencer", "PATCH", AVA_PATH, ("the-id", "PUBLIC0PUBLIC0PU"))
+CREATE = RequestInfo("createInfluencer", "POST", INFLUENCERS, begins_job=True)
 
 
 @pytest.mark.parametrize(

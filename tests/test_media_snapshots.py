@@ -328,7 +328,7 @@ def all_of(place):
 
 @pytest.mark.parametrize("disk", [WatchedDisk, CopyingDisk])
 @pytest.mark.parametrize("kill", [kill_before, kill_halfway])
-@pytest.mark.parametrize(("act", "sortKey", "states"), ACTS.values(), ids=ACTS)
+@pytest.mark.parametrize(("act", "place", "states"), ACTS.values(), ids=ACTS)
 def test_a_kill_at_any_call_leaves_whole_bytes_and_the_next_one_does_it_all(tmp_path, kill, act, place, states, disk):
     for nth in range(1, calls_of(act, tmp_path / "counted", disk) + 1):
         folder = tmp_path / str(nth)
@@ -345,7 +345,7 @@ def test_a_kill_at_any_call_leaves_whole_bytes_and_the_next_one_does_it_all(tmp_
 
 @pytest.mark.parametrize("disk", [WatchedDisk, CopyingDisk])
 @pytest.mark.parametrize("failure", [no_space, input_output_error, half_then_no_space])
-@pytest.mark.parametrize(("act", "sortKey", "states"), ACTS.values(), ids=ACTS)
+@pytest.mark.parametrize(("act", "place", "states"), ACTS.values(), ids=ACTS)
 def test_a_disk_that_refuses_is_told_and_leaves_whole_bytes(tmp_path, act, place, states, failure, disk):
     for nth in range(1, calls_of(act, tmp_path / "counted", disk) + 1):
         folder = tmp_path / str(nth)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from sqlite_helpers import (
-    LISTS,
+    INDEXES,
     SHM,
     WAL,
     Files,
@@ -76,7 +76,7 @@ class Killed:
         pages: list[Files] = []
 
         def work() -> None:
-            engine = SQLite(folder, lists=LISTS, sync=False)
+            engine = SQLite(folder, lists=INDEXES, sync=False)
             if is_used_again:  # the WAL has whole frames of an earlier generation behind those that count
                 for number in range(8):
                     commit(engine, number)
@@ -269,10 +269,10 @@ def repr_start(data: bytes | None) -> str:
     return "missing" if data is None else f"{len(data)} of {data[:1]!r}"
 
 
-INDEXES = [None, b"", b"\xff" * 32768, b"\0" * 32768, b"\xff" * 100, b"x" * 99999]
+LOG_INDEXES = [None, b"", b"\xff" * 32768, b"\0" * 32768, b"\xff" * 100, b"x" * 99999]
 
 
-@pytest.mark.parametrize("shm", INDEXES, ids=repr_start)
+@pytest.mark.parametrize("shm", LOG_INDEXES, ids=repr_start)
 def test_the_index_of_the_log_is_made_anew_whatever_it_holds(folder, killed, shm):
     files = {name: data for name, data in killed.files.items() if name != SHM}
     if shm is not None:

@@ -21,7 +21,7 @@ from conftest import AVA_PATH
 from servers import ROOT, Server, documents, environment, eventually, opened, run, seeded, serving, together
 
 from layers_standin.domain.keys import DEMO_KEY
-from layers_standin.engines.sqlite.connections import ConnectionPool
+from layers_standin.engines.sqlite.connections import Connections
 from layers_standin.engines.sqlite.files import DATABASE, MARK
 from layers_standin.services import DEMO_KEY_ID, greeting
 from layers_standin.settings import Bucket, Settings
@@ -267,14 +267,14 @@ def with_a_folder_for_a_database(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-@pytest.mark.parametrize("sortKey", [below_a_file, with_a_folder_for_a_database, lambda _: Path("/proc")])
+@pytest.mark.parametrize("place", [below_a_file, with_a_folder_for_a_database, lambda _: Path("/proc")])
 def test_a_data_folder_that_refuses_is_named(tmp_path, command, place):
     folder = place(tmp_path)
     assert_refuses(folder, command, str(folder), "make it writable, or set STANDIN_DATA")
 
 
 def with_newer_format(folder: Path) -> None:
-    with closing(ConnectionPool(folder / DATABASE, sync=False, patience_seconds=1).connect()) as connection:
+    with closing(Connections(folder / DATABASE, sync=False, patience_seconds=1).connect()) as connection:
         connection.execute("UPDATE facts SET fact = '99' WHERE name = 'format'")
         assert connection.changes() == 1
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from layers_standin.domain.assets import media_paths
 from layers_standin.domain.errors import NotFound
-from layers_standin.domain.idempotency import IdempotencyKey, StoredResponse
+from layers_standin.domain.idempotency import IdempotencyKey
 from layers_standin.domain.ids import canonical
 from layers_standin.domain.keys import hash_secret, mint_key, opens
 from layers_standin.domain.times import milliseconds, seconds
@@ -315,49 +315,6 @@ def test_a_deleted_key_stays_and_is_killed(store, organization):
         "revokedAt": "2026-04-18T09:18:44.120Z",
         "deleted": True,
     }
-
-
-def test_a_refusal_undoes_what_was_written_before_it_and_is_filed(store, organization):
-    claim = IdempotencyKey.of("key", "POST", "/x", "once", {})
-
-    def act():
-        store.tables.put("influencers", living(organization, "inf_half"))
-        raise NotFound("Gone.")
-
-    def refuse(error):
-        return StoredResponse(404, str(error).encode())
-
-    assert store.once(organization, claim, act, refuse) == StoredResponse(404, b"Gone.")
-    assert store.once(organization, claim, act, refuse) == StoredResponse(404, b"Gone.", replayed=True)
-    with pytest.raises(NotFound):
-        store.for_organization(organization).influencer("inf_half")
-
-
-def test_a_crash_undoes_what_was_written_before_it_and_is_not_filed(store, organization, on_disk):
-    claim = IdempotencyKey.of("key", "POST", "/x", "once", {})
-    is_unchanged = unchanged(on_disk)
-
-    def act():
-        store.tables.put("influencers", living(organization, "inf_half"))
-        raise ZeroDivisionError
-
-    for _ in range(2):
-        with pytest.raises(ZeroDivisionError):
-            store.once(organization, claim, act, lambda error: StoredResponse(500, b""))
-    assert is_unchanged()
-
-
-def test_effect_and_filed_outcome_are_one_commit(store, organization, on_disk):
-    before = on_disk.commits()
-
-    store.once(
-        organization,
-        IdempotencyKey.of("key", "PATCH", "/x", "once", {}),
-        lambda: StoredResponse(200, str(store.for_organization(organization).patch_influencer(AVA, {"vibe": "x"})).encode()),
-        lambda error: StoredResponse(404, b""),
-    )
-
-    assert on_disk.commits() == before + 1
 
 
 def test_pictures_of_another_project_are_not_attached(store, organization):

@@ -18,7 +18,7 @@ from conftest import AVA, AVA_PATH, DEMO
 from servers import PATIENCE_SECONDS, ROOT, STAYS_OPEN, environment, run, serving
 
 from app import create_app
-from layers_standin.engines.sqlite.connections import ConnectionPool
+from layers_standin.engines.sqlite.connections import Connections
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.services import open_services
 from layers_standin.settings import Settings
@@ -54,7 +54,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 
 def connected(folder: Path) -> apsw.Connection:
     """Return a connection as the service has them: the files beside the database stay when it is closed."""
-    return ConnectionPool(folder / DATABASE, sync=False, patience_seconds=PATIENCE_SECONDS).connect()
+    return Connections(folder / DATABASE, sync=False, patience_seconds=PATIENCE_SECONDS).connect()
 
 
 def edit(folder: Path, statement: str, *parameters: Any) -> None:

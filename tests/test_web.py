@@ -34,7 +34,6 @@ from api_helpers import (
     unchanged,
 )
 from conftest import AVA, AVA_PATH, DEMO, only_sqlite
-from layers_standin.web.keys import presented_key
 from servers import opened
 from ulid import ULID
 
@@ -47,7 +46,8 @@ from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksu
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.services import Services
 from layers_standin.settings import Settings
-from layers_standin.web.errors import STATUS, STATUS_OF_CODE, Refusal, refusal
+from layers_standin.web.auth import authenticate
+from layers_standin.web.errors import STATUS, STATUS_OF_CODE, Refusal, Unauthenticated, refusal
 from layers_standin.web.logs.access import Line, as_json, plain
 from store import Store
 
@@ -111,8 +111,16 @@ WELL_FORMED = ["wrong secret", "secret in another case", "other environment", "u
 
 @pytest.mark.parametrize("key", [key for name, key in WRONG_KEYS.items() if name not in WELL_FORMED])
 def test_a_key_that_is_malformed_is_not_even_looked_up(key):
-    assert presented_key({"X-Api-Key": key}) is None
-    assert presented_key({"Authorization": f"Bearer {key}"}) is None
+    for headers in ({"X-Api-Key": key}, {"Authorization": f"Bearer {key}"}):
+        with pytest.raises(Unauthenticated):
+            authenticate(headers, Unsearchable())
+
+
+class Unsearchable:
+    """Keys among which nobody looks."""
+
+    def find(self, public_id):
+        raise AssertionError(public_id)
 
 
 @pytest.mark.parametrize(
