@@ -295,7 +295,7 @@ class Store:
         return Faults(self.controls)
 
     def for_organization(self, organization: str, actor: Actor = SYSTEM) -> Self:
-        """Return this store bound to one organization: `now()` follows its clock, `actor` is recorded in the history."""
+        """Return this store bound to one organization: `now()` follows its clock, and the history records `actor`."""
         overrides = self.controls.effective(organization)
         now = self.now if overrides is NO_OVERRIDES else lambda: time_by(overrides.clock, self.now())
         bound = type(self)(self.db, now, self.job_ms, organization, actor)
@@ -353,9 +353,7 @@ class Store:
             references = refresh_references(source["referenceImages"], self.now())
             return self._begin(project, body_of_clone(source, body), references)
 
-    def page_of_influencers(
-        self, project_id: str, query: Mapping[str, Any]
-    ) -> tuple[list[Record], str | None]:
+    def page_of_influencers(self, project_id: str, query: Mapping[str, Any]) -> tuple[list[Record], str | None]:
         """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor.
 
         With the status `archived`, which no client can ask for: those that were deleted, the last one first.

@@ -44,4 +44,5 @@ def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def serve(host: str, port: int, environ: Mapping[str, str]) -> None:
     """Become the server: returns never. Raises OSError."""
     sys.stdout.flush()
-    os.execve(sys.executable, server_command(host, port), server_environment(environ))
+    command, server = server_command(host, port), server_environment(environ)
+    os.execve(sys.executable, command, server)  # noqa: S606 - a list of arguments, so that nothing needs quoting

@@ -82,7 +82,9 @@ def open_store(settings: Settings) -> Store:
         unfinished = is_unfinished(db)
     if unfinished:
         db.close()
-        raise StartError("The store is a copy that was not finished: run `layers-stand-in store copy` once more, to its end.")
+        raise StartError(
+            "The store is a copy that was not finished: run `layers-stand-in store copy` once more, to its end."
+        )
     return Store(db, job_ms=round(settings.job_seconds * 1000))
 
 

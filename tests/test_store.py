@@ -263,14 +263,29 @@ def test_a_put_document_is_exactly_what_is_found(store):
 @pytest.mark.parametrize(
     ("find", "message"),
     [
-        (lambda store, organization: store.for_organization(organization).influencer("inf_nobody"), "Influencer not found."),
+        (
+            lambda store, organization: store.for_organization(organization).influencer("inf_nobody"),
+            "Influencer not found.",
+        ),
         (lambda store, organization: store.for_organization("nowhere").influencer(AVA), "Influencer not found."),
-        (lambda store, organization: store.for_organization(organization).patch_influencer("x", {}), "Influencer not found."),
-        (lambda store, organization: store.for_organization(organization).delete_influencer("x", None, "k"), "Influencer not found."),
-        (lambda store, organization: store.for_organization(organization).attach_reference_images("x", []), "Influencer not found."),
+        (
+            lambda store, organization: store.for_organization(organization).patch_influencer("x", {}),
+            "Influencer not found.",
+        ),
+        (
+            lambda store, organization: store.for_organization(organization).delete_influencer("x", None, "k"),
+            "Influencer not found.",
+        ),
+        (
+            lambda store, organization: store.for_organization(organization).attach_reference_images("x", []),
+            "Influencer not found.",
+        ),
         (lambda store, organization: store.for_organization(organization).assets.get(AVA), "Not found."),
         (lambda store, organization: store.organizations.get("nowhere"), "Organization not found."),
-        (lambda store, organization: store.for_organization("nowhere").keys.create([], "A key"), "Organization not found."),
+        (
+            lambda store, organization: store.for_organization("nowhere").keys.create([], "A key"),
+            "Organization not found.",
+        ),
         (lambda store, organization: store.keys.delete_public("NOBODYSKEY000000"), "There is no key NOBODYSKEY000000."),
     ],
 )
@@ -353,7 +368,9 @@ def test_effect_and_filed_outcome_are_one_commit(store, organization, on_disk):
     store.once(
         organization,
         IdempotencyKey.of("key", "PATCH", "/x", "once", {}),
-        lambda: StoredResponse(200, str(store.for_organization(organization).patch_influencer(AVA, {"vibe": "x"})).encode()),
+        lambda: StoredResponse(
+            200, str(store.for_organization(organization).patch_influencer(AVA, {"vibe": "x"})).encode()
+        ),
         lambda error: StoredResponse(404, b""),
     )
 

@@ -213,7 +213,9 @@ def set_clock(call: ControlCall) -> Record:
         return _clock_view(call.store, scope)
 
 
-@operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True)
+@operations.add(
+    "DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
+)
 def delete_clock(call: ControlCall) -> Record:
     """Let an organization go by the clock of all again, or all by the real one."""
     with call.store.db.transaction():
@@ -267,7 +269,9 @@ def list_faults(call: ControlCall) -> Record:
     return {"items": [_fault_view(scope, rule) for rule in call.store.faults.of(scope)]}
 
 
-@operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True)
+@operations.add(
+    "DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
+)
 def delete_faults(call: ControlCall) -> Record:
     """Remove the faults of an organization, or those for all."""
     call.store.faults.clear(_scope(call))

@@ -135,9 +135,7 @@ class Keys:
             raise NotFound("API key not found.")
         return key
 
-    def create(
-        self, scopes: list[str], name: str, key: str | None = None, tier: str = "standard"
-    ) -> str:
+    def create(self, scopes: list[str], name: str, key: str | None = None, tier: str = "standard") -> str:
         """Create a key of this organization and return it whole: the one time its secret is seen. Raises NotFound."""
         key = key or mint_key()
         with self._tables.db.transaction():

@@ -174,9 +174,7 @@ class Tables:
         places = self.db.scan(name, self.organization, group, most=most)
         return [id_of(place) for place in places if moment_of(place) <= before_ms]
 
-    def _walk(
-        self, name: str, groups: Sequence[str], before: str | None, limit: int
-    ) -> Iterator[tuple[str, Record]]:
+    def _walk(self, name: str, groups: Sequence[str], before: str | None, limit: int) -> Iterator[tuple[str, Record]]:
         while places := self._places(name, groups, before, limit + 1):
             keys = [(name, self.organization, id_of(place)) for place in places]
             for place, document in zip(places, self.db.read_many(keys), strict=True):

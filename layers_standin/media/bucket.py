@@ -120,7 +120,9 @@ class BucketStorage:
         key = _key(organization, portraits + mark)
         return self._made(key, draw, lambda: self.delete(self._others(organization, portraits, key)))
 
-    def _made(self, key: str, make: Callable[[], bytes], housekeeping: Callable[[], None] = lambda: None) -> StoredObject:
+    def _made(
+        self, key: str, make: Callable[[], bytes], housekeeping: Callable[[], None] = lambda: None
+    ) -> StoredObject:
         try:
             return self.find(key)
         except NoSuchFile:

@@ -27,8 +27,10 @@ class Incomplete(EngineError):
     """A snapshot does not have the media that it was saved with."""
 
     def __init__(self, where: object, missing: Sequence[str]) -> None:
-        first = f"{len(missing)} of its files are missing or not whole, the first is {missing[0]}" if missing else (
-            "the list of its files is missing or not whole"
+        first = (
+            f"{len(missing)} of its files are missing or not whole, the first is {missing[0]}"
+            if missing
+            else ("the list of its files is missing or not whole")
         )
         super().__init__(f"The snapshot's media {where} are damaged: {first}. Nothing was changed: it is not restored.")
 

@@ -130,7 +130,9 @@ NOTES: dict[str, OperationDocs] = {
         by_own_links_only=True,
     ),
     "upload_inline": OperationDocs(MEDIA, Reply("Asset", examples.ASSET), examples.INLINE),
-    "kill_key": OperationDocs(KEYS, Reply("KeyKilled", examples.KEY_KILLED), examples.NOTHING, gives={"keyId": "/apiKey/id"}),
+    "kill_key": OperationDocs(
+        KEYS, Reply("KeyKilled", examples.KEY_KILLED), examples.NOTHING, gives={"keyId": "/apiKey/id"}
+    ),
     "rotate_key": OperationDocs(
         KEYS, Reply("KeyRotated", examples.KEY_ROTATED), examples.NOTHING, gives={"keyId": "/apiKey/id"}
     ),

@@ -142,7 +142,9 @@ class Postgres:
         """Put or, with None, remove a document; only inside a transaction. `record` saves decoding `document`."""
         if self._changes is None:
             raise RuntimeError("a document is written inside a transaction")
-        places = places_in(table, document, self._lists) if record is None else index_entries(table, record, self._lists)
+        places = (
+            places_in(table, document, self._lists) if record is None else index_entries(table, record, self._lists)
+        )
         self._changes.put((table, partition, doc_id), PendingWrite(document, places))
 
     def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
@@ -397,7 +399,9 @@ class Postgres:
         if not session.has_begun:
             return
         changed = {
-            key: after for key, after in written.items() if key not in session.locked or session.locked[key] != after.document
+            key: after
+            for key, after in written.items()
+            if key not in session.locked or session.locked[key] != after.document
         }
         statements = [*self._writing(session, changed), (sql.ADMIN["commit"], {})]
         try:
@@ -487,7 +491,8 @@ class Postgres:
         if facts and facts.get("schema", 0) < SCHEMA:
             raise UnknownFormat(
                 f"The database {self.name} was written by version 0.1.0: with that version copy it into a folder "
-                "(`layers-stand-in store copy`) and run `layers-stand-in store export > backup.json`, then import that here into a new one."
+                "(`layers-stand-in store copy`) and run `layers-stand-in store export > backup.json`, then import that "
+                "here into a new one."
             )
         for fact, known in (("schema", SCHEMA), ("format", FORMAT)):
             if facts.get(fact, 0) > known:

@@ -95,5 +95,7 @@ def _found(asked: Sequence[tuple[list[Key], Cursor[Any]]]) -> dict[Key, bytes | 
         if len(keys) == 1 and rows:
             found[keys[0]] = rows[0][0]
         elif len(keys) > 1:
-            found |= {(unescape_nul(kind), partition, unescape_nul(doc_id)): document for kind, doc_id, document in rows}
+            found |= {
+                (unescape_nul(kind), partition, unescape_nul(doc_id)): document for kind, doc_id, document in rows
+            }
     return found

@@ -193,6 +193,4 @@ def _each(do: Callable[["Connections"], None]) -> None:
 
 _all = weakref.WeakSet()
 _inherited: list[apsw.Connection] = []  # those of a parent process: closing them here would take away its locks
-os.register_at_fork(
-    before=lambda: _each(Connections.close_idle), after_in_child=lambda: _each(Connections.forget)
-)
+os.register_at_fork(before=lambda: _each(Connections.close_idle), after_in_child=lambda: _each(Connections.forget))

@@ -34,7 +34,9 @@ _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\0"
 
 _RESTORE = "Put a copy of the whole data folder in its place, or set STANDIN_DATA to a new folder."
-_COPY = "`layers-stand-in store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
+_COPY = (
+    "`layers-stand-in store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
+)
 _PICTURES = "Put the missing and damaged pictures back from a copy of the data folder."
 _SNAPSHOTS = "Delete the snapshot, and save it anew."
 _FINISH = "Run `layers-stand-in store copy` once more, to its end."
