@@ -57,7 +57,7 @@ def _whose(scope: str) -> str | None:
 
 @operations.add("GET", f"{_ROOT}/health", scope=None)
 def get_health(call: ControlCall) -> Record:
-    """Say that the store takes reads and writes, by what, and how much is in it."""
+    """Check that the store takes reads and writes, and return its engine and the number of its documents."""
     call.store.db.probe()
     counts = dict.fromkeys(COUNTED, 0)
     for table, partition in call.store.db.tables():
@@ -80,7 +80,7 @@ def reset(call: ControlCall) -> Record:
 
 @operations.add("POST", f"{_ROOT}/snapshots", scope=None, body=schemas.SnapshotCreate(), success=201)
 def create_snapshot(call: ControlCall) -> Record:
-    """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
+    """Save the state of this moment, media included, under a name; a snapshot of that name is replaced."""
     name = call.body["name"]
     with call.store.db.exclusive(), _freeing_snapshots(call):
         with call.store.db.saving(name, {"at": milliseconds(call.store.now())}) as snapshot_id:
@@ -199,7 +199,7 @@ def _create_key(call: ControlCall, organization: str) -> Record:
 
 @operations.add("GET", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery())
 def get_clock(call: ControlCall) -> Record:
-    """Say what time it is, for an organization or for all, and why."""
+    """Return the time and the clock's mode, for an organization or for all."""
     return _clock_view(call.store, _scope(call))
 
 
@@ -296,7 +296,7 @@ def _fault_view(scope: str, rule: Record) -> Record:
 
 @operations.add("GET", f"{_ROOT}/requests", scope=None, query=schemas.RequestQuery())
 def list_requests(call: ControlCall) -> Record:
-    """Return what was asked of the API and answered, newest first, each with the command that asks it again."""
+    """Return the newest requests and responses of the API, newest first, each with the command that repeats it."""
     wanted = {name: call.body[name] for name in FILTERS if name in call.body}
     if "organizationId" in wanted:
         wanted["organizationId"] = _scope(call)
@@ -326,7 +326,7 @@ def delete_requests(call: ControlCall) -> Record:
 
 @operations.add("GET", f"{_ROOT}/influencers/<influencer_id>/history", scope=None, query=schemas.ScopeQuery())
 def get_history(call: ControlCall, influencer_id: str) -> Record:
-    """Return what happened to an influencer, archived or not, newest first."""
+    """Return the changes of an influencer, archived or not, newest first."""
     document = _find_influencer(call, influencer_id)
     store = call.store.for_organization(document["organizationId"])
     return {

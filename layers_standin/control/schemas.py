@@ -1,4 +1,4 @@
-"""What may be said to the control plane; as strict as the API's own schemas, and made of the same fields."""
+"""Schemas of the control plane's requests; as strict as the API's own, and made of the same fields."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -130,7 +130,7 @@ def _only_mode(mode: str, *others: str) -> dict[str, Any]:
 
 
 class ClockSetting(Strict):
-    """clock: a mode with what belongs to it, or by how much to advance; for one organization or for all."""
+    """clock: a mode and its time, or a duration to advance by; for one organization or for all."""
 
     json_schema = {
         "oneOf": [
@@ -169,7 +169,7 @@ class LogSetting(Strict):
 
 
 class Match(Strict):
-    """Which requests a fault is for; what is not said may be anything."""
+    """The requests that a fault matches; a field left out matches anything."""
 
     json_schema = {"anyOf": [_told_without("operation"), _told_without("method", "path")]}
 
@@ -185,7 +185,7 @@ class Match(Strict):
 
 
 class JobFailure(Strict):
-    """With what a job fails."""
+    """The error that a job fails with."""
 
     code = Text(min=1, max=128, required=True)
     message = Text(min=1, max=1024, required=True)
@@ -202,7 +202,7 @@ def _only_kind(kind: str) -> dict[str, Any]:
 
 
 class Answer(Strict):
-    """What goes wrong: one thing of these, late or not; or only late."""
+    """The effect of a fault: one of these, delayed or not; or only a delay."""
 
     json_schema = {"oneOf": [*map(_only_kind, (*_KINDS, "delayMs"))]}
 
@@ -227,7 +227,7 @@ class Answer(Strict):
 
 
 class FaultCreate(Strict):
-    """faults: what goes wrong, for which requests, how often, in one organization or in all."""
+    """faults: an effect, the requests it is for, and how often; in one organization or in all."""
 
     match = Object(Match)
     times = Integer(min=1, max=1_000_000)
@@ -240,7 +240,7 @@ class FaultCreate(Strict):
 
 
 class ScopeQuery(Strict):
-    """Of which organization; of all when none is said. Strict: a mistyped name must not mean everybody."""
+    """The organization; all when it is left out. Strict: a mistyped name must not mean all."""
 
     organizationId = Text()
 

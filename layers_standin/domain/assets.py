@@ -41,9 +41,9 @@ def new_upload(organization: str, project_id: str, body: Mapping[str, Any], now:
 
 
 def disagreement(upload: Mapping[str, Any], checksum: str | None) -> Record | None:
-    """Return what of the received bytes is not as declared, each as {"expected", "received"}; None when all is.
+    """Return {field: {"expected", "received"}} for each declared fact that the received bytes contradict, or None.
 
-    Only of bytes that came past us there is a `contentType` to be looked at.
+    `contentType` is compared only for bytes that were sent straight to the bucket.
     """
     found = {}
     for field, expected in (
@@ -74,7 +74,7 @@ def file_of(asset: Mapping[str, Any]) -> str:
 def media_paths(asset: Mapping[str, Any]) -> Record:
     """Return {"path", "thumbnailPath"} of an asset, both without a host; its token makes them unguessable.
 
-    The name at the end is for people who save the file; it is never looked at.
+    The name at the end is for people who save the file; the service ignores it.
     """
     # Without dots around it: `.` and `..` at the end of a URL are not names but places.
     safe = _UNSAFE_IN_URL.sub("-", asset["filename"] or "").strip(".") or _unnamed(asset["contentType"])
@@ -127,7 +127,7 @@ class Assets:
         return document
 
     def has_file(self, file: str) -> bool:
-        """Whether an asset's bytes have that name on disk: its id, or that and what tells one upload from the next."""
+        """Whether an asset has the stored file of that name: `<asset id>`, or `<asset id>-<mark of the upload>`."""
         owners = (self._assets.get(doc_id=name) for name in (file, file.rpartition("-")[0]))
         return any(asset is not None and file_of(asset) == file for asset in owners)
 

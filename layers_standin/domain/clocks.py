@@ -25,14 +25,14 @@ def shifted(offset_ms: int) -> Record:
 
 
 def advance(clock: Clock, by_ms: int) -> Record:
-    """Return the clock moved on; one that is frozen stays so, the others go on from there."""
+    """Return the clock moved on; a frozen one stays frozen, the others run on from there."""
     if clock["mode"] == "frozen":
         return frozen(clock["frozenMs"] + by_ms)
     return shifted(clock.get("offsetMs", 0) + by_ms)
 
 
 def time_by(clock: Clock, real: datetime) -> datetime:
-    """Return what a clock shows at a real moment, within the years that can be written."""
+    """Return the time of a clock at a real moment, from 1970 to the year 9999."""
     if clock["mode"] == "frozen":
         return from_epoch_milliseconds(clock["frozenMs"])
     if clock["mode"] == "offset":

@@ -33,10 +33,10 @@ def new_sort_key(prefix: str, doc_id: str, minted: bool) -> str:
 
 
 def sort_key_since(moment: datetime, prefix: str, doc_id: str) -> str:
-    """Return the place of a document that was there before there were lists, or that a file brings along."""
+    """Return the sort key of a document that an import or a seed brings along."""
     return f"{prefix}_{ULID.from_datetime(moment)}={canonical(doc_id)}"
 
 
 def id_of(place: str) -> str:
-    """Return the id of the document at a place."""
+    """Return the id of the document that has this sort key."""
     return place.rpartition("=")[2]

@@ -1,7 +1,7 @@
 """Jobs: pure functions of their start, their length and the clock, so that no worker has to run one.
 
-A schedule is what an influencer and its job share: {"startedMs", "lengthMs", "endedMs", "failure"}. `endedMs` is when
-it was canceled, else None; `failure` is None or what it will fail with at its end, {"code", "message"}.
+An influencer and its job have the same schedule: {"startedMs", "lengthMs", "endedMs", "failure"}. `endedMs` is the time
+of its cancellation, else None; `failure` is None, or the error at its end, {"code", "message"}.
 """
 
 from collections.abc import Mapping
@@ -44,13 +44,13 @@ def state_at(schedule: Schedule, now_ms: int) -> State:
 
 
 def end_ms(schedule: Schedule) -> int:
-    """Return when the job is over if nobody cancels it, or when somebody did."""
+    """Return the time of the job's end: of its cancellation, else of its regular end."""
     ended: int | None = schedule["endedMs"]
     return int(schedule["startedMs"] + schedule["lengthMs"]) if ended is None else ended
 
 
 def influencer_status(influencer: Mapping[str, Any], now_ms: int) -> str:
-    """Return the status that follows from the influencer's schedule; without one it is what the document says."""
+    """Return the status that follows from the influencer's schedule; without a schedule, the document's own."""
     schedule = influencer.get("schedule")
     if schedule is None:
         return str(influencer["status"])

@@ -75,13 +75,13 @@ def rotate_key(current: Mapping[str, Any], key: str, now: datetime) -> Record:
 
 
 def key_documents(document: Record) -> list[tuple[str, Record]]:
-    """Return (table, document) of all that is kept of a key: itself, and how its organization finds it."""
+    """Return (table, document) of both documents of a key: the key by public id, and the public id by the key's id."""
     known = {field: document[field] for field in ("apiKeyId", "organizationId", "publicId")}
     return [("api_keys", document), ("api_key_ids", known)]
 
 
 def key_view(document: Mapping[str, Any]) -> Record:
-    """Return what replies show of a key: nothing of its secret."""
+    """Return a key as responses show it, without its secret."""
     return {
         "id": document["apiKeyId"],
         "organizationId": document["organizationId"],
@@ -118,7 +118,7 @@ class Keys:
         return self._tables.table("api_keys", public_id).get(doc_id=public_id)
 
     def is_known(self, public_id: str) -> bool:
-        """Whether there is still a key with that public id, for a transaction that is about something else."""
+        """Whether a key with that public id exists. Takes no lock on it: the transaction is about something else."""
         return self._tables.db.read("api_keys", public_id, public_id, lock=False) is not None
 
     def all(self) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Organizations: whose everything is. What belongs to one is never seen by another."""
+"""Organizations: each document belongs to one, and no other can see it."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -58,7 +58,7 @@ class Organizations:
             self._empty(organization)
 
     def _drop_late(self, organization: str) -> None:
-        """Remove what was written by those who had found their key still there, and may have ended after it was not."""
+        """Delete again, alone: a transaction that saw the key before the first delete may have committed after it."""
         with self._tables.db.transaction(alone=True):
             self._empty(organization)
 

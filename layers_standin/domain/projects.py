@@ -1,4 +1,4 @@
-"""Projects: what influencers and assets belong to. Source: contract, section 5."""
+"""Projects, which hold influencers and assets. Source: contract, section 5."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Who is asking: the API key of a request, and what it may do."""
+"""Authentication: the API key of a request, and its scopes."""
 
 import re
 from collections.abc import Mapping

@@ -28,9 +28,9 @@ FaultAction = Mapping[str, Any]
 def match_fault(
     context: RequestContext, store: Store, current: Request, settings: Settings, begins_job: bool
 ) -> FaultAction | None:
-    """Return the action that a request asks for itself, or else of the rule that it falls under, which is counted.
+    """Return the action that a request asks for itself, else that of the first matching rule, which is counted.
 
-    The context and the jobs of `store` learn of it. Raises Invalid.
+    Sets `context.fault` and `store.job_failure`. Raises Invalid.
     """
     fault = _preference(current.environ, settings) if "HTTP_PREFER" in current.environ else None
     if fault is None and store.overrides.has_faults:
@@ -46,7 +46,7 @@ def match_fault(
 
 
 def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None:
-    """Return the fault that a request itself asks for, where who may ask for one is let in."""
+    """Return the fault of a request's `Prefer` header; None without one, or without access to the control plane."""
     header = environ.get("HTTP_PREFER")
     if header is None or not is_open(environ, settings):
         return None
@@ -55,9 +55,9 @@ def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None
 
 
 def strike(action: FaultAction, context: RequestContext, scope: str | None) -> Response | None:
-    """Do what a fault's action asks for before the operation; return the response that takes its place, if one does.
+    """Apply a fault's action before the operation; return a response that replaces the operation's, or None.
 
-    Raises Refusal.
+    Raises Refusal with the action's code.
     """
     time.sleep(action.get("delayMs", 0) / 1000)
     if "code" in action:

@@ -73,7 +73,7 @@ class RequestContext:
         self.replayed = False
 
     def headers(self) -> list[tuple[str, str]]:
-        """Return the headers that the response carries whatever became of the request."""
+        """Return the headers of every response to this request, errors included."""
         own = [
             ("X-Request-Id", self.request_id),
             ("X-RateLimit-Endpoint-Class", self.endpoint_class),

@@ -48,7 +48,7 @@ def _refused(error: StoreError | Refusal | EngineError) -> Response:
 
 
 def _refused_by_http(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses; starts from its own response, or a 405 would lose `Allow`."""
+    """Put an error of Flask into our envelope. Starts from Flask's own response, or a 405 would lose `Allow`."""
     if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and current_context(request.environ).is_api:
         return _preflight(error.valid_methods or ())
     response = cast(Response, error.get_response())

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, but what it refuses before the app sees it comes in the envelope too."""
+"""gunicorn's threaded worker; errors that it finds before the app is called come in our envelope too."""
 
 import contextlib
 import socket

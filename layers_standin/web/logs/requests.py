@@ -1,4 +1,4 @@
-"""What was asked and answered, the newest of it, for whoever wants to see what their client does."""
+"""The request log: the newest requests and responses, so that people can see what their client sends."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -75,7 +75,7 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
 
 
 def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
-    """Return the command that asks the same again, with the key from the environment; None when too little is kept."""
+    """Return the command that sends the same request, with the key from the environment; None when the body is cut."""
     if entry["operation"] == PUT_UPLOAD or not entry["isWhole"] or _had_secret(entry):
         return None
     query = f"?{quote(entry['query'], safe=f'{_PLAIN}?%')}" if entry["query"] else ""

@@ -22,7 +22,7 @@ _NEVER = -math.inf
 class RotatingLog:
     """Lines in `folder`: about as many as fit `most_bytes`, and up to as many older ones.
 
-    Not synced, for what may go when the power does; it or a full disk can leave half a line. Everything raises OSError.
+    Not synced: a power loss may take the newest lines. That, or a full disk, can leave half a line. Raises OSError.
     """
 
     def __init__(self, folder: Path, most_bytes: int, look_seconds: float = LOOK_SECONDS) -> None:
