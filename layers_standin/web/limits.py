@@ -69,7 +69,7 @@ def _headers(item: RateLimitItem, left: int, reset: float) -> Headers:
 
 
 def _is_in(counter: Record, now: float) -> bool:
-    """Whether a moment is in a counter's window. A window that begins later is left from before a clock was set back."""
+    """Whether a moment is in a counter's window. One that begins later was left by a clock that was set back."""
     return bool(counter["until"] - counter["seconds"] <= now < counter["until"])
 
 

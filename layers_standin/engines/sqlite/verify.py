@@ -1,4 +1,4 @@
-"""Whether a store's database holds what was put into it: everything is read, and nothing is changed.
+"""Whether a store's database holds the documents that were written: reads everything, and changes nothing.
 
 Documents and index entries are looked at one by one, so the memory this takes does not grow with them.
 """
@@ -64,7 +64,7 @@ class Key(NamedTuple):
 
 @dataclass
 class Report:
-    """How much was looked at so far."""
+    """The numbers of things looked at so far."""
 
     pages: int = 0
     documents: int = 0
@@ -74,7 +74,7 @@ class Report:
 
 @dataclass
 class Rules:
-    """What the documents are held against, and how many were."""
+    """The rules that documents are checked against, and the report."""
 
     identities: Mapping[str, Identity]
     lists: Mapping[str, IndexRule]

@@ -1,8 +1,8 @@
 """Whether a write-ahead log holds commits that SQLite does not see, because bytes before them were damaged.
 
 SQLite takes the first frame whose checksum does not match for the end of the log. That is right after a loss of power
-and wrong when a bit has flipped in the middle. What follows tells one from the other: a torn commit is the last thing
-that was written, and behind a damaged one the next was begun. Layout: https://sqlite.org/fileformat2.html#walformat
+and wrong when a bit has flipped in the middle. The frames behind it tell one from the other: a torn commit is the last
+one in the log, and behind a damaged one the next was begun. Layout: https://sqlite.org/fileformat2.html#walformat
 """
 
 import struct
