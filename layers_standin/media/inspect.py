@@ -1,4 +1,4 @@
-"""Whether bytes are the picture they are said to be, without decoding it."""
+"""Whether bytes are a picture of the declared type, without decoding it."""
 
 from typing import BinaryIO
 
@@ -25,7 +25,7 @@ _SAME = {
 
 
 def fault_of_picture(file: BinaryIO, mime_type: str) -> str | None:
-    """Return what is wrong with a file that should be a picture of that type, or None."""
+    """Return a sentence why a file is no picture of that type, or None."""
     if mime_type == _SVG:
         return None if _looks_like_svg(file) else "The bytes are not image/svg+xml"
     try:
@@ -43,7 +43,7 @@ def fault_of_picture(file: BinaryIO, mime_type: str) -> str | None:
 
 
 def drawn_formats() -> list[str]:
-    """Return what Pillow may draw of what strangers sent, by its own names."""
+    """Return Pillow's names of the formats that it may draw of strangers' files."""
     Image.init()
     return [name for name in Image.ID if name in _DRAWN]
 
