@@ -1,4 +1,4 @@
-"""The operations of the control plane: a few lines each, above rules that are in `records/` and below."""
+"""The operations of the control plane: a few lines each, above the rules in `layers_standin/domain/`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,14 +36,14 @@ _ROOT = "/_standin"
 
 @dataclass(slots=True)
 class ControlCall(Call):
-    """The call of an operation of the control plane: with the request log, and the operations that it commands."""
+    """The call of an operation of the control plane: with the request log, and the operations of the API."""
 
     log: RequestLog = field(kw_only=True)
     api: Operations = field(kw_only=True)
 
 
 def _scope(call: ControlCall) -> str:
-    """Return the organization that a command is about, or ALL. Raises NotFound."""
+    """Return the organization that a command names, or ALL. Raises NotFound."""
     organization = call.body.get("organizationId")
     return ALL if organization is None else str(call.store.organizations.get(organization)["id"])
 
@@ -114,7 +114,7 @@ def delete_snapshot(call: ControlCall, name: str) -> Record:
 
 @contextmanager
 def _freeing_snapshots(call: ControlCall) -> Iterator[None]:
-    """Drop the media of snapshots that are gone after the block, or were not finished; a later sweep may have to."""
+    """Drop the media of snapshots that the block deletes or leaves unfinished; if that fails, a later sweep does."""
     try:
         yield
     finally:
@@ -229,7 +229,7 @@ def _clock(store: Store, scope: str) -> Clock:
 
 
 def _set(clock: Clock, body: Record, real: datetime) -> Record:
-    """Return the clock that a judged body makes of one; frozen at no instant in particular, it stops where it is."""
+    """Return the clock that a validated body makes of one; frozen without an instant, it stops at its present time."""
     mode = body.get("mode")
     if mode is None:
         return advance(clock, body["advance"])

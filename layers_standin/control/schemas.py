@@ -106,7 +106,7 @@ class Reset(Strict):
 
 
 class SnapshotCreate(Strict):
-    """snapshots: under which name."""
+    """snapshots: the name."""
 
     name = Pattern(SNAPSHOT_NAME, "Invalid name", required=True)
 
@@ -246,7 +246,7 @@ class ScopeQuery(Strict):
 
 
 class RequestQuery(ScopeQuery):
-    """Which entries of the request log, and how many."""
+    """Filters of the request log, and the number of entries."""
 
     operation = Text()
     status = QueryNumber(min=100, max=599)

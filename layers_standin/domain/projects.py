@@ -20,7 +20,7 @@ _ITEM_FIELDS = (
 
 
 def new_project(organization: str, project_id: str, body: Mapping[str, Any], now: datetime) -> Record:
-    """Return the document of a project made from a judged body."""
+    """Return the document of a project made from a validated body."""
     given = {
         "customerExternalId": None,
         "ownerEmail": None,
@@ -40,7 +40,7 @@ def merge_project(current: Mapping[str, Any], patch: Mapping[str, Any], now: dat
 
 
 def archive_project(current: Mapping[str, Any], now: datetime) -> Record:
-    """Return the project after a DELETE; one that is archived stays as it is, the time it was archived included."""
+    """Return the project after a DELETE; an archived one stays unchanged, the time it was archived included."""
     if current["status"] == ARCHIVED and current.get("archivedAt"):
         return dict(current)
     return merge_project(current, {"status": ARCHIVED}, now)

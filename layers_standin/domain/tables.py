@@ -132,7 +132,7 @@ def _table(db: Hashable, name: str, partition: str) -> Table:
 class Tables:
     """The tables of one organization, on any engine, and the clock that it goes by.
 
-    Documents of the kinds in STANDALONE belong to no organization: each has its own id as its partition.
+    Documents of a table in PARTITION_KEYS have another partition than the organization.
     """
 
     def __init__(self, db: Engine, now: Callable[[], datetime], organization: str = "") -> None:

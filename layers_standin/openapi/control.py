@@ -79,7 +79,7 @@ NOTES: dict[str, OperationDocs] = {
 
 
 def control_plane(operations: Sequence[OperationLike]) -> Section:
-    """Return the operations under `/_standin`, which ask for nothing on this machine, or else for a token."""
+    """Return the operations under `/_standin`: open on this machine, else with the control token."""
     return Section(
         operations=operations,
         notes=NOTES,

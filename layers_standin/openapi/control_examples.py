@@ -1,4 +1,4 @@
-"""The values the document shows of the control plane: what is sent works on a new store, as in `examples.py`."""
+"""Examples of the control plane in the document: the requests work on a new store, as in `examples.py`."""
 
 from typing import Any
 

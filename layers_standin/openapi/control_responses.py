@@ -1,4 +1,4 @@
-"""What the control plane replies, as JSON Schema: every field there is, and no other."""
+"""The responses of the control plane as JSON Schema: exactly their fields, and no other."""
 
 from layers_standin.openapi.responses import (
     API_KEY,

@@ -1,4 +1,4 @@
-"""The values the document shows. What is sent works on a new store; what comes back is what such a store answers.
+"""The examples of the document. The requests work on a new store, and the responses are those of a new store.
 
 Influencer, project and pictures are those of the seed. A job, a key and an upload are not in it, they are made up.
 """

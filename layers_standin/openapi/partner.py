@@ -143,7 +143,7 @@ NOTES: dict[str, OperationDocs] = {
 
 
 def partner_api(operations: Sequence[OperationLike]) -> Section:
-    """Return the operations under `/v1`, which ask for an API key."""
+    """Return the operations under `/v1`, which need an API key."""
     return Section(
         operations=operations,
         notes=NOTES,
@@ -158,6 +158,6 @@ def partner_api(operations: Sequence[OperationLike]) -> Section:
 
 
 def _security(scope: str | None) -> list[dict[str, list[str]]]:
-    """Return either kind of key, with what it must be allowed."""
+    """Return the requirements of both ways to send a key, with the scope."""
     scopes = [] if scope is None else [scope]
     return [{"ApiKey": scopes}, {"Bearer": scopes}]

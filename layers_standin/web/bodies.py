@@ -40,7 +40,7 @@ def whole_body(request: Request) -> bytes:
 
 
 def read_on(request: Request) -> None:
-    """Read the rest and forget it: left with a body nobody reads, a server hangs up on a client that goes on."""
+    """Read and drop the rest of a body: left unread, it makes a server hang up on a client that still sends."""
     if "wsgi.input_terminated" not in request.environ or (request.content_length or 0) > _MOST_FORGOTTEN_BYTES:
         return
     stream = request.environ["wsgi.input"]

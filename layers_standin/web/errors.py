@@ -1,4 +1,4 @@
-"""Every way a request can be refused, its HTTP status, and the one envelope they all come in."""
+"""Every error of a request, its HTTP status, and the one envelope they all come in."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 1 << 20
 
 
 class Refusal(Exception):
-    """Base of the refusals that HTTP itself gives rise to; `details` is their evidence."""
+    """Base of the errors of the HTTP layer; `details` is their evidence."""
 
     code = "INTERNAL"
     message = "Internal error."

@@ -1,4 +1,4 @@
-"""Answering as a fault wants it: refused, late, cut short, or not at all."""
+"""Responses with a fault: an error, a delay, a truncated body, or none at all."""
 
 import time
 from collections.abc import Mapping

@@ -24,7 +24,7 @@ def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Res
 
 
 def base_url(settings: Settings) -> Callable[[], str]:
-    """Return the function that tells the URL that the service goes by, without a slash at its end."""
+    """Return the function that returns the URL of the service, without a slash at its end."""
     return lambda: settings.public_url or own_url(request)
 
 

@@ -47,7 +47,7 @@ def expiry_of(upload: Record) -> str:
 
 
 def serve_upload(services: Services, signature: str) -> Response:
-    """Take the bytes in. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is kept then."""
+    """Receive the bytes. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is stored then."""
     context = current_context(request.environ)
     context.operation = PUT_UPLOAD
     try:
@@ -73,7 +73,7 @@ def _take_in(services: Services, store: Store, terms: list[Any]) -> Response:
 
 
 def _note(services: Services, store: Store, upload: Record, received: StoredFile) -> None:
-    """Note the bytes that have come, and discard those that had come before; or the new ones, when that fails."""
+    """Record the received bytes, and discard the previous ones; discard the new ones when that fails."""
     try:
         before = store.assets.receive(upload["uploadId"], received._asdict())
     except (StoreError, Unavailable):  # not when nobody can say whether they were noted: a later sweep will

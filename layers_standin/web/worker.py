@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 20
 
 
 class Worker(ThreadWorker):
-    """A thread worker whose own refusals look like the app's."""
+    """A thread worker whose own errors look like the app's."""
 
     _is_quitting = False
 
