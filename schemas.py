@@ -43,7 +43,7 @@ _MIME_TYPE = re.compile(r"[0-9A-Za-z!#$&^_.+-]+/[0-9A-Za-z!#$&^_.+-]+")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
-# For the OpenAPI document, what a function that judges a string does not tell of itself.
+# For the OpenAPI document: a function that validates a string has no description of its own.
 _TIMEZONE = {"format": "iana-timezone", "description": "A name of the IANA's, such as `Europe/Lisbon`."}
 _METADATA = {"description": "Anything, as long as it is at most 8192 bytes of JSON; replaced as a whole."}
 _CURSOR = {"format": "cursor", "description": "The `nextCursor` of the page before, of the same list."}
@@ -65,7 +65,7 @@ class Strict(Schema):
     """Base of every schema: unknown fields are errors, at every level."""
 
     error_messages = {"unknown": "Unrecognized key"}
-    json_schema: ClassVar[Mapping[str, Any]] = {}  # what the validators of the whole demand, for the OpenAPI document
+    json_schema: ClassVar[Mapping[str, Any]] = {}  # the rules of the schema as a whole, for the OpenAPI document
 
     class Meta:
         unknown = RAISE

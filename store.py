@@ -132,7 +132,7 @@ def references_view(entries: list[Record], base_url: Callable[[], str]) -> list[
 
 
 def influencer_item(document: Mapping[str, Any], base_url: Callable[[], str]) -> Record:
-    """Return the influencer as lists show it, with a picture if there is one: its first, or else its portrait."""
+    """Return an influencer as a page shows it, with its first reference image, else its portrait."""
     picture = thumbnail_path(document)
     return {
         "influencerId": document["influencerId"],
@@ -248,7 +248,7 @@ class Store:
         self.job_ms = job_ms
         self.organization = organization
         self.overrides = NO_OVERRIDES
-        self.job_failure: Record | None = None  # what the jobs begun now will fail with
+        self.job_failure: Record | None = None  # the error that the jobs begun now will fail with
         self.tables = Tables(db, now, organization)
         self.actor = actor
 

@@ -244,7 +244,7 @@ class Pictures:
             return f"it does not tell which bytes it has ({error!r})"
 
     def _received(self, snapshot: str, table: str, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        # A snapshot may lack what was sent once more just while it was saved.
+        # A snapshot may lack a file that was uploaded again just while it was saved.
         is_awaited = table == "uploads" and not snapshot and not document["finalized"]
         return document["received"] if is_awaited else None
 

@@ -79,7 +79,9 @@ def load_seed(path: Path, store: Store, media: MediaStorage) -> None:
 
 
 def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None:
-    with store.db.transaction(alone=True):  # or what is changed right after the first has done so would be undone
+    with store.db.transaction(
+        alone=True
+    ):  # or a second process would undo changes made right after the first one's load
         if store.is_empty():
             for table, document in documents:
                 store.tables.put(table, document)
@@ -101,7 +103,7 @@ def _check_document(name: str, document: Record) -> None:
     """Raises KeyError, TypeError, AttributeError when the document has no valid partition or id."""
     if not all(isinstance(part, str) for part in identity_of(name, document)):
         raise TypeError("an id must be a string")
-    orjson.dumps(document)  # what orjson can read can be nested deeper than what it can write
+    orjson.dumps(document)  # orjson reads deeper nesting than it writes
 
 
 def check_places(tables: Tables) -> None:
@@ -170,7 +172,7 @@ def _demo_key_documents(tables: Tables, now: datetime) -> list[tuple[str, Record
     return key_documents(new_key(api_key_id, first["id"], DEMO_KEY, ["*"], "Demo key", "standard", now))
 
 
-# How each kind of document is shown: what cannot be, would only be found out when somebody asks for it.
+# The view of each kind of document: called at once, so that a bad document is found before a request finds it.
 _VIEWS: dict[str, Callable[[Record], Record]] = {
     "organizations": organization_view,
     "projects": project_view,

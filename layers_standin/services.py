@@ -29,9 +29,9 @@ from store import Store, portrait_mark
 logger = logging.getLogger("standin")
 
 ORPHANS_KEPT_SECONDS = 24 * 60 * 60
-ARRIVING_SECONDS = 15 * 60  # after which bytes that no document knows are none that still come, or wait for theirs
+ARRIVING_SECONDS = 15 * 60  # an upload, and the wait for its document, take less
 TIDY_EVERY_SECONDS = 60 * 60
-TIDY_SECONDS = 3.0  # how long it waits for others who alter documents and bytes together
+TIDY_SECONDS = 3.0  # the wait for other `exclusive` blocks
 DEMO_KEY_ID = public_id_of(DEMO_KEY)
 
 
@@ -102,7 +102,7 @@ def open_media(settings: Settings) -> MediaStorage:
 
 def open_services(settings: Settings) -> Services:
     """Open store and media, and fill a new store from the seed. Raises StartError."""
-    with _starting():  # what is damaged may show only when it is read
+    with _starting():  # damage may show only at a read
         services = Services(open_store(settings), open_media(settings), settings)
         if settings.seed is not None and services.store.is_empty():
             load_seed(settings.seed, services.store, services.media)

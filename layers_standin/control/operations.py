@@ -166,7 +166,7 @@ def delete_organization(call: ControlCall, organization_id: str) -> Record:
         call.store.organizations.get(organization_id)
         call.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
         call.store.organizations.drop(organization_id)
-        with suppress(OSError, Unavailable):  # its documents are gone all the same: the next sweep takes what is left
+        with suppress(OSError, Unavailable):  # its documents are gone all the same: the next sweep removes the rest
             call.services.media.drop_organization(organization_id)
     call.log.clear(organization_id)
     return {"organizationId": organization_id, "deleted": True}

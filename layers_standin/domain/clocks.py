@@ -1,4 +1,4 @@
-"""The clock that everything goes by: the real one until somebody stops or shifts it, for all or one organization.
+"""The clock of an organization, or of all: the real one until a command stops or shifts it.
 
 A clock is {"mode": "real"}, {"mode": "frozen", "frozenMs"} or {"mode": "offset", "offsetMs"}.
 """
@@ -13,7 +13,7 @@ from layers_standin.engines.table import Record
 Clock = Mapping[str, Any]
 
 REAL: Clock = {"mode": "real"}
-LATEST_MS = 253_399_622_400_000  # 9999-12-01: what follows from it, such as an expiry, can be written too
+LATEST_MS = 253_399_622_400_000  # 9999-12-01: a time after it, such as an expiry, can be written too
 
 
 def frozen(at_ms: int) -> Record:

@@ -1,4 +1,4 @@
-"""API keys: `lp_<environment>_<public id>_<secret>`, of which only the public id and a hash of the secret are kept."""
+"""API keys: `lp_<environment>_<public id>_<secret>`; only the public id and a hash of the secret are stored."""
 
 import hmac
 import secrets

@@ -63,7 +63,7 @@ class Organizations:
             self._empty(organization)
 
     def _empty(self, organization: str) -> None:
-        for table in PRIMARY_KEYS:  # not of what there was at the last commit, but of what there may be by now
+        for table in PRIMARY_KEYS:  # of every table: others may have got documents since the last commit
             self._tables.db.table(table, organization).truncate()
 
     def _drop_where(self, table: str, in_partition: str) -> None:

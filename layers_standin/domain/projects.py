@@ -70,7 +70,7 @@ def project_view(document: Mapping[str, Any]) -> Record:
 
 
 def project_item(document: Mapping[str, Any]) -> Record:
-    """Return the project as lists show it."""
+    """Return a project as a page of projects shows it."""
     return {field: document[field] for field in _ITEM_FIELDS}
 
 

@@ -14,7 +14,7 @@ from layers_standin.engines.table import Engine, Record, Table
 
 OK, WILL_FAIL, ARCHIVED = ":ok", ":will_fail", ":archived"
 
-ALL = "*"  # instead of an organization: what is set for every one that has nothing of its own
+ALL = "*"  # in place of an organization: the settings of all that have none of their own
 
 _FAR_FUTURE_MS = 10**15
 _AT_ONCE = 500

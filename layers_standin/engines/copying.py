@@ -16,7 +16,7 @@ from layers_standin.engines.errors import Different, NotEmpty
 from layers_standin.engines.indexes import Key
 from layers_standin.engines.table import Engine
 
-# Shown what is done: (what, how many steps) → a block, in which a function is told of the steps that were made.
+# Shows the progress: (title, number of steps) → a block with a function to call with the number of steps done.
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 MARK: Key = ("copies", "", "unfinished")  # there as long as a copy is not finished

@@ -46,7 +46,7 @@ def organizations(database: Database) -> list[str]:
 
 def replace(database: Database, documents: Iterable[Document], lists: Mapping[str, IndexRule]) -> None:
     """Replace all documents. Raises ValueError when one comes twice."""
-    documents = list(once_each(documents))  # before anything goes: they may be made of what is there
+    documents = list(once_each(documents))  # before anything is deleted: they may be read from the same database
     clear(database)
     database.changed(
         sent

@@ -144,7 +144,7 @@ class BucketStorage:
     # Snapshots
 
     def keep(self, snapshot_id: str) -> None:
-        """Write a list of all keys, and once more without those that went before anybody could see the list."""
+        """Writes a list of all keys, and once more without those removed before anybody could see the list."""
         sizes = self._sizes()
         self.write(_kept(snapshot_id), json.dumps(sizes).encode())
         there = self._sizes()

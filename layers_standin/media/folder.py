@@ -40,7 +40,7 @@ class FolderStorage:
         """A file with these bytes is not written again."""
         path = self._place(organization, asset_id)
         if _is_rejuvenated(path, data):
-            self._files.confirm([path])  # whoever wrote them may not have come to that
+            self._files.confirm([path])  # the process that wrote it may have died before that
         else:
             self._files.write(path, [data])
 
@@ -97,7 +97,9 @@ class FolderStorage:
         folder = self._folder(organization)
         gone = folder.with_name(f"{organization}.{uuid4().hex}{UNFINISHED}")
         with suppress(FileNotFoundError):
-            folder.rename(gone)  # or an upload that is under way would put its bytes into what is being removed
+            folder.rename(
+                gone
+            )  # or an upload that is under way would put its bytes into the folder that is being removed
             shutil.rmtree(gone)
 
     # Snapshots

@@ -8,7 +8,7 @@ from PIL import Image
 MOST_PIXELS = 64_000_000
 
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # the latter where warnings are errors
-NO_PICTURE = Exception  # its decoders are many, and what some of them make of odd bytes is just a crash
+NO_PICTURE = Exception  # its decoders are many, and odd bytes make some of them raise anything
 
 _SVG = "image/svg+xml"
 # Others stay tiles: there are many, and for some Pillow runs another program.
@@ -19,7 +19,7 @@ _SAME = {
     "image/x-png": "image/png",
     "image/x-ms-bmp": "image/bmp",
     "image/vnd.microsoft.icon": "image/x-icon",
-    "image/mpo": "image/jpeg",  # what many phones write: a JPEG with more behind it
+    "image/mpo": "image/jpeg",  # written by many phones: a JPEG with more behind it
     "image/apng": "image/png",
 }
 

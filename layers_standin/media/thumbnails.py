@@ -13,7 +13,7 @@ def draw_thumbnail(original: File) -> bytes:
     small = BytesIO()
     try:
         with original.open("rb") as file, Image.open(file, formats=drawn_formats()) as picture:
-            if picture.width * picture.height > MOST_PIXELS:  # nobody looks into what is declared a video
+            if picture.width * picture.height > MOST_PIXELS:  # a file declared a video is not inspected
                 raise Image.DecompressionBombError
             picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
             upright = ImageOps.exif_transpose(picture)

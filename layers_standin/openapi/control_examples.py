@@ -12,7 +12,7 @@ _PATCH_PATH = f"/v1/influencers/{AVA}"
 
 Example = Any
 
-# Requests, by what they show
+# Requests by title
 
 
 RESET: Example = {"to the seed": {"to": "seed"}, "to nothing": {"to": "empty"}, "as the service began": {}}

@@ -42,7 +42,7 @@ _SHOWN: JsonSchema = {
 _REFERENCE: JsonSchema = record(
     **{name: SCHEMAS["ReferenceImage"]["properties"][name] for name in ("assetId", "addedAt")}
 )
-# Of a change only what it changed; whole at the beginning.
+# Only the changed fields; all of them at the beginning.
 _SOME_OF_INFLUENCER = record(_SHOWN | {"referenceImages": listed(_REFERENCE), "deletion": _DELETION})
 
 CONTROL_SCHEMAS: dict[str, JsonSchema] = {

@@ -27,7 +27,7 @@ class Fields(MarshmallowPlugin):
         if self.converter is not None:
             self.converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call]
 
-    # The ignore: the two bases of apispec differ in what they call the second argument.
+    # The ignore: the two bases of apispec name the second argument differently.
     def schema_helper(self, name: str, definition: Any, schema: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
         """Return a schema as JSON Schema, with its docstring and its rules as a whole; None for other classes."""
         found = super().schema_helper(name, definition, schema=schema, **kwargs)  # type: ignore[no-untyped-call]

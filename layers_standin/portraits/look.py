@@ -64,7 +64,7 @@ class Look:
     shift: float = 0.0
 
 
-# each table: a word's beginning -> what it suggests; the first word that the text holds decides
+# each table: a word's beginning -> its choice; the first word that the text contains decides
 THEME_WORDS = {
     "calm|seren|zen|sooth|mindful|gentle|wellness|authorit|quiet": "calm",
     "precis|minimal|clean|focus|professional|cool|modern|scandi": "cool",
@@ -223,7 +223,7 @@ def haircut_of(traits: Traits, dice: Dice) -> tuple[str, str]:
 
 
 def look_of(seed: str, traits: Traits) -> Look:
-    """Decide the portrait of the influencer whose id is `seed`."""
+    """Return the look of the influencer whose id is `seed`."""
     dice = Dice(seed)
     gender, age = text_of(traits, "gender"), age_of(text_of(traits, "ageRange"))
     skin = skin_place(traits, dice)

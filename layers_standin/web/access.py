@@ -14,7 +14,7 @@ from layers_standin.web.session import has_session
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# A proxy adds what begins so: what comes through one from this machine may have come from anywhere.
+# Headers that proxies add begin so: a request through a proxy on this machine may come from anywhere.
 _OF_PROXIES = (
     "HTTP_X_FORWARDED",
     "HTTP_FORWARDED",

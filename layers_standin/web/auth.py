@@ -35,7 +35,7 @@ def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
 
 
 def refuse_demo_key_abroad(key: Mapping[str, Any], server: str, settings: Settings) -> None:
-    """Raises Unauthenticated for the demo key, which everybody knows, where strangers can connect.
+    """Raises Unauthenticated for the demo key where strangers can connect.
 
     The start refuses such an address already, but only if gunicorn.conf.py or `flask run` names it.
     """

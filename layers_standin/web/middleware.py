@@ -21,7 +21,7 @@ EXPOSED_HEADERS = (
     "Idempotent-Replayed, Retry-After, ETag"
 )
 
-# Any origin may ask the API: what protects it is the key, and browsers never send that by themselves.
+# Any origin may call the API: the key protects it, and browsers never send a key by themselves.
 _ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]
 _CONTEXT = "standin.context"
 

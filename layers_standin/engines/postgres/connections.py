@@ -16,7 +16,7 @@ from layers_standin.engines.postgres import sql
 
 MOST_CONNECTIONS = 8
 
-# What it warns of, our own errors tell: without the parts that quote what was sent, or how to log in.
+# Our own errors say the same, without the parts that quote data or credentials.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 

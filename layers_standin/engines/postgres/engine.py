@@ -210,7 +210,7 @@ class Postgres:
 
     @contextmanager
     def _snapshots(self) -> Iterator["_Database"]:
-        # The moment is that of the first look, which comes after the wait for others who save.
+        # The snapshot's moment is that of the first query, which comes after the wait for other saves.
         with self._whole("begin one moment", "no more snapshots", "take time") as connection:
             yield _Database(connection)
 

@@ -26,7 +26,7 @@ FIND_AND_LOCK = f"{SQL.find} FOR UPDATE"
 # Takes ROW SHARE on the table without locking a row: a reset (EXCLUSIVE) waits until this transaction ends.
 PIN = "SELECT 1 FROM standin_documents WHERE organization = %(organization)s AND kind = '' FOR KEY SHARE"
 
-# One look into the index for each, whatever the planner thinks of the table.
+# LATERAL and LIMIT: one look into the index for each, whatever the planner's statistics say.
 FIND_SOME = """
 SELECT wanted.kind, wanted.id, found.document
 FROM unnest(%(kinds)s::text[], %(ids)s::text[]) AS wanted (kind, id) CROSS JOIN LATERAL (

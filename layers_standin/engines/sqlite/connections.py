@@ -35,7 +35,7 @@ class Session:
         self.place: tuple[int, int] | None = place  # (device, inode) of the file that was opened; None when closed
         self.depth = 0  # of transactions: 0 is none, 1 the outermost
         self.is_reading = False
-        self.loaded: dict[Key, Record | None] = {}  # what the transaction has read and written so far
+        self.loaded: dict[Key, Record | None] = {}  # the documents that the transaction has read and written so far
 
 
 class Connections:
@@ -151,7 +151,7 @@ class Connections:
         except apsw.ThreadingViolationError:
             return  # its thread is executing a statement: it goes with the thread
         except apsw.Error:
-            pass  # closed all the same: what was not written back is in the log
+            pass  # closed all the same: pages not written back are in the log
         session.place = None
 
     def _is_worth_waiting(self, times: int) -> bool:

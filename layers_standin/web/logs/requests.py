@@ -27,9 +27,9 @@ MOST_BYTES = 4 << 20
 MOST_ENTRIES = 1000
 _MOST_BODY_CHARACTERS = 16_384
 _WITHOUT_BODY = (204, 304)
-_PLAIN = "/:@!$&'()*+,;=~"  # what a path may hold as it is
+_PLAIN = "/:@!$&'()*+,;=~"  # the characters that a path may contain unquoted
 
-# What can be asked for, and what it is called in an entry. A key goes by two ids.
+# A filter's name, and the names of the fields it compares. A key has two ids.
 FILTERS = {
     "operation": ("operation",),
     "status": ("status",),
@@ -82,7 +82,7 @@ def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
     url = f"{base_url}{quote(entry['path'], safe=_PLAIN)}{query}"
     how = ["--head"] if entry["method"] == "HEAD" else ["-X", shlex.quote(entry["method"])]
     if "/." in entry["path"]:
-        how.append("--path-as-is")  # or curl leaves out what `..` leads out of
+        how.append("--path-as-is")  # or curl resolves `..` itself
     parts = ["curl", *how, shlex.quote(url), "-H", '"X-Api-Key: $LAYERS_API_KEY"']
     if entry["idempotencyKey"] is not None:
         # As curl is told of a header that has no value.
