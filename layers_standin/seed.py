@@ -79,9 +79,7 @@ def load_seed(path: Path, store: Store, media: MediaStorage) -> None:
 
 
 def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None:
-    with store.db.transaction(
-        alone=True
-    ):  # or a second process would undo changes made right after the first one's load
+    with store.db.transaction(alone=True):  # or a second process would undo changes made after the first one's load
         if store.is_empty():
             for table, document in documents:
                 store.tables.put(table, document)

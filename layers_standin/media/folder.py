@@ -97,9 +97,7 @@ class FolderStorage:
         folder = self._folder(organization)
         gone = folder.with_name(f"{organization}.{uuid4().hex}{UNFINISHED}")
         with suppress(FileNotFoundError):
-            folder.rename(
-                gone
-            )  # or an upload that is under way would put its bytes into the folder that is being removed
+            folder.rename(gone)  # or an upload under way would put its bytes into the folder while it is removed
             shutil.rmtree(gone)
 
     # Snapshots
