@@ -165,7 +165,7 @@ def portrait_mark(document: Mapping[str, Any]) -> str:
 _traits = itemgetter(*_PORTRAIT_FIELDS)
 
 
-@lru_cache(4096)  # a list asks for the same ones again and again
+@lru_cache(4096)  # pages ask for the same ones again and again
 def _mark(drawn: tuple[str | None, ...]) -> str:
     return sha256("\0".join(part or "" for part in drawn).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

@@ -214,7 +214,7 @@ def _place(place: str, is_source: bool = False) -> Engine:
     """Open a store by its folder or URL."""
     if place.startswith(("postgresql://", "postgres://")):
         return _started(lambda _: open_database(place))
-    if "://" in place:  # not told: there may be a password in it
+    if "://" in place:  # not printed: there may be a password in it
         _fail("A store is a folder, or a URL like postgresql://user@host/database.")
     folder = Path(place)
     if is_source:

@@ -135,7 +135,7 @@ def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
             told = b"\1" if prepare(settings, hosts) else b"\0"
         except StartError as error:
             told = b"\2" + str(error).encode()
-        except BaseException:  # noqa: BLE001 - told, and then the child ends: it must not go on as a second service
+        except BaseException:  # noqa: BLE001 - printed, and then the child ends: it must not go on as a second service
             traceback.print_exc()
         finally:
             os.write(writing, told)

@@ -176,7 +176,7 @@ class Match(Strict):
     operation = Text()
     method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
     path = Text(min=1, max=512)
-    keyId = Pattern(_is_no_key, "Must be the id of a key, not the key", max=128)  # so that a key is told so
+    keyId = Pattern(_is_no_key, "Must be the id of a key, not the key", max=128)  # so that the error says so for a key
 
     @validates_schema
     def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:

@@ -76,7 +76,7 @@ def media_paths(asset: Mapping[str, Any]) -> Record:
 
     The name at the end is for people to save the file under; the service ignores it.
     """
-    # Without dots around it: `.` and `..` at the end of a URL are not names but places.
+    # Without dots around it: `.` and `..` at the end of a URL are not names but folders.
     safe = _UNSAFE_IN_URL.sub("-", asset["filename"] or "").strip(".") or _unnamed(asset["contentType"])
     stem, _, ending = safe.rpartition(".")
     folder = f"/media/{asset['organizationId']}/{asset['assetId']}/{asset['token']}"

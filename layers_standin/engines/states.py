@@ -15,7 +15,7 @@ from layers_standin.engines.indexes import Document, IndexRule, once_each, place
 from layers_standin.engines.saved import Saved, check_name
 from layers_standin.engines.sql import Sent, Statements
 
-HIDDEN = "."  # begins the name of a state that is not whole yet: nobody can ask for it
+HIDDEN = "."  # begins the name of an unpublished snapshot; `check_name` rejects it
 
 
 class Database(Protocol):
@@ -79,7 +79,7 @@ def saving(
             _publish(database, name, snapshot_id)
     except BaseException:
         with suppress(EngineError), whole() as database:
-            _drop(database, HIDDEN + snapshot_id)  # which is not there if it was published and nobody has said so
+            _drop(database, HIDDEN + snapshot_id)  # absent if it was published, but unconfirmed
         raise
 
 

@@ -52,10 +52,10 @@ class Engine(Protocol):
         """Return `read`'s document decoded. In a transaction the caller must not alter it."""
 
     def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """Return the JSON of each key's document, or None, in one round trip."""
+        """Return each key's JSON, or None, in one round trip; locked as by `read`."""
 
     def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
-        """Return the decoded document of each key, or None, in one round trip."""
+        """Return each key's document decoded, or None, in one round trip; locked as by `read`."""
 
     def ids(self, table: str, partition: str) -> list[str]:
         """Return the ids of a table in the order of insertion."""
@@ -118,7 +118,7 @@ class Engine(Protocol):
         """Replace all documents by those of a snapshot. Raises ValueError, NoSnapshot, UnknownFormat."""
 
     def saved(self) -> list[Saved]:
-        """Return the published snapshots, by name."""
+        """Return the published snapshots, ordered by name."""
 
     def forget(self, name: str) -> None:
         """Delete a snapshot. Raises ValueError, NoSnapshot."""
@@ -127,9 +127,10 @@ class Engine(Protocol):
         """Delete the snapshots that were never published."""
 
     def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:
-        """Wait for every other such block, of any process and host; transactions go on. Raises OSError too.
+        """Run the block alone among the `exclusive` blocks of all processes and hosts; transactions go on meanwhile.
 
-        The lock ends with the process, or the connection, that holds it.
+        Raises OSError or Unavailable after `patience_seconds`. The lock ends with the process, or the connection, that
+        holds it.
         """
 
 
@@ -211,7 +212,7 @@ class Table(tinydb.table.Table):
         return cast(list[str], super().remove(cond, cast(Any, doc_ids)))
 
     def _named(self, document: Mapping[str, Any]) -> Document:
-        """Return a document with the id that its key field holds; one that has an id keeps it."""
+        """Return a document with the id from its key field; a Document has its own id already."""
         if isinstance(document, Document) or self._key_field is None:
             return cast(Document, document)
         return Document(document, cast(int, self.document_id_class(document[self._key_field])))
@@ -266,7 +267,7 @@ class Items(ItemsView[str, Record]):
 
 
 class EditableRows(MutableMapping[str, Record]):
-    """A table as TinyDB changes it: documents are edited in place and put back by `save()`."""
+    """A table as TinyDB changes it: documents are edited in memory, and written by `save()`."""
 
     def __init__(self, engine: Engine, name: str, partition: str) -> None:
         self._engine, self._space = engine, (name, partition)
@@ -297,7 +298,7 @@ class EditableRows(MutableMapping[str, Record]):
         return sum(1 for _ in self)
 
     def clear(self) -> None:
-        self._edited = dict.fromkeys(self)  # not one by one: the inherited way lists all the rest for each
+        self._edited = dict.fromkeys(self)  # not one by one: the inherited method reads all other ids for each
 
     def save(self) -> None:
         """Write the documents that differ. Raises TypeError when one is not JSON."""

@@ -88,7 +88,7 @@ class FolderStorage:
         found = sorted(_found_in(self._root))
         removed = [path for path in found if not self._is_known(path, is_known) and _is_removed(path, limit)]
         for folder in self._root.glob("*"):
-            with suppress(OSError):  # it is not empty, or somebody has just come back to it
+            with suppress(OSError):  # it is not empty, or was just touched
                 if folder.stat().st_mtime < limit:
                     folder.rmdir()
         return removed
@@ -117,7 +117,7 @@ class FolderStorage:
         kept = self._kept(snapshot_id)
         sizes = self._sizes(kept)
         for name in sizes:
-            os.utime(kept / name)  # which is the other name's time too
+            os.utime(kept / name)  # the time of all links to the file
             if not _is_touched(self._root / name):
                 self._files.link(kept / name, self._root / name)
         self._files.confirm(self._root / name for name in sizes)

@@ -117,7 +117,7 @@ class MediaStorage(Protocol):
         """Return a file."""
 
     def kept(self, snapshot: str, organization: str, file: str) -> File:
-        """Return the file of a snapshot; in a folder it may be missing. Raises ValueError for a bad name of it."""
+        """Return a file of a snapshot; a folder's may be missing. Raises ValueError for a bad id of a snapshot."""
 
     def thumbnail(self, organization: str, file: str) -> File:
         """Return a picture's thumbnail, drawn at the first call."""

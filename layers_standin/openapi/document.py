@@ -173,7 +173,7 @@ def _add_common(spec: APISpec) -> None:
     for name, refusal in REFUSALS.items():
         spec.components.schema(name, refusal.schema())
     (nowhere,) = refused({"MethodNotAllowed": REFUSALS["MethodNotAllowed"]}, lambda _: headers()).values()
-    spec.components.response("MethodNotAllowed", nowhere)  # told here, for no operation can have it
+    spec.components.response("MethodNotAllowed", nowhere)  # added here, for no operation can have it
 
 
 def _add_part(spec: APISpec, part: Section) -> None:

@@ -40,7 +40,7 @@ def _bounds(converter: OpenAPIConverter, field: Field[Any], **_: Any) -> JsonSch
     """Return the rules of a field beside its type; apispec calls this for every field, as its own method."""
     of_kind = [tell(field) for kind, tell in _TELL.items() if isinstance(field, kind)]
     told = {name: value for facts in of_kind for name, value in facts.items() if value is not None}
-    told |= getattr(field, "json_schema", {})  # a field from elsewhere tells it itself, as a schema does of the whole
+    told |= getattr(field, "json_schema", {})  # the own rules of a field of another module, as of a schema
     if isinstance(field, fields.Array):
         told["items"] = converter.field2property(field.inner)
     if field.allow_none and "enum" in told:

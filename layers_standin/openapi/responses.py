@@ -97,7 +97,7 @@ _ROTATED = record(
     **_KEY | {"killSwitch": constant(False), "isActive": constant(True), "revokedAt": _NULL, "rotatedAt": MILLISECONDS}
 )
 
-_PROJECT: JsonSchema = {  # as it stands in lists, and more by itself
+_PROJECT: JsonSchema = {  # as in a page of projects; a single one has more fields
     "id": ID,
     "name": {"type": "string", "minLength": 1, "maxLength": 128},
     "status": _PROJECT_STATUS,

@@ -15,12 +15,12 @@ from schemas import IdempotencyHeader, Strict, details
 
 ABSENT = object()
 _MOST_FORGOTTEN_BYTES = 64 << 20
-_MOST_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around what a client sent
+_MOST_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around the client's value
 _idempotency_header = IdempotencyHeader()
 
 
 def whole_body(request: Request) -> bytes:
-    """Return a request's body. Raises HTTPException when it is shorter than Content-Length says, or too large.
+    """Return a request's body. Raises HTTPException when it is too large, or ends before its Content-Length.
 
     A server passes on half a body when the client hangs up half-way, and werkzeug silently cuts a chunked body off at
     MAX_CONTENT_LENGTH: that has to be larger than the largest body that is accepted here.
@@ -32,7 +32,7 @@ def whole_body(request: Request) -> bytes:
     except RequestEntityTooLarge:
         read_on(request)
         raise
-    except Exception as error:  # whatever the server's stream raises: the rest cannot be had
+    except Exception as error:  # of any class that the server's stream raises: the rest is lost
         raise ClientDisconnected from error
     if len(data) < (request.content_length or 0):
         raise ClientDisconnected

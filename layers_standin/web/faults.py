@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 MOST_DELAY_MS = 60_000
-DROPPED = 444  # as nginx calls it in its logs; nobody receives it
+DROPPED = 444  # nginx's number for it in its logs; it is never sent
 PREFERRED = "prefer"  # instead of the id of a rule
 
 FaultAction = Mapping[str, Any]

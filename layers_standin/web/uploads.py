@@ -76,7 +76,7 @@ def _note(services: Services, store: Store, upload: Record, received: StoredFile
     """Record the received bytes, and discard the previous ones; discard the new ones when that fails."""
     try:
         before = store.assets.receive(upload["uploadId"], received._asdict())
-    except (StoreError, Unavailable):  # not when nobody can say whether they were noted: a later sweep will
+    except (StoreError, Unavailable):  # not Unconfirmed: the record may be committed, and a later sweep decides
         services.media.discard(store.organization, received.file)
         raise
     if before is not None:
@@ -234,7 +234,7 @@ def _chunks(limit: int) -> Iterator[bytes]:
 def _next_chunk() -> bytes:
     try:
         return request.stream.read(_CHUNK_BYTES)
-    except Exception as error:  # whatever the server's stream raises: the rest cannot be had
+    except Exception as error:  # of any class that the server's stream raises: the rest is lost
         raise ClientDisconnected from error
 
 

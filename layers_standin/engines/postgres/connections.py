@@ -30,7 +30,7 @@ class Lease:
     def __init__(self, connections: "ConnectionPool") -> None:
         self._connections = connections
         self._owner = os.getpid()
-        self.is_pinned = False  # with this connection a lock would be lost
+        self.is_pinned = False  # it holds the lock of `exclusive`
         self.connection = connections._take()
 
     @property
@@ -102,7 +102,7 @@ class ConnectionPool:
     def _give_back(self, connection: Connection[Any]) -> None:
         if connection.info.transaction_status == TransactionStatus.IDLE:
             self._idle.append(connection)
-        else:  # lost, or in the middle of something that nobody will end
+        else:  # lost, or in a transaction that has no owner any more
             _close(connection)
         self._room.release()
 

@@ -160,7 +160,7 @@ class Postgres:
                 connection.execute(statement)
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
-        """Inside another transaction the block is a savepoint."""
+        """Inside another transaction the block is a savepoint, and `alone` raises RuntimeError."""
         outer = self._changes
         if outer is None:
             return self._outermost(alone)

@@ -36,7 +36,7 @@ class Session:
             if not self.has_begun:
                 self.has_begun = True
                 self.connection.execute(sql.ADMIN["begin"])
-            if glanced and not (keys or self.locked or self.unlocked):  # nothing else keeps a reset from coming between
+            if glanced and not (keys or self.locked or self.unlocked):  # no row lock keeps a reset out
                 self.connection.execute(sql.PIN, SQL.of_table("", glanced[0][1]))
             locked = _ask_for(self.connection, keys, locking=True)
             others = _ask_for(self.connection, glanced, locking=False)

@@ -57,7 +57,7 @@ class Connections:
         self._is_inherited = False
         self._opening = threading.Lock()
         self._place: tuple[int, int] | None = None  # of the database, from the first connection on
-        # The log and its index by name, with the places that they had then; None for the files of a read-only store.
+        # The log and its index by name, with (device, inode) at that time; None for the files of a read-only store.
         self.log: dict[str, tuple[int, int] | None] = {f"{path}-wal": None, f"{path}-shm": None}
         _all.add(self)
 

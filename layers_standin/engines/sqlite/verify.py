@@ -122,7 +122,7 @@ def open_unchanged(database: Path) -> apsw.Connection:
         log = _log_of(database)
         if not database.is_file() or (log.is_file() and log.stat().st_size > 0):
             raise
-        return _open(database, "immutable=1")  # nobody could write it here: else it would be open by now
+        return _open(database, "immutable=1")  # no process can write it here, or it would be open by now
 
 
 def _open(database: Path, how: str) -> apsw.Connection:
@@ -132,7 +132,7 @@ def _open(database: Path, how: str) -> apsw.Connection:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.set_busy_timeout(_PATIENCE_MS)
         connection.execute("BEGIN")
-        with suppress(apsw.IOError, apsw.CorruptError, apsw.NotADBError):  # which are told in their turn
+        with suppress(apsw.IOError, apsw.CorruptError, apsw.NotADBError):  # each reported by its own check
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
     except BaseException:
         connection.close()
@@ -229,7 +229,7 @@ class _Documents:
     def __init__(self, connection: apsw.Connection, database: Path, rules: Rules) -> None:
         self._connection, self._database, self._rules = connection, database, rules
         self._snapshots: dict[str, str] = {}  # names by id
-        self._unfinished: set[str] = set()  # ids of those that may not have all their files, and that nobody sees
+        self._unfinished: set[str] = set()  # ids of unpublished snapshots, which may lack files
         self._counts: Counter[str] = Counter()
 
     def faults(self) -> Iterator[Fault]:
@@ -269,7 +269,7 @@ class _Documents:
             self._rules.report.documents += 1
             self._counts[key.snapshot] += 1
             if key.snapshot and key.snapshot not in self._snapshots:
-                self._snapshots[key.snapshot] = key.snapshot  # told once
+                self._snapshots[key.snapshot] = key.snapshot  # reported once
                 yield Fault(f"{self._database}, snapshot {key.snapshot}", "nothing is told of it", _RESTORE)
             try:
                 document = self._find(self._connection, table, key) or b""

@@ -26,9 +26,9 @@ def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> boo
     if connection.readonly("main"):
         return has_lost_commits_in(Path(connection.filename_wal), int(connection.pragma("page_size")))
     try:
-        connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
+        connection.execute("BEGIN IMMEDIATE")  # no other process appends meanwhile
     except apsw.BusyError:
-        return False  # nor can we: somebody writes, to a log that was looked at when it was opened
+        return False  # another process writes, and it has checked the log when it opened the store
     try:
         other.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
         seen, _ = other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)

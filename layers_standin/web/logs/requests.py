@@ -85,7 +85,7 @@ def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
         how.append("--path-as-is")  # or curl resolves `..` itself
     parts = ["curl", *how, shlex.quote(url), "-H", '"X-Api-Key: $LAYERS_API_KEY"']
     if entry["idempotencyKey"] is not None:
-        # As curl is told of a header that has no value.
+        # curl's form for a header without a value.
         header = f"Idempotency-Key: {entry['idempotencyKey']}" if entry["idempotencyKey"] else "Idempotency-Key;"
         parts += ["-H", shlex.quote(header)]
     if entry["request"]:
