@@ -182,7 +182,7 @@ def patch_project(call: Call, project_id: str) -> Record:
 
 @operations.add("DELETE", _PROJECT, scope=PROJECTS_WRITE, body=schemas.EmptyBody(), body_optional=True)
 def delete_project(call: Call, project_id: str) -> Record:
-    """Archive the project; it takes no new influencers, all else goes on."""
+    """Archive the project; it takes no new influencers, everything else continues."""
     return deletion_view(call.store.projects.archive(project_id))
 
 
@@ -208,7 +208,7 @@ def presign_upload(call: Call, project_id: str) -> Record:
     "POST", f"{_PROJECT}/media/finalize", scope=PROJECTS_WRITE, body=schemas.Finalize(), begins_transaction=True
 )
 def finalize_upload(call: Call, project_id: str) -> StoredResponse:
-    """Make an asset of an upload whose bytes have come."""
+    """Make an asset of an upload whose bytes were received."""
     with inspect_upload(call, project_id) as inspected:
         return cast(StoredResponse, call.commit(partial(_finalize, call, project_id, inspected)))
 
@@ -232,7 +232,7 @@ def _finalize(call: Call, project_id: str, inspected: InspectedUpload | None) ->
     begins_transaction=True,
 )
 def upload_inline(call: Call, project_id: str) -> StoredResponse:
-    """Make an asset of bytes that come in the body."""
+    """Make an asset of bytes in the body."""
     with store_inline(call, project_id) as inspected:
         return cast(StoredResponse, call.commit(partial(_finalize_inline, call, project_id, inspected)))
 
@@ -318,7 +318,7 @@ def _host_of_flask_run() -> str | None:
 
 
 def __getattr__(name: str) -> Flask:
-    """Make `app:app` when a server asks for it, so that importing this module opens no store."""
+    """Make the app at the first access to `app:app`, so that importing this module opens no store."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()["app"] = made = serve()

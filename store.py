@@ -356,7 +356,7 @@ class Store:
     def page_of_influencers(self, project_id: str, query: Mapping[str, Any]) -> tuple[list[Record], str | None]:
         """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor.
 
-        With the status `archived`, which no client can ask for: those that were deleted, the last one first.
+        With the status `archived`, which the API does not accept: the deleted ones, last deletion first.
         """
         of = (self.organization, "influencers", canonical(project_id), query.get("status"))
         before = read_cursor(query.get("cursor"), *of)

@@ -1,4 +1,4 @@
-"""The command `layers-stand-in`: serving, and looking after keys, organizations and the store. No service need run."""
+"""The command `layers-stand-in`: serve, and manage keys, organizations and the store without a running service."""
 
 import os
 import sys

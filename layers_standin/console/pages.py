@@ -62,7 +62,7 @@ class Deletion(NamedTuple):
 
 
 class Job(NamedTuple):
-    """How far the job of an influencer has come; `percent` is a whole number."""
+    """The progress of an influencer's job; `percent` is a whole number."""
 
     status: str
     stage: str
@@ -103,7 +103,7 @@ class Picture(NamedTuple):
 
 
 class Change(NamedTuple):
-    """An entry of a history; `is_first` where there was nothing before."""
+    """An entry of a history; `is_first` for the first, which has no fields before."""
 
     revision: int
     title: str

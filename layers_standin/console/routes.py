@@ -54,7 +54,7 @@ class RenderedPage(NamedTuple):
 
 
 def add_console(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
-    """Add the pages; none if STANDIN_CONSOLE is off, or the control plane is and nobody could see them."""
+    """Add the pages; none if STANDIN_CONSOLE is off, or the control plane is and the console is not read-only."""
     if not is_wanted(services.settings):
         return
     for name, (path, page) in _PAGES.items():

@@ -1,4 +1,4 @@
-"""Assets and the uploads they come from. Source: contract, section 4."""
+"""Assets, and the uploads that become assets. Source: contract, section 4."""
 
 import re
 import secrets

@@ -26,7 +26,7 @@ class Conflict(StoreError):
 
 
 class IdempotencyConflict(StoreError):
-    """The same Idempotency-Key came with another body."""
+    """The same Idempotency-Key was used with another body."""
 
     code = "IDEMPOTENCY_CONFLICT"
 

@@ -1,4 +1,4 @@
-"""Faults that were asked for: rules that say which requests go wrong, how, and how often. No dice.
+"""Injected faults: rules with the requests to match, the effect, and the number of times. Nothing is random.
 
 A rule is {"id", "match": {"operation"?, "method"?, "path"?, "keyId"?}, "times": int or null, "used", "answer",
 "createdAt"}; for the fields of the answer see control/schemas.py.
@@ -54,13 +54,13 @@ def matches(rule: Mapping[str, Any], asked: RequestInfo) -> bool:
 
 
 def fits_path(pattern: str, path: str) -> bool:
-    """Whether a path is this one, a `{placeholder}` in it standing for anything without a slash."""
+    """Whether a path matches a pattern, in which a `{placeholder}` matches any text without a slash."""
     pieces, others = pattern.split("/"), path.split("/")
     return len(pieces) == len(others) and all(map(_fits_piece, pieces, others))
 
 
 def _fits_piece(pattern: str, piece: str) -> bool:
-    """Look from left to right and never go back, as a regular expression would for hours: each request is looked at."""
+    """Match from left to right without backtracking, which could take hours with a regular expression."""
     first, *rest = _PLACEHOLDER.split(pattern)
     if not rest or not piece.startswith(first):
         return piece == pattern

@@ -44,7 +44,7 @@ class Organizations:
         return document
 
     def drop(self, organization: str) -> None:
-        """Remove an organization and everything of it, its keys included. Raises NotFound."""
+        """Delete an organization and all its documents, keys included. Raises NotFound."""
         self._tables.db.run_transaction(partial(self._drop, organization))
         with suppress(Unavailable):  # it is gone all the same
             self._tables.db.run_transaction(partial(self._drop_late, organization))

@@ -130,7 +130,7 @@ def _table(db: Hashable, name: str, partition: str) -> Table:
 
 
 class Tables:
-    """The tables of one organization, on any engine, and the clock that it goes by.
+    """The tables of one organization, on any engine, with its clock `now`.
 
     Documents of a table in PARTITION_KEYS have another partition than the organization.
     """

@@ -50,7 +50,7 @@ def draw_figure(body: Canvas, head: Canvas, look: Look) -> None:
 
 
 def portrait_png(seed: str, traits: Traits, size: int = 512) -> bytes:
-    """Return the portrait as PNG bytes, some 60 kB at 512 px; nothing in them depends on when or where.
+    """Return the portrait as PNG bytes, some 60 kB at 512 px; the same bytes on every machine, at any time.
 
     In full colour: a palette would halve the bytes, and show steps in the soft backdrops.
     """

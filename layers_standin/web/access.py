@@ -72,7 +72,7 @@ def is_same_origin(environ: "WSGIEnvironment") -> bool:
 
 
 def is_visit(environ: "WSGIEnvironment") -> bool:
-    """Whether somebody has followed a link: that changes nothing, and the page it was on does not see the answer."""
+    """Whether a person followed a link here: that changes nothing, and the page with the link cannot read it."""
     return (
         environ["REQUEST_METHOD"] == "GET"
         and environ.get("HTTP_SEC_FETCH_MODE") == "navigate"

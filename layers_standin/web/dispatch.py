@@ -1,4 +1,4 @@
-"""The way of a request through an operation, in the contract's order of checks."""
+"""The steps of a request through an operation, in the contract's order of checks."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress

@@ -70,7 +70,7 @@ def strike(action: FaultAction, context: RequestContext, scope: str | None) -> R
 
 
 def injected(action: FaultAction, endpoint_class: str, scope: str | None) -> Refusal:
-    """Return the refusal with the action's code; it looks like the real one unless the action has its own words."""
+    """Return the error with the action's code; it looks like the real one unless the action has its own message."""
     code = action["code"]
     refusal = Refusal(action.get("message", MESSAGES[code]))
     refusal.code = code
@@ -92,7 +92,7 @@ def _details(code: str, endpoint_class: str, scope: str | None) -> Record:
 
 
 def preferred(header: str) -> Record:
-    """Return the answer that a header `Prefer: code=429, delay=200` asks for, empty when it is about other things.
+    """Return the fault in a header `Prefer: code=429, delay=200`, empty when it has neither.
 
     `code` is an HTTP status or one of our codes, `delay` is in milliseconds. Raises Invalid. Source: RFC 7240.
     """

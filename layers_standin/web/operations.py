@@ -38,7 +38,7 @@ class Call:
     commit: Callable[[Callable[[], Any]], Any] = _no_commit
 
     def base_url(self) -> str:
-        """Return the URL that the service goes by, without a slash at its end."""
+        """Return the URL of the service, without a slash at its end."""
         return self.services.settings.public_url or own_url(self.request)
 
 

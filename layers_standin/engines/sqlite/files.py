@@ -65,7 +65,7 @@ def marked_for(folder: Path) -> str | None:
 
 
 def _refuse_remains(folder: Path) -> None:
-    """Raises Misplaced when a folder without a database holds anything of a store."""
+    """Raises Misplaced or Damaged when a folder without a database has other files of a store."""
     if _has_content(folder):
         return
     is_old, remains = (folder / _OLD_JOURNAL).exists(), _remains(folder)
