@@ -354,8 +354,8 @@ def _refuse_database() -> None:
     """Exit with a sentence when the store is a database: most commands need a store in a folder."""
     if _settings().store is not None:
         _fail(
-            "STANDIN_STORE is a database, and this is for a store in a folder: "
-            "`layers-stand-in store copy` makes one of it."
+            "STANDIN_STORE is a database, and this is for a store in a folder: `layers-stand-in store copy` makes one "
+            "of it."
         )
 
 
