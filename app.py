@@ -1,7 +1,7 @@
 """The API: its operations, and the one Flask app that serves them.
 
-An operation is a few lines: its rules are in `store.py` and `records/`, what it accepts in `schemas.py`, and what
-happens before it runs (key, scope, body, idempotency, in the contract's order) in `web/operations.py`.
+An operation is a few lines: its rules are in `store.py` and `layers_standin/domain/`, its schemas in `schemas.py`, and
+the steps before it (key, scope, body, idempotency, in the contract's order) in `layers_standin/web/dispatch.py`.
 """
 
 import os
@@ -61,7 +61,7 @@ _KEY = "/v1/api-keys/<key_id>"
 
 @operations.add("GET", "/v1/whoami", scope=None)
 def whoami(call: Call) -> Record:
-    """Say who the key is."""
+    """Return the key's organization, scopes and rate limit tier."""
     return whoami_view(call.key, call.store.organizations.get(call.store.organization))
 
 
@@ -83,7 +83,7 @@ def patch_influencer(call: Call, influencer_id: str) -> Record:
 
 @operations.add("DELETE", _INFLUENCER, scope=INFLUENCERS_WRITE, body=schemas.InfluencerDeletion(), body_optional=True)
 def delete_influencer(call: Call, influencer_id: str) -> Record:
-    """Archive the influencer, and keep who did it, when and why."""
+    """Archive the influencer, with the actor, the time and the reason."""
     reason = call.body.get("reason")
     document = call.store.delete_influencer(influencer_id, reason, call.key["apiKeyId"])
     deleted_at = document["attributes"]["deletion"]["deletedAt"]
@@ -137,7 +137,7 @@ def clone_influencer(call: Call, influencer_id: str) -> Record:
 
 @operations.add("GET", "/v1/jobs/<job_id>", scope=JOBS_READ, tagged=True)
 def get_job(call: Call, job_id: str) -> Record:
-    """Say how a job stands."""
+    """Return the state of a job."""
     return job_view(call.store.job(job_id), call.store.now_ms())
 
 
@@ -182,7 +182,7 @@ def patch_project(call: Call, project_id: str) -> Record:
 
 @operations.add("DELETE", _PROJECT, scope=PROJECTS_WRITE, body=schemas.EmptyBody(), body_optional=True)
 def delete_project(call: Call, project_id: str) -> Record:
-    """Archive the project; it takes no new influencers, all else goes on."""
+    """Archive the project; it takes no new influencers, everything else continues."""
     return deletion_view(call.store.projects.archive(project_id))
 
 
@@ -191,7 +191,7 @@ def delete_project(call: Call, project_id: str) -> Record:
 
 @operations.add("POST", f"{_PROJECT}/media/presign", scope=PROJECTS_WRITE, body=schemas.Presign())
 def presign_upload(call: Call, project_id: str) -> Record:
-    """Promise an upload; return where its bytes go."""
+    """Promise an upload; return the URL for its bytes."""
     project = call.store.projects.get(project_id)
     discard_unfinished(call.services, call.store)
     upload = call.store.assets.presign(project["id"], call.body)
@@ -208,7 +208,7 @@ def presign_upload(call: Call, project_id: str) -> Record:
     "POST", f"{_PROJECT}/media/finalize", scope=PROJECTS_WRITE, body=schemas.Finalize(), begins_transaction=True
 )
 def finalize_upload(call: Call, project_id: str) -> StoredResponse:
-    """Make an asset of an upload whose bytes have come."""
+    """Make an asset of an upload whose bytes were received."""
     with inspect_upload(call, project_id) as inspected:
         return cast(StoredResponse, call.commit(partial(_finalize, call, project_id, inspected)))
 
@@ -232,7 +232,7 @@ def _finalize(call: Call, project_id: str, inspected: InspectedUpload | None) ->
     begins_transaction=True,
 )
 def upload_inline(call: Call, project_id: str) -> StoredResponse:
-    """Make an asset of bytes that come in the body."""
+    """Make an asset of bytes in the body."""
     with store_inline(call, project_id) as inspected:
         return cast(StoredResponse, call.commit(partial(_finalize_inline, call, project_id, inspected)))
 
@@ -245,7 +245,7 @@ def _finalize_inline(call: Call, project_id: str, inspected: InspectedUpload | N
 
 
 def _refuse_picture(inspected: InspectedUpload | None) -> None:
-    """Raises NotAcceptable when the bytes of a picture are not of the type that was declared."""
+    """Raises NotAcceptable when the bytes of a picture are not of the declared type."""
     if inspected is not None and inspected.fault is not None:
         raise NotAcceptable("Invalid body.", fieldErrors={"mimeType": [inspected.fault]})
 
@@ -273,12 +273,12 @@ def delete_key(call: Call, key_id: str) -> Record:
 
 
 def document(server: str) -> Record:
-    """Return the OpenAPI document of what is served here, at the URL `server`."""
+    """Return the OpenAPI document of the served operations, at the URL `server`."""
     return openapi_document([partner_api(operations), control_plane(control_operations)], server)
 
 
 def create_app(services: Services) -> Flask:
-    """Return the app; all it needs is handed in."""
+    """Return the Flask app of the services."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # one more than whole_body accepts
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect with a page
@@ -300,7 +300,7 @@ def create_app(services: Services) -> Flask:
 
 
 def serve() -> Flask:
-    """Return the app as the environment sets it up; one sentence and an exit if that cannot be."""
+    """Return the app of the environment's settings; exit with one sentence if it cannot start."""
     try:
         services = open_services(read_settings(os.environ))
         host = _host_of_flask_run()
@@ -312,13 +312,13 @@ def serve() -> Flask:
 
 
 def _host_of_flask_run() -> str | None:
-    """Return where `flask run` is about to listen; gunicorn's own host is looked at in gunicorn.conf.py."""
+    """Return the host that `flask run` is about to listen on; gunicorn.conf.py looks at gunicorn's own."""
     context = click.get_current_context(silent=True)
     return context.params.get("host") if context is not None and context.info_name == "run" else None
 
 
 def __getattr__(name: str) -> Flask:
-    """Make `app:app` when a server asks for it, so that importing this module opens no store."""
+    """Make the app at the first access to `app:app`, so that importing this module opens no store."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()["app"] = made = serve()

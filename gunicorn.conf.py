@@ -1,4 +1,4 @@
-"""So that plain `gunicorn app:app` is right: where it listens, how many serve, and what it says at start."""
+"""The settings of plain `gunicorn app:app`: address, workers, and the greeting at start."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ control_socket_disable = True  # two stand-ins of one user would fight over its 
 
 
 def on_starting(server: Arbiter) -> None:
-    """Open the store once before any worker does, so that what is wrong with it is said once and clearly."""
+    """Prepare the store once, before any worker: an error of it is reported once, and the start ends."""
     try:
         settings = read_settings(os.environ)
         hosts = [host for host, *_ in (address for address in server.cfg.address if isinstance(address, tuple))]

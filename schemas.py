@@ -1,4 +1,4 @@
-"""What a client may send. Strict at every level, all faults at once, in the words of the real service's validator.
+"""The schemas of a client's bodies and queries. Strict at every level; all errors at once, in the real service's words.
 
 A schema's `load` returns plain values or raises marshmallow's ValidationError; `details` turns its messages into
 the `fieldErrors` and `formErrors` of the contract.
@@ -43,7 +43,7 @@ _MIME_TYPE = re.compile(r"[0-9A-Za-z!#$&^_.+-]+/[0-9A-Za-z!#$&^_.+-]+")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
-# For the OpenAPI document, what a function that judges a string does not tell of itself.
+# For the OpenAPI document: a function that validates a string has no description of its own.
 _TIMEZONE = {"format": "iana-timezone", "description": "A name of the IANA's, such as `Europe/Lisbon`."}
 _METADATA = {"description": "Anything, as long as it is at most 8192 bytes of JSON; replaced as a whole."}
 _CURSOR = {"format": "cursor", "description": "The `nextCursor` of the page before, of the same list."}
@@ -53,7 +53,7 @@ GENDERS = ("male", "female", "nonbinary", "unspecified")
 
 @cache
 def _timezones() -> set[str]:
-    """Return the names of the IANA; looked up once, for it means opening every file of them."""
+    """Return the IANA's names of time zones; cached, for it means opening every file of them."""
     return available_timezones() - {"localtime"}  # a machine's own link, which no other knows
 
 
@@ -62,16 +62,16 @@ def _is_timezone(name: str) -> bool:
 
 
 class Strict(Schema):
-    """Base of every schema: unknown fields are faults, at every level."""
+    """Base of every schema: unknown fields are errors, at every level."""
 
     error_messages = {"unknown": "Unrecognized key"}
-    json_schema: ClassVar[Mapping[str, Any]] = {}  # what the validators of the whole demand, for the OpenAPI document
+    json_schema: ClassVar[Mapping[str, Any]] = {}  # the rules of the schema as a whole, for the OpenAPI document
 
     class Meta:
         unknown = RAISE
 
     def load_given(self, data: Any) -> Any:
-        """Judge `data` as `load` does, and walk only the fields that it gives: most bodies give two of many."""
+        """Validate `data` as `load` does, but walk only the fields that it has: most bodies have two of many."""
         walked = _narrowed(type(self), tuple(_walked(self, data))) if isinstance(data, dict) else self
         return walked.load(data)
 
@@ -81,7 +81,7 @@ class Strict(Schema):
 
 
 def _walked(schema: Schema, data: Mapping[str, Any]) -> list[str]:
-    """Return the names of the fields that can say anything about `data`, of nested ones as `outer.inner`."""
+    """Return the names of the fields that can have an error in `data`, nested ones as `outer.inner`."""
     names = []
     for name, field in schema.load_fields.items():
         if name not in data:
@@ -101,7 +101,7 @@ def _narrowed(kind: type[Schema], names: tuple[str, ...]) -> Schema:
 
 
 class Patch(Strict):
-    """Base of what changes something: at least one field."""
+    """Base of changes: at least one field."""
 
     json_schema = {"minProperties": 1}
 
@@ -141,13 +141,13 @@ class InfluencerPatch(Patch):
 
 
 class InfluencerDeletion(Strict):
-    """DELETE: why, for the audit trail."""
+    """DELETE: the reason, for the audit trail."""
 
     reason = Text(max=1024)
 
 
 class ReferenceImages(Strict):
-    """reference-images: which assets to attach."""
+    """reference-images: the assets to attach."""
 
     assetIds = Array(AssetId(), min=1, max=MAX_ASSET_IDS, required=True)
 
@@ -166,7 +166,7 @@ class Personality(Strict):
 
 
 class Overrides(Strict):
-    """What a clone may have otherwise than its source; nothing is null."""
+    """The fields in which a clone differs from its source; nothing is null."""
 
     gender = Choice(*GENDERS)
     ageRange = Text(max=16)
@@ -181,7 +181,7 @@ class Overrides(Strict):
 
 
 class InfluencerCreate(Overrides):
-    """create: a name, and whatever else is known."""
+    """create: a name, and any other known fields."""
 
     name = Text(min=1, max=128, required=True)
     influencerId = InfluencerId()
@@ -189,7 +189,7 @@ class InfluencerCreate(Overrides):
 
 
 class InfluencerClone(Strict):
-    """clone: a name, and what is otherwise."""
+    """clone: a name, and the fields that differ."""
 
     name = Text(min=1, max=128, required=True)
     newInfluencerId = InfluencerId()
@@ -197,7 +197,7 @@ class InfluencerClone(Strict):
 
 
 class EmptyBody(Strict):
-    """A body that says nothing: absent, or an empty object."""
+    """A body without content: absent, or an empty object."""
 
 
 class ProjectPatch(Patch):
@@ -225,7 +225,7 @@ class ProjectCreate(Strict):
 
 
 def _family_rule(family: str, kinds: tuple[str, ...]) -> dict[str, Any]:
-    """Return `_Media._fits` for some kinds, as JSON Schema; types in capitals are fine too, but need not be told."""
+    """Return `_Media._fits` for some kinds, as JSON Schema; it leaves out that types in capitals are valid too."""
     typed = {"pattern": f"^{family}"}
     return {
         "if": {"properties": {"kind": {"enum": list(kinds)}}},
@@ -234,7 +234,7 @@ def _family_rule(family: str, kinds: tuple[str, ...]) -> dict[str, Any]:
 
 
 class _Media(Strict):
-    """What is said of bytes before they come; `mimeType` may also be called `contentType`."""
+    """The declaration of a file before its bytes; `mimeType` may also be called `contentType`."""
 
     json_schema = {
         "anyOf": [{"required": ["mimeType"]}, {"required": ["contentType"]}],
@@ -275,7 +275,7 @@ class _Media(Strict):
 
 
 class Presign(_Media):
-    """presign: what will be uploaded; `sizeBytes` may also be called `byteSize`."""
+    """presign: the file to be uploaded; `sizeBytes` may also be called `byteSize`."""
 
     sizeBytes = Integer(min=1, max=MAX_SAFE_INTEGER)
     byteSize = Integer(min=1, max=MAX_SAFE_INTEGER)
@@ -291,14 +291,14 @@ class InlineMedia(_Media):
 
 
 class Finalize(Strict):
-    """finalize: which upload is complete."""
+    """finalize: the upload that is complete."""
 
     uploadId = Text(required=True)
     checksumSha256 = Pattern(_SHA256, "Invalid checksum")
 
 
 class Query(Schema):
-    """Base of what may stand behind the question mark; what is unknown there is ignored."""
+    """Base of queries; unknown parameters are ignored."""
 
     class Meta:
         unknown = EXCLUDE
@@ -343,7 +343,7 @@ def _by_field(error: ValidationError) -> dict[str, Any]:
 
 
 def _sentences(faults: Any, path: str | None = None) -> Iterator[str]:
-    """Yield the messages of one top-level field, what is nested with its path before it."""
+    """Yield the messages of one top-level field, those of nested fields with their path before them."""
     if isinstance(faults, str):
         yield faults if path is None else f"{path}: {faults}"
     elif isinstance(faults, list):

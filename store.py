@@ -1,6 +1,6 @@
 """The rules of influencers, as small functions on documents, and the Store that applies them. Knows no HTTP.
 
-The other nouns (projects, jobs, keys, assets) have their rules in `records/`, one module each.
+The other nouns (projects, jobs, keys, assets) have their rules in `layers_standin/domain/`, one module each.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -69,7 +69,7 @@ def merge_influencer(current: Mapping[str, Any], patch: Mapping[str, Any], now: 
 
 
 def archive_influencer(current: Mapping[str, Any], reason: str | None, key_id: str, now: datetime) -> Record:
-    """Return the influencer after a DELETE: kept whole, and who, when and why beside it. Source: delete-influencer."""
+    """Return the influencer after a DELETE: whole, with actor, time and reason beside it. Source: delete-influencer."""
     deletion = {"reason": reason, "apiKeyId": key_id, "deletedAt": seconds(now)}
     attributes = current["attributes"] | {"deletion": deletion}
     return dict(current) | {"is_archived": True, "attributes": attributes, "updatedAt": seconds(now)}
@@ -87,7 +87,7 @@ def dedupe_references(current: list[Record], attached: list[Record]) -> list[Rec
 
 
 def attach_references(current: Mapping[str, Any], assets: list[Record], now: datetime) -> Record:
-    """Return the influencer with these assets among its reference images; untouched when there are none."""
+    """Return the influencer with these assets among its reference images; unchanged when there are none."""
     if not assets:
         return dict(current)
     attached = [reference_to(asset, now) for asset in assets]
@@ -96,7 +96,7 @@ def attach_references(current: Mapping[str, Any], assets: list[Record], now: dat
 
 
 def reference_to(asset: Mapping[str, Any], now: datetime) -> Record:
-    """Return the reference image entry of an asset; assets never change, so it holds all a reply needs."""
+    """Return the reference image entry of an asset; assets never change, so it has all that a response needs."""
     return {
         "assetId": asset["assetId"],
         "path": asset["path"],
@@ -108,7 +108,7 @@ def reference_to(asset: Mapping[str, Any], now: datetime) -> Record:
 def influencer_view(document: Mapping[str, Any], base_url: Callable[[], str]) -> Record:
     """Return the full record of the contract, all its fields in its order.
 
-    `base_url` is asked only when there are pictures; what it returns has no slash at its end.
+    `base_url()` is called only when there are pictures; its result has no slash at its end.
     """
     view: Record = dict(zip(INFLUENCER_FIELDS, _shown(document), strict=True))
     if view["referenceImages"]:
@@ -132,7 +132,7 @@ def references_view(entries: list[Record], base_url: Callable[[], str]) -> list[
 
 
 def influencer_item(document: Mapping[str, Any], base_url: Callable[[], str]) -> Record:
-    """Return the influencer as lists show it, with a picture if there is one: its first, or else its portrait."""
+    """Return an influencer as a page shows it, with its first reference image, else its portrait."""
     picture = thumbnail_path(document)
     return {
         "influencerId": document["influencerId"],
@@ -152,20 +152,20 @@ def thumbnail_path(document: Mapping[str, Any]) -> str | None:
 
 
 def portrait_path(document: Mapping[str, Any]) -> str:
-    """Return where the influencer's portrait is served: another path for every change that shows in it."""
+    """Return the path of the influencer's portrait: another one for every change that it shows."""
     owner = f"{document['organizationId']}/{canonical(document['influencerId'])}"
     return f"/media/{owner}/{portrait_mark(document)}/portrait/portrait.png"
 
 
 def portrait_mark(document: Mapping[str, Any]) -> str:
-    """Return what nobody can guess who has not seen the path: a hash of a secret token and of what is drawn."""
+    """Return the unguessable part of the path: a hash of a secret token and of the drawn fields."""
     return _mark((document["token"], document["influencerId"], *_traits(document)))
 
 
 _traits = itemgetter(*_PORTRAIT_FIELDS)
 
 
-@lru_cache(4096)  # a list asks for the same ones again and again
+@lru_cache(4096)  # pages ask for the same ones again and again
 def _mark(drawn: tuple[str | None, ...]) -> str:
     return sha256("\0".join(part or "" for part in drawn).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -175,7 +175,7 @@ def portrait_traits(document: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def audit_view(document: Mapping[str, Any]) -> Record:
-    """Return an influencer as its history compares it: the fields that clients see, and of its deletion the rest."""
+    """Return an influencer as its history compares it: the fields that clients see, and its deletion."""
     view: Record = dict(zip(_AUDITED_FIELDS, _audited(document), strict=True))
     if view["referenceImages"]:
         view["referenceImages"] = [
@@ -188,7 +188,7 @@ def audit_view(document: Mapping[str, Any]) -> Record:
 def new_influencer(
     organization: str, project_id: str, influencer_id: str, body: Mapping[str, Any], schedule: Record, now: datetime
 ) -> Record:
-    """Return the document of an influencer made from a judged body; its job is to follow `schedule`."""
+    """Return the document of an influencer made from a validated body; its job follows `schedule`."""
     described = {field: body.get(field) for field in DESCRIPTION_FIELDS}
     return {
         "influencerId": influencer_id,
@@ -219,12 +219,12 @@ def body_of_clone(source: Mapping[str, Any], body: Mapping[str, Any]) -> Record:
 
 
 def refresh_references(references: list[Record], now: datetime) -> list[Record]:
-    """Return the same pictures as if they had been attached now."""
+    """Return the same reference images, attached now."""
     return [entry | {"addedAt": seconds(now)} for entry in references]
 
 
 def with_status(document: Record, now_ms: int) -> Record:
-    """Return an influencer with the status it has at a moment."""
+    """Return an influencer with its status at a moment."""
     return document | {"status": influencer_status(document, now_ms)} if "schedule" in document else document
 
 
@@ -232,7 +232,7 @@ class Store:
     """Applies the rules to an engine's tables; every change is one transaction.
 
     Raises StoreError's subclasses by rule, and EngineError when the engine cannot go on.
-    `job_ms` is how long a job takes.
+    `job_ms` is the length of a job.
     """
 
     def __init__(
@@ -248,7 +248,7 @@ class Store:
         self.job_ms = job_ms
         self.organization = organization
         self.overrides = NO_OVERRIDES
-        self.job_failure: Record | None = None  # what the jobs begun now will fail with
+        self.job_failure: Record | None = None  # the error that the jobs begun now will fail with
         self.tables = Tables(db, now, organization)
         self.actor = actor
 
@@ -295,7 +295,7 @@ class Store:
         return Faults(self.controls)
 
     def for_organization(self, organization: str, actor: Actor = SYSTEM) -> Self:
-        """Return this store bound to one organization: `now()` follows its clock, `actor` is recorded in the history."""
+        """Return this store bound to one organization: `now()` follows its clock, and the history records `actor`."""
         overrides = self.controls.effective(organization)
         now = self.now if overrides is NO_OVERRIDES else lambda: time_by(overrides.clock, self.now())
         bound = type(self)(self.db, now, self.job_ms, organization, actor)
@@ -312,7 +312,7 @@ class Store:
         return document
 
     def any_influencer(self, influencer_id: str) -> Record:
-        """Return an influencer's document, archived or not, with the status it has now. Raises NotFound."""
+        """Return an influencer's document, archived or not, with its present status. Raises NotFound."""
         document = self.influencers.get(doc_id=influencer_id)
         if document is None:
             raise NotFound("Influencer not found.")
@@ -353,12 +353,10 @@ class Store:
             references = refresh_references(source["referenceImages"], self.now())
             return self._begin(project, body_of_clone(source, body), references)
 
-    def page_of_influencers(
-        self, project_id: str, query: Mapping[str, Any]
-    ) -> tuple[list[Record], str | None]:
+    def page_of_influencers(self, project_id: str, query: Mapping[str, Any]) -> tuple[list[Record], str | None]:
         """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor.
 
-        With the status `archived`, which no client can ask for: those that were deleted, the last one first.
+        With the status `archived`, which the API does not accept: the deleted ones, last deletion first.
         """
         of = (self.organization, "influencers", canonical(project_id), query.get("status"))
         before = read_cursor(query.get("cursor"), *of)
@@ -396,7 +394,7 @@ class Store:
     # The store as a whole
 
     def signing_key(self) -> str:
-        """Return the secret that presigned URLs are signed with: made once, the same for every worker."""
+        """Return the secret that signs presigned URLs: made once, the same for every worker."""
         found = self.tables.table("secrets", "signing").get(doc_id="signing")
         return str((found or self.db.run_transaction(self._make_signing_key))["key"])
 
@@ -414,7 +412,7 @@ class Store:
         return epoch_milliseconds(self.now())
 
     def _change(self, influencer_id: str, change: Callable[[Record], Record], now: datetime) -> Record:
-        """Put the influencer after `change` in the place of the one before it, and return it. Raises NotFound."""
+        """Replace an influencer by `change` of it, and return the new one. Raises NotFound."""
         with self.db.transaction():
             before = self.any_influencer(influencer_id)
             if before["is_archived"]:
@@ -427,7 +425,7 @@ class Store:
             return after
 
     def _put_influencer(self, before: Record | None, after: Record) -> None:
-        """Put an influencer in its place, and note in its history what is new about it."""
+        """Write an influencer, and its changed fields into its history."""
         revised: Record = after | {"revision": (before or {}).get("revision", 0) + 1}
         self.influencers.upsert(revised)
         self.history.note(revised, before and audit_view(before), audit_view(revised), self.now())
@@ -451,7 +449,7 @@ class Store:
         return job
 
     def _follow(self, job: Record, schedule: Record) -> None:
-        """Put a job and its influencer on another schedule."""
+        """Give a job and its influencer another schedule."""
         self.jobs.upsert(job | {"schedule": schedule})
         influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:
@@ -472,11 +470,11 @@ class Store:
         return self.tables.page("influencers", [project + kind for kind in kinds], before, limit, keep)
 
     def _is_by_real_clock(self) -> bool:
-        """Whether what is over stays so: with any other clock, it may run again once that is set back."""
+        """Whether a finished job stays finished; by any other clock it may run again, once that is set back."""
         return bool(self.overrides.clock["mode"] == REAL["mode"])
 
     def _running(self, project: str, status: str, before: str | None, limit: int) -> Page:
-        """Look through those whose job still runs: as many as were begun within a job's length, whatever there is."""
+        """Return the influencers whose job still runs: only those begun within a job's length are read."""
         found = [
             document
             for document in self._still_running(project)
@@ -497,7 +495,7 @@ class Store:
             before = places[-1]
 
     def _drop_finished(self, project: str) -> None:
-        """Take two jobs that are over off the list of those that may run, for each that begins: so it stays short."""
+        """Take two finished jobs off the index of running ones, for each that begins: so the index stays short."""
         if not self._is_by_real_clock():
             return
         for job_id in self.tables.oldest("jobs", self.now_ms(), running(project)):

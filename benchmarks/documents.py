@@ -13,7 +13,7 @@ from layers_standin.domain.ids import mint
 from layers_standin.domain.jobs import new_schedule
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.domain.projects import new_project
-from layers_standin.domain.tables import IDENTITIES
+from layers_standin.domain.tables import identity_of
 from layers_standin.domain.times import epoch_milliseconds, milliseconds, utc_now
 from layers_standin.engines.indexes import Document
 from layers_standin.engines.table import Record
@@ -35,13 +35,13 @@ class Sample(NamedTuple):
 
 
 def populate(place: Place, count: int) -> Sample:
-    """Make a housekeeping store with the demo key and `count` influencers in one project; return a sample of them."""
+    """Make a store with the demo key and `count` influencers in one project; return a sample of them."""
     db = open_engine(place)
     project = new_project(ORGANIZATION, mint("proj"), {"name": "Spring launch", "timezone": "UTC"}, _WHEN)
     assets = [_asset(project["id"]) for _ in range(ASSETS)]
     ids = [mint("inf") for _ in range(count)]
     db.replace_all(_encoded(_documents(project, assets, ids)))
-    Store(db).keys.create(ORGANIZATION, ["*"], "Demo key", DEMO_KEY)
+    Store(db).for_organization(ORGANIZATION).keys.create(["*"], "Demo key", DEMO_KEY)
     db.close()
     housekeeping(place)
     sampled = random.sample(ids, min(count, MOST_SAMPLED))
@@ -58,7 +58,7 @@ def _documents(project: Record, assets: list[Record], ids: list[str]) -> Iterato
 
 
 def _encoded(documents: Iterable[tuple[str, Record]]) -> Iterator[Document]:
-    return ((table, *IDENTITIES[table](document), orjson.dumps(document)) for table, document in documents)
+    return ((table, *identity_of(table, document), orjson.dumps(document)) for table, document in documents)
 
 
 def influencer(influencer_id: str, project_id: str) -> Record:
@@ -68,7 +68,7 @@ def influencer(influencer_id: str, project_id: str) -> Record:
 
 
 def description() -> Record:
-    """Return what a client may say of an influencer: the body of a create."""
+    """Return the body of a request that creates an influencer."""
     return {
         "name": f"{random.choice(_FIRST)} {random.choice(_LAST)}",
         "gender": random.choice(("female", "male", "nonbinary", "unspecified")),

@@ -1,6 +1,6 @@
-"""Where the application lies: `app.py`, `schemas.py`, `store.py`, `gunicorn.conf.py` and the seed.
+"""The location of the application: `app.py`, `schemas.py`, `store.py`, `gunicorn.conf.py` and the seed.
 
-In a checkout these are the files beside this package; a wheel carries them inside of it, in a folder that is on the
+In a checkout these are the files beside this package; a wheel has them inside the package, in a folder that is on the
 path of our own processes only. So no module of a user's project is shadowed, overwritten or imported.
 """
 

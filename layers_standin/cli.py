@@ -1,4 +1,4 @@
-"""The command `layers-stand-in`: serving, and looking after keys, organizations and the store. No service need run."""
+"""The command `layers-stand-in`: serve, and manage keys, organizations and the store without a running service."""
 
 import os
 import sys
@@ -214,7 +214,7 @@ def _place(place: str, is_source: bool = False) -> Engine:
     """Open a store by its folder or URL."""
     if place.startswith(("postgresql://", "postgres://")):
         return _started(lambda _: open_database(place))
-    if "://" in place:  # not told: there may be a password in it
+    if "://" in place:  # not printed: there may be a password in it
         _fail("A store is a folder, or a URL like postgresql://user@host/database.")
     folder = Path(place)
     if is_source:
@@ -223,14 +223,14 @@ def _place(place: str, is_source: bool = False) -> Engine:
 
 
 class Pictures:
-    """The bytes that documents tell of, those of uploads that are not finished included; `number` were looked at."""
+    """The bytes of the documents' files, those of unfinished uploads included; `number` were checked."""
 
     def __init__(self, media: MediaStorage) -> None:
         self._media = media
         self.number = 0
 
     def fault_of(self, snapshot: str, table: str, document: Mapping[str, Any]) -> str | None:
-        """Return what is wrong with a document's bytes; None when all is well, or when it has none."""
+        """Return a sentence about a document's missing or damaged bytes, or None."""
         try:
             bytes_of = document if table == "assets" else self._received(snapshot, table, document)
             if bytes_of is None:
@@ -244,7 +244,7 @@ class Pictures:
             return f"it does not tell which bytes it has ({error!r})"
 
     def _received(self, snapshot: str, table: str, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        # A snapshot may lack what was sent once more just while it was saved.
+        # A snapshot may lack a file that was uploaded again just while it was saved.
         is_awaited = table == "uploads" and not snapshot and not document["finalized"]
         return document["received"] if is_awaited else None
 
@@ -256,14 +256,14 @@ def _watched(what: str, steps: int) -> Iterator[Callable[[int], object]]:
 
 
 def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
-    """Put all or nothing: half an import would look like a store that is well."""
+    """Import everything, or nothing: half an import would look like a whole store."""
     with target.db.transaction():
         for table, document in documents:
             target.tables.put(table, document)
 
 
 def _write_tables(db: Engine, out: IO[bytes]) -> None:
-    """Write `{"table":{…},…}` of one state of the store; what ends early is no JSON."""
+    """Write `{"table":{…},…}` of one state of the store; if it ends early, the output is not JSON."""
     with db.snapshot_read():
         out.write(b"{")
         for number, name in enumerate(name for name in PRIMARY_KEYS if name not in NOT_EXPORTED):
@@ -288,7 +288,7 @@ def _write_rows(db: Engine, table: str, out: IO[bytes]) -> None:
 
 
 def _use_data(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
-    """Let `--data`, else STANDIN_DATA, else the default say where the store is."""
+    """Set the store's folder: `--data`, else STANDIN_DATA, else the default."""
     if folder is not None:
         os.environ["STANDIN_DATA"] = str(folder)
     os.environ.setdefault("STANDIN_DATA", str(launch.default_data()))
@@ -321,7 +321,7 @@ def _create_key(target: Store, org: str, scopes: list[str], name: str) -> str:
 
 
 def _organization(target: Store, named: str) -> str:
-    """Return the id of the organization with this id or name, made if it is a name nobody has."""
+    """Return the id of the organization with this id or name; a new name creates one."""
     if not named.strip():
         _fail("An organization needs a name: --org must not be empty.")
     if is_uuid(named):
@@ -351,9 +351,12 @@ def _folder() -> SQLite:
 
 
 def _refuse_database() -> None:
-    """End with a sentence when the settings say that the store is none of the files that most commands are about."""
+    """Exit with a sentence when the store is a database: most commands need a store in a folder."""
     if _settings().store is not None:
-        _fail("STANDIN_STORE is a database, and this is for a store in a folder: `layers-stand-in store copy` makes one of it.")
+        _fail(
+            "STANDIN_STORE is a database, and this is for a store in a folder: `layers-stand-in store copy` makes one "
+            "of it."
+        )
 
 
 def _existing_store() -> SQLite:
@@ -389,7 +392,7 @@ def _guarded(act: Callable[[], T]) -> T:
 
 
 def _guarded_each(items: Iterator[T]) -> Iterator[T]:
-    """Yield the items; end with a sentence when there is one that cannot be had."""
+    """Yield the items; exit with a sentence when one cannot be read."""
     end = object()
     while (item := _guarded(partial(next, items, end))) is not end:
         yield cast(T, item)

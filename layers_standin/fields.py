@@ -1,6 +1,6 @@
-"""The kinds of values a client may send, each judged in the words of the real service's validator.
+"""The fields of a client's values, each validated with the messages of the real service's validator.
 
-They raise marshmallow's ValidationError, and convert nothing: what is accepted is what was sent.
+They raise marshmallow's ValidationError, and convert nothing: the accepted value is the value that was sent.
 """
 
 import base64
@@ -25,7 +25,7 @@ def _json_size(value: object) -> int:
 
 
 def type_name(value: object) -> str:
-    """Return what JSON calls the type of a decoded value."""
+    """Return JSON's name of the type of a decoded value."""
     names = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
     return names.get(type(value), "null")
 
@@ -35,7 +35,7 @@ def wrong_type(expected: str, value: object) -> str:
 
 
 class _Strict:
-    """What every field here has in common: no conversions, and a null is a value of the wrong type."""
+    """Base of every field here: no conversions, and null is a value of the wrong type."""
 
     json_type = "string"
 
@@ -79,7 +79,7 @@ class Choice(Text):
 
 
 class Pattern(Text):
-    """A string of a certain form, told by a pattern or a function; `message` is said of any other."""
+    """A string of a certain form, a regular expression or a function; `message` is the error for any other."""
 
     def __init__(self, form: re.Pattern[str] | Callable[[str], object], message: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -108,7 +108,7 @@ class InfluencerId(Pattern):
 
 
 class Array(_Strict, fields.Field[list[Any]]):
-    """A list of `min` to `max` items; the faults of its items are reported beside its own."""
+    """A list of `min` to `max` items; the errors of its items are reported beside its own."""
 
     json_type = "array"
     default_error_messages = {"required": "Required"}

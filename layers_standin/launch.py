@@ -13,7 +13,7 @@ _FOLDERS = ("STANDIN_DATA", "STANDIN_SEED")
 
 
 def default_data() -> Path:
-    """Return the folder of the store when nobody names one: `data/store` in a checkout, else the user's data folder."""
+    """Return the default folder of the store: `data/store` in a checkout, else the user's data folder."""
     return Path(user_data_dir("layers-stand-in", False)) if IS_INSTALLED else Path("data/store")
 
 
@@ -27,10 +27,10 @@ def server_command(host: str, port: int) -> list[str]:
 
 
 def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the server: folders as absolute paths, nothing that would change what is imported.
+    """Return the environment of the server, with absolute paths, and without settings that change its imports.
 
-    PYTHONPATH goes, but for the folder that this package came from if it came from there; so do the options of a
-    gunicorn that is somebody else's.
+    PYTHONPATH goes, except the folder of this package if it was imported by it; so does GUNICORN_CMD_ARGS, which is
+    meant for another gunicorn.
     """
     kept = {name: text for name, text in environ.items() if name not in ("PYTHONPATH", "GUNICORN_CMD_ARGS")}
     for name in _FOLDERS:
@@ -42,6 +42,7 @@ def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def serve(host: str, port: int, environ: Mapping[str, str]) -> None:
-    """Become the server: returns never. Raises OSError."""
+    """Replace this process by the server. Raises OSError."""
     sys.stdout.flush()
-    os.execve(sys.executable, server_command(host, port), server_environment(environ))
+    command, server = server_command(host, port), server_environment(environ)
+    os.execve(sys.executable, command, server)  # noqa: S606 - a list of arguments, so that nothing needs quoting

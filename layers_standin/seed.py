@@ -29,11 +29,11 @@ Tables = dict[str, dict[str, Record]]
 
 
 class NotTables(ValueError):
-    """The file is not `{table: {id: document}}` with tables and documents of ours; the message says where."""
+    """The file is not `{table: {id: document}}` with our tables and documents; the message says where."""
 
 
 def read_tables(path: Path) -> Tables:
-    """Return what a file holds, every document with an identity. Raises OSError, NotTables."""
+    """Return the tables of a file; every document has its partition and id. Raises OSError, NotTables."""
     try:
         tables = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
@@ -55,7 +55,7 @@ def documents_of(tables: Tables) -> Iterator[tuple[str, Record]]:
 def seed_documents(path: Path, media: MediaStorage, now: datetime) -> list[tuple[str, Record]]:
     """Return (table, document) of a whole seed and of a demo key for its first organization. Raises StartError.
 
-    A seed may leave out what has a default, and name pictures that lie beside it: their bytes are on disk when this
+    A seed may leave out fields with a default, and name pictures beside it: their bytes are on disk when this
     returns, so that the documents can follow.
     """
     try:
@@ -79,7 +79,7 @@ def load_seed(path: Path, store: Store, media: MediaStorage) -> None:
 
 
 def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None:
-    with store.db.transaction(alone=True):  # or what is changed right after the first has done so would be undone
+    with store.db.transaction(alone=True):  # or a second process would undo changes made after the first one's load
         if store.is_empty():
             for table, document in documents:
                 store.tables.put(table, document)
@@ -98,14 +98,14 @@ def _check_table(name: str, rows: object) -> None:
 
 
 def _check_document(name: str, document: Record) -> None:
-    """Raises KeyError, TypeError, AttributeError when the store has no place for it."""
+    """Raises KeyError, TypeError, AttributeError when the document has no valid partition or id."""
     if not all(isinstance(part, str) for part in identity_of(name, document)):
         raise TypeError("an id must be a string")
-    orjson.dumps(document)  # what orjson can read can be nested deeper than what it can write
+    orjson.dumps(document)  # orjson reads deeper nesting than it writes
 
 
 def check_places(tables: Tables) -> None:
-    """Raises NotTables when a document lacks what its place in an ordered list is made of."""
+    """Raises NotTables when a document lacks a field that its index entries need."""
     for name, document in documents_of(tables):
         try:
             list(INDEXES.get(name, _nowhere)(document))
@@ -128,7 +128,7 @@ def _take_picture(asset: Record, folder: Path, media: MediaStorage) -> None:
 
 
 def fill_defaults(tables: Tables, now: datetime) -> None:
-    """Fill in what a file may leave out, and find out now what could not be shown later. Raises NotTables."""
+    """Fill in the fields with a default; check that each document can be shown and indexed. Raises NotTables."""
     try:
         _fill_defaults(tables, now)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
@@ -170,7 +170,7 @@ def _demo_key_documents(tables: Tables, now: datetime) -> list[tuple[str, Record
     return key_documents(new_key(api_key_id, first["id"], DEMO_KEY, ["*"], "Demo key", "standard", now))
 
 
-# How each kind of document is shown: what cannot be, would only be found out when somebody asks for it.
+# The view of each kind of document: called at once, so that a bad document is found before a request finds it.
 _VIEWS: dict[str, Callable[[Record], Record]] = {
     "organizations": organization_view,
     "projects": project_view,

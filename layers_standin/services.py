@@ -1,4 +1,4 @@
-"""From settings to an open, seeded store: what every way of starting has in common."""
+"""From settings to an open, seeded store: common to every way of starting."""
 
 import logging
 import os
@@ -29,9 +29,9 @@ from store import Store, portrait_mark
 logger = logging.getLogger("standin")
 
 ORPHANS_KEPT_SECONDS = 24 * 60 * 60
-ARRIVING_SECONDS = 15 * 60  # after which bytes that no document knows are none that still come, or wait for theirs
+ARRIVING_SECONDS = 15 * 60  # an upload, and the wait for its document, take less
 TIDY_EVERY_SECONDS = 60 * 60
-TIDY_SECONDS = 3.0  # how long it waits for others who alter documents and bytes together
+TIDY_SECONDS = 3.0  # the wait for other `exclusive` blocks
 DEMO_KEY_ID = public_id_of(DEMO_KEY)
 
 
@@ -46,7 +46,7 @@ class Services(NamedTuple):
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """Let what an engine says on purpose be why there is no start."""
+    """Turn an EngineError into a StartError with the same message."""
     try:
         yield
     except EngineError as error:
@@ -76,18 +76,20 @@ def open_database(url: str) -> Engine:
 
 
 def open_store(settings: Settings) -> Store:
-    """Open the store where it is. Raises StartError."""
+    """Open the store of the settings. Raises StartError."""
     db = open_folder(settings) if settings.store is None else open_database(settings.store)
     with _starting():
         unfinished = is_unfinished(db)
     if unfinished:
         db.close()
-        raise StartError("The store is a copy that was not finished: run `layers-stand-in store copy` once more, to its end.")
+        raise StartError(
+            "The store is a copy that was not finished: run `layers-stand-in store copy` once more, to its end."
+        )
     return Store(db, job_ms=round(settings.job_seconds * 1000))
 
 
 def open_media(settings: Settings) -> MediaStorage:
-    """Return where the bytes live; a bucket is not asked before it is needed. Raises StartError."""
+    """Return the storage of the media; a bucket is not contacted before it is needed. Raises StartError."""
     if settings.media is None:
         return FolderStorage(settings.data / "media", Disk(settings.sync))
     try:
@@ -100,7 +102,7 @@ def open_media(settings: Settings) -> MediaStorage:
 
 def open_services(settings: Settings) -> Services:
     """Open store and media, and fill a new store from the seed. Raises StartError."""
-    with _starting():  # what is damaged may show only when it is read
+    with _starting():  # damage may show only at a read
         services = Services(open_store(settings), open_media(settings), settings)
         if settings.seed is not None and services.store.is_empty():
             load_seed(settings.seed, services.store, services.media)
@@ -108,9 +110,9 @@ def open_services(settings: Settings) -> Services:
 
 
 def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
-    """Do once what every worker would else find undone: open, fill, housekeeping; return whether the demo key works.
+    """Open and seed the store and do the housekeeping once, before the workers; return whether the demo key works.
 
-    Raises StartError, also when strangers could come in by it.
+    Raises StartError, also when strangers could use the demo key.
     """
     services = open_services(settings)
     try:
@@ -124,7 +126,7 @@ def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
 
 
 def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
-    """Do the same in a child that ends with it: who has used a bucket's client can have no children that use it."""
+    """Do the same in a child process: a process that has used a bucket's client must not fork after that."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -133,7 +135,7 @@ def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
             told = b"\1" if prepare(settings, hosts) else b"\0"
         except StartError as error:
             told = b"\2" + str(error).encode()
-        except BaseException:  # noqa: BLE001 - told, and then the child ends: it must not go on as a second service
+        except BaseException:  # noqa: BLE001 - printed, and then the child ends: it must not go on as a second service
             traceback.print_exc()
         finally:
             os.write(writing, told)
@@ -148,7 +150,7 @@ def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
 
 
 def housekeeping(services: Services, patience_seconds: float = TIDY_SECONDS) -> None:
-    """Drop what nobody refers to, at start and now and then; no reason not to go on if that fails."""
+    """Sweep, at start and every TIDY_EVERY_SECONDS or so; a failure is logged and is no error."""
     try:
         with services.store.db.exclusive(patience_seconds):
             sweep(services, ORPHANS_KEPT_SECONDS)
@@ -157,10 +159,10 @@ def housekeeping(services: Services, patience_seconds: float = TIDY_SECONDS) -> 
 
 
 def sweep(services: Services, older_than_seconds: float) -> None:
-    """Forget what is past its time by its organization's clock, and drop bytes that no document and no snapshot knows.
+    """Remove expired documents by their organization's clock, and files that no document and no snapshot knows.
 
-    Those go by the clock of the file system, for no document says whose they are: younger ones may be arriving. To be
-    called in a block of `exclusive`. Raises EngineError, OSError.
+    Files go by the clock of the file system, as no document says whose they are; a younger one may be arriving.
+    Only inside `exclusive`. Raises EngineError, OSError.
     """
     services.store.db.forget_unfinished()
     free_snapshots(services)
@@ -172,12 +174,12 @@ def sweep(services: Services, older_than_seconds: float) -> None:
 
 
 def free_snapshots(services: Services) -> None:
-    """Drop the media of snapshots that are gone. Raises EngineError, OSError."""
+    """Drop the media of snapshots that were deleted. Raises EngineError, OSError."""
     services.media.forget_others({saved.snapshot_id for saved in services.store.db.saved()})
 
 
 def discard_unfinished(services: Services, store: Store, most: int = 2) -> None:
-    """Forget up to `most` uploads that nobody finished within a day, and drop the bytes that have come of them."""
+    """Delete up to `most` uploads that nobody finished within a day, and their bytes."""
     for upload in store.assets.forget_unfinished(most):
         if upload["received"]:
             services.media.discard(store.organization, upload["received"]["file"])
@@ -187,9 +189,9 @@ def discard_unfinished(services: Services, store: Store, most: int = 2) -> None:
 
 @contextmanager
 def freeing(services: Services) -> Iterator[None]:
-    """Drop the bytes that documents knew before the block and none does after it; what cannot be is swept later.
+    """Discard the files that assets had before the block and none has after it; the next sweep takes the rest.
 
-    Each of them had come whole, so none is just arriving. To be called in a block of `exclusive`.
+    Each of them was received whole, so none is still arriving. Only inside `exclusive`.
     """
     organizations = [found["id"] for found in services.store.organizations.all()]
     stores = [services.store.for_organization(organization) for organization in organizations]
@@ -203,7 +205,7 @@ def freeing(services: Services) -> Iterator[None]:
 
 
 class _Known:
-    """Whether documents know a file; it is asked about one organization after the other, and keeps those of one."""
+    """Whether an organization's documents know a file. Caches one organization, as a sweep asks in their order."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._organization, self._files = store, "", set[str]()
@@ -224,7 +226,7 @@ class _Known:
 
 
 class Housekeeping:
-    """Tidies now and then, in a thread of its own: whichever request comes when it is due lets it begin."""
+    """Does the housekeeping now and then, in a thread of its own, begun by the first request when it is due."""
 
     def __init__(self, services: Services, every_seconds: float = TIDY_EVERY_SECONDS) -> None:
         self._services, self._every_seconds = services, every_seconds
@@ -232,7 +234,7 @@ class Housekeeping:
         self.due = self._next()  # by time.monotonic()
 
     def begin(self) -> None:
-        """Begin to housekeeping, unless that goes on."""
+        """Begin the housekeeping, unless it is running."""
         if self._turn.acquire(blocking=False):
             self.due = self._next()
             threading.Thread(target=self._tidy, daemon=True).start()
@@ -249,7 +251,7 @@ class Housekeeping:
 
 
 def refuse_public_demo_key(store: Store, settings: Settings, host: str) -> None:
-    """Raises StartError when strangers could come in with the key that everybody knows."""
+    """Raises StartError when strangers could use the demo key, which everybody knows."""
     if settings.allow_demo_key or is_loopback(host) or not has_demo_key(store):
         return
     raise StartError(
@@ -259,7 +261,7 @@ def refuse_public_demo_key(store: Store, settings: Settings, host: str) -> None:
 
 
 def has_demo_key(store: Store) -> bool:
-    """Whether the key that everybody knows opens this store."""
+    """Whether the demo key works on this store."""
     key = store.keys.find(DEMO_KEY_ID)
     return key is not None and not key["killSwitch"]
 
@@ -277,7 +279,7 @@ def is_loopback(host: str) -> bool:
 
 
 def greeting(settings: Settings, addresses: list[str], demo_key: bool) -> str:
-    """Return the lines that say where the service listens and, if its demo key works, how to make a first call."""
+    """Return the lines of the start: the addresses and, if the demo key works, a first call."""
     documents = settings.data if settings.store is None else "the database of STANDIN_STORE"  # may have a password
     pictures = settings.data if settings.media is None else "the bucket of STANDIN_MEDIA"
     places = " and ".join(dict.fromkeys([str(documents), str(pictures)]))

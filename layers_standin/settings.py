@@ -1,4 +1,4 @@
-"""What can be set from outside: `STANDIN_*` in the environment, read here and nowhere else."""
+"""The settings: `STANDIN_*` in the environment, read here and nowhere else."""
 
 import difflib
 import re
@@ -23,11 +23,11 @@ SEED = APPLICATION / "data" / "seed.json"
 
 
 class StartError(Exception):
-    """Why the service cannot start, as one sentence a person can act on."""
+    """The service cannot start; the message is one sentence with the remedy."""
 
 
 class Bucket(NamedTuple):
-    """Where media lie on an S3-compatible store; no endpoint or region means what AWS's own variables say."""
+    """The bucket of the media on an S3-compatible store; endpoint and region default to AWS's own variables."""
 
     name: str
     prefix: str
@@ -40,7 +40,7 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """One field a setting; the README's table says what each is for."""
+    """One field a setting; the table in docs/settings.md says what each is for."""
 
     data: Path = Path("data/store")
     store: str | None = None
@@ -111,7 +111,7 @@ def _media(text: str) -> Bucket:
 
 
 def _is_usable(bucket: Bucket) -> bool:
-    """Whether all parts are what they can be. Raises ValueError for an endpoint that is none."""
+    """Whether all parts of a bucket's URL are valid. Raises ValueError for a bad endpoint."""
     if bucket.endpoint is not None and "@" in _url(bucket.endpoint):
         return False
     is_region = bucket.region is None or _REGION.fullmatch(bucket.region)

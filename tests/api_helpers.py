@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from layers_standin.domain.assets import media_paths
 from layers_standin.domain.ids import canonical
 from layers_standin.engines.table import Record
+from layers_standin.services import Services
 from store import Store
 
 SPRING, SUMMER = "proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG", "proj_01HX4TB8ZC1D2E3F4G5H6J7K8M"
@@ -135,6 +136,11 @@ def picture(organization: str, asset_id: str, project: str = SPRING, **fields: A
         "createdAt": "2026-04-01T00:00:00Z",
     } | fields
     return document | media_paths(document)
+
+
+def known_in(services: Services) -> Callable[[str, str], bool]:
+    """Return `is_known(organization, file)` for a sweep of the media: whether an asset has that file."""
+    return lambda organization, file: services.store.for_organization(organization).assets.has_file(file)
 
 
 def new_organization(store: Store) -> str:

@@ -19,8 +19,12 @@ def plant_examples(rooms: Services) -> None:
     document = store.keys.find(public_id_of(key))
     assert document is not None
     store.tables.put("api_keys", document | {"apiKeyId": examples.KEY})
-    store.tables.put("api_key_ids", {"apiKeyId": examples.KEY, **{f: document[f] for f in ("organizationId", "publicId")}})
-    upload = store.for_organization(organization).assets.presign(examples.SPRING, {"kind": "video", "mimeType": "video/mp4"})
+    store.tables.put(
+        "api_key_ids", {"apiKeyId": examples.KEY, **{f: document[f] for f in ("organizationId", "publicId")}}
+    )
+    upload = store.for_organization(organization).assets.presign(
+        examples.SPRING, {"kind": "video", "mimeType": "video/mp4"}
+    )
     received = rooms.media.receive(organization, upload["assetId"], [b"bytes"])
     store.tables.put("uploads", upload | {"uploadId": examples.UPLOAD, "received": received._asdict()})
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}

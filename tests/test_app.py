@@ -589,7 +589,9 @@ def test_the_pictures_of_the_seed_are_served(demo):
     ],
 )
 def test_urls_begin_with_the_public_url_or_else_with_the_host_that_was_asked(rooms, tmp_path, public_url, host, base):
-    client = create_app(Services(rooms.store, rooms.media, Settings(data=tmp_path, public_url=public_url))).test_client()
+    client = create_app(
+        Services(rooms.store, rooms.media, Settings(data=tmp_path, public_url=public_url))
+    ).test_client()
 
     (image,) = attach(client, AVA_PICTURES[0], headers=DEMO | {"Host": host}).json["referenceImages"]
 

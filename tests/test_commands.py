@@ -336,7 +336,6 @@ def test_what_another_may_not_read_is_a_sentence(folder):
         assert_refused(run(folder, "flask", *command.split()), str(folder), "cannot be used")
 
 
-
 @pytest.mark.parametrize(
     "command",
     [

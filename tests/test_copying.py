@@ -211,7 +211,9 @@ def test_no_service_starts_on_half_a_copy(place, tmp_path, kind):
         fill(engine, {"copies": {"unfinished": b'{"from":"elsewhere"}'}}, "")
     settings = {"STANDIN_STORE": target} if kind == "database" else {}
     folder = tmp_path if kind == "database" else Path(target)
-    assert_refused(run(folder, "gunicorn", "app:app", **settings), "copy that was not finished", "layers-stand-in store copy")
+    assert_refused(
+        run(folder, "gunicorn", "app:app", **settings), "copy that was not finished", "layers-stand-in store copy"
+    )
 
 
 class Forgetful:

@@ -205,7 +205,10 @@ def has_looked(ring):
 
 def test_files_are_looked_at_again_after_much_was_written(tmp_path, uptime):
     """Not for each line; so in a while as short as this one others must not turn the files twice."""
-    for ring, lines_before in ((RotatingLog(tmp_path / "a", MOST, 3600), 1), (RotatingLog(tmp_path / "b", 64_000, 3600), 10)):
+    for ring, lines_before in (
+        (RotatingLog(tmp_path / "a", MOST, 3600), 1),
+        (RotatingLog(tmp_path / "b", 64_000, 3600), 10),
+    ):
         with closing(ring):
             for _ in range(lines_before):
                 ring.append(b"x" * 100)

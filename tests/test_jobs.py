@@ -501,7 +501,10 @@ def test_a_job_that_fails_says_why(demo, store, organization, clock):
     document = store.for_organization(organization).job(envelope["jobId"])
     course = document["schedule"] | {"failure": FAILURE}
     store.tables.put("jobs", document | {"schedule": course})
-    store.tables.put("influencers", store.for_organization(organization).any_influencer(envelope["influencerId"]) | {"schedule": course})
+    store.tables.put(
+        "influencers",
+        store.for_organization(organization).any_influencer(envelope["influencerId"]) | {"schedule": course},
+    )
     assert job(demo, envelope)["status"] == "running"
     clock.move(seconds=3)
 

@@ -34,7 +34,9 @@ def drawn(width, height, kind="PNG", mode="RGB"):
 @pytest.fixture
 def seeded(store, organization) -> list[Record]:
     """Return the assets of the seed."""
-    return [store.for_organization(organization).assets.get(asset_id) for asset_id in store.db.ids("assets", organization)]
+    return [
+        store.for_organization(organization).assets.get(asset_id) for asset_id in store.db.ids("assets", organization)
+    ]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from api_helpers import AVA_PICTURES, MEDIA, NO_ROUTE, SPRING, UNAVAILABLE, invalid, refused
+from api_helpers import AVA_PICTURES, MEDIA, NO_ROUTE, SPRING, UNAVAILABLE, invalid, known_in, refused
 from conftest import AVA_PATH, DEMO
 from control_helpers import Control
 from PIL import Image
@@ -134,7 +134,7 @@ def test_nobody_can_change_an_asset_by_the_url_it_was_uploaded_with(presign, fin
     with client.get(asset["url"]) as shown, client.get(asset["thumbnailUrl"]) as small:
         assert (shown.data, small.status_code) == (PNG, 200)
     assert len(keys()) == 3
-    assert [key for key in rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), -1) if key.endswith(".incoming")] != []
+    assert [key for key in rooms.media.sweep(known_in(rooms), -1) if key.endswith(".incoming")] != []
     with client.get(asset["url"]) as shown:
         assert shown.data == PNG
 
@@ -430,7 +430,7 @@ def test_an_organization_is_dropped_although_its_bytes_cannot_be_reached(rooms, 
 
     assert dropped == {"organizationId": organization, "deleted": True}
     assert keys() == {f"{organization}/asset_left"}
-    rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), older_than_seconds=-2)
+    rooms.media.sweep(known_in(rooms), older_than_seconds=-2)
     assert keys() == set()
 
 

@@ -44,7 +44,9 @@ def planted(empty, tmp_path):
 
 def filled(store, organization):
     """Return how many fields of each influencer are filled, by name, in the order of the store."""
-    found = (store.for_organization(organization).influencer(each) for each in store.db.ids("influencers", organization))
+    found = (
+        store.for_organization(organization).influencer(each) for each in store.db.ids("influencers", organization)
+    )
     return {one["name"]: sum(one[field] not in EMPTY for field in INFLUENCER_FIELDS) for one in found}
 
 
@@ -66,11 +68,17 @@ def test_the_pictures_open_and_are_of_their_type(rooms, organization):
     assert len(ids) >= 6
     for asset_id in ids:
         with Image.open(rooms.media.original(organization, asset_id)) as picture:
-            assert Image.MIME[picture.format] == rooms.store.for_organization(organization).assets.get(asset_id)["contentType"]
+            assert (
+                Image.MIME[picture.format]
+                == rooms.store.for_organization(organization).assets.get(asset_id)["contentType"]
+            )
 
 
 def test_tokens_differ_and_cannot_be_guessed(store, organization):
-    tokens = [store.for_organization(organization).assets.get(asset_id)["token"] for asset_id in store.db.ids("assets", organization)]
+    tokens = [
+        store.for_organization(organization).assets.get(asset_id)["token"]
+        for asset_id in store.db.ids("assets", organization)
+    ]
 
     assert len(set(tokens)) == len(tokens)
     assert all(len(token) >= 20 for token in tokens)

@@ -362,7 +362,9 @@ def started(tmp_path: Path) -> Settings:
     organization = rooms.store.organizations.all()[0]["id"]
     store = rooms.store.for_organization(organization)
     for influencer in list(rooms.store.db.table("influencers", organization)):
-        store.for_organization(organization).patch_influencer(influencer["influencerId"], {"vibe": "not as in the seed"})
+        store.for_organization(organization).patch_influencer(
+            influencer["influencerId"], {"vibe": "not as in the seed"}
+        )
     rooms.store.db.close()
     return settings
 

@@ -108,9 +108,7 @@ def await_acknowledged(clients: list[Client], number: int, jobs: list[Future[Non
 
 def projects_in(folder: Path) -> dict[str, str | None]:
     """Return the names of all projects by id, None for one that was deleted, as a new process finds them."""
-    return {
-        row["id"]: None if row["status"] == "archived" else row["name"] for row in documents(folder)["projects"]
-    }
+    return {row["id"]: None if row["status"] == "archived" else row["name"] for row in documents(folder)["projects"]}
 
 
 def test_no_kill_of_all_processes_takes_anything_acknowledged(folder, moments):

@@ -157,7 +157,10 @@ def test_without_syncs_it_serves_and_stores_the_same(folder):
         server.client().patch(AVA_PATH, json={"vibe": "new"}).raise_for_status()
         server.kill()
     with opened(folder) as store:
-        assert store.for_organization(store.organizations.all()[0]["id"]).influencer(AVA_PATH.rpartition("/")[2])["vibe"] == "new"
+        assert (
+            store.for_organization(store.organizations.all()[0]["id"]).influencer(AVA_PATH.rpartition("/")[2])["vibe"]
+            == "new"
+        )
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
@@ -429,7 +432,9 @@ PUBLIC_FLASK = (*FLASK, "--host", "0.0.0.0")
 @pytest.mark.parametrize("public", [PUBLIC_GUNICORN, PUBLIC_FLASK], ids=["gunicorn", "flask run"])
 class TestListeningToStrangers:
     def test_is_refused_while_the_demo_key_is_active(self, folder, public):
-        assert_refuses(folder, public, "0.0.0.0", f"`layers-stand-in keys delete {DEMO_KEY_ID}`", "STANDIN_ALLOW_DEMO_KEY=1")
+        assert_refuses(
+            folder, public, "0.0.0.0", f"`layers-stand-in keys delete {DEMO_KEY_ID}`", "STANDIN_ALLOW_DEMO_KEY=1"
+        )
 
     def test_works_when_told_that_it_is_wanted(self, folder, public):
         assert status_of_demo_key(folder, public, STANDIN_ALLOW_DEMO_KEY="1") == 200

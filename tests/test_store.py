@@ -263,14 +263,29 @@ def test_a_put_document_is_exactly_what_is_found(store):
 @pytest.mark.parametrize(
     ("find", "message"),
     [
-        (lambda store, organization: store.for_organization(organization).influencer("inf_nobody"), "Influencer not found."),
+        (
+            lambda store, organization: store.for_organization(organization).influencer("inf_nobody"),
+            "Influencer not found.",
+        ),
         (lambda store, organization: store.for_organization("nowhere").influencer(AVA), "Influencer not found."),
-        (lambda store, organization: store.for_organization(organization).patch_influencer("x", {}), "Influencer not found."),
-        (lambda store, organization: store.for_organization(organization).delete_influencer("x", None, "k"), "Influencer not found."),
-        (lambda store, organization: store.for_organization(organization).attach_reference_images("x", []), "Influencer not found."),
+        (
+            lambda store, organization: store.for_organization(organization).patch_influencer("x", {}),
+            "Influencer not found.",
+        ),
+        (
+            lambda store, organization: store.for_organization(organization).delete_influencer("x", None, "k"),
+            "Influencer not found.",
+        ),
+        (
+            lambda store, organization: store.for_organization(organization).attach_reference_images("x", []),
+            "Influencer not found.",
+        ),
         (lambda store, organization: store.for_organization(organization).assets.get(AVA), "Not found."),
         (lambda store, organization: store.organizations.get("nowhere"), "Organization not found."),
-        (lambda store, organization: store.for_organization("nowhere").keys.create([], "A key"), "Organization not found."),
+        (
+            lambda store, organization: store.for_organization("nowhere").keys.create([], "A key"),
+            "Organization not found.",
+        ),
         (lambda store, organization: store.keys.delete_public("NOBODYSKEY000000"), "There is no key NOBODYSKEY000000."),
     ],
 )

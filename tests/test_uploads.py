@@ -18,7 +18,18 @@ from typing import Any
 
 import httpx
 import pytest
-from api_helpers import MEDIA, SPRING, SUMMER, UNAVAILABLE, Interrupted, invalid, key_of, new_organization, refused
+from api_helpers import (
+    MEDIA,
+    SPRING,
+    SUMMER,
+    UNAVAILABLE,
+    Interrupted,
+    invalid,
+    key_of,
+    known_in,
+    new_organization,
+    refused,
+)
 from conftest import AVA_PATH, DEMO
 from engine_helpers import WatchedDisk, half_then_no_space, no_space
 from flask.testing import FlaskClient
@@ -792,15 +803,15 @@ def test_a_sweep_leaves_what_is_an_asset_and_nothing_else(
     clock.move(hours=24)
 
     a_day_ago = 24 * 60 * 60
-    assert rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), a_day_ago) == []
-    removed = rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), -1)
+    assert rooms.media.sweep(known_in(rooms), a_day_ago) == []
+    removed = rooms.media.sweep(known_in(rooms), -1)
 
     assert len(removed) == 3  # the forgotten one, the orphan and its thumbnail
     assert len(files()) == 2 * len(assets)
     for asset in assets:
         with client.get(asset["url"]) as original, client.get(asset["thumbnailUrl"]) as small:
             assert (original.data, small.status_code) == (PNG, 200)
-    assert rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), -1) == []
+    assert rooms.media.sweep(known_in(rooms), -1) == []
 
 
 @pytest.mark.parametrize("asset_id", ["asset_a", "asset_a-1", "med_a-b-c", "8d0f2c7a-91b4-4e55-b1d6-0a7c3e5f9b21"])
@@ -808,7 +819,7 @@ def test_a_sweep_knows_assets_by_ids_of_any_form(rooms, organization, asset_id):
     rooms.store.tables.put("assets", {"organizationId": organization, "assetId": asset_id})
     rooms.media.put(organization, asset_id, PNG)
 
-    assert rooms.media.sweep((lambda organization, file: rooms.store.for_organization(organization).assets.has_file(file)), -1) == []
+    assert rooms.media.sweep(known_in(rooms), -1) == []
 
 
 # Over a real socket

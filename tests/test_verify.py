@@ -1,4 +1,4 @@
-"""`layers-stand-in store verify`: it finds every fault there can be, tells its place and the way out, and changes nothing."""
+"""`layers-stand-in store verify` finds every kind of damage, names its place and the remedy, and changes nothing."""
 
 import os
 import shutil
@@ -24,7 +24,9 @@ from layers_standin.services import open_services
 from layers_standin.settings import Settings
 
 RESTORE = "Put a copy of the whole data folder in its place, or set STANDIN_DATA to a new folder."
-COPY = "`layers-stand-in store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
+COPY = (
+    "`layers-stand-in store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
+)
 PICTURES = "Put the missing and damaged pictures back from a copy of the data folder."
 SNAPSHOTS = "Delete the snapshot, and save it anew."
 FINISH = "Run `layers-stand-in store copy` once more, to its end."
@@ -307,7 +309,7 @@ def snapshot_document_broken(case: Case) -> Said:
 
 
 def snapshot_untold(case: Case) -> Said:
-    edit(case.folder, "UPDATE snapshots SET facts = '{\"id\": \"before\"}'")
+    edit(case.folder, 'UPDATE snapshots SET facts = \'{"id": "before"}\'')
     snapshot = snapshot_of(case.folder)
     untold = f"{case.database}, snapshot {snapshot}: nothing is told of it."
     return [f"{case.database}, snapshot before: its facts are damaged (KeyError('documents')).", untold], [

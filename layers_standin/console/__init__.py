@@ -1,1 +1,1 @@
-"""The console: pages for people who would rather look."""
+"""The console: HTML pages of the store, for people."""

@@ -1,4 +1,4 @@
-"""What the pages show: plain values made from documents. Knows no Flask, no store, and no HTML."""
+"""The views of the pages: plain values made from documents. Knows no Flask, no store, and no HTML."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -45,7 +45,7 @@ KeyName = Callable[[str | None], str | None]
 
 
 class Link(NamedTuple):
-    """Somewhere to go, and whether one is there already."""
+    """A link, and whether it leads to the page it is on."""
 
     text: str
     href: str
@@ -53,7 +53,7 @@ class Link(NamedTuple):
 
 
 class Deletion(NamedTuple):
-    """Why, by whom and when an influencer was archived; `who` is the name of the key."""
+    """Reason, time and key of an influencer's deletion; `who` is the name of the key."""
 
     reason: str | None
     who: str | None
@@ -62,7 +62,7 @@ class Deletion(NamedTuple):
 
 
 class Job(NamedTuple):
-    """How far the job of an influencer has come; `percent` is a whole number."""
+    """The progress of an influencer's job; `percent` is a whole number."""
 
     status: str
     stage: str
@@ -103,7 +103,7 @@ class Picture(NamedTuple):
 
 
 class Change(NamedTuple):
-    """An entry of a history; `is_first` where there was nothing before."""
+    """An entry of a history; `is_first` for the first, which has no fields before."""
 
     revision: int
     title: str
@@ -115,7 +115,7 @@ class Change(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """All that there is to see of one influencer."""
+    """Everything about one influencer."""
 
     card: Card
     organization: str
@@ -129,7 +129,7 @@ class Profile(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A request and its response as the log has them."""
+    """A request and its response, from the request log."""
 
     request_id: str
     at: str
@@ -151,7 +151,7 @@ class Entry(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A fault that is in force, or was; the paths are those of the control plane."""
+    """A fault with its rule in words, spent or not; the paths are those of the control plane."""
 
     fault_id: str
     whom: str
@@ -167,7 +167,7 @@ def overview_href(organization: str | None = None, project: str | None = None, *
 
 
 def href(path: str, **query: str | int | None) -> str:
-    """Return a path with those of the values behind its question mark that there are."""
+    """Return a path with a query of those values that are not None."""
     given = {name: value for name, value in query.items() if value}
     return f"{path}?{urlencode(given)}" if given else path
 
@@ -195,7 +195,7 @@ def status_links(organization: str, project: str, here: str | None) -> list[Link
 
 
 def card_of(document: Mapping[str, Any], now_ms: int, key_name: KeyName) -> Card:
-    """Return an influencer as the overview shows it; its status is what it is at this moment."""
+    """Return an influencer as the overview shows it, with its status at `now_ms`."""
     influencer_id = document["influencerId"]
     return Card(
         influencer_id,
@@ -222,7 +222,7 @@ def deletion_of(document: Mapping[str, Any], key_name: KeyName) -> Deletion | No
 
 
 def job_of(document: Mapping[str, Any], now_ms: int) -> Job | None:
-    """Return how the influencer's job stands, None when it came without one."""
+    """Return the state of the influencer's job, None when it has none."""
     if "schedule" not in document:
         return None
     state = state_at(document["schedule"], now_ms)
@@ -304,7 +304,7 @@ def tone_of(status: int) -> str:
 
 
 def fault_of(fault: Mapping[str, Any], organization_name: str | None) -> Fault:
-    """Return a fault, as the control plane tells it, in words."""
+    """Return a fault of the control plane in words."""
     scope = fault["organizationId"]
     times = fault["times"]
     return Fault(
@@ -319,13 +319,13 @@ def fault_of(fault: Mapping[str, Any], organization_name: str | None) -> Fault:
 
 
 def what_of(match: Mapping[str, Any]) -> str:
-    """Return which requests a fault is for, in words."""
+    """Return the requests that a fault matches, in words."""
     named = match.get("operation") or " ".join(match[name] for name in ("method", "path") if name in match)
     return (named or "Any request") + (f" with key {match['keyId']}" if "keyId" in match else "")
 
 
 def how_of(answer: Mapping[str, Any]) -> str:
-    """Return what a fault does, in words."""
+    """Return the effect of a fault, in words."""
     words = []
     if "delayMs" in answer:
         words.append(f"waits {answer['delayMs']} ms")
@@ -345,5 +345,5 @@ def how_of(answer: Mapping[str, Any]) -> str:
 
 
 def newest_place(places: Iterable[tuple[str, str]]) -> str | None:
-    """Return, of (organization, place of its newest project), the organization with the newest of all."""
+    """Return the organization with the greatest of the sort keys, of (organization, sort key of its newest project)."""
     return max(places, key=lambda pair: pair[1], default=(None, ""))[0]

@@ -1,4 +1,4 @@
-"""Looking up what a page shows: each function reads the documents and has `pages.py` make a view of them."""
+"""The queries of the pages: each function reads the documents and has `pages.py` make a view of them."""
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
@@ -43,11 +43,11 @@ class PageRequest(NamedTuple):
         return self.services.store
 
     def judged(self, schema: Schema) -> Any:
-        """Return the judged query; a field of a form that was left empty is none. Raises Invalid."""
+        """Return the validated query; an empty field of a form counts as left out. Raises Invalid."""
         return load_query(schema, {name: text for name, text in self.request.args.items() if text})
 
     def ask(self, operation: Handler, organization: str | None = None) -> Record:
-        """Return what an operation of the control plane that only reads tells of an organization, or of all."""
+        """Return the reply of a reading operation of the control plane, for an organization or for all."""
         body = {} if organization is None else {"organizationId": organization}
         told = operation(ControlCall(self.services, self.store, self.request, {}, body, log=self.log, api=self.api))
         return told.body if isinstance(told, Reply) else told
@@ -124,7 +124,7 @@ def influencer(page_request: PageRequest, organization: str, influencer_id: str)
 
 
 def key_names(store: Store, organization: str) -> pages.KeyName:
-    """Return what tells the name of a key of an organization by its id, also of one that was deleted."""
+    """Return `name(api_key_id)` for the keys of an organization, deleted ones included."""
 
     @cache
     def name(api_key_id: str | None) -> str | None:
@@ -157,7 +157,7 @@ def requests(page_request: PageRequest) -> View:
 
 
 def _more(limit: int, wanted: Mapping[str, Any]) -> str | None:
-    """Return where there is more of the log to see, as far as it is looked through."""
+    """Return the link to more of the log, None at MOST_ENTRIES."""
     if limit >= MOST_ENTRIES:
         return None
     return pages.href("/console/requests", limit=str(min(4 * limit, MOST_ENTRIES)), **wanted)
@@ -167,7 +167,7 @@ def _more(limit: int, wanted: Mapping[str, Any]) -> str | None:
 
 
 def controls(page_request: PageRequest) -> View:
-    """Return clock, faults, snapshots and organizations, and what can be done about them. Raises NotFound."""
+    """Return clock, faults, snapshots and organizations, with their forms. Raises NotFound."""
     organization = page_request.judged(ControlsQuery()).get("organization")
     named = None if organization is None else page_request.store.organizations.get(organization)
     return {
@@ -184,7 +184,7 @@ def controls(page_request: PageRequest) -> View:
 
 
 def _faults(page_request: PageRequest, named: Record | None) -> list[pages.Fault]:
-    """Return the faults that an organization may meet, its own first; without one those for all."""
+    """Return the faults that apply to an organization, its own first; without one those for all."""
     own = page_request.ask(list_faults, named["id"])["items"] if named else []
     name = named["name"] if named else None
     of_all = page_request.ask(list_faults)["items"]
@@ -192,7 +192,7 @@ def _faults(page_request: PageRequest, named: Record | None) -> list[pages.Fault
 
 
 def _notices(own: Store, organization: str) -> View:
-    """Return what is not as usual in an organization: its clock, and how many faults may strike."""
+    """Return the notices of an organization: an altered clock, and the number of faults that can still apply."""
     clock = own.overrides.clock
     rules = [rule for scope in (organization, ALL) for rule in own.faults.of(scope)]
     return {

@@ -1,4 +1,4 @@
-"""From views to HTML: everything is escaped, and what cannot be seen is made visible."""
+"""From views to HTML: everything is escaped, and invisible characters are made visible."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def _shown(value: object) -> object:
-    """Return what stands for a value; markup is our own and stays as it is."""
+    """Return a value as visible text; our own markup stays as it is."""
     return visible(value) if type(value) is str else value
 
 
@@ -33,5 +33,5 @@ def render_page(name: str, view: Mapping[str, Any]) -> str:
 
 
 def render_fragment(name: str, view: Mapping[str, Any]) -> str:
-    """Return what of a page changes while it is looked at."""
+    """Return the part of a page that is refreshed while it is open."""
     return _environment.get_template(f"{name}.html").render(view)

@@ -1,4 +1,4 @@
-"""Between Flask and the console: routes, who may see and command, and the headers of every page."""
+"""Between Flask and the console: routes, access, and the headers of every page."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -46,7 +46,7 @@ _PAGES: dict[str, tuple[str, Page]] = {
 
 
 class RenderedPage(NamedTuple):
-    """What a page will be: the name of its template, what it shows, and its status."""
+    """A page before rendering: the name of its template, its view, and its status."""
 
     name: str
     view: Mapping[str, Any]
@@ -54,7 +54,7 @@ class RenderedPage(NamedTuple):
 
 
 def add_console(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
-    """Add the pages; none where they are not wanted, or nobody could see them."""
+    """Add the pages; none if STANDIN_CONSOLE is off, or the control plane is and the console is not read-only."""
     if not is_wanted(services.settings):
         return
     for name, (path, page) in _PAGES.items():
@@ -77,7 +77,7 @@ def _has_token(settings: Settings) -> bool:
 
 
 def serve_page(name: str, page: Page, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
-    """Answer with a page or, to a page that looks whether something is new, with its fragment."""
+    """Answer with a page; a refresh of an open page gets the fragment only."""
     is_fragment = request.args.get("fragment") == "1"
     may_command = False
     try:
@@ -94,7 +94,7 @@ def serve_page(name: str, page: Page, services: Services, log: RequestLog, api: 
 
 
 def _may_command(services: Services) -> bool:
-    """Whether the visitor gets the controls too. Raises Refusal, NotFound for who may not even look."""
+    """Whether the visitor may use the control plane too. Raises Refusal, NotFound for one who may not see the page."""
     try:
         authorize(request.environ, services.settings, services.store.signing_key)
     except (Refusal, NotFound):
@@ -105,7 +105,7 @@ def _may_command(services: Services) -> bool:
 
 
 def _frame(name: str, settings: Settings, may_command: bool) -> dict[str, Any]:
-    """Return what every page shows beside its own."""
+    """Return the values that every page shows beside its own."""
     return {
         "here": name,
         "may_command": may_command,
@@ -137,7 +137,7 @@ def _nowhere(_: PageRequest, rest: str) -> Mapping[str, Any]:
 
 
 def serve_static(name: str) -> Response:
-    """Serve a style sheet, a script or a drawing: nothing that is anybody's secret."""
+    """Serve a style sheet, a script or a drawing; they contain no secrets."""
     response = send_from_directory(_STATIC, name)
     response.headers.update(HEADERS)
     return response
@@ -149,7 +149,7 @@ def serve_login(settings: Settings, is_wrong: bool = False) -> Response:
 
 
 def sign_in(services: Services) -> Response:
-    """Take the token, and give a cookie that stands for it. Raises Forbidden to the pages of others."""
+    """Check the token, and set the session's cookie. Raises Forbidden for other origins' pages."""
     settings = services.settings
     _refuse_foreign_pages(settings)
     if not is_token(request.form.get("token", ""), settings):
@@ -167,7 +167,7 @@ def sign_in(services: Services) -> Response:
 
 
 def sign_out(services: Services) -> Response:
-    """Forget the cookie. Raises Forbidden to the pages of others."""
+    """Delete the cookie. Raises Forbidden for other origins' pages."""
     _refuse_foreign_pages(services.settings)
     response = _home()
     response.delete_cookie(COOKIE, httponly=True, samesite="Strict")

@@ -1,4 +1,4 @@
-"""What may stand behind the question mark of a page."""
+"""Schemas of the pages' queries."""
 
 from marshmallow import EXCLUDE
 
@@ -11,7 +11,7 @@ from schemas import Query
 
 
 class OverviewQuery(Query):
-    """Whose influencers, which of them, and from where on."""
+    """The organization and project, the status, and the cursor."""
 
     organization = Text()
     project = Text()
@@ -20,13 +20,13 @@ class OverviewQuery(Query):
 
 
 class ControlsQuery(Query):
-    """Of which organization; of all when none is said."""
+    """The organization; all when it is left out."""
 
     organization = Text()
 
 
 class LogQuery(RequestQuery):
-    """As the control plane's, but fewer unless more are asked for: they are looked at, and over and over."""
+    """As the control plane's, with a smaller default limit: the page is refreshed all the time."""
 
     class Meta(RequestQuery.Meta):
         unknown = EXCLUDE

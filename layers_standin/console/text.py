@@ -1,4 +1,4 @@
-"""How the console says things: values that clients sent, moments, and differences, as text. Escapes nothing."""
+"""The texts of the console: values that clients sent, moments, and differences. Escapes nothing."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One field before and after a change; no pieces where it was not there."""
+    """One field before and after a change; no pieces where it was absent."""
 
     field: str
     before: list[Piece]
@@ -32,12 +32,12 @@ class Difference(NamedTuple):
 
 
 def visible(text: str) -> str:
-    """Return a text with pictures in the place of what cannot be seen or must not be in HTML."""
+    """Return a text with symbols for the characters that are invisible, or forbidden in HTML."""
     return text.translate(_PICTURES)
 
 
 def moment(text: str | None) -> str:
-    """Return `18 Apr 2026, 09:18:44` for 2026-04-18T09:18:44.120Z; what is no moment comes back as it is."""
+    """Return `18 Apr 2026, 09:18:44` for 2026-04-18T09:18:44.120Z; any other text comes back unchanged."""
     try:
         at = datetime.fromisoformat(text or "")
     except ValueError:
@@ -46,7 +46,7 @@ def moment(text: str | None) -> str:
 
 
 def initials(name: str) -> str:
-    """Return up to two letters that stand for a name where there is no picture."""
+    """Return up to two letters of a name, shown where there is no picture."""
     words = [word for word in ("".join(filter(str.isalnum, part)) for part in name.split()) if word]
     if not words:
         return "?"
@@ -54,12 +54,12 @@ def initials(name: str) -> str:
 
 
 def hue(identifier: str) -> int:
-    """Return which of the HUES goes with an id: always the same."""
+    """Return one of the HUES for an id: always the same."""
     return crc32(identifier.encode("utf-8", "surrogatepass")) % HUES
 
 
 def pretty(body: str) -> str:
-    """Return JSON with its lines indented; what is none, or was cut off, as it is."""
+    """Return JSON indented; other text, and JSON that was cut off, comes back unchanged."""
     try:
         return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
     except (ValueError, TypeError):
@@ -78,7 +78,7 @@ def texts_of(value: Any) -> list[str]:
 
 
 def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[Difference]:
-    """Return what is not the same, field by field; the fields of an object each by themselves."""
+    """Return the fields that differ; those of a nested object each by themselves."""
     was, became = _leaves(before or {}), _leaves(after)
     fields = dict.fromkeys([*became, *was])
     pairs = ((field, texts_of(was.get(field)), texts_of(became.get(field))) for field in fields)

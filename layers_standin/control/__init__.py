@@ -1,1 +1,1 @@
-"""The control plane, `/_standin`: to command the stand-in and to look into it. Not part of the API it stands for."""
+"""The control plane, `/_standin`: commands and queries for the stand-in itself. Not part of the API."""

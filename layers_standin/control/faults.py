@@ -1,4 +1,4 @@
-"""What a fault may be about: only what the API has."""
+"""Faults match operations of the API only."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from layers_standin.web.uploads import PUT_UPLOAD, UPLOAD_PATH
 
 
 class Target(NamedTuple):
-    """What can go wrong, its path with `{placeholders}`."""
+    """An operation that a fault can match, its path with `{placeholders}`."""
 
     name: str
     method: str
@@ -19,7 +19,7 @@ class Target(NamedTuple):
 
 
 def check_rule(body: Mapping[str, Any], api: Operations) -> None:
-    """Raises Invalid when a judged rule is about no operation of the API, or one it cannot happen to."""
+    """Raises Invalid when a validated rule matches no operation of the API, or none that it could apply to."""
     targets = list(_targets(api))
     meant = [target for target in targets if _is_meant(body["match"], target)]
     if not meant:
@@ -47,7 +47,7 @@ def _is_meant(match: Mapping[str, Any], target: Target) -> bool:
 
 
 def _can_meet(pattern: str, template: str) -> bool:
-    """Whether a path may be of both, piece by piece."""
+    """Whether a path can match both, piece by piece."""
     pieces, others = pattern.split("/"), template.split("/")
     return len(pieces) == len(others) and all(
         fits_path(piece, other) or fits_path(other, piece) for piece, other in zip(pieces, others, strict=True)

@@ -1,4 +1,4 @@
-"""The operations of the control plane: a few lines each, above rules that are in `records/` and below."""
+"""The operations of the control plane: a few lines each, above the rules in `layers_standin/domain/`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,14 +36,14 @@ _ROOT = "/_standin"
 
 @dataclass(slots=True)
 class ControlCall(Call):
-    """The call of an operation of the control plane: with the request log, and the operations that it commands."""
+    """The call of an operation of the control plane: with the request log, and the operations of the API."""
 
     log: RequestLog = field(kw_only=True)
     api: Operations = field(kw_only=True)
 
 
 def _scope(call: ControlCall) -> str:
-    """Return the organization that a command is about, or ALL. Raises NotFound."""
+    """Return the organization that a command names, or ALL. Raises NotFound."""
     organization = call.body.get("organizationId")
     return ALL if organization is None else str(call.store.organizations.get(organization)["id"])
 
@@ -57,7 +57,7 @@ def _whose(scope: str) -> str | None:
 
 @operations.add("GET", f"{_ROOT}/health", scope=None)
 def get_health(call: ControlCall) -> Record:
-    """Say that the store takes reads and writes, by what, and how much is in it."""
+    """Check that the store takes reads and writes, and return its engine and the number of its documents."""
     call.store.db.probe()
     counts = dict.fromkeys(COUNTED, 0)
     for table, partition in call.store.db.tables():
@@ -80,7 +80,7 @@ def reset(call: ControlCall) -> Record:
 
 @operations.add("POST", f"{_ROOT}/snapshots", scope=None, body=schemas.SnapshotCreate(), success=201)
 def create_snapshot(call: ControlCall) -> Record:
-    """Keep the state of this moment, media included, under a name; what had the name before is replaced."""
+    """Save the state of this moment, media included, under a name; a snapshot of that name is replaced."""
     name = call.body["name"]
     with call.store.db.exclusive(), _freeing_snapshots(call):
         with call.store.db.saving(name, {"at": milliseconds(call.store.now())}) as snapshot_id:
@@ -114,7 +114,7 @@ def delete_snapshot(call: ControlCall, name: str) -> Record:
 
 @contextmanager
 def _freeing_snapshots(call: ControlCall) -> Iterator[None]:
-    """Drop the media of snapshots that are gone after the block, or were not finished; a later sweep may have to."""
+    """Drop the media of snapshots that the block deletes or leaves unfinished; if that fails, a later sweep does."""
     try:
         yield
     finally:
@@ -166,7 +166,7 @@ def delete_organization(call: ControlCall, organization_id: str) -> Record:
         call.store.organizations.get(organization_id)
         call.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
         call.store.organizations.drop(organization_id)
-        with suppress(OSError, Unavailable):  # its documents are gone all the same: the next sweep takes what is left
+        with suppress(OSError, Unavailable):  # its documents are gone all the same: the next sweep removes the rest
             call.services.media.drop_organization(organization_id)
     call.log.clear(organization_id)
     return {"organizationId": organization_id, "deleted": True}
@@ -199,7 +199,7 @@ def _create_key(call: ControlCall, organization: str) -> Record:
 
 @operations.add("GET", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery())
 def get_clock(call: ControlCall) -> Record:
-    """Say what time it is, for an organization or for all, and why."""
+    """Return the time and the clock's mode, for an organization or for all."""
     return _clock_view(call.store, _scope(call))
 
 
@@ -213,7 +213,9 @@ def set_clock(call: ControlCall) -> Record:
         return _clock_view(call.store, scope)
 
 
-@operations.add("DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True)
+@operations.add(
+    "DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
+)
 def delete_clock(call: ControlCall) -> Record:
     """Let an organization go by the clock of all again, or all by the real one."""
     with call.store.db.transaction():
@@ -227,7 +229,7 @@ def _clock(store: Store, scope: str) -> Clock:
 
 
 def _set(clock: Clock, body: Record, real: datetime) -> Record:
-    """Return the clock that a judged body makes of one; frozen at no instant in particular, it stops where it is."""
+    """Return the clock that a validated body makes of one; frozen without an instant, it stops at its present time."""
     mode = body.get("mode")
     if mode is None:
         return advance(clock, body["advance"])
@@ -267,7 +269,9 @@ def list_faults(call: ControlCall) -> Record:
     return {"items": [_fault_view(scope, rule) for rule in call.store.faults.of(scope)]}
 
 
-@operations.add("DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True)
+@operations.add(
+    "DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
+)
 def delete_faults(call: ControlCall) -> Record:
     """Remove the faults of an organization, or those for all."""
     call.store.faults.clear(_scope(call))
@@ -292,7 +296,7 @@ def _fault_view(scope: str, rule: Record) -> Record:
 
 @operations.add("GET", f"{_ROOT}/requests", scope=None, query=schemas.RequestQuery())
 def list_requests(call: ControlCall) -> Record:
-    """Return what was asked of the API and answered, newest first, each with the command that asks it again."""
+    """Return the newest requests and responses of the API, newest first, each with the command that repeats it."""
     wanted = {name: call.body[name] for name in FILTERS if name in call.body}
     if "organizationId" in wanted:
         wanted["organizationId"] = _scope(call)
@@ -322,7 +326,7 @@ def delete_requests(call: ControlCall) -> Record:
 
 @operations.add("GET", f"{_ROOT}/influencers/<influencer_id>/history", scope=None, query=schemas.ScopeQuery())
 def get_history(call: ControlCall, influencer_id: str) -> Record:
-    """Return what happened to an influencer, archived or not, newest first."""
+    """Return the changes of an influencer, archived or not, newest first."""
     document = _find_influencer(call, influencer_id)
     store = call.store.for_organization(document["organizationId"])
     return {

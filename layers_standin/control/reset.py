@@ -1,4 +1,4 @@
-"""What the store is reset to: rows of (table, partition, id, JSON) that take the place of all there is."""
+"""Resets: rows of (table, partition, id, JSON) that replace all documents."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from store import Store
 
 
 def empty_rows(store: Store) -> list[Document]:
-    """Return what stays of any store: what it signs with, so that it is not taken for a new one at the next start."""
+    """Return the rows of an empty store: its signing key, or the next start would take it for a new store."""
     return [row_of("secrets", {"id": "signing", "key": store.signing_key()})]
 
 

@@ -40,7 +40,7 @@ def serve_command(operation: Operation, services: Services, log: RequestLog, api
 
 
 def _judged(operation: Operation) -> Any:
-    """Return what was said, in the query or the body, and nowhere else: what is overlooked here goes to everybody."""
+    """Return the validated query and body. Strict: an ignored scope would make a change apply to every organization."""
     query = load_query(operation.query or _NOTHING, request.args)
     if not operation.changes:
         return query

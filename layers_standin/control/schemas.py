@@ -1,4 +1,4 @@
-"""What may be said to the control plane; as strict as the API's own schemas, and made of the same fields."""
+"""Schemas of the control plane's requests; as strict as the API's own, and made of the same fields."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -106,7 +106,7 @@ class Reset(Strict):
 
 
 class SnapshotCreate(Strict):
-    """snapshots: under which name."""
+    """snapshots: the name."""
 
     name = Pattern(SNAPSHOT_NAME, "Invalid name", required=True)
 
@@ -130,7 +130,7 @@ def _only_mode(mode: str, *others: str) -> dict[str, Any]:
 
 
 class ClockSetting(Strict):
-    """clock: a mode with what belongs to it, or by how much to advance; for one organization or for all."""
+    """clock: a mode and its time, or a duration to advance by; for one organization or for all."""
 
     json_schema = {
         "oneOf": [
@@ -169,14 +169,14 @@ class LogSetting(Strict):
 
 
 class Match(Strict):
-    """Which requests a fault is for; what is not said may be anything."""
+    """The requests that a fault matches; a field left out matches anything."""
 
     json_schema = {"anyOf": [_told_without("operation"), _told_without("method", "path")]}
 
     operation = Text()
     method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
     path = Text(min=1, max=512)
-    keyId = Pattern(_is_no_key, "Must be the id of a key, not the key", max=128)  # so that a key is told so
+    keyId = Pattern(_is_no_key, "Must be the id of a key, not the key", max=128)  # so that the error says so for a key
 
     @validates_schema
     def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -185,7 +185,7 @@ class Match(Strict):
 
 
 class JobFailure(Strict):
-    """With what a job fails."""
+    """The error that a job fails with."""
 
     code = Text(min=1, max=128, required=True)
     message = Text(min=1, max=1024, required=True)
@@ -202,7 +202,7 @@ def _only_kind(kind: str) -> dict[str, Any]:
 
 
 class Answer(Strict):
-    """What goes wrong: one thing of these, late or not; or only late."""
+    """The effect of a fault: one of these, delayed or not; or only a delay."""
 
     json_schema = {"oneOf": [*map(_only_kind, (*_KINDS, "delayMs"))]}
 
@@ -227,7 +227,7 @@ class Answer(Strict):
 
 
 class FaultCreate(Strict):
-    """faults: what goes wrong, for which requests, how often, in one organization or in all."""
+    """faults: an effect, the requests it is for, and how often; in one organization or in all."""
 
     match = Object(Match)
     times = Integer(min=1, max=1_000_000)
@@ -240,13 +240,13 @@ class FaultCreate(Strict):
 
 
 class ScopeQuery(Strict):
-    """Of which organization; of all when none is said. Strict: a mistyped name must not mean everybody."""
+    """The organization; all when it is left out. Strict: a mistyped name must not mean all."""
 
     organizationId = Text()
 
 
 class RequestQuery(ScopeQuery):
-    """Which entries of the request log, and how many."""
+    """Filters of the request log, and the number of entries."""
 
     operation = Text()
     status = QueryNumber(min=100, max=599)

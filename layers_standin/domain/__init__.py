@@ -1,1 +1,1 @@
-"""One module a noun: its rules as small functions on documents, and the shelf that applies them to tables."""
+"""One module a noun: its rules as small functions on documents, and the repository that applies them to tables."""

@@ -1,4 +1,4 @@
-"""Assets and the uploads they come from. Source: contract, section 4."""
+"""Assets, and the uploads that become assets. Source: contract, section 4."""
 
 import re
 import secrets
@@ -23,7 +23,7 @@ _UNSAFE_IN_URL = re.compile(r"[^0-9A-Za-z._-]+")
 
 
 def new_upload(organization: str, project_id: str, body: Mapping[str, Any], now: datetime) -> Record:
-    """Return the document of a promised upload; sizes and checksum are None when the client told none."""
+    """Return the document of a promised upload; size and checksum are None unless the client declares them."""
     return {
         "uploadId": mint("upl"),
         "organizationId": organization,
@@ -41,9 +41,9 @@ def new_upload(organization: str, project_id: str, body: Mapping[str, Any], now:
 
 
 def disagreement(upload: Mapping[str, Any], checksum: str | None) -> Record | None:
-    """Return what of the received bytes is not as declared, each as {"expected", "received"}; None when all is.
+    """Return {field: {"expected", "received"}} of the declared fields that the received bytes contradict, or None.
 
-    Only of bytes that came past us there is a `contentType` to be looked at.
+    `contentType` is compared only for bytes that were sent straight to the bucket.
     """
     found = {}
     for field, expected in (
@@ -58,7 +58,7 @@ def disagreement(upload: Mapping[str, Any], checksum: str | None) -> Record | No
 
 
 def asset_of(upload: Mapping[str, Any], now: datetime) -> Record:
-    """Return the asset that an upload becomes once its bytes are there."""
+    """Return the asset of an upload whose bytes were received."""
     kept = ("organizationId", "projectId", "assetId", "kind", "contentType", "filename")
     asset: Record = {field: upload["received"][field] for field in ("file", "sizeBytes", "checksumSha256")}
     asset |= {field: upload[field] for field in kept}
@@ -67,16 +67,16 @@ def asset_of(upload: Mapping[str, Any], now: datetime) -> Record:
 
 
 def file_of(asset: Mapping[str, Any]) -> str:
-    """Return the name of an asset's bytes on disk."""
+    """Return the name of an asset's stored file."""
     return str(asset.get("file", asset["assetId"]))
 
 
 def media_paths(asset: Mapping[str, Any]) -> Record:
     """Return {"path", "thumbnailPath"} of an asset, both without a host; its token makes them unguessable.
 
-    The name at the end is for people who save the file; it is never looked at.
+    The name at the end is for people to save the file under; the service ignores it.
     """
-    # Without dots around it: `.` and `..` at the end of a URL are not names but places.
+    # Without dots around it: `.` and `..` at the end of a URL are not names but folders.
     safe = _UNSAFE_IN_URL.sub("-", asset["filename"] or "").strip(".") or _unnamed(asset["contentType"])
     stem, _, ending = safe.rpartition(".")
     folder = f"/media/{asset['organizationId']}/{asset['assetId']}/{asset['token']}"
@@ -85,7 +85,7 @@ def media_paths(asset: Mapping[str, Any]) -> Record:
 
 
 def _unnamed(content_type: str) -> str:
-    """Return a name for bytes that came without one, with the ending of their type."""
+    """Return a name for a file without one, with the ending of its type."""
     return f"file{guess_extension(content_type) or ''}"
 
 
@@ -127,23 +127,23 @@ class Assets:
         return document
 
     def has_file(self, file: str) -> bool:
-        """Whether an asset's bytes have that name on disk: its id, or that and what tells one upload from the next."""
+        """Whether an asset has the stored file of that name: `<asset id>`, or `<asset id>-<mark of the upload>`."""
         owners = (self._assets.get(doc_id=name) for name in (file, file.rpartition("-")[0]))
         return any(asset is not None and file_of(asset) == file for asset in owners)
 
     def of_project(self, project_id: str, asset_ids: list[str]) -> list[Record]:
-        """Return the assets among these that the project has."""
+        """Return those of these assets that belong to the project."""
         found = (self._assets.get(doc_id=asset_id) for asset_id in asset_ids)
         return [asset for asset in found if asset is not None and asset["projectId"] == project_id]
 
     def presign(self, project_id: str, body: Mapping[str, Any]) -> Record:
-        """Promise an upload."""
+        """Create a promised upload."""
         upload = new_upload(self._tables.organization, project_id, body, self._tables.now())
         self._uploads.insert(upload)
         return upload
 
     def forget_unfinished(self, most: int = 2) -> list[Record]:
-        """Forget up to `most` uploads that nobody finished in time; return them, for their bytes to be removed."""
+        """Delete up to `most` uploads that nobody finished in time; return them, so that their bytes can be removed."""
         return self._tables.db.run_transaction(partial(self._forget_unfinished, most))
 
     def _forget_unfinished(self, most: int) -> list[Record]:
@@ -154,11 +154,11 @@ class Assets:
             return uploads
 
     def unfinished(self) -> Iterator[Record]:
-        """Yield the uploads that are no assets yet."""
+        """Yield the uploads that have no asset yet."""
         return self._tables.all("uploads", self._tables.oldest("uploads", LATEST_MS, most=sys.maxsize))
 
     def files(self) -> set[str]:
-        """Return the names of all bytes that assets have, or uploads that are no assets yet."""
+        """Return the names of the stored files of all assets, and of the uploads that have no asset yet."""
         assets = self._tables.all("assets", self._tables.db.ids("assets", self._tables.organization))
         waiting = (upload["received"]["file"] for upload in self.unfinished() if upload["received"])
         return {file_of(asset) for asset in assets} | set(waiting)
@@ -185,9 +185,9 @@ class Assets:
         return upload
 
     def receive(self, upload_id: str, received: Record) -> Record | None:
-        """Note the bytes that have come of an upload: {"file", "sizeBytes", "checksumSha256"}.
+        """Record the received bytes of an upload: {"file", "sizeBytes", "checksumSha256"}.
 
-        Return those that were noted before, which no document knows any more. Raises NotFound, Conflict.
+        Return the previous ones, or None; no document has them any more. Raises NotFound, Conflict.
         """
         return self._tables.db.run_transaction(partial(self._receive, upload_id, received))
 
@@ -199,7 +199,7 @@ class Assets:
             return before
 
     def finalize(self, upload: Record) -> Record:
-        """Return the asset of an upload whose bytes have been looked at; the same one each time."""
+        """Return the asset of an upload whose bytes were inspected, created at the first call."""
         with self._tables.db.transaction():
             asset: Record | None = self._assets.get(doc_id=upload["assetId"])
             if asset is None:
@@ -213,7 +213,7 @@ class Assets:
 
 
 def verify_received(upload: Mapping[str, Any], checksum: str | None) -> None:
-    """Raises Conflict unless an upload's bytes are there and are as declared."""
+    """Raises Conflict unless an upload's bytes were received and are as declared."""
     if upload["received"] is None:
         raise Conflict("The upload has not arrived.", subcode="UPLOAD_MISSING", uploadId=upload["uploadId"])
     if different := disagreement(upload, checksum):

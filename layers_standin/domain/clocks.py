@@ -1,4 +1,4 @@
-"""The clock that everything goes by: the real one until somebody stops or shifts it, for all or one organization.
+"""The clock of an organization, or of all: the real one until a command stops or shifts it.
 
 A clock is {"mode": "real"}, {"mode": "frozen", "frozenMs"} or {"mode": "offset", "offsetMs"}.
 """
@@ -13,7 +13,7 @@ from layers_standin.engines.table import Record
 Clock = Mapping[str, Any]
 
 REAL: Clock = {"mode": "real"}
-LATEST_MS = 253_399_622_400_000  # 9999-12-01: what follows from it, such as an expiry, can be written too
+LATEST_MS = 253_399_622_400_000  # 9999-12-01: a time after it, such as an expiry, can be written too
 
 
 def frozen(at_ms: int) -> Record:
@@ -25,14 +25,14 @@ def shifted(offset_ms: int) -> Record:
 
 
 def advance(clock: Clock, by_ms: int) -> Record:
-    """Return the clock moved on; one that is frozen stays so, the others go on from there."""
+    """Return the clock moved on; a frozen one stays frozen, the others run on from there."""
     if clock["mode"] == "frozen":
         return frozen(clock["frozenMs"] + by_ms)
     return shifted(clock.get("offsetMs", 0) + by_ms)
 
 
 def time_by(clock: Clock, real: datetime) -> datetime:
-    """Return what a clock shows at a real moment, within the years that can be written."""
+    """Return the time of a clock at a real moment, from 1970 to the year 9999."""
     if clock["mode"] == "frozen":
         return from_epoch_milliseconds(clock["frozenMs"])
     if clock["mode"] == "offset":

@@ -1,6 +1,6 @@
-"""What somebody has set for an organization, or for all: its clock, its faults, and whether its requests are logged.
+"""Settings of the control plane, for one organization or for ALL: clock, faults, and whether requests are logged.
 
-All of it is one document a scope, for every request has to look: {"id", "clock"?, "faults"?, "isLogged"?}.
+One document a scope, because every request reads it: {"id", "clock"?, "faults"?, "isLogged"?}.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from layers_standin.engines.table import Record
 
 
 class Overrides(NamedTuple):
-    """What holds for the requests of one organization."""
+    """The settings that apply to the requests of one organization."""
 
     clock: Clock = REAL
     has_faults: bool = False
@@ -24,13 +24,13 @@ NO_OVERRIDES = Overrides()
 
 
 class Controls:
-    """What was set for ALL, and for each organization that has something of its own."""
+    """The settings of ALL, and of each organization that has its own."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
     def effective(self, organization: str) -> Overrides:
-        """Return what holds for an organization: what was set for it, else for ALL; but the faults of both."""
+        """Return the settings that apply to an organization: its own, else those of ALL; but the faults of both."""
         own, everyone = self._tables.db.read_many([("controls", scope, scope) for scope in (organization, ALL)])
         if own is None and everyone is None:
             return NO_OVERRIDES
@@ -39,15 +39,15 @@ class Controls:
         return Overrides(both.get("clock", REAL), has_faults, both.get("isLogged", True))
 
     def scopes(self) -> list[str]:
-        """Return for whom something was set."""
+        """Return the scopes that have settings: organizations' ids, and ALL."""
         return [partition for table, partition in self._tables.db.tables() if table == "controls"]
 
     def own(self, scope: str, name: str) -> Any:
-        """Return what was set for an organization, or for ALL, under a name; None when nothing was."""
+        """Return the setting `name` of a scope itself (an organization, or ALL), or None."""
         return (self._find(scope) or {}).get(name)
 
     def change(self, scope: str, name: str, change: Callable[[Any], Any]) -> None:
-        """Set something to what `change` makes of it, in one step; None unsets it."""
+        """Replace a setting by `change(setting or None)`, in one transaction; a result of None removes it."""
         self._tables.db.run_transaction(partial(self._change, scope, name, change))
 
     def _change(self, scope: str, name: str, change: Callable[[Any], Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where a list goes on: opaque to clients, and good only for the list it came from."""
+"""Cursors of pages: opaque to clients, and valid only for the index and filters that they were made for."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
@@ -9,14 +9,14 @@ from layers_standin.domain.errors import BadCursor
 
 
 def write_cursor(place: str | None, *of: str | None) -> str | None:
-    """Return the cursor of a place in a list, which is told by `of`: its organization, its kind, its filters."""
+    """Return the cursor of a sort key; `of` are the organization, the kind and the filters of the page."""
     if place is None:
         return None
     return urlsafe_b64encode(orjson.dumps([_mark(of), place])).decode().rstrip("=")
 
 
 def read_cursor(cursor: str | None, *of: str | None) -> str | None:
-    """Return the place a cursor stands for. Raises BadCursor when it is not of this list."""
+    """Return the sort key of a cursor. Raises BadCursor unless it was made with the same `of`."""
     if cursor is None:
         return None
     parts = _parts(cursor)
@@ -26,7 +26,7 @@ def read_cursor(cursor: str | None, *of: str | None) -> str | None:
 
 
 def is_cursor(text: str) -> bool:
-    """Whether this is the cursor of some list."""
+    """Whether a text is a cursor, of any page."""
     return _parts(text) is not None
 
 

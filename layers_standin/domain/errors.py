@@ -1,10 +1,10 @@
-"""What a rule can refuse. Named for what happened; none of these know HTTP."""
+"""Errors of the domain's rules, each named for the event. None of these know HTTP."""
 
 from typing import Any
 
 
 class StoreError(Exception):
-    """Base of every refusal by a rule; `details` is its evidence."""
+    """Base of the errors of the rules; `details` is the evidence."""
 
     code = "INTERNAL"
 
@@ -20,24 +20,24 @@ class NotFound(StoreError):
 
 
 class Conflict(StoreError):
-    """The thing is not in a state for this; `subcode` says which."""
+    """The state of the document forbids this; `subcode` names the state."""
 
     code = "CONFLICT"
 
 
 class IdempotencyConflict(StoreError):
-    """The same Idempotency-Key came with another body."""
+    """The same Idempotency-Key was used with another body."""
 
     code = "IDEMPOTENCY_CONFLICT"
 
 
 class NotAcceptable(StoreError):
-    """The content of an upload is not what it was said to be; `details` as for a body that is wrong."""
+    """The content of an upload contradicts its declaration; `details` as for an invalid body."""
 
     code = "VALIDATION"
 
 
 class BadCursor(StoreError):
-    """The cursor is not one of this list."""
+    """The cursor belongs to another list, or to none."""
 
     code = "VALIDATION"

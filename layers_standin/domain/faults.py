@@ -1,7 +1,7 @@
-"""Faults that were asked for: rules that say which requests go wrong, how, and how often. No dice.
+"""Injected faults: rules with the requests to match, the effect, and the number of times. Nothing is random.
 
 A rule is {"id", "match": {"operation"?, "method"?, "path"?, "keyId"?}, "times": int or null, "used", "answer",
-"createdAt"}; what the answer may hold is said in control/schemas.py.
+"createdAt"}; for the fields of the answer see control/schemas.py.
 """
 
 import re
@@ -22,7 +22,7 @@ _PLACEHOLDER = re.compile(r"\{[^/{}]*\}")
 
 
 class RequestInfo(NamedTuple):
-    """What a rule looks at: the operation, and the request it came as. A key goes by two ids."""
+    """The facts of a request that rules compare. A key has two ids: its `apiKeyId` and its public id."""
 
     operation: str
     method: str
@@ -32,7 +32,7 @@ class RequestInfo(NamedTuple):
 
 
 def new_rule(body: Mapping[str, Any], now: datetime) -> Record:
-    """Return the rule that a judged body asks for; without `times` it holds until it is removed."""
+    """Return the rule of a validated body; without `times` it applies until it is removed."""
     told = {"match": body["match"], "times": body.get("times"), "answer": body["answer"]}
     return {"id": mint("fault"), **told, "used": 0, "createdAt": milliseconds(now)}
 
@@ -42,7 +42,7 @@ def is_spent(rule: Mapping[str, Any]) -> bool:
 
 
 def matches(rule: Mapping[str, Any], asked: RequestInfo) -> bool:
-    """Whether a rule is about this request; what it does not mention may be anything."""
+    """Whether a rule matches this request; a field that the rule leaves out matches anything."""
     match = rule["match"]
     return (
         match.get("operation", asked.operation) == asked.operation
@@ -54,13 +54,13 @@ def matches(rule: Mapping[str, Any], asked: RequestInfo) -> bool:
 
 
 def fits_path(pattern: str, path: str) -> bool:
-    """Whether a path is this one, a `{placeholder}` in it standing for anything without a slash."""
+    """Whether a path matches a pattern, in which a `{placeholder}` matches any text without a slash."""
     pieces, others = pattern.split("/"), path.split("/")
     return len(pieces) == len(others) and all(map(_fits_piece, pieces, others))
 
 
 def _fits_piece(pattern: str, piece: str) -> bool:
-    """Look from left to right and never go back, as a regular expression would for hours: each request is looked at."""
+    """Match from left to right without backtracking, which could take hours with a regular expression."""
     first, *rest = _PLACEHOLDER.split(pattern)
     if not rest or not piece.startswith(first):
         return piece == pattern
@@ -90,7 +90,7 @@ class Faults:
         return self._controls.own(scope, "faults") or []
 
     def add(self, scope: str, rule: Record) -> None:
-        """Raises Conflict when there are too many."""
+        """Add a rule. Raises Conflict when MOST_RULES are there and none is spent."""
         self._controls.change(scope, "faults", lambda rules: [*_with_room(rules or []), rule])
 
     def remove(self, scope: str, rule_id: str) -> None:
@@ -105,14 +105,14 @@ class Faults:
         self._controls.change(scope, "faults", lambda _: None)
 
     def take(self, organization: str, asked: RequestInfo) -> Record | None:
-        """Return the rule that this request falls under, counted; its organization's own come first."""
+        """Return the rule that matches this request, counted once more, or None; the organization's own come first."""
         for scope in (organization, ALL):
             if first_match(self.of(scope), asked) is not None and (rule := self._count(scope, asked)):
                 return rule
         return None
 
     def _count(self, scope: str, asked: RequestInfo) -> Record | None:
-        """Count again under the lock: what was seen without it may be spent by now."""
+        """Return the first match with its count raised, or None; under the lock, for the rule may be spent by now."""
         found: Record | None = None
 
         def count(rules: list[Record] | None) -> list[Record] | None:
@@ -127,7 +127,7 @@ class Faults:
 
 
 def _with_room(rules: list[Record]) -> list[Record]:
-    """Return the rules with room for another: where there is none, spent ones go. Raises Conflict."""
+    """Return fewer than MOST_RULES rules; spent ones go if there are too many. Raises Conflict."""
     kept = rules if len(rules) < MOST_RULES else [rule for rule in rules if not is_spent(rule)]
     if len(kept) >= MOST_RULES:
         raise Conflict(f"There are {MOST_RULES} faults already.", subcode="TOO_MANY_FAULTS")

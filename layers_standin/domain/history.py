@@ -1,7 +1,7 @@
-"""What happened to one influencer: each change with when, by whom and with which request, the newest kept.
+"""The history of an influencer: its newest KEPT changes, each with time, API key and request.
 
-The nth change of an influencer is the document `<influencer id>#<n>`, and the influencer's own `revision` says how many
-there were: so none has to be searched, and to write one costs the same however many there are.
+The nth change of an influencer is the document `<influencer id>#<n>`, and the influencer's own `revision` counts
+them: so no change has to be searched, and writing one costs the same however many there are.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ KEPT = 100
 
 
 class Actor(NamedTuple):
-    """Who asked for a change, and how; all None when it was no request."""
+    """The API key and the request that ask for a change; all None when no request does."""
 
     api_key_id: str | None = None
     request_id: str | None = None
@@ -54,7 +54,7 @@ class History:
         self._actor = actor
 
     def note(self, influencer: Record, before: Record | None, after: Record, now: datetime) -> None:
-        """Note that the fields of an influencer, which knows its revision already, are no longer as before."""
+        """Write the change number `revision` of an influencer: its fields that differ, before and after."""
         revision = influencer["revision"]
         was, became = (None, after) if before is None else difference(before, after)
         self._changes.upsert(

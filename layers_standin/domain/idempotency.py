@@ -1,4 +1,4 @@
-"""Idempotency-Key: the outcome of a request, filed in the same commit as its effect, and replayed to its twins."""
+"""Idempotency-Key: the response of a request, stored in the same commit as its effect, and replayed to repetitions."""
 
 from datetime import timedelta
 from hashlib import sha256
@@ -16,7 +16,7 @@ _SOME = 500
 
 
 class IdempotencyKey(NamedTuple):
-    """An Idempotency-Key: a hash of its scope, and one of the body it came with."""
+    """An Idempotency-Key: a hash of its scope, and one of the request's body."""
 
     record_id: str
     fingerprint: str
@@ -44,7 +44,7 @@ class Idempotency:
         self._responses = tables.table("idempotency")
 
     def find(self, key: IdempotencyKey) -> StoredResponse | None:
-        """Return the response that is stored under a key. Raises IdempotencyConflict when it was to another body."""
+        """Return the response stored under a key, or None. Raises IdempotencyConflict when its body was another."""
         record = self._responses.get(doc_id=key.record_id)
         if record is None or record["filedAtMs"] <= self._window_start():
             return None
@@ -68,7 +68,7 @@ class Idempotency:
         )
 
     def forget_past(self) -> None:
-        """Drop all responses past their window: none is stored any more where nobody asks."""
+        """Delete all responses past their window."""
         while self._tables.db.run_transaction(self._forget_some):
             pass
 

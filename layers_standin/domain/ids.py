@@ -25,18 +25,18 @@ def canonical(identifier: str) -> str:
 
 
 def new_sort_key(prefix: str, doc_id: str, minted: bool) -> str:
-    """Return the string that sorts a new document after all before it in its lists, and names it.
+    """Return a sort key behind those of all older documents; `id_of` reads the id from it.
 
-    A minted id does both by itself. One that a caller chose says nothing about time and stands behind a ULID.
+    A minted id is its own sort key. An id that a caller chose says nothing about time, so a ULID goes before it.
     """
     return doc_id if minted else f"{mint(prefix)}={canonical(doc_id)}"
 
 
 def sort_key_since(moment: datetime, prefix: str, doc_id: str) -> str:
-    """Return the place of a document that was there before there were lists, or that a file brings along."""
+    """Return the sort key of a document that was created at a moment, for imports and seeds."""
     return f"{prefix}_{ULID.from_datetime(moment)}={canonical(doc_id)}"
 
 
 def id_of(place: str) -> str:
-    """Return the id of the document at a place."""
+    """Return the id of the document that has this sort key."""
     return place.rpartition("=")[2]

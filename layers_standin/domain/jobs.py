@@ -1,7 +1,7 @@
 """Jobs: pure functions of their start, their length and the clock, so that no worker has to run one.
 
-A schedule is what an influencer and its job share: {"startedMs", "lengthMs", "endedMs", "failure"}. `endedMs` is when
-it was canceled, else None; `failure` is None or what it will fail with at its end, {"code", "message"}.
+An influencer and its job have the same schedule: {"startedMs", "lengthMs", "endedMs", "failure"}. `endedMs` is the time
+of its cancellation, else None; `failure` is None, or the error at its end, {"code", "message"}.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _TRAINING_UNTIL = 0.9
 
 
 class State(NamedTuple):
-    """How a job stands at one moment; `progress` runs from 0 to 1, `finished_ms` is None while it runs."""
+    """The state of a job at a moment; `progress` runs from 0 to 1, `finished_ms` is None while it runs."""
 
     status: str
     stage: str
@@ -33,7 +33,7 @@ def new_schedule(now_ms: int, length_ms: int) -> Record:
 
 
 def state_at(schedule: Schedule, now_ms: int) -> State:
-    """Return how the job stands. A clock set back before its start shows it as just begun."""
+    """Return the state of the job. A clock set back before its start shows it as just begun."""
     if schedule["endedMs"] is not None:
         return State("canceled", *_stage(schedule, schedule["endedMs"]), schedule["endedMs"])
     stage, progress = _stage(schedule, now_ms)
@@ -44,13 +44,13 @@ def state_at(schedule: Schedule, now_ms: int) -> State:
 
 
 def end_ms(schedule: Schedule) -> int:
-    """Return when the job is over if nobody cancels it, or when somebody did."""
+    """Return the time of the job's end: of its cancellation, else of its regular end."""
     ended: int | None = schedule["endedMs"]
     return int(schedule["startedMs"] + schedule["lengthMs"]) if ended is None else ended
 
 
 def influencer_status(influencer: Mapping[str, Any], now_ms: int) -> str:
-    """Return the status that follows from the influencer's schedule; without one it is what the document says."""
+    """Return the status that follows from the influencer's schedule; without a schedule, the document's own."""
     schedule = influencer.get("schedule")
     if schedule is None:
         return str(influencer["status"])
@@ -61,7 +61,7 @@ def influencer_status(influencer: Mapping[str, Any], now_ms: int) -> str:
 
 
 def cancel(schedule: Schedule, now_ms: int) -> Record:
-    """Return the schedule ended by somebody now; never before its start, even by a clock that was set back."""
+    """Return the schedule canceled now; never before its start, even by a clock that was set back."""
     return dict(schedule) | {"endedMs": max(now_ms, schedule["startedMs"])}
 
 
@@ -99,7 +99,7 @@ _CANCELED = {"code": "CANCELED", "message": "The job was canceled."}
 def _stage(schedule: Schedule, now_ms: int) -> tuple[str, float]:
     length = schedule["lengthMs"]
     elapsed = max(0, now_ms - schedule["startedMs"])
-    # Cut off after four places, not rounded: what is not over must never say 1.
+    # Cut off after four places, not rounded: a running job must never say 1.
     progress = 1.0 if elapsed >= length else elapsed * 10_000 // length / 10_000
     if progress < _QUEUED_UNTIL:
         return "queued", progress

@@ -1,4 +1,4 @@
-"""API keys: `lp_<environment>_<public id>_<secret>`, of which only the public id and a hash of the secret are kept."""
+"""API keys: `lp_<environment>_<public id>_<secret>`; only the public id and a hash of the secret are stored."""
 
 import hmac
 import secrets
@@ -75,13 +75,13 @@ def rotate_key(current: Mapping[str, Any], key: str, now: datetime) -> Record:
 
 
 def key_documents(document: Record) -> list[tuple[str, Record]]:
-    """Return (table, document) of all that is kept of a key: itself, and how its organization finds it."""
+    """Return (table, document) of both documents of a key: the key by public id, and the public id by the key's id."""
     known = {field: document[field] for field in ("apiKeyId", "organizationId", "publicId")}
     return [("api_keys", document), ("api_key_ids", known)]
 
 
 def key_view(document: Mapping[str, Any]) -> Record:
-    """Return what replies show of a key: nothing of its secret."""
+    """Return a key as responses show it, without its secret."""
     return {
         "id": document["apiKeyId"],
         "organizationId": document["organizationId"],
@@ -118,7 +118,7 @@ class Keys:
         return self._tables.table("api_keys", public_id).get(doc_id=public_id)
 
     def is_known(self, public_id: str) -> bool:
-        """Whether there is still a key with that public id, for a transaction that is about something else."""
+        """Whether a key with that public id exists. Takes no lock on it: the transaction is about something else."""
         return self._tables.db.read("api_keys", public_id, public_id, lock=False) is not None
 
     def all(self) -> list[Record]:
@@ -135,9 +135,7 @@ class Keys:
             raise NotFound("API key not found.")
         return key
 
-    def create(
-        self, scopes: list[str], name: str, key: str | None = None, tier: str = "standard"
-    ) -> str:
+    def create(self, scopes: list[str], name: str, key: str | None = None, tier: str = "standard") -> str:
         """Create a key of this organization and return it whole: the one time its secret is seen. Raises NotFound."""
         key = key or mint_key()
         with self._tables.db.transaction():

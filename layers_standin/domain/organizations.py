@@ -1,4 +1,4 @@
-"""Organizations: whose everything is. What belongs to one is never seen by another."""
+"""Organizations: each document belongs to one, and no other can see it."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -44,7 +44,7 @@ class Organizations:
         return document
 
     def drop(self, organization: str) -> None:
-        """Remove an organization and everything of it, its keys included. Raises NotFound."""
+        """Delete an organization and all its documents, keys included. Raises NotFound."""
         self._tables.db.run_transaction(partial(self._drop, organization))
         with suppress(Unavailable):  # it is gone all the same
             self._tables.db.run_transaction(partial(self._drop_late, organization))
@@ -58,12 +58,12 @@ class Organizations:
             self._empty(organization)
 
     def _drop_late(self, organization: str) -> None:
-        """Remove what was written by those who had found their key still there, and may have ended after it was not."""
+        """Delete again, alone: a transaction that saw the key before the first delete may have committed after it."""
         with self._tables.db.transaction(alone=True):
             self._empty(organization)
 
     def _empty(self, organization: str) -> None:
-        for table in PRIMARY_KEYS:  # not of what there was at the last commit, but of what there may be by now
+        for table in PRIMARY_KEYS:  # of every table: others may have got documents since the last commit
             self._tables.db.table(table, organization).truncate()
 
     def _drop_where(self, table: str, in_partition: str) -> None:

@@ -1,4 +1,4 @@
-"""Projects: what influencers and assets belong to. Source: contract, section 5."""
+"""Projects, which hold influencers and assets. Source: contract, section 5."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -20,7 +20,7 @@ _ITEM_FIELDS = (
 
 
 def new_project(organization: str, project_id: str, body: Mapping[str, Any], now: datetime) -> Record:
-    """Return the document of a project made from a judged body."""
+    """Return the document of a project made from a validated body."""
     given = {
         "customerExternalId": None,
         "ownerEmail": None,
@@ -40,7 +40,7 @@ def merge_project(current: Mapping[str, Any], patch: Mapping[str, Any], now: dat
 
 
 def archive_project(current: Mapping[str, Any], now: datetime) -> Record:
-    """Return the project after a DELETE; one that is archived stays as it is, the time it was archived included."""
+    """Return the project after a DELETE; an archived one stays unchanged, the time it was archived included."""
     if current["status"] == ARCHIVED and current.get("archivedAt"):
         return dict(current)
     return merge_project(current, {"status": ARCHIVED}, now)
@@ -70,7 +70,7 @@ def project_view(document: Mapping[str, Any]) -> Record:
 
 
 def project_item(document: Mapping[str, Any]) -> Record:
-    """Return the project as lists show it."""
+    """Return a project as a page of projects shows it."""
     return {field: document[field] for field in _ITEM_FIELDS}
 
 

@@ -1,4 +1,4 @@
-"""Where each kind of document lives: its table, its partition, its id, and its places in ordered lists."""
+"""For each kind of document: its table, its partition, its id, and its index entries."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from layers_standin.engines.table import Engine, Record, Table
 
 OK, WILL_FAIL, ARCHIVED = ":ok", ":will_fail", ":archived"
 
-ALL = "*"  # instead of an organization: what is set for every one that has nothing of its own
+ALL = "*"  # in place of an organization: the settings of all that have none of their own
 
 _FAR_FUTURE_MS = 10**15
 _AT_ONCE = 500
@@ -56,19 +56,19 @@ def identity_of(name: str, record: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def oldest_first(moment_ms: int, doc_id: str) -> str:
-    """Return a place so that a walk from the greatest down meets the oldest first."""
+    """Return a sort key so that a scan from the greatest down meets the oldest first."""
     return f"{_FAR_FUTURE_MS - moment_ms:016d}={doc_id}"
 
 
 def moment_of(place: str) -> int:
-    """Return the moment of a place made by `oldest_first`."""
+    """Return the moment of a sort key made by `oldest_first`."""
     return _FAR_FUTURE_MS - int(place.partition("=")[0])
 
 
 def _influencer_places(record: Record) -> list[IndexEntry]:
-    """Index entries of an influencer: `<project>:fine` or `<project>:doomed`, newest first, by how its job ends.
+    """Index entries of an influencer: `<project>:ok` or `<project>:will_fail` by its job's end, newest first.
 
-    `<project>:archived` by the time of its deletion. One index a state, so that a million ids are there once.
+    `<project>:archived` by the time of its deletion. One index a state, so that a million ids are in memory once.
     """
     project: str = record["projectId"]
     if record["is_archived"]:
@@ -81,14 +81,14 @@ def _influencer_places(record: Record) -> list[IndexEntry]:
 
 
 def _job_places(record: Record) -> list[IndexEntry]:
-    """Jobs by project and end, until they are over and somebody has noticed."""
+    """Index entries of a job: `running:<project>`, by its end, until a reader has noted that it is over."""
     if record.get("isFinished"):
         return []
     return [IndexEntry(running(record["projectId"]), oldest_first(end_ms(record["schedule"]), record["jobId"]))]
 
 
 def running(project: str) -> str:
-    """Return the name of the list of a project's jobs that may still run, the one that ends first last."""
+    """Return the name of the index of a project's jobs that may still run; a scan meets the first to end first."""
     return f"running:{project}"
 
 
@@ -117,7 +117,7 @@ INDEXES: dict[str, IndexRule] = {
 
 
 class Page(NamedTuple):
-    """Some documents of a list, and the place to go on from, None at its end."""
+    """Some documents of an index, and the sort key to go on from, None at its end."""
 
     documents: list[Record]
     next_place: str | None
@@ -130,9 +130,9 @@ def _table(db: Hashable, name: str, partition: str) -> Table:
 
 
 class Tables:
-    """The tables of one organization, on any engine, and the clock that it goes by.
+    """The tables of one organization, on any engine, with its clock `now`.
 
-    Documents of the kinds in STANDALONE belong to no organization: each has its own id as its partition.
+    Documents of a table in PARTITION_KEYS have another partition than the organization.
     """
 
     def __init__(self, db: Engine, now: Callable[[], datetime], organization: str = "") -> None:
@@ -145,14 +145,14 @@ class Tables:
         return _table(cast(Hashable, self.db), name, self.organization if partition is None else partition)
 
     def put(self, name: str, record: Mapping[str, Any]) -> None:
-        """Put any document of any organization in its place, whatever was there before: as seeds and imports do."""
+        """Insert or replace any document of any organization, as seeds and imports do."""
         partition = record[PARTITION_KEYS.get(name, "organizationId")]
         self.table(name, partition).upsert(record)
 
     def page(
         self, name: str, groups: Sequence[str], before: str | None, limit: int, keep: Callable[[Record], bool]
     ) -> Page:
-        """Return up to `limit` documents of some lists that `keep` keeps, newest first, from below a place."""
+        """Return up to `limit` documents of some indexes for which `keep` is true, newest first, below a sort key."""
         found: list[tuple[str, Record]] = []
         for place, document in self._walk(name, groups, before, limit):
             if not keep(document):
@@ -170,13 +170,11 @@ class Tables:
             yield from (document for document in found if document is not None)
 
     def oldest(self, name: str, before_ms: int, group: str = "age", most: int = 2) -> list[str]:
-        """Return the ids of up to `most` documents up to a moment, of a list that has the oldest first."""
+        """Return the ids of up to `most` documents not after a moment, from an index made with `oldest_first`."""
         places = self.db.scan(name, self.organization, group, most=most)
         return [id_of(place) for place in places if moment_of(place) <= before_ms]
 
-    def _walk(
-        self, name: str, groups: Sequence[str], before: str | None, limit: int
-    ) -> Iterator[tuple[str, Record]]:
+    def _walk(self, name: str, groups: Sequence[str], before: str | None, limit: int) -> Iterator[tuple[str, Record]]:
         while places := self._places(name, groups, before, limit + 1):
             keys = [(name, self.organization, id_of(place)) for place in places]
             for place, document in zip(places, self.db.read_many(keys), strict=True):
@@ -185,6 +183,6 @@ class Tables:
             before = places[-1]
 
     def _places(self, name: str, groups: Sequence[str], before: str | None, most: int) -> list[str]:
-        """Return the greatest places of some lists together, greatest first."""
+        """Return the greatest sort keys of some indexes together, greatest first."""
         walks = [self.db.scan(name, self.organization, group, before, most) for group in groups]
         return walks[0] if len(walks) == 1 else list(islice(merge(*walks, reverse=True), most))

@@ -1,6 +1,6 @@
-"""All documents from one engine to another: in batches, so that a copy can be gone on with, and compared at the end.
+"""All documents from one engine to another: in batches, so that a copy can be resumed, and compared at the end.
 
-A copy in the making is marked in its target, which nobody should serve until the mark is gone.
+An unfinished copy is marked in its target, which nobody should serve until the mark is gone.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from layers_standin.engines.errors import Different, NotEmpty
 from layers_standin.engines.indexes import Key
 from layers_standin.engines.table import Engine
 
-# Shown what is done: (what, how many steps) → a block, in which a function is told of the steps that were made.
+# Shows the progress: (title, number of steps) → a block with a function to call with the number of steps done.
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 MARK: Key = ("copies", "", "unfinished")  # there as long as a copy is not finished
@@ -25,29 +25,29 @@ _TOLD = 3
 
 
 class Report(NamedTuple):
-    """How many documents the copy has, and how many of them had to be written this time."""
+    """The number of documents of the copy, and the number that this run had to write."""
 
     documents: int
     written: int
 
 
 class Sum(NamedTuple):
-    """What two tables are compared by: how many documents, and a SHA-256 over ids and documents in the ids' order."""
+    """The number of a table's documents, and a SHA-256 over ids and documents in the ids' order; for comparison."""
 
     documents: int
     checksum: str
 
 
 def is_unfinished(engine: Engine) -> bool:
-    """Whether an engine holds a copy that was not brought to its end."""
+    """Whether an engine holds an unfinished copy."""
     return engine.read(*MARK) is not None
 
 
 def copy(source: Engine, target: Engine, origin: str, watch: Watch) -> Report:
     """Make the documents of `target` those of `source`, ids in the same order, and compare them all at the end.
 
-    Goes on where a copy from the same `origin` has stopped: what is equal is not written again, what the source no
-    longer has is removed. What others write into the source meanwhile may be missing, and then shows as a difference.
+    Resumes a copy from the same `origin`: equal documents are not written again, those that the source no longer has
+    are deleted. Documents that others write into the source meanwhile may be missing, and then show as a difference.
     Raises NotEmpty before anything is changed; Different, Unavailable.
     """
     _begin(source, target, origin)
@@ -62,7 +62,7 @@ def copy(source: Engine, target: Engine, origin: str, watch: Watch) -> Report:
 
 
 def compare(source: Engine, target: Engine, checked: Callable[[int], object]) -> None:
-    """Raises Different, which names the first table that is not the same in both."""
+    """Raises Different with the first table that differs."""
     for table, partition in sorted({*_spaces(source), *_spaces(target)}):
         here, there = (sum_of(engine, table, partition) for engine in (source, target))
         if here != there:
@@ -81,7 +81,7 @@ def sum_of(engine: Engine, table: str, partition: str) -> Sum:
 
 
 def _begin(source: Engine, target: Engine, origin: str) -> None:
-    """Mark the target. Raises NotEmpty when that would spoil it, or when the source is a half itself."""
+    """Mark the target. Raises NotEmpty when it has documents of its own, or the source is an unfinished copy."""
     if is_unfinished(source):
         raise NotEmpty("What should be copied is itself a copy that was not finished.")
     mark = target.read(*MARK)
@@ -99,7 +99,7 @@ def _remove_surplus(source: Engine, target: Engine) -> None:
 
 
 def _carry(source: Engine, target: Engine, keys: Sequence[Key], moved: Callable[[int], object]) -> int:
-    """Copy these, in one transaction; return how many were not there as they are."""
+    """Copy the documents of `keys` in one transaction; return the number that differed."""
     wanted, there = _read(source, keys), _read(target, keys)
     missing = {key: document for key, document in wanted.items() if document != there[key]}
     _write(target, missing)

@@ -1,4 +1,4 @@
-"""The system calls that what is stored depends on, one method each, so that a test can fail any of them."""
+"""The system calls that durability depends on, one method each, so that a test can fail any of them."""
 
 import errno
 import os
@@ -58,7 +58,7 @@ class Disk:
 
 
 def give_to_owner(made: int | Path, path: Path) -> None:
-    """Let a file or folder that root has made just now belong to the owner of the folder that it is in."""
+    """Give a file or folder that root has just created to the owner of the folder that it is in."""
     owner = path.parent.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.chown(made, owner.st_uid, owner.st_gid)

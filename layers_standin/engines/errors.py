@@ -1,22 +1,22 @@
-"""What can go wrong below the tables. None of these know HTTP."""
+"""Errors of the engines. None of these know HTTP."""
 
 from pathlib import Path
 
 
 class EngineError(Exception):
-    """Base of every error an engine raises on purpose; the message is one sentence for a person."""
+    """Base of every error that an engine raises on purpose; the message is one sentence for a person."""
 
 
 class Unavailable(EngineError):
-    """Writes are refused; nothing of the failed transaction was kept."""
+    """The store does not serve now; nothing of the failed transaction was written."""
 
 
 class Unconfirmed(EngineError):
-    """It may be done, whole or not at all, but nobody said so: the disk did not confirm it, or the server was lost."""
+    """The transaction may be committed, whole or not at all: the disk, or the lost server, did not confirm it."""
 
 
 class Damaged(EngineError):
-    """A file of the store does not hold what was written to it; `what` is the evidence."""
+    """A file of the store does not contain the bytes that were written to it; `what` is the evidence."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(
@@ -31,18 +31,18 @@ class Misplaced(EngineError):
 
 
 class NoSnapshot(EngineError):
-    """No state is saved under that name."""
+    """No snapshot has that name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no snapshot named {name!r}.")
 
 
 class NotEmpty(EngineError):
-    """A copy would mix with what is there, or would be one of half a store."""
+    """The target of a copy has documents already, or its source is an unfinished copy."""
 
 
 class Different(EngineError):
-    """A copy is not what it was made from."""
+    """A copy differs from its source."""
 
     def __init__(
         self, table: str, partition: str, here: tuple[int, str], there: tuple[int, str], ids: list[str]

@@ -12,28 +12,28 @@ Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
 
 
 class IndexEntry(NamedTuple):
-    """A document's place in one ordered list: the list's name, and the string it is sorted by."""
+    """An entry of a document in one ordered index: the index's name (`group`), and the sort key (`key`)."""
 
     group: str
     key: str
 
 
-IndexRule = Callable[[Record], list[IndexEntry]]  # a document → its places in the ordered lists of its table
+IndexRule = Callable[[Record], list[IndexEntry]]  # a document → its index entries
 
 
 def places_in(table: str, document: bytes | None, rules: Mapping[str, IndexRule]) -> list[IndexEntry]:
-    """Return the same of a document's JSON, which is decoded only where the table has lists."""
+    """Return the index entries of a document's JSON; it is decoded only if the table has indexes."""
     return index_entries(table, None if document is None or table not in rules else orjson.loads(document), rules)
 
 
 def index_entries(table: str, record: Record | None, rules: Mapping[str, IndexRule]) -> list[IndexEntry]:
-    """Return where a document stands in the lists of its table; nowhere when it was removed or none are kept."""
+    """Return the index entries of a document; none if it is None, or the table has no indexes."""
     rule = rules.get(table)
     return [] if rule is None or record is None else list(rule(record))
 
 
 def once_each(documents: Iterable[Document]) -> Iterator[Document]:
-    """Yield the documents. Raises ValueError for one that comes twice: it would be listed twice."""
+    """Yield the documents. Raises ValueError when a (table, partition, id) comes twice."""
     known: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for document in documents:
         table, partition, doc_id, _ = document

@@ -1,4 +1,4 @@
-"""States of a store that are kept under names: how they may be named, and what is told of them, on any engine."""
+"""Snapshots of a store: their names, and the facts about each, on any engine."""
 
 import re
 from typing import Any, NamedTuple
@@ -7,9 +7,9 @@ SNAPSHOT_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class Saved(NamedTuple):
-    """A state that is kept under a name: the facts it was saved with, its number of documents, its size.
+    """A snapshot: its name, the facts it was saved with, the number of its documents, its size.
 
-    `snapshot_id` names the rows and the media that belong to it, and no other state ever.
+    `snapshot_id` is in the names of its rows and its media; no other snapshot ever has it.
     """
 
     name: str
@@ -20,6 +20,6 @@ class Saved(NamedTuple):
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError when no state may have that name."""
+    """Raises ValueError unless a snapshot may have that name."""
     if not SNAPSHOT_NAME.fullmatch(name):
         raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")

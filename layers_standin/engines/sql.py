@@ -1,7 +1,7 @@
 """The statements that both databases understand, written once.
 
 `:name` stands for a parameter and `@` for the prefix of the table names. Each statement about documents carries the
-organization whose they are, and none joins two: so the tables can be distributed by it. Only those that list the
+organization that they belong to, and none joins two: so the tables can be distributed by it. Only those that list the
 organizations themselves go over all of them.
 """
 
@@ -124,7 +124,7 @@ class Statements:
         yield from self.moves((table, partition, doc_id), [], places)
 
     def moves(self, key: Key, left: Sequence[IndexEntry], joined: Sequence[IndexEntry]) -> Iterator[Sent]:
-        """Yield the statements that take a document from its places in lists to others."""
+        """Yield the statements that replace the index entries `left` of a document by `joined`."""
         for statement, entries, but in ((self.remove_entry, left, joined), (self.add_entry, joined, left)):
             for entry in entries:
                 if entry not in but:

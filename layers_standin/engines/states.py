@@ -1,4 +1,4 @@
-"""All documents of a database at once: replaced, kept as snapshots under names, and brought back; on any database.
+"""All documents of a database at once: replaced, saved as snapshots, and restored; on any database.
 
 Each function but `saving` is given a database that is in a transaction over all organizations already.
 """
@@ -15,21 +15,21 @@ from layers_standin.engines.indexes import Document, IndexRule, once_each, place
 from layers_standin.engines.saved import Saved, check_name
 from layers_standin.engines.sql import Sent, Statements
 
-HIDDEN = "."  # begins the name of a state that is not whole yet: nobody can ask for it
+HIDDEN = "."  # begins the name of an unpublished snapshot; `check_name` rejects it
 
 
 class Database(Protocol):
-    """A connection in a transaction: how the functions here send the statements that both databases understand."""
+    """A connection in a transaction over all organizations, for statements that both databases understand."""
 
     statements: Statements
 
     def rows(self, statement: str) -> list[Any]: ...
 
     def columns(self, sent: Iterable[Sent]) -> list[list[Any]]:
-        """Send the statements in order; return the first column of the rows that each has found, unescaped."""
+        """Send the statements in order; return the first column of each one's rows, unescaped."""
 
     def changed(self, sent: Iterable[Sent]) -> int:
-        """Send the statements in order; return the number of rows that all of them have changed."""
+        """Send the statements in order; return the number of rows that they changed together."""
 
 
 def spaces(database: Database) -> list[tuple[str, str]]:
@@ -45,8 +45,8 @@ def organizations(database: Database) -> list[str]:
 
 
 def replace(database: Database, documents: Iterable[Document], lists: Mapping[str, IndexRule]) -> None:
-    """Put documents in the place of all there are. Raises ValueError when one comes twice."""
-    documents = list(once_each(documents))  # before anything goes: they may be made of what is there
+    """Replace all documents. Raises ValueError when one comes twice."""
+    documents = list(once_each(documents))  # before anything is deleted: they may be read from the same database
     clear(database)
     database.changed(
         sent
@@ -64,7 +64,7 @@ def clear(database: Database) -> None:
 def saving(
     whole: Callable[[], AbstractContextManager[Database]], name: str, facts: Mapping[str, Any], version: int
 ) -> Iterator[str]:
-    """Keep the state of this moment under a new id, and give it the name when the block has ended well.
+    """Save the documents under a new id, and give the snapshot its name when the block has ended well.
 
     Until then nobody sees it. `whole()` is a transaction over all organizations; each of the two steps is one.
     """
@@ -79,12 +79,12 @@ def saving(
             _publish(database, name, snapshot_id)
     except BaseException:
         with suppress(EngineError), whole() as database:
-            _drop(database, HIDDEN + snapshot_id)  # which is not there if it was published and nobody has said so
+            _drop(database, HIDDEN + snapshot_id)  # absent if it was published, but unconfirmed
         raise
 
 
 def forget_unfinished(database: Database) -> None:
-    """Remove the states that a save has left which was killed before their names were given."""
+    """Delete the snapshots that a killed process has left without a name."""
     for name in _told(database):
         if name.startswith(HIDDEN):
             _drop(database, name)
@@ -101,7 +101,7 @@ def _keep(database: Database, snapshot_id: str, facts: Mapping[str, Any], versio
 
 
 def _publish(database: Database, name: str, snapshot_id: str) -> None:
-    """Give a state its name, and remove the one that had it."""
+    """Give a snapshot its name; delete the one that had it. Raises Unavailable."""
     told = _told(database).get(HIDDEN + snapshot_id)
     if told is None:
         raise Unavailable(f"The snapshot {name} was not finished: another save has begun meanwhile.")
@@ -111,7 +111,7 @@ def _publish(database: Database, name: str, snapshot_id: str) -> None:
 
 
 def restore(database: Database, name: str, version: int) -> None:
-    """Put a snapshot in the place of all there is. Raises NoSnapshot, UnknownFormat."""
+    """Replace all documents by those of a snapshot. Raises NoSnapshot, UnknownFormat."""
     told = _told(database).get(name)
     if told is None:
         raise NoSnapshot(name)
@@ -132,7 +132,7 @@ def saved(database: Database) -> list[Saved]:
 
 
 def forget(database: Database, name: str) -> None:
-    """Remove a snapshot. Raises NoSnapshot."""
+    """Delete a snapshot. Raises NoSnapshot."""
     if not _drop(database, name):
         raise NoSnapshot(name)
 

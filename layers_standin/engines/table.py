@@ -1,4 +1,4 @@
-"""What an engine offers, and the TinyDB table on it: documents one by one, instead of in one dict of everything."""
+"""The protocol of the engines, and TinyDB's table on it: documents one by one, instead of one dict of all of them."""
 
 import json
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -21,54 +21,123 @@ T = TypeVar("T")
 
 
 class Engine(Protocol):
-    """Where documents live: JSON by table, partition and id. A partition never meets another.
+    """A database of JSON documents with the key (table, partition, id). A partition never shows another's documents.
 
-    A read within a transaction holds until it ends, one that is only a `glance` need not. What `expect` is told of may
-    be fetched in one trip, and a block of `reading` may share what it has looked up. `attempt` runs once more what
-    another transaction got in the way of. A block of `exclusive` waits for every other one, of any process and host,
-    and raises OSError or Unavailable when that takes too long; it holds nobody else up. Snapshots are saved and
-    forgotten, and unfinished ones removed, in such a block. Both engines say the rest at each method.
+    Every method but `close` raises Unavailable (nothing was written). A call inside a `transaction` of the same thread
+    is part of it.
     """
 
     @property
-    def name(self) -> str: ...
-    def table(self, name: str, partition: str = "") -> "Table": ...
-    def tables(self) -> list[tuple[str, str]]: ...
+    def name(self) -> str:
+        """The location of the database, for people, without credentials."""
+
+    def table(self, name: str, partition: str = "") -> "Table":
+        """Return the TinyDB table of that name and partition."""
+
+    def tables(self) -> list[tuple[str, str]]:
+        """Return every (table, partition) that holds a document. Need not see the writes of its own transaction."""
+
     def close(self) -> None: ...
 
     # Documents, in the calling thread's transaction if it has one.
 
-    def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None: ...
-    def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None: ...
-    def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]: ...
-    def read_many(self, keys: Sequence[Key]) -> list[Record | None]: ...
-    def ids(self, table: str, partition: str) -> list[str]: ...
-    def count(self, table: str, partition: str) -> int: ...
-    def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]: ...
-    def snapshot_read(self) -> AbstractContextManager[None]: ...
+    def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None:
+        """Return a document's JSON, or None.
+
+        With `lock`, nobody else can change the document until the transaction ends. `lock=False` is for a document that
+        many transactions read at the same time.
+        """
+
+    def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
+        """Return `read`'s document decoded. In a transaction the caller must not alter it."""
+
+    def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """Return each key's JSON, or None, in one round trip; locked as by `read`."""
+
+    def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
+        """Return each key's document decoded, or None, in one round trip; locked as by `read`."""
+
+    def ids(self, table: str, partition: str) -> list[str]:
+        """Return the ids of a table in the order of insertion."""
+
+    def count(self, table: str, partition: str) -> int:
+        """Return the number of documents of a table."""
+
+    def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
+        """Return up to `most` sort keys of the index `group`, greatest first, below `before`.
+
+        Need not see the writes of its own transaction.
+        """
+
+    def snapshot_read(self) -> AbstractContextManager[None]:
+        """Let the reads of the block share a connection, and see one state where the engine can."""
+
     def write(
         self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
-    ) -> None: ...
-    def transaction(self, alone: bool = False) -> AbstractContextManager[None]: ...
-    def savepoint(self) -> AbstractContextManager[None]: ...
-    def run_transaction(self, act: Callable[[], T]) -> T: ...
-    def probe(self) -> None: ...
+    ) -> None:
+        """Insert or replace a document, or delete it if `document` is None. Raises RuntimeError outside a transaction.
 
-    # All documents at once: others in their place, and states kept to be brought back.
+        `record` is the same document decoded, if the caller has it.
+        """
 
-    def replace_all(self, documents: Iterable[Row]) -> None: ...
-    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]: ...
-    def restore(self, name: str) -> None: ...
-    def saved(self) -> list[Saved]: ...
-    def forget(self, name: str) -> None: ...
-    def forget_unfinished(self) -> None: ...
-    def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]: ...
+    def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
+        """Commit the block's writes together at its end, durably, or none of them. Raises Unconfirmed too.
+
+        Inside another transaction the block is a part of that. With `alone` it begins after all running transactions
+        have ended, and new ones wait for it.
+        """
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo the block's writes alone when it raises; only inside a transaction."""
+
+    def run_transaction(self, act: Callable[[], T]) -> T:
+        """Return `act()`; call it again, 8 times at most, after a conflict with another transaction.
+
+        Raises Unconfirmed too: the writes may have been committed.
+        """
+
+    def probe(self) -> None:
+        """Commit a write that changes nothing. Raises Unavailable while the store takes no writes."""
+
+    # All documents at once: replaced, and saved as snapshots.
+
+    def replace_all(self, documents: Iterable[Row]) -> None:
+        """Replace all documents, in one transaction; running ones end before it.
+
+        Raises ValueError when a document comes twice, and the errors of `documents`.
+        """
+
+    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]:
+        """Save all documents as of now; yield the snapshot's id; publish it as `name` when the block ends well.
+
+        `facts` (JSON) is stored with it. A snapshot of that name is replaced. Only inside `exclusive`, as are `forget`
+        and `forget_unfinished`. Raises ValueError for a name that `check_name` rejects, TypeError for other facts.
+        """
+
+    def restore(self, name: str) -> None:
+        """Replace all documents by those of a snapshot. Raises ValueError, NoSnapshot, UnknownFormat."""
+
+    def saved(self) -> list[Saved]:
+        """Return the published snapshots, ordered by name."""
+
+    def forget(self, name: str) -> None:
+        """Delete a snapshot. Raises ValueError, NoSnapshot."""
+
+    def forget_unfinished(self) -> None:
+        """Delete the snapshots that were never published."""
+
+    def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:
+        """Run the block alone among the `exclusive` blocks of all processes and hosts; transactions go on meanwhile.
+
+        Raises OSError or Unavailable after `patience_seconds`. The lock ends with the process, or the connection, that
+        holds it.
+        """
 
 
 class Table(tinydb.table.Table):
     """TinyDB's Table with string ids; all its methods work, each change a transaction or part of one.
 
-    The verbs by id are short cuts past TinyDB's own, which go over a dict of everything. `key_field` is the field that
+    The verbs by id do not go through TinyDB's own, which build a dict of all documents. `key_field` is the field that
     holds a document's id: with it, `insert` and `upsert` take plain mappings. `id_class` makes two ids that mean the
     same document equal.
     """
@@ -122,7 +191,7 @@ class Table(tinydb.table.Table):
     def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[str]:  # type: ignore[override]
         """Update, or else insert, as one step: TinyDB's are two, and another process may insert between them.
 
-        With a key field and no condition, the mapping takes the place of the document with its id.
+        With a key field and no condition, the mapping replaces the document with its id.
         """
         if cond is None and self._key_field is not None and self._key_field in document:
             key = self.document_id_class(document[self._key_field])
@@ -143,7 +212,7 @@ class Table(tinydb.table.Table):
         return cast(list[str], super().remove(cond, cast(Any, doc_ids)))
 
     def _named(self, document: Mapping[str, Any]) -> Document:
-        """Return a document with the id that its key field holds; one that has an id keeps it."""
+        """Return a document with the id from its key field; a Document has its own id already."""
         if isinstance(document, Document) or self._key_field is None:
             return cast(Document, document)
         return Document(document, cast(int, self.document_id_class(document[self._key_field])))
@@ -162,7 +231,7 @@ class Table(tinydb.table.Table):
 
 
 class Rows(Mapping[str, Record]):
-    """A table as TinyDB reads it: id → document, decoded anew each time it is asked for."""
+    """A table as TinyDB reads it: id → document, decoded anew at each access."""
 
     def __init__(self, engine: Engine, name: str, partition: str) -> None:
         self._engine, self._name, self._partition = engine, name, partition
@@ -198,7 +267,7 @@ class Items(ItemsView[str, Record]):
 
 
 class EditableRows(MutableMapping[str, Record]):
-    """A table as TinyDB changes it: documents are edited in place and put back by `save()`."""
+    """A table as TinyDB changes it: documents are edited in memory, and written by `save()`."""
 
     def __init__(self, engine: Engine, name: str, partition: str) -> None:
         self._engine, self._space = engine, (name, partition)
@@ -229,10 +298,10 @@ class EditableRows(MutableMapping[str, Record]):
         return sum(1 for _ in self)
 
     def clear(self) -> None:
-        self._edited = dict.fromkeys(self)  # not one by one: the inherited way lists all the rest for each
+        self._edited = dict.fromkeys(self)  # not one by one: the inherited method reads all other ids for each
 
     def save(self) -> None:
-        """Write what is not as it was. Raises TypeError when a document is not JSON."""
+        """Write the documents that differ. Raises TypeError when one is not JSON."""
         for doc_id, document in self._edited.items():
             after = None if document is None else _encode(document)
             if after != self._engine.read(*self._space, doc_id):

@@ -1,8 +1,8 @@
-"""The bytes of assets on an S3-compatible store: `<prefix>/<organization>/<file>`, thumbnails beside them.
+"""The files of assets on an S3-compatible store: `<prefix>/<organization>/<name>`, thumbnails beside them.
 
-Clients send theirs straight to the store, to a key that ends in `.incoming` and that a signed URL opens for a while. As
-they could do so again when all is said and done, the bytes are copied to a key that nobody was ever let near before
-anyone looks at them. No key has other bytes later, so what a snapshot keeps is a list of keys.
+A client sends its bytes straight to the store, to a key that ends in `.incoming`, by a signed URL that is valid for a
+while. As it could send others later, the bytes are copied, before they are read, to a key that no client can write to.
+A key never gets other bytes, so the media of a snapshot are a list of keys.
 """
 
 import io
@@ -53,7 +53,7 @@ _ASKED_FOR_KEYS = "/latest/"  # of the machine's own cloud, the last place where
 
 
 class Object(NamedTuple):
-    """A key in our part of the bucket, taken apart, and when it was written."""
+    """An object under our prefix: the parts of its key, the time it was written, its size."""
 
     organization: str
     name: str
@@ -66,9 +66,9 @@ class Object(NamedTuple):
 
 
 class BucketStorage:
-    """A key stands for whole bytes, for the store shows none before. Raises Unavailable, soon, when it does not serve.
+    """Files in a bucket; a key stands for a whole object, because the store shows none before.
 
-    What lies under the prefix and belongs to no document is swept away, so the prefix must be the stand-in's own.
+    A sweep removes every object under the prefix that belongs to no document, so the prefix must be the stand-in's own.
     """
 
     def __init__(self, bucket: Bucket) -> None:
@@ -84,14 +84,9 @@ class BucketStorage:
         self.direct = DirectToBucket(self)
 
     def put(self, organization: str, asset_id: str, data: bytes) -> None:
-        """Store an asset's bytes; they are safe when this returns."""
         self.write(_key(organization, asset_id), data)
 
     def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile:
-        """Store bytes as they come, a few parts of them in memory, under a name nobody else has.
-
-        What `chunks` raises goes through, and leaves nothing behind.
-        """
         file, measured = new_file(asset_id), Measured(chunks)
         parts = _parts(measured)
         first, second = next(parts, b""), next(parts, None)
@@ -99,28 +94,23 @@ class BucketStorage:
         return measured.received(file)
 
     def original(self, organization: str, file: str) -> StoredObject:
-        """Return the bytes of that name. Raises NoSuchFile."""
         return self.find(_key(organization, file))
 
     def kept(self, snapshot: str, organization: str, file: str) -> StoredObject:
-        """Return bytes that a snapshot keeps: no key ever has others. Raises NoSuchFile."""
         return self.original(organization, file)
 
     def thumbnail(self, organization: str, file: str) -> StoredObject:
-        """Return a picture's thumbnail, made at the first call. Raises NoSuchFile."""
         key = _key(organization, file)
         return self._made(key + THUMBNAIL, lambda: draw_thumbnail(self.find(key)))
 
     def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> StoredObject:
-        """Return a portrait, drawn at the first call; its mark tells all that shows in it.
-
-        Of each influencer the one that was drawn last is there, and no other.
-        """
         portraits = portraits_of(influencer_id)
         key = _key(organization, portraits + mark)
         return self._made(key, draw, lambda: self.delete(self._others(organization, portraits, key)))
 
-    def _made(self, key: str, make: Callable[[], bytes], housekeeping: Callable[[], None] = lambda: None) -> StoredObject:
+    def _made(
+        self, key: str, make: Callable[[], bytes], housekeeping: Callable[[], None] = lambda: None
+    ) -> StoredObject:
         try:
             return self.find(key)
         except NoSuchFile:
@@ -129,7 +119,7 @@ class BucketStorage:
             return self.find(key)
 
     def _others(self, organization: str, portraits: str, key: str) -> list[str]:
-        """Return the keys of an influencer's portraits without that one."""
+        """Return the keys of an influencer's other portraits."""
         found = takewhile(
             lambda each: each.name.startswith(portraits), self._objects(organization, f"{organization}/{portraits}")
         )
@@ -138,14 +128,12 @@ class BucketStorage:
     def sweep(
         self, is_known: Callable[[str, str], bool], older_than_seconds: float, now: float | None = None
     ) -> list[str]:
-        """Remove what no document and no snapshot knows, unless it is younger; return the keys that were removed."""
         limit = (time.time() if now is None else now) - older_than_seconds
         old = sorted(found for found in self._objects() if found.written < limit)
         orphans = [found.key for found in old if not _is_known(found, is_known)]
         return self._remove(orphans)
 
     def drop_organization(self, organization: str) -> None:
-        """Remove the bytes of an organization whose documents are gone; what snapshots keep of it stays."""
         self._remove([found.key for found in self._objects(_name(organization))])
 
     def discard(self, organization: str, file: str) -> None:
@@ -153,10 +141,10 @@ class BucketStorage:
         with suppress(Unavailable):
             self._remove([key, key + THUMBNAIL])
 
-    # What snapshots keep
+    # Snapshots
 
     def keep(self, snapshot_id: str) -> None:
-        """Note all keys there are, and once more without those that went before anybody could see the note."""
+        """Writes a list of all keys, and once more without those removed before anybody could see the list."""
         sizes = self._sizes()
         self.write(_kept(snapshot_id), json.dumps(sizes).encode())
         there = self._sizes()
@@ -165,7 +153,7 @@ class BucketStorage:
             self.write(_kept(snapshot_id), json.dumps(left).encode())
 
     def bring_back(self, snapshot_id: str) -> None:
-        """See that all is there, for what is kept was never gone. Raises Incomplete."""
+        """Only checks: a listed object is never removed."""
         key = _kept(snapshot_id)
         try:
             kept: dict[str, int] = json.loads(self._whole(key))
@@ -176,7 +164,6 @@ class BucketStorage:
             raise Incomplete(f"{self._name}/{key}", missing)
 
     def forget_others(self, snapshot_ids: Collection[str]) -> None:
-        """Let a sweep take what is kept under other ids and no document knows."""
         known = {_kept(snapshot_id) for snapshot_id in snapshot_ids}
         self.delete([key for key in self._lists() if key not in known])
 
@@ -184,7 +171,7 @@ class BucketStorage:
         return {found.key: found.size for found in self._objects() if _is_original(found.name)}
 
     def _lists(self) -> list[str]:
-        """Return the keys of what snapshots have noted."""
+        """Return the keys of the snapshots' lists."""
         with self._serving():
             found = [each["path"] for each in obstore.list(self._store, ".kept").collect()]
         return [path for path in found if _KEPT.fullmatch(path)]
@@ -197,7 +184,7 @@ class BucketStorage:
             return file.read()
 
     def _remove(self, keys: Sequence[str]) -> list[str]:
-        """Remove keys and what was drawn from them; return those that no snapshot keeps."""
+        """Remove the objects that no snapshot keeps, and thumbnails of such; return their keys."""
         kept = self._all_kept() if keys else set()
         gone = [key for key in keys if key.removesuffix(THUMBNAIL) not in kept]
         self.delete(gone)
@@ -206,14 +193,14 @@ class BucketStorage:
     # The bucket
 
     def find(self, key: str) -> StoredObject:
-        """Return what is known of an object. Raises NoSuchFile."""
+        """Return an object by its key. Raises NoSuchFile."""
         with self._serving(key):
             meta = obstore.head(self._store, key)
         etag = (meta["e_tag"] or "").removeprefix("W/").strip('"')
         return StoredObject(meta["size"], etag, meta["last_modified"], partial(self._open, key, meta["size"]))
 
     def arrival(self, key: str) -> IncomingObject:
-        """Return the size of an object and the type it was sent as. Raises NoSuchFile."""
+        """Return an object's size and declared type. Raises NoSuchFile."""
         with self._serving(key):
             head = obstore.get(self._store, key, options={"head": True})
             return IncomingObject(head.meta["size"], head.attributes.get("Content-Type", ""))
@@ -228,18 +215,18 @@ class BucketStorage:
             obstore.copy(self._store, source, target)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove objects; those that are not there are no error."""
+        """Remove objects; a missing one is no error."""
         with self._serving():
             if keys:
                 obstore.delete(self._store, list(keys))
 
     def sign(self, key: str, window: timedelta) -> str:
-        """Return a URL that puts bytes there, for a while, without a key."""
+        """Return a URL that allows a PUT of that key for `window`, without credentials."""
         with self._serving():
             return str(obstore.sign(self._store, "PUT", key, window))
 
     def _objects(self, organization: str | None = None, after: str | None = None) -> Iterator[Object]:
-        """Yield what is ours by its form, from behind a key on; anything else under the prefix is left alone."""
+        """Yield the objects under the prefix whose keys have our form, in order, those behind the key `after`."""
         with self._serving():
             for some in obstore.list(self._store, organization, offset=after, chunk_size=1000):
                 for meta in some:
@@ -256,9 +243,9 @@ class BucketStorage:
 
     @contextmanager
     def _serving(self, key: str | None = None) -> Iterator[None]:
-        """Tell what goes wrong by its kind alone: the client's own words quote requests, and how they were signed.
+        """Map errors by their kind: the client's own texts quote requests and their signatures.
 
-        What is not found is NoSuchFile where a key was asked for; a write that finds nothing has found no bucket.
+        A missing object is NoSuchFile with `key`; without (a write) it means a missing bucket.
         """
         if _first_process() != os.getpid():
             raise RuntimeError("the client has threads that did not survive a fork: it would wait for ever")
@@ -281,7 +268,7 @@ class BucketStorage:
 
 
 def open_bucket(bucket: Bucket) -> BucketStorage:
-    """Raises Unavailable when the client cannot be set up like that, or by AWS's own variables."""
+    """Raises Unavailable when the client does not accept these settings, or the AWS variables."""
     try:
         return BucketStorage(bucket)
     except (BaseError, ValueError) as error:
@@ -289,23 +276,20 @@ def open_bucket(bucket: Bucket) -> BucketStorage:
 
 
 class DirectToBucket:
-    """Uploads that clients make to the bucket itself."""
+    """Uploads that clients send straight to the bucket."""
 
     def __init__(self, bucket: BucketStorage) -> None:
         self._bucket = bucket
 
     def url(self, organization: str, asset_id: str, window: timedelta) -> str:
-        """Return where the bytes of an upload go; good for a while, by the store's clock."""
         return self._bucket.sign(_incoming(organization, asset_id), window)
 
     def arrival(self, organization: str, asset_id: str) -> IncomingObject | None:
-        """Return what the store says of the bytes that came last, if any have."""
         with suppress(NoSuchFile):
             return self._bucket.arrival(_incoming(organization, asset_id))
         return None
 
     def take(self, organization: str, asset_id: str) -> StoredFile | None:
-        """Copy what came to where nobody can change it any more, and read it once from end to end."""
         file = new_file(asset_id)
         try:
             self._bucket.copy(_incoming(organization, asset_id), _key(organization, file))
@@ -322,13 +306,12 @@ class DirectToBucket:
         return measured.received(file)
 
     def clear(self, organization: str, asset_id: str) -> None:
-        """Remove what came; what cannot be removed now is left to the next sweep."""
         with suppress(Unavailable):
             self._bucket.delete([_incoming(organization, asset_id)])
 
 
 class _Reader(io.RawIOBase):
-    """An object as a file, fetched in as many requests as it is read: each is short, however slow the reader."""
+    """An object as a file. Each read is a request of its own, so each is short, however slow the reader."""
 
     def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
         self._fetch, self._size, self._position = fetch, size, 0
@@ -357,19 +340,19 @@ class _Reader(io.RawIOBase):
         return len(piece)
 
     def readall(self) -> bytes:
-        """Return all the rest: what is inherited would ask for it 8 kB at a time."""
+        """Return the rest, _READ_BYTES a request: the inherited method would read 8 kB at a time."""
         block = bytearray(_READ_BYTES)
         return b"".join(bytes(block[:size]) for size in iter(partial(self.readinto, block), 0))
 
 
 @cache
 def _first_process() -> int:
-    """Return the process that used the client first; its children are told the same."""
+    """Return the id of the process that used the client first; a forked child gets the same."""
     return os.getpid()
 
 
 def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in pieces of at least _PART_BYTES, but the last."""
+    """Yield the same bytes in parts of at least _PART_BYTES, but the last."""
     part = bytearray()
     for chunk in chunks:
         part += chunk

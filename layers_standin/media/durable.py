@@ -1,4 +1,4 @@
-"""Files that are whole and on disk, their names included, as soon as they have these names; for their owner only."""
+"""Durable files: a name appears only when the whole file is on disk; for their owner only."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -15,13 +15,13 @@ _CHUNK_BYTES = 1 << 20
 
 
 class DurableFiles:
-    """Bytes go in as temporary file → sync → rename. Each method raises OSError."""
+    """Writes temporary file → sync → rename. Each method raises OSError."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
 
     def write(self, path: Path, chunks: Iterable[bytes]) -> None:
-        """Write a file, whatever had its name before. What `chunks` raises goes through, and leaves nothing behind."""
+        """Write or replace a file. An error of `chunks` goes through, and leaves no file behind."""
         self._make_folder(path.parent)
         unfinished = path.with_name(f"{path.name}.{uuid4().hex}{UNFINISHED}")
         try:
@@ -36,7 +36,7 @@ class DurableFiles:
         self.confirm([path])
 
     def link(self, source: Path, target: Path) -> None:
-        """Give bytes a second name, to be confirmed; they are copied when the disk cannot, or the name has others."""
+        """Hard-link a file, to be confirmed; copy it when the disk has no links, or `target` has other bytes."""
         self._make_folder(target.parent)
         try:
             self._disk.link(source, target)
@@ -45,7 +45,7 @@ class DurableFiles:
                 self.write(target, _chunks(source))
 
     def confirm(self, paths: Iterable[Path]) -> None:
-        """Make names durable that were given before."""
+        """Make the names of files durable."""
         for folder in {path.parent for path in paths}:
             self._disk.sync_folder(folder)
 

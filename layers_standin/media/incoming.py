@@ -1,4 +1,4 @@
-"""Bytes on their way in: the name they get, and what is known of them once all have passed."""
+"""Incoming bytes: the name of their file, and their size and checksum."""
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -8,12 +8,12 @@ from layers_standin.media.storage import StoredFile
 
 
 def new_file(asset_id: str) -> str:
-    """Return a name for the bytes of an asset that no others have."""
+    """Return a new name for a file of an asset."""
     return f"{asset_id}-{uuid4().hex}"
 
 
 class Measured:
-    """The same bytes, counted and summed up as somebody takes them; once only."""
+    """Chunks, counted and hashed while they are iterated over; once only."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks, self._size, self._checksum = chunks, 0, sha256()
@@ -25,5 +25,5 @@ class Measured:
             yield chunk
 
     def received(self, file: str) -> StoredFile:
-        """Return what has passed so far, kept under that name."""
+        """Return the file of that name, with the size and checksum so far."""
         return StoredFile(file, self._size, self._checksum.hexdigest())

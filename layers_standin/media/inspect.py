@@ -1,4 +1,4 @@
-"""Whether bytes are the picture they are said to be, without decoding it."""
+"""Whether bytes are a picture of the declared type, without decoding it."""
 
 from typing import BinaryIO
 
@@ -8,7 +8,7 @@ from PIL import Image
 MOST_PIXELS = 64_000_000
 
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # the latter where warnings are errors
-NO_PICTURE = Exception  # its decoders are many, and what some of them make of odd bytes is just a crash
+NO_PICTURE = Exception  # its decoders are many, and odd bytes make some of them raise anything
 
 _SVG = "image/svg+xml"
 # Others stay tiles: there are many, and for some Pillow runs another program.
@@ -19,13 +19,13 @@ _SAME = {
     "image/x-png": "image/png",
     "image/x-ms-bmp": "image/bmp",
     "image/vnd.microsoft.icon": "image/x-icon",
-    "image/mpo": "image/jpeg",  # what many phones write: a JPEG with more behind it
+    "image/mpo": "image/jpeg",  # written by many phones: a JPEG with more behind it
     "image/apng": "image/png",
 }
 
 
 def fault_of_picture(file: BinaryIO, mime_type: str) -> str | None:
-    """Return what is wrong with a file that should be a picture of that type, or None."""
+    """Return a sentence why a file is no picture of that type, or None."""
     if mime_type == _SVG:
         return None if _looks_like_svg(file) else "The bytes are not image/svg+xml"
     try:
@@ -43,7 +43,7 @@ def fault_of_picture(file: BinaryIO, mime_type: str) -> str | None:
 
 
 def drawn_formats() -> list[str]:
-    """Return what Pillow may draw of what strangers sent, by its own names."""
+    """Return Pillow's names of the formats that it may draw of strangers' files."""
     Image.init()
     return [name for name in Image.ID if name in _DRAWN]
 

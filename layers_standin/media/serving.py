@@ -1,4 +1,4 @@
-"""With which headers bytes that strangers uploaded are shown to anyone."""
+"""The headers for strangers' files."""
 
 # What a browser only ever shows or plays. Everything else, SVG and HTML above all, could run in our origin.
 _SHOWN = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"}

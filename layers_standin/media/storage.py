@@ -1,4 +1,4 @@
-"""What a media room offers, whether its bytes lie in a folder or in a bucket."""
+"""The protocol of the storages of media: a folder, or a bucket."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -20,21 +20,23 @@ _NO_NAME = re.compile(r"[^0-9A-Za-z_-]")
 
 
 class NoSuchFile(LookupError):
-    """There are no bytes of that name."""
+    """No file has that name."""
 
 
 class Incomplete(EngineError):
-    """A snapshot does not have the media that it was saved with."""
+    """A snapshot lacks media that it was saved with."""
 
     def __init__(self, where: object, missing: Sequence[str]) -> None:
-        first = f"{len(missing)} of its files are missing or not whole, the first is {missing[0]}" if missing else (
-            "the list of its files is missing or not whole"
+        first = (
+            f"{len(missing)} of its files are missing or not whole, the first is {missing[0]}"
+            if missing
+            else ("the list of its files is missing or not whole")
         )
         super().__init__(f"The snapshot's media {where} are damaged: {first}. Nothing was changed: it is not restored.")
 
 
 class StoredFile(NamedTuple):
-    """Bytes that are stored: the name they have there, how many, and their SHA-256 in hex."""
+    """A stored file: its name, its size, and its SHA-256 in hex."""
 
     file: str
     sizeBytes: int
@@ -42,7 +44,7 @@ class StoredFile(NamedTuple):
 
 
 class IncomingObject(NamedTuple):
-    """What came of an upload, before anybody has read it."""
+    """An object that a client has sent straight to the bucket, not yet read: size and declared type."""
 
     size_bytes: int
     content_type: str
@@ -50,7 +52,7 @@ class IncomingObject(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Bytes that are no file of this machine, but can be opened like one."""
+    """An object in the bucket: `size` in bytes, `etag`, time of modification. `open()` returns a seekable reader."""
 
     size: int
     etag: str
@@ -58,7 +60,7 @@ class StoredObject:
     reader: Callable[[int], BinaryIO]
 
     def open(self, mode: Literal["rb"] = "rb", buffering: int = 1 << 20) -> BinaryIO:
-        """Open the bytes; they are fetched `buffering` at a time."""
+        """Open the object; it is fetched `buffering` bytes at a time."""
         return self.reader(buffering)
 
 
@@ -66,54 +68,94 @@ File = Path | StoredObject
 
 
 class DirectUploads(Protocol):
-    """Uploads that go straight to where the bytes are kept, past the stand-in. Each method raises Unavailable."""
+    """Uploads that clients send straight to the bucket. Each method raises Unavailable."""
 
-    def url(self, organization: str, asset_id: str, window: timedelta) -> str: ...
-    def arrival(self, organization: str, asset_id: str) -> IncomingObject | None: ...
-    def take(self, organization: str, asset_id: str) -> StoredFile | None: ...
-    def clear(self, organization: str, asset_id: str) -> None: ...
+    def url(self, organization: str, asset_id: str, window: timedelta) -> str:
+        """Return a signed URL for a PUT of the asset's bytes, valid for `window`."""
+
+    def arrival(self, organization: str, asset_id: str) -> IncomingObject | None:
+        """Return the object that came last for an asset, or None."""
+
+    def take(self, organization: str, asset_id: str) -> StoredFile | None:
+        """Copy that object to a new name that no client can write to, read it once, and return it; or None."""
+
+    def clear(self, organization: str, asset_id: str) -> None:
+        """Remove that object. If that fails, a later sweep removes it."""
 
 
 def portraits_of(influencer_id: str) -> str:
-    """Return how the names of an influencer's portraits begin; the rest is the portrait's mark, without a dash."""
+    """Return the prefix of the names of an influencer's portraits; the portrait's mark follows, without a dash."""
     return f"{PORTRAIT}{_NO_NAME.sub('_', influencer_id)[:120]}-"
 
 
 def portrait_in(file: str) -> tuple[str, str] | None:
-    """Return (influencer's id, mark) of a name that a portrait has, None of any other."""
+    """Return (influencer's id, mark) of a portrait's name, None of any other name."""
     influencer_id, _, mark = file.removeprefix(PORTRAIT).rpartition("-")
     return (influencer_id, mark) if file.startswith(PORTRAIT) else None
 
 
 class MediaStorage(Protocol):
-    """Where bytes live, by organization and file: an asset's id, or what `receive` has named.
+    """Files by organization and name: an asset's id, or a name that `receive` made. Ids have only [0-9A-Za-z_-].
 
-    Raises NoSuchFile; OSError or Unavailable when it cannot.
-    `direct` is None when uploads come through the stand-in.
-
-    `discard` removes bytes that no document knows any more, and what was drawn from them, but nothing that a snapshot
-    keeps; what cannot be removed now is left to the next sweep. `sweep` removes what `is_known(organization, file)`
-    denies, unless it is younger: it is asked about one organization after the other, when everything is listed.
-    `keep` gives a snapshot all bytes there are, but not what is drawn from them; it comes after the documents were
-    copied, and bytes come before the document that knows them, so none can be missing. `bring_back` puts back what is
-    missing of them and removes nothing; it comes before the documents are restored, and raises Incomplete, with
-    nothing changed, when the snapshot does not have all it was given. `forget_others` removes what is kept under any
-    other id than these.
+    Each method raises OSError or Unavailable; all that take a name raise NoSuchFile.
     """
 
     @property
-    def direct(self) -> DirectUploads | None: ...
-    def put(self, organization: str, asset_id: str, data: bytes) -> None: ...
-    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile: ...
-    def original(self, organization: str, file: str) -> File: ...
-    def kept(self, snapshot: str, organization: str, file: str) -> File: ...
-    def thumbnail(self, organization: str, file: str) -> File: ...
-    def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> File: ...
-    def discard(self, organization: str, file: str) -> None: ...
+    def direct(self) -> DirectUploads | None:
+        """The uploads straight to the bucket; None when clients send their bytes to the stand-in."""
+
+    def put(self, organization: str, asset_id: str, data: bytes) -> None:
+        """Store a file durably under an asset's id."""
+
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile:
+        """Store chunks durably, in constant memory, under a new name.
+
+        An error of `chunks` goes through, and leaves no file behind.
+        """
+
+    def original(self, organization: str, file: str) -> File:
+        """Return a file."""
+
+    def kept(self, snapshot: str, organization: str, file: str) -> File:
+        """Return a file of a snapshot; a folder's may be missing. Raises ValueError for a bad id of a snapshot."""
+
+    def thumbnail(self, organization: str, file: str) -> File:
+        """Return a picture's thumbnail, drawn at the first call."""
+
+    def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> File:
+        """Return a portrait, drawn at the first call; `mark` identifies its content.
+
+        Of an influencer's portraits only the last drawn stays.
+        """
+
+    def discard(self, organization: str, file: str) -> None:
+        """Remove a file and its thumbnail, but none of a snapshot. Raises only NoSuchFile.
+
+        If that fails, a later sweep removes them.
+        """
+
     def sweep(
         self, is_known: Callable[[str, str], bool], older_than_seconds: float, now: float | None = None
-    ) -> Sequence[object]: ...
-    def drop_organization(self, organization: str) -> None: ...
-    def keep(self, snapshot_id: str) -> None: ...
-    def bring_back(self, snapshot_id: str) -> None: ...
-    def forget_others(self, snapshot_ids: Collection[str]) -> None: ...
+    ) -> Sequence[object]:
+        """Remove the older files for which `is_known(organization, name)` is false; return them.
+
+        It is called for one organization after the other, after all files are listed. `now` is in seconds since 1970.
+        """
+
+    def drop_organization(self, organization: str) -> None:
+        """Remove the files of an organization whose documents are gone; those of snapshots stay."""
+
+    def keep(self, snapshot_id: str) -> None:
+        """Keep all files for a snapshot, but not thumbnails and portraits.
+
+        To be called after the documents were saved: a file is stored before its document, so none can be missing.
+        """
+
+    def bring_back(self, snapshot_id: str) -> None:
+        """Put missing files of a snapshot back; remove none. To be called before the documents are restored.
+
+        Raises Incomplete, with nothing changed, when the snapshot lacks one.
+        """
+
+    def forget_others(self, snapshot_ids: Collection[str]) -> None:
+        """Drop the files of all snapshots but these."""

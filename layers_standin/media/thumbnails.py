@@ -1,4 +1,4 @@
-"""Thumbnails of whatever was uploaded, wherever it is kept."""
+"""Thumbnails of uploaded pictures, from a folder or a bucket."""
 
 from io import BytesIO
 
@@ -9,11 +9,11 @@ from layers_standin.media.storage import THUMBNAIL_PIXELS, File
 
 
 def draw_thumbnail(original: File) -> bytes:
-    """Return a WebP of a picture, at most THUMBNAIL_PIXELS on its long side; a plain tile for what is none."""
+    """Return a WebP of a picture, at most THUMBNAIL_PIXELS on its long side; a plain tile for any other file."""
     small = BytesIO()
     try:
         with original.open("rb") as file, Image.open(file, formats=drawn_formats()) as picture:
-            if picture.width * picture.height > MOST_PIXELS:  # nobody looks into what is declared a video
+            if picture.width * picture.height > MOST_PIXELS:  # a file declared a video is not inspected
                 raise Image.DecompressionBombError
             picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
             upright = ImageOps.exif_transpose(picture)
@@ -26,7 +26,7 @@ def draw_thumbnail(original: File) -> bytes:
 
 
 def _tile() -> Image.Image:
-    """Return a picture that stands for bytes nobody can draw: a play mark on grey."""
+    """Return a picture for files that cannot be drawn: a play mark on grey."""
     tile = Image.new("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), "#e7e5e4")
     left, right, top, bottom = (round(part * THUMBNAIL_PIXELS) for part in (0.40, 0.66, 0.34, 0.66))
     ImageDraw.Draw(tile).polygon([(left, top), (left, bottom), (right, (top + bottom) // 2)], fill="#a8a29e")

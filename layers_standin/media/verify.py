@@ -1,4 +1,4 @@
-"""Whether bytes are those that a document tells of."""
+"""Whether a file has the size and checksum that its document says."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -10,7 +10,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def fault_of(find: Callable[[], File], size_bytes: int, checksum_sha256: str) -> str | None:
-    """Return what is wrong with the bytes that `find()` finds; None when they are as they should be."""
+    """Return a sentence why the bytes of `find()` differ from these facts, or None."""
     try:
         with find().open("rb") as file:
             size, checksum = 0, sha256()

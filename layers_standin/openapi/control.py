@@ -38,7 +38,9 @@ NOTES: dict[str, OperationDocs] = {
     "create_snapshot": OperationDocs(
         STATE, Reply("Snapshot", examples.SNAPSHOT_VIEW), examples.CREATE_SNAPSHOT, gives={"name": "/name"}
     ),
-    "list_snapshots": OperationDocs(STATE, Reply("SnapshotList", examples.SNAPSHOT_LIST), gives={"name": "/items/0/name"}),
+    "list_snapshots": OperationDocs(
+        STATE, Reply("SnapshotList", examples.SNAPSHOT_LIST), gives={"name": "/items/0/name"}
+    ),
     "restore_snapshot": OperationDocs(STATE, Reply("SnapshotRestored", examples.SNAPSHOT_RESTORED), NOTHING),
     "delete_snapshot": OperationDocs(STATE, Reply("SnapshotDeleted", examples.SNAPSHOT_DELETED), NOTHING),
     "create_organization": OperationDocs(
@@ -52,7 +54,9 @@ NOTES: dict[str, OperationDocs] = {
         Reply("OrganizationList", examples.ORGANIZATION_LIST),
         gives={"organizationId": "/items/0/organizationId"},
     ),
-    "delete_organization": OperationDocs(ORGANIZATIONS, Reply("OrganizationDeleted", examples.ORGANIZATION_DELETED), NOTHING),
+    "delete_organization": OperationDocs(
+        ORGANIZATIONS, Reply("OrganizationDeleted", examples.ORGANIZATION_DELETED), NOTHING
+    ),
     "create_key": OperationDocs(ORGANIZATIONS, Reply("KeyCreated", examples.KEY_CREATED), examples.CREATE_KEY),
     "get_clock": OperationDocs(CLOCK, Reply("Clock", examples.CLOCK)),
     "set_clock": OperationDocs(CLOCK, Reply("Clock", examples.CLOCK), examples.SET_CLOCK),
@@ -75,7 +79,7 @@ NOTES: dict[str, OperationDocs] = {
 
 
 def control_plane(operations: Sequence[OperationLike]) -> Section:
-    """Return the operations under `/_standin`, which ask for nothing on this machine, or else for a token."""
+    """Return the operations under `/_standin`: open on this machine, else with the control token."""
     return Section(
         operations=operations,
         notes=NOTES,

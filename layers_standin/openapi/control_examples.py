@@ -1,4 +1,4 @@
-"""The values the document shows of the control plane: what is sent works on a new store, as in `examples.py`."""
+"""Examples of the control plane in the document: the requests work on a new store, as in `examples.py`."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _PATCH_PATH = f"/v1/influencers/{AVA}"
 
 Example = Any
 
-# Requests, by what they show
+# Requests by title
 
 
 RESET: Example = {"to the seed": {"to": "seed"}, "to nothing": {"to": "empty"}, "as the service began": {}}

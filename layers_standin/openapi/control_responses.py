@@ -1,4 +1,4 @@
-"""What the control plane replies, as JSON Schema: every field there is, and no other."""
+"""The responses of the control plane as JSON Schema: exactly their fields, and no other."""
 
 from layers_standin.openapi.responses import (
     API_KEY,
@@ -42,7 +42,7 @@ _SHOWN: JsonSchema = {
 _REFERENCE: JsonSchema = record(
     **{name: SCHEMAS["ReferenceImage"]["properties"][name] for name in ("assetId", "addedAt")}
 )
-# Of a change only what it changed; whole at the beginning.
+# Only the changed fields; all of them at the beginning.
 _SOME_OF_INFLUENCER = record(_SHOWN | {"referenceImages": listed(_REFERENCE), "deletion": _DELETION})
 
 CONTROL_SCHEMAS: dict[str, JsonSchema] = {

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the operations: what is the same for all of them follows by rule, the rest is in Notes."""
+"""The OpenAPI document of the operations: common parts follow by rule, the rest is in OperationDocs."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 
 class OperationLike(Protocol):
-    """What is read of an operation."""
+    """The attributes of an operation that this module reads."""
 
     @property
     def method(self) -> str: ...
@@ -68,20 +68,19 @@ class OperationLike(Protocol):
 
 
 class Reply(NamedTuple):
-    """The name of a reply's schema, and an example of it."""
+    """The name of a response's schema, and an example of it."""
 
     schema: str
     example: Any
 
 
 class OperationDocs(NamedTuple):
-    """What neither the route nor the schemas tell of an operation.
+    """The facts of an operation that neither its route nor its schemas have.
 
-    `bodies` are examples of its request body by what they show; `refusals` are those that follow from no rule; `also`
-    are replies with another status than the usual one. `gives` tells which path parameters are in the reply, and where,
-    so that it leads to every operation on such a thing; `shows` the same of those that lead only to reading it, as a
-    change of it does. `links` are links that follow from no such thing; to an operation for which an id is not enough,
-    there are `by_own_links_only`.
+    `bodies` are example request bodies by title; `refusals` are the errors that follow from no rule; `also` are the
+    responses with another status than the usual one. `gives` maps path parameters to JSON pointers into the response:
+    links from it lead to every operation with that parameter. `shows` is the same for links to reading operations
+    only, as from a change. `links` are further links; `by_own_links_only` names operations that need more than an id.
     """
 
     tag: str
@@ -96,17 +95,17 @@ class OperationDocs(NamedTuple):
 
 
 class PathParameter(NamedTuple):
-    """What a path parameter names: a noun, and the id of one."""
+    """The noun of a path parameter, and an example id."""
 
     noun: str
     example: str
 
 
 class Section(NamedTuple):
-    """One table of operations, and what they have in common.
+    """A table of operations, and their common facts.
 
-    `security` returns what an operation of a scope asks for; `refusals` can meet every one of them; `things` are what
-    their paths name; `routes` are paths that are no operations, in the words of OpenAPI.
+    `security(scope)` returns the security requirements of an operation; `refusals` are errors of every operation;
+    `things` are the path parameters; `routes` are paths that are no operations, as OpenAPI objects.
     """
 
     operations: Sequence[OperationLike]
@@ -126,7 +125,7 @@ class Section(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An operation, its note, and the part it is in."""
+    """An operation, its docs, and its section."""
 
     operation: OperationLike
     note: OperationDocs
@@ -147,7 +146,7 @@ class Entry(NamedTuple):
 
 
 def openapi_document(parts: Iterable[Section], server: str) -> Json:
-    """Return the document of all the parts, as they are served at the URL `server`."""
+    """Return the document of all sections, as they are served at the URL `server`."""
     info = {"description": ABOUT, "license": {"name": "MIT", "identifier": "MIT"}}
     spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[Fields()], info=info, servers=[{"url": server}])
     for part in parts:
@@ -168,13 +167,13 @@ def openapi_path(path: str) -> str:
 
 
 def _add_common(spec: APISpec) -> None:
-    """Add what every part refers to."""
+    """Add the components that every section refers to."""
     for name, header in HEADERS.items():
         spec.components.header(name, header)
     for name, refusal in REFUSALS.items():
         spec.components.schema(name, refusal.schema())
     (nowhere,) = refused({"MethodNotAllowed": REFUSALS["MethodNotAllowed"]}, lambda _: headers()).values()
-    spec.components.response("MethodNotAllowed", nowhere)  # told here, for no operation can have it
+    spec.components.response("MethodNotAllowed", nowhere)  # added here, for no operation can have it
 
 
 def _add_part(spec: APISpec, part: Section) -> None:
@@ -193,7 +192,7 @@ def _add_part(spec: APISpec, part: Section) -> None:
 
 
 def _described(entry: Entry, entries: Sequence[Entry]) -> Json:
-    """Return an operation in the words of OpenAPI; schemas of ours in it are apispec's to translate."""
+    """Return an operation object of OpenAPI; apispec translates our schemas in it."""
     told = {
         "operationId": entry.id,
         "summary": (getdoc(entry.operation.handler) or "").rstrip("."),
@@ -232,7 +231,7 @@ def _body(entry: Entry) -> Json:
 
 
 def _replies(entry: Entry, entries: Sequence[Entry]) -> Json:
-    """Return the responses that are no refusals."""
+    """Return the responses that are no errors."""
     replies = {entry.operation.success: entry.note.reply} | dict(entry.note.also)
     told = {str(status): _reply(entry, status, reply) for status, reply in replies.items()}
     if links := dict(_links(entry, entries)):
@@ -248,7 +247,7 @@ def _reply(entry: Entry, status: int, reply: Reply) -> Json:
 
 
 def _links(entry: Entry, entries: Sequence[Entry]) -> Iterator[tuple[str, Json]]:
-    """Yield the operations that what this one replies can be handed to."""
+    """Yield the operations that can take an id from this one's response."""
     for others, found in (
         (entries, entry.note.gives),
         ([other for other in entries if not other.operation.changes], entry.note.shows),
@@ -260,7 +259,7 @@ def _links(entry: Entry, entries: Sequence[Entry]) -> Iterator[tuple[str, Json]]
 
 
 def _refusals(entry: Entry) -> Iterator[tuple[str, Refusal]]:
-    """Yield every refusal an operation can meet, with an example that fits it."""
+    """Yield every error of an operation, with an example that fits it."""
     operation, part = entry.operation, entry.part
     for name in [*part.refusals, *entry.note.refusals]:
         yield name, REFUSALS[name]
@@ -288,7 +287,7 @@ def _fault_of_query(query: Schema) -> dict[str, list[str]]:
 
 
 def _headers(entry: Entry, status: int) -> Json:
-    """Return the headers of a response by their names."""
+    """Return the headers of a response by name."""
     operation = entry.operation
     return headers(
         operation.endpoint_class,

@@ -1,4 +1,4 @@
-"""Every way a request can be refused, as the document tells it: a schema and an example in the one envelope."""
+"""Every error response of the document: a schema and an example in the one envelope."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"
 
 
 class Refusal(NamedTuple):
-    """A refusal; `details` is its evidence by example, `evidence` the schema of that, None where there is none."""
+    """An error response; `details` are its details by example, `evidence` their schema, None where there are none."""
 
     code: str
     when: str
@@ -38,7 +38,7 @@ class Refusal(NamedTuple):
 
 
 def refused(refusals: Mapping[str, Refusal], headers: Callable[[int], Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the responses to refusals by their status; `headers` are those of a status."""
+    """Return the error responses by status; `headers` are those of a status."""
     by_status: dict[int, dict[str, Refusal]] = {}
     for name, refusal in refusals.items():
         by_status.setdefault(refusal.status, {})[name] = refusal

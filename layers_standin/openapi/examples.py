@@ -1,4 +1,4 @@
-"""The values the document shows. What is sent works on a new store; what comes back is what such a store answers.
+"""The examples of the document. The requests work on a new store, and the responses are those of a new store.
 
 Influencer, project and pictures are those of the seed. A job, a key and an upload are not in it, they are made up.
 """
@@ -12,7 +12,7 @@ JOB = "job_01HXZF2A4C6E8G0J2M4P6R8T0V"
 KEY = "3b1f6a52-0c7e-4d39-8f2a-5e9d7c1b4a60"
 UPLOAD = "upl_01HXZFB3D5F7H9K1N3Q5S7V9X1"
 PICTURES = ["asset_01HXZ9K1M3N5P7Q9R1S3T5V7W9", "asset_01HXZ9M2N4P6Q8R0S2T4V6W8X0"]
-PICTURE_MARK = "Xq3v9Lr0TzW5bN2mK7cYdA"  # what makes the URL of the first picture unguessable
+PICTURE_MARK = "Xq3v9Lr0TzW5bN2mK7cYdA"  # makes the URL of the first picture unguessable
 
 _NEW = "inf_01HXZF2A4BKQ3M5P7R9T1V3X5Z"
 _ASSET = "asset_01HXZFB3D5G7J9M1P3R5T7V9X1"
@@ -22,7 +22,7 @@ _MEDIA = f"http://127.0.0.1:8000/media/{ORGANIZATION}"
 
 Example = Any
 
-# Requests, by what they show
+# Requests by title
 
 
 PATCH_INFLUENCER: Example = {

@@ -1,4 +1,4 @@
-"""What the fields of `schemas.py` accept, as JSON Schema, told to apispec."""
+"""The fields of `schemas.py` as JSON Schema, for apispec."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ JsonSchema = dict[str, Any]
 
 
 class Fields(MarshmallowPlugin):
-    """apispec's plugin for marshmallow that knows our own fields, and what a schema demands as a whole."""
+    """apispec's plugin for marshmallow, extended by our fields and the rules of whole schemas."""
 
     def init_spec(self, spec: APISpec) -> None:
         super().init_spec(spec)
@@ -27,9 +27,9 @@ class Fields(MarshmallowPlugin):
         if self.converter is not None:
             self.converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call]
 
-    # The ignore: the two bases of apispec differ in what they call the second argument.
+    # The ignore: the two bases of apispec name the second argument differently.
     def schema_helper(self, name: str, definition: Any, schema: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Return a schema as JSON Schema, with its docstring and what its validators demand; of no schema, None."""
+        """Return a schema as JSON Schema, with its docstring and its rules as a whole; None for other classes."""
         found = super().schema_helper(name, definition, schema=schema, **kwargs)  # type: ignore[no-untyped-call]
         if not isinstance(schema, schemas.Strict):
             return found
@@ -37,10 +37,10 @@ class Fields(MarshmallowPlugin):
 
 
 def _bounds(converter: OpenAPIConverter, field: Field[Any], **_: Any) -> JsonSchema:
-    """Return what a field of ours demands beside its type; apispec calls this for every field, as its own method."""
+    """Return the rules of a field beside its type; apispec calls this for every field, as its own method."""
     of_kind = [tell(field) for kind, tell in _TELL.items() if isinstance(field, kind)]
     told = {name: value for facts in of_kind for name, value in facts.items() if value is not None}
-    told |= getattr(field, "json_schema", {})  # a field from elsewhere tells it itself, as a schema does of the whole
+    told |= getattr(field, "json_schema", {})  # the own rules of a field of another module, as of a schema
     if isinstance(field, fields.Array):
         told["items"] = converter.field2property(field.inner)
     if field.allow_none and "enum" in told:
@@ -53,7 +53,7 @@ def _text(field: fields.Text) -> JsonSchema:
 
 
 def _form(field: fields.Pattern) -> JsonSchema:
-    """Return the pattern of a form that is one; the others have a format in their metadata."""
+    """Return the pattern of a field with a regular expression; the others have a format in their metadata."""
     return {"pattern": f"^(?:{field.form.pattern})$"} if isinstance(field.form, re.Pattern) else {}
 
 
@@ -66,7 +66,7 @@ def _whole(field: fields.Integer) -> JsonSchema:
 
 
 def _base64(field: fields.Base64) -> JsonSchema:
-    """Return the form of fewer than `below` bytes; every three of them, begun or whole, are four characters."""
+    """Return the rules for fewer than `below` bytes; each group of three, begun or whole, is four characters."""
     most = -(-(field.below - 1) // 3) * 4
     return {"contentEncoding": "base64", "pattern": _BASE64, "minLength": 1, "maxLength": most}
 

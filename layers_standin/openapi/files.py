@@ -1,4 +1,4 @@
-"""The routes that move bytes, and are no operations: a key is not asked for, the URL itself is the permission."""
+"""The routes for files, which are no operations: they need no key, the URL itself is the permission."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def _refused(names: Sequence[str], endpoint_class: str) -> dict[str, Any]:
 
 
 def _sent(about: str, **more: Any) -> dict[str, Any]:
-    """Return the response that has a file in it, or would have."""
+    """Return the response with a file, or with a file's headers."""
     return {"description": about, "headers": headers("read-light") | _ETAG} | more
 
 

@@ -32,7 +32,7 @@ def headers(
     replayed: bool = False,
     tag: bool = False,
 ) -> dict[str, Any]:
-    """Return the headers of a response; without `endpoint_class`, of one that may have any."""
+    """Return the headers of a response; without `endpoint_class`, of a response of any class."""
     classes = ENDPOINT_CLASSES if endpoint_class is None else [endpoint_class]
     own = {"X-RateLimit-Endpoint-Class": _header("Which limit the request counts for.", {"enum": classes}, True)}
     named = {

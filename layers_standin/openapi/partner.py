@@ -130,7 +130,9 @@ NOTES: dict[str, OperationDocs] = {
         by_own_links_only=True,
     ),
     "upload_inline": OperationDocs(MEDIA, Reply("Asset", examples.ASSET), examples.INLINE),
-    "kill_key": OperationDocs(KEYS, Reply("KeyKilled", examples.KEY_KILLED), examples.NOTHING, gives={"keyId": "/apiKey/id"}),
+    "kill_key": OperationDocs(
+        KEYS, Reply("KeyKilled", examples.KEY_KILLED), examples.NOTHING, gives={"keyId": "/apiKey/id"}
+    ),
     "rotate_key": OperationDocs(
         KEYS, Reply("KeyRotated", examples.KEY_ROTATED), examples.NOTHING, gives={"keyId": "/apiKey/id"}
     ),
@@ -141,7 +143,7 @@ NOTES: dict[str, OperationDocs] = {
 
 
 def partner_api(operations: Sequence[OperationLike]) -> Section:
-    """Return the operations under `/v1`, which ask for an API key."""
+    """Return the operations under `/v1`, which need an API key."""
     return Section(
         operations=operations,
         notes=NOTES,
@@ -156,6 +158,6 @@ def partner_api(operations: Sequence[OperationLike]) -> Section:
 
 
 def _security(scope: str | None) -> list[dict[str, list[str]]]:
-    """Return either kind of key, with what it must be allowed."""
+    """Return the requirements of both ways to send a key, with the scope."""
     scopes = [] if scope is None else [scope]
     return [{"ApiKey": scopes}, {"Bearer": scopes}]

@@ -1,6 +1,6 @@
-"""What the replies look like, as JSON Schema: every field there is, and no other.
+"""The responses as JSON Schema: exactly their fields, and no other.
 
-Plain values by the name they have in the document.
+The schemas are dicts, by their names in the document.
 """
 
 from typing import Any
@@ -27,12 +27,12 @@ REQUEST_ID: JsonSchema = {"type": "string", "pattern": f"^req_{_ULID}$"}
 
 
 def ref(name: str) -> JsonSchema:
-    """Return a schema that stands for the one of that name in the document."""
+    """Return a reference to the schema of that name in the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def record(_optional: JsonSchema | None = None, **fields: JsonSchema) -> JsonSchema:
-    """Return the schema of an object that has these fields, perhaps the optional ones, and no other."""
+    """Return the schema of an object with these fields, the `optional` ones if present, and no other."""
     properties = fields | (_optional or {})
     return {"type": "object", "properties": properties, "required": list(fields), "additionalProperties": False}
 
@@ -42,7 +42,7 @@ def listed(items: JsonSchema) -> JsonSchema:
 
 
 def or_null(schema: JsonSchema) -> JsonSchema:
-    """Return a schema that null fits too."""
+    """Return the schema that also allows null."""
     if "enum" in schema:
         return schema | {"enum": [*schema["enum"], None]}
     return schema | {"type": [schema["type"], "null"]}
@@ -65,7 +65,7 @@ def _text(most: int) -> JsonSchema:
 
 
 def _job(status: JsonSchema, **more: JsonSchema) -> JsonSchema:
-    """Return the schema of a job with one of these statuses, and what only such a job has."""
+    """Return the schema of a job with one of these statuses, and the fields of only such jobs."""
     stage = {"enum": ["queued", "training", "finalizing"]}
     progress = {"type": "number", "minimum": 0, "maximum": 1}
     return record(**_JOB | {"status": status, "stage": stage, "progress": progress} | more)
@@ -97,7 +97,7 @@ _ROTATED = record(
     **_KEY | {"killSwitch": constant(False), "isActive": constant(True), "revokedAt": _NULL, "rotatedAt": MILLISECONDS}
 )
 
-_PROJECT: JsonSchema = {  # as it stands in lists, and more by itself
+_PROJECT: JsonSchema = {  # as in a page of projects; a single one has more fields
     "id": ID,
     "name": {"type": "string", "minLength": 1, "maxLength": 128},
     "status": _PROJECT_STATUS,

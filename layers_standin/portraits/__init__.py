@@ -1,6 +1,6 @@
 """Portraits: a drawn head and shoulders for an influencer, the same every time it is drawn.
 
-`look` decides everything from a seed and the fields; the other modules draw what it decided.
+`look` makes every choice from a seed and the fields; the other modules draw the chosen look.
 """
 
 from io import BytesIO
@@ -30,7 +30,7 @@ def draw_portrait(seed: str, traits: Traits, size: int = 512) -> Image.Image:
 
 
 def draw_look(look: Look, size: int = 512) -> Image.Image:
-    """Draw what was decided: RGB, `size` px square."""
+    """Draw a look: RGB, `size` px square."""
     canvas = Canvas.blank(size)
     draw_backdrop(canvas, look)
     body = Pose(origin=(256 + look.shift, 512 - 262 * look.scale), scale=look.scale)
@@ -50,7 +50,7 @@ def draw_figure(body: Canvas, head: Canvas, look: Look) -> None:
 
 
 def portrait_png(seed: str, traits: Traits, size: int = 512) -> bytes:
-    """Return the portrait as PNG bytes, some 60 kB at 512 px; nothing in them depends on when or where.
+    """Return the portrait as PNG bytes, some 60 kB at 512 px; the same bytes on every machine, at any time.
 
     In full colour: a palette would halve the bytes, and show steps in the soft backdrops.
     """

@@ -1,4 +1,4 @@
-"""What is behind the person: a soft gradient with one or two large shapes."""
+"""The backdrop: a soft gradient with one or two large shapes."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What the shapes are painted on: a large picture, made small at the end so that edges are smooth."""
+"""The canvas: a large picture, made small at the end so that edges are smooth."""
 
 from dataclasses import dataclass, replace
 from math import cos, radians, sin

@@ -1,4 +1,4 @@
-"""Neck, shoulders and what is worn on them. Same origin as the face; the picture ends near y = 280."""
+"""Neck, shoulders and clothes. Same origin as the face; the picture ends near y = 280."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,7 +45,7 @@ def draw_neck(canvas: Canvas, look: Look) -> None:
 
 
 def draw_garment(canvas: Canvas, look: Look) -> None:
-    """What the person wears."""
+    """The garment of a look."""
     GARMENTS[look.garment](canvas, look)
 
 

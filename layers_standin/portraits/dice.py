@@ -24,7 +24,7 @@ class Dice:
         return options[int(self.number(name) * len(options))]
 
     def chance(self, name: str, probability: float) -> bool:
-        """Tell whether something of this probability (0 to 1) happens."""
+        """Whether an event of this probability (0 to 1) happens."""
         return self.number(name) < probability
 
     def between(self, name: str, low: float, high: float) -> float:

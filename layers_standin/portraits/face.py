@@ -150,7 +150,7 @@ def draw_short_beard(canvas: Canvas, look: Look) -> None:
 
 
 def draw_lines(canvas: Canvas, look: Look) -> None:
-    """The lines of a person who has smiled for years."""
+    """The laugh lines of an older face."""
     for side in (-1, 1):
         for line in ([(20, 46), (28, 54), (31, 64)], [(52, 8), (58, 9), (62, 12)], [(52, 12), (57, 15), (60, 19)]):
             canvas.fill(stroke([(side * float(x), float(y)) for x, y in line], 2), shadow_of(look.skin), 0.9)

@@ -1,4 +1,4 @@
-"""Hair: what is behind the head, and what is in front. Origin: the middle of the face; crown at y = -100."""
+"""Hair behind the head, and in front of it. Origin: the middle of the face; crown at y = -100."""
 
 from collections.abc import Callable
 from math import cos, pi, sin

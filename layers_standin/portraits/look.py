@@ -29,7 +29,7 @@ Traits = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Look:
-    """One portrait, decided: colours, the names of its parts, and measures in figure units."""
+    """One portrait's choices: colours, the names of its parts, and measures in figure units."""
 
     skin: Colour
     hair: Colour
@@ -64,7 +64,7 @@ class Look:
     shift: float = 0.0
 
 
-# each table: a word's beginning -> what it suggests; the first word that the text holds decides
+# each table: a word's beginning -> its choice; the first word that the text contains decides
 THEME_WORDS = {
     "calm|seren|zen|sooth|mindful|gentle|wellness|authorit|quiet": "calm",
     "precis|minimal|clean|focus|professional|cool|modern|scandi": "cool",
@@ -139,7 +139,7 @@ HAIRCUTS = {
 
 
 def found(text: str, table: Mapping[str, T]) -> T | None:
-    """Return the entry of `table` whose word begins a word of `text`, judged in the table's order."""
+    """Return the entry of `table` whose word begins a word of `text`; the table's order decides."""
     hits = (value for words, value in table.items() if re.search(rf"\b(?:{words})", text))
     return next(hits, None)
 
@@ -168,7 +168,7 @@ def skin_place(traits: Traits, dice: Dice) -> int:
 
 
 def own_choice(text: str, options: Sequence[T], dice: Dice) -> T:
-    """Return what an unknown word chooses: with the same word always the same."""
+    """Return one of the options for an unknown word: the same word always chooses the same."""
     return dice.pick(f"word {text}", options)
 
 
@@ -223,7 +223,7 @@ def haircut_of(traits: Traits, dice: Dice) -> tuple[str, str]:
 
 
 def look_of(seed: str, traits: Traits) -> Look:
-    """Decide the portrait of the influencer whose id is `seed`."""
+    """Return the look of the influencer whose id is `seed`."""
     dice = Dice(seed)
     gender, age = text_of(traits, "gender"), age_of(text_of(traits, "ageRange"))
     skin = skin_place(traits, dice)

@@ -34,7 +34,7 @@ BLUSH = hexed("e0584f")
 # from light to deep; traits choose a window of this order, the seed a place in the window
 SKINS = hexes("fbdcc8 f6cfb2 f0c19d e8b088 d99c72 c4845a a96a45 8c5438 71422d 5a3426")
 
-# judged in this order, so that "platinum blonde" is platinum and "strawberry blonde" is strawberry
+# searched in this order, so that "platinum blonde" is platinum and "strawberry blonde" is strawberry
 HAIRS = {
     "platinum": hexed("efe2c4"),
     "strawberry": hexed("d98f62"),

@@ -1,1 +1,1 @@
-"""What every HTTP answer has in common: keys, errors, headers, the log."""
+"""The HTTP layer: authentication, errors, headers, uploads, logs."""

@@ -1,4 +1,4 @@
-"""Who may command the stand-in: whoever sits at this machine, or knows the token. Never a page in their browser."""
+"""Access to the control plane: from this machine, or with the token; never from another origin's page in a browser."""
 
 import hmac
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from layers_standin.web.session import has_session
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# A proxy adds what begins so: what comes through one from this machine may have come from anywhere.
+# Headers that proxies add begin so: a request through a proxy on this machine may come from anywhere.
 _OF_PROXIES = (
     "HTTP_X_FORWARDED",
     "HTTP_FORWARDED",
@@ -27,7 +27,7 @@ _OF_PROXIES = (
 
 
 def is_open(environ: "WSGIEnvironment", settings: Settings) -> bool:
-    """Whether this request may command."""
+    """Whether this request may use the control plane."""
     try:
         authorize(environ, settings)
     except (Refusal, NotFound):
@@ -36,9 +36,9 @@ def is_open(environ: "WSGIEnvironment", settings: Settings) -> bool:
 
 
 def authorize(environ: "WSGIEnvironment", settings: Settings, signing_key: Callable[[], str] | None = None) -> None:
-    """Raises NotFound where there is nothing to command, Forbidden or Unauthenticated for those who may not.
+    """Return if the request may use the control plane. Raises NotFound when it is off, Forbidden, Unauthenticated.
 
-    Where a `signing_key` is handed in, who has signed in at the console needs no token; see `web/session.py`.
+    With a `signing_key`, a session of the console is as good as the token; see `web/session.py`.
     """
     if settings.control == OFF:
         raise NotFound("Not found.")
@@ -63,7 +63,7 @@ def is_from_here(environ: "WSGIEnvironment", settings: Settings) -> bool:
 
 
 def is_same_origin(environ: "WSGIEnvironment") -> bool:
-    """Whether no page of another origin sent this; what is no browser says nothing about that."""
+    """Whether no page of another origin sent this. True for a client that is no browser: it sends no such header."""
     own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
     return environ.get("HTTP_ORIGIN", own) == own and environ.get("HTTP_SEC_FETCH_SITE", "none") in (
         "none",
@@ -72,7 +72,7 @@ def is_same_origin(environ: "WSGIEnvironment") -> bool:
 
 
 def is_visit(environ: "WSGIEnvironment") -> bool:
-    """Whether somebody has followed a link: that changes nothing, and the page it was on does not see the answer."""
+    """Whether a person followed a link here: that changes nothing, and the page with the link cannot read it."""
     return (
         environ["REQUEST_METHOD"] == "GET"
         and environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
@@ -81,7 +81,7 @@ def is_visit(environ: "WSGIEnvironment") -> bool:
 
 
 def is_own_page(environ: "WSGIEnvironment", settings: Settings) -> bool:
-    """Whether a browser says that one of our own pages sent this; one without a word about it counts as another's."""
+    """Whether a browser says that one of our own pages sent this; False when the headers say nothing about it."""
     site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
     return (
         (site, origin) != (None, None)
@@ -96,14 +96,14 @@ def is_token(given: str, settings: Settings) -> bool:
 
 
 def _origins(environ: "WSGIEnvironment", settings: Settings) -> list[str]:
-    """Return what browsers may call us: where a proxy ends TLS, that is not what the request looks like from here."""
+    """Return our origins as browsers see them: that of the request, and STANDIN_PUBLIC_URL's (a proxy may end TLS)."""
     own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
     public = urlsplit(settings.public_url or own)
     return [own, f"{public.scheme}://{public.netloc}"]
 
 
 def _is_signed_in(environ: "WSGIEnvironment", settings: Settings, signing_key: Callable[[], str]) -> bool:
-    """Whether the session of the console is there, and no page of another makes use of it."""
+    """Whether the request has a session of the console, and no page of another origin sent it."""
     is_reading = environ["REQUEST_METHOD"] in ("GET", "HEAD")
     return (
         "HTTP_AUTHORIZATION" not in environ

@@ -1,4 +1,4 @@
-"""Who is asking: the API key of a request, and what it may do."""
+"""Authentication: the API key of a request, and its scopes."""
 
 import re
 from collections.abc import Mapping
@@ -35,9 +35,9 @@ def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
 
 
 def refuse_demo_key_abroad(key: Mapping[str, Any], server: str, settings: Settings) -> None:
-    """Raises Unauthenticated for the key everybody knows where strangers can come in.
+    """Raises Unauthenticated for the demo key where strangers can connect.
 
-    The start refuses such an address already, but only where it is told of it: by gunicorn.conf.py or `flask run`.
+    The start refuses such an address already, but only if gunicorn.conf.py or `flask run` names it.
     """
     if key["publicId"] == DEMO_KEY_ID and not settings.allow_demo_key and not is_loopback(server):
         raise Unauthenticated

@@ -1,4 +1,4 @@
-"""From the bytes and headers of a request to values that a schema has judged."""
+"""From the bytes and headers of a request to values that a schema has validated."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,15 +15,15 @@ from schemas import IdempotencyHeader, Strict, details
 
 ABSENT = object()
 _MOST_FORGOTTEN_BYTES = 64 << 20
-_MOST_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around what a client sent
+_MOST_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around the client's value
 _idempotency_header = IdempotencyHeader()
 
 
 def whole_body(request: Request) -> bytes:
-    """Return a request's body, if all that was announced has come. Raises HTTPException.
+    """Return a request's body. Raises HTTPException when it is too large, or ends before its Content-Length.
 
-    A server hands over what it has got when a client hangs up half-way, and werkzeug cuts a chunked body off at
-    MAX_CONTENT_LENGTH without a word: that has to be larger than what is accepted here.
+    A server passes on half a body when the client hangs up half-way, and werkzeug silently cuts a chunked body off at
+    MAX_CONTENT_LENGTH: that has to be larger than the largest body that is accepted here.
     """
     try:
         data = request.get_data()
@@ -32,7 +32,7 @@ def whole_body(request: Request) -> bytes:
     except RequestEntityTooLarge:
         read_on(request)
         raise
-    except Exception as error:  # whatever the server's stream raises: the rest cannot be had
+    except Exception as error:  # of any class that the server's stream raises: the rest is lost
         raise ClientDisconnected from error
     if len(data) < (request.content_length or 0):
         raise ClientDisconnected
@@ -40,7 +40,7 @@ def whole_body(request: Request) -> bytes:
 
 
 def read_on(request: Request) -> None:
-    """Read the rest and forget it: left with a body nobody reads, a server hangs up on a client that goes on."""
+    """Read and drop the rest of a body: left unread, it makes a server hang up on a client that still sends."""
     if "wsgi.input_terminated" not in request.environ or (request.content_length or 0) > _MOST_FORGOTTEN_BYTES:
         return
     stream = request.environ["wsgi.input"]
@@ -53,7 +53,7 @@ def read_on(request: Request) -> None:
 def parse_json(data: bytes) -> Any:
     """Return the decoded body, or ABSENT when there is none. Raises ValidationError.
 
-    What counts is the bytes, whatever the Content-Type says. Of duplicate keys the last wins.
+    Only the bytes count; the Content-Type is ignored. Of duplicate keys the last wins.
     """
     if not data:
         return ABSENT
@@ -78,7 +78,7 @@ def _is_nested_beyond(levels: int, value: Any) -> bool:
 
 
 def load_request(schema: Strict | None, optional: bool, data: bytes, idempotency_key: str | None) -> tuple[Any, Any]:
-    """Return (body as parsed or None, body as judged); all faults of body and header at once. Raises Invalid."""
+    """Return (parsed body or None, validated body). Raises Invalid with all errors of body and headers at once."""
     faults: list[ValidationError] = []
     parsed: Any = None
     judged: Any = {}
@@ -101,7 +101,7 @@ def load_request(schema: Strict | None, optional: bool, data: bytes, idempotency
 
 
 def load_query(schema: Schema, query: Mapping[str, str]) -> Any:
-    """Return a judged query; of a name that is given twice the first counts. Raises Invalid."""
+    """Return the validated query; of a name that is given twice the first counts. Raises Invalid."""
     try:
         return schema.load(query)
     except ValidationError as error:

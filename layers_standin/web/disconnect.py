@@ -1,4 +1,4 @@
-"""Hanging up on a client in the middle of an answer, or before it: what networks do and no framework offers."""
+"""Closing a client's connection before or in the middle of a response, as networks do; no framework offers it."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""The way of a request through an operation, in the contract's order of checks."""
+"""The steps of a request through an operation, in the contract's order of checks."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -110,7 +110,7 @@ def _try(operation: Operation, call: Call, request_id: str, act: Callable[[], An
 
 
 def _require_known_key(call: Call) -> None:
-    """Raises Unauthenticated when the key has gone since it was looked at: with it went all of its organization."""
+    """Raises Unauthenticated when the key was deleted since it was read, with all of its organization."""
     if not call.services.store.keys.is_known(call.key["publicId"]):
         raise Unauthenticated
 
@@ -121,7 +121,7 @@ def _stored(operation: Operation, reply: Any) -> StoredResponse:
 
 
 def _without_secret(operation: Operation, response: StoredResponse, request_id: str) -> StoredResponse:
-    """Return the response for a twin: the same, or instead of a secret the news that it was not kept."""
+    """Return the response for a repeated request: the same, or a conflict if it had a secret, which is not stored."""
     if not operation.secret or response.status >= 400:
         return response
     gone = Conflict("This was done; its reply held a secret and was not kept.", subcode="NOT_KEPT")

@@ -1,4 +1,4 @@
-"""Every way a request can be refused, its HTTP status, and the one envelope they all come in."""
+"""Every error of a request, its HTTP status, and the one envelope they all come in."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 1 << 20
 
 
 class Refusal(Exception):
-    """Base of the refusals that HTTP itself gives rise to; `details` is their evidence."""
+    """Base of the errors of the HTTP layer; `details` is their evidence."""
 
     code = "INTERNAL"
     message = "Internal error."
@@ -112,7 +112,7 @@ _OF_HTTP = {
 
 
 def http_refusal(status: int, request_id: str) -> tuple[int, bytes]:
-    """Return (status, body) for what the HTTP layer itself refuses; what the contract does not know is a 422."""
+    """Map an error status of Flask, Werkzeug or gunicorn to (status, body); one not in the contract becomes 422."""
     code = _OF_HTTP.get(status, "VALIDATION")
     message = "Invalid request." if code == "VALIDATION" else MESSAGES[code]
     details: dict[str, Any] = {"maxBytes": MAX_BODY_BYTES} if code == "PAYLOAD_TOO_LARGE" else {}

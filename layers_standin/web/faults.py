@@ -1,4 +1,4 @@
-"""Answering as a fault wants it: refused, late, cut short, or not at all."""
+"""Responses with a fault: an error, a delay, a truncated body, or none at all."""
 
 import time
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 MOST_DELAY_MS = 60_000
-DROPPED = 444  # as nginx calls it in its logs; nobody receives it
+DROPPED = 444  # nginx's number for it in its logs; it is never sent
 PREFERRED = "prefer"  # instead of the id of a rule
 
 FaultAction = Mapping[str, Any]
@@ -28,9 +28,9 @@ FaultAction = Mapping[str, Any]
 def match_fault(
     context: RequestContext, store: Store, current: Request, settings: Settings, begins_job: bool
 ) -> FaultAction | None:
-    """Return the action that a request asks for itself, or else of the rule that it falls under, which is counted.
+    """Return the action that a request asks for itself, else that of the first matching rule, which is counted.
 
-    The context and the jobs of `store` learn of it. Raises Invalid.
+    Sets `context.fault` and `store.job_failure`. Raises Invalid.
     """
     fault = _preference(current.environ, settings) if "HTTP_PREFER" in current.environ else None
     if fault is None and store.overrides.has_faults:
@@ -46,7 +46,7 @@ def match_fault(
 
 
 def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None:
-    """Return the fault that a request itself asks for, where who may ask for one is let in."""
+    """Return the fault of a request's `Prefer` header; None without one, or without access to the control plane."""
     header = environ.get("HTTP_PREFER")
     if header is None or not is_open(environ, settings):
         return None
@@ -55,9 +55,9 @@ def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None
 
 
 def strike(action: FaultAction, context: RequestContext, scope: str | None) -> Response | None:
-    """Do what a fault's action asks for before the operation; return the response that takes its place, if one does.
+    """Apply a fault's action before the operation; return a response that replaces the operation's, or None.
 
-    Raises Refusal.
+    Raises Refusal with the action's code.
     """
     time.sleep(action.get("delayMs", 0) / 1000)
     if "code" in action:
@@ -70,7 +70,7 @@ def strike(action: FaultAction, context: RequestContext, scope: str | None) -> R
 
 
 def injected(action: FaultAction, endpoint_class: str, scope: str | None) -> Refusal:
-    """Return the refusal with the action's code; it looks like the real one unless the action has its own words."""
+    """Return the error with the action's code; it looks like the real one unless the action has its own message."""
     code = action["code"]
     refusal = Refusal(action.get("message", MESSAGES[code]))
     refusal.code = code
@@ -92,7 +92,7 @@ def _details(code: str, endpoint_class: str, scope: str | None) -> Record:
 
 
 def preferred(header: str) -> Record:
-    """Return the answer that a header `Prefer: code=429, delay=200` asks for, empty when it is about other things.
+    """Return the fault in a header `Prefer: code=429, delay=200`, empty when it has neither.
 
     `code` is an HTTP status or one of our codes, `delay` is in milliseconds. Raises Invalid. Source: RFC 7240.
     """

@@ -1,4 +1,4 @@
-"""Assets, their thumbnails and portraits, for whoever knows their path. They never change."""
+"""Assets, their thumbnails and portraits: the token in the path is the permission. They never change."""
 
 import hmac
 from functools import partial
@@ -22,7 +22,7 @@ _CHUNK_BYTES = 1 << 18
 
 
 def serve_file(services: Services, organization: str, owner: str, token: str, variant: str, **_: str) -> Response:
-    """Serve what a path stands for; the name at its end is for people who save the file. Raises NotFound."""
+    """Serve the file of a path; the name at its end is for people who save it. Raises NotFound."""
     store = services.store.for_organization(organization)
     try:
         if variant == "portrait":
@@ -64,7 +64,7 @@ def _file(file: File, content_type: str, url_path: str) -> Response:
 
 
 def _stream(stored: StoredObject, is_attachment: bool, name: str) -> Response:
-    """Pass bytes on from where they are kept: what signs URLs there cannot make it send the headers that we must."""
+    """Stream an object from the bucket: a signed URL could not make the bucket send the headers that we must send."""
     response = Response(FileWrapper(stored.open("rb"), _CHUNK_BYTES), direct_passthrough=True)
     response.headers.set("Content-Disposition", "attachment" if is_attachment else "inline", filename=name)
     response.content_length, response.last_modified = stored.size, stored.modified

@@ -1,7 +1,7 @@
 """Rate limits: how many requests a key may make in a minute, by its tier and the class of the endpoint.
 
 Counted by the `limits` library in the store itself: so all workers count together, and a restart forgets nothing.
-A window is a whole minute of the clock, or a whole UTC day, so what is left of it is known to the second.
+A window is a whole minute of the clock, or a whole UTC day, so the time left is known to the second.
 """
 
 import math
@@ -69,7 +69,7 @@ def _headers(item: RateLimitItem, left: int, reset: float) -> Headers:
 
 
 def _is_in(counter: Record, now: float) -> bool:
-    """Whether a moment is in the window of a counter: one that begins later is what a clock set back has left."""
+    """Whether a moment is in a counter's window. One that begins later was left by a clock that was set back."""
     return bool(counter["until"] - counter["seconds"] <= now < counter["until"])
 
 

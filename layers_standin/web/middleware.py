@@ -21,7 +21,7 @@ EXPOSED_HEADERS = (
     "Idempotent-Replayed, Retry-After, ETag"
 )
 
-# Any origin may ask the API: what protects it is the key, and browsers never send that by themselves.
+# Any origin may call the API: the key protects it, and browsers never send a key by themselves.
 _ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]
 _CONTEXT = "standin.context"
 
@@ -73,7 +73,7 @@ class RequestContext:
         self.replayed = False
 
     def headers(self) -> list[tuple[str, str]]:
-        """Return the headers that the response carries whatever became of the request."""
+        """Return the headers of every response to this request, errors included."""
         own = [
             ("X-Request-Id", self.request_id),
             ("X-RateLimit-Endpoint-Class", self.endpoint_class),

@@ -23,7 +23,7 @@ def _no_commit(_: Callable[[], Any]) -> Any:
 
 @dataclass(slots=True)
 class Call:
-    """What a handler gets: the opened services, the store, the request, and its judged body or query.
+    """The argument of a handler: the opened services, the store, the request, and its validated body or query.
 
     `store` is bound to the caller's organization in the API, to none in the control plane. `key` is the document of the
     API key, empty in the control plane. `commit(act)` is for operations that begin their transaction themselves: it
@@ -38,7 +38,7 @@ class Call:
     commit: Callable[[Callable[[], Any]], Any] = _no_commit
 
     def base_url(self) -> str:
-        """Return the URL that the service goes by, without a slash at its end."""
+        """Return the URL of the service, without a slash at its end."""
         return self.services.settings.public_url or own_url(self.request)
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and a page to read and try it: for anyone, a key is asked for only by what is tried."""
+"""The OpenAPI document, and a page to read and try it. Both need no key; the operations that one tries there do."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -27,7 +27,7 @@ _FILES: dict[str, tuple[Path, str]] = {
 
 
 def add_reference(app: Flask, document: Callable[[str], Record], settings: Settings) -> None:
-    """Add /openapi.json, which is what `document` returns for our URL, and /docs."""
+    """Add /openapi.json, the result of `document(our URL)`, and /docs."""
     render = lru_cache(8)(lambda server: orjson.dumps(document(server)))  # few, for a client may call us anything
     route(app, "GET", "/openapi.json", "openapi", partial(_serve_document, render, base_url(settings)))
     route(app, "GET", "/docs", "docs", partial(_serve_page, settings.public_url))
@@ -35,7 +35,7 @@ def add_reference(app: Flask, document: Callable[[str], Record], settings: Setti
 
 
 def content_security_policy(public_url: str | None) -> str:
-    """Return what the page may do: run and load what comes from here, and call the API where it says it is."""
+    """Return the page's policy: scripts, styles and images from here only, and calls to the API's public URL."""
     api = "'self'" if public_url is None else f"'self' {public_url}/"
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {api}; "

@@ -24,7 +24,7 @@ def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Res
 
 
 def base_url(settings: Settings) -> Callable[[], str]:
-    """Return the function that tells the URL that the service goes by, without a slash at its end."""
+    """Return the function that returns the URL of the service, without a slash at its end."""
     return lambda: settings.public_url or own_url(request)
 
 
@@ -48,7 +48,7 @@ def _refused(error: StoreError | Refusal | EngineError) -> Response:
 
 
 def _refused_by_http(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses; starts from its own response, or a 405 would lose `Allow`."""
+    """Put an error of Flask into our envelope. Starts from Flask's own response, or a 405 would lose `Allow`."""
     if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and current_context(request.environ).is_api:
         return _preflight(error.valid_methods or ())
     response = cast(Response, error.get_response())

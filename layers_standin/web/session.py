@@ -1,4 +1,4 @@
-"""Who has shown the control plane's token to the console once: a cookie says so, in which the token is not."""
+"""Sessions of the console: a signed cookie, given out for the control plane's token, which is not in it."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -17,12 +17,12 @@ _SAYS = "signed in"
 
 
 def new_session(signing_key: str, token: str) -> str:
-    """Return the cookie of whoever knows the token."""
+    """Return the value of a new session's cookie."""
     return str(_serializer(signing_key, token).dumps(_SAYS))
 
 
 def has_session(environ: "WSGIEnvironment", signing_key: Callable[[], str], token: str) -> bool:
-    """Whether a request brings a cookie that we have given out for this very token, not too long ago."""
+    """Whether a request has a cookie that we gave out for this token in the last LASTS_SECONDS."""
     cookie = parse_cookie(environ).get(COOKIE)
     if cookie is None:
         return False
@@ -33,5 +33,5 @@ def has_session(environ: "WSGIEnvironment", signing_key: Callable[[], str], toke
 
 
 def _serializer(signing_key: str, token: str) -> URLSafeTimedSerializer:
-    """Return what signs: with another token come other signatures, so that a new one signs everybody out."""
+    """Return the signer of the cookies. Signatures depend on the token, so a new token signs everybody out."""
     return URLSafeTimedSerializer(signing_key, salt=f"console {sha256(token.encode()).hexdigest()}")

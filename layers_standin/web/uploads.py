@@ -35,7 +35,7 @@ _WINDOW_MS = UPLOAD_WINDOW // timedelta(milliseconds=1)
 
 
 def upload_url(services: Services, upload: Record, base_url: str) -> str:
-    """Return where the bytes of an upload go: to us, or straight to where media are kept."""
+    """Return the URL for the bytes of an upload: of this service, or of the bucket."""
     direct = services.media.direct
     if direct is not None:
         return direct.url(upload["organizationId"], upload["assetId"], UPLOAD_WINDOW)
@@ -47,7 +47,7 @@ def expiry_of(upload: Record) -> str:
 
 
 def serve_upload(services: Services, signature: str) -> Response:
-    """Take the bytes in. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is kept then."""
+    """Receive the bytes. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is stored then."""
     context = current_context(request.environ)
     context.operation = PUT_UPLOAD
     try:
@@ -73,10 +73,10 @@ def _take_in(services: Services, store: Store, terms: list[Any]) -> Response:
 
 
 def _note(services: Services, store: Store, upload: Record, received: StoredFile) -> None:
-    """Note the bytes that have come, and discard those that had come before; or the new ones, when that fails."""
+    """Record the received bytes, and discard the previous ones; discard the new ones when that fails."""
     try:
         before = store.assets.receive(upload["uploadId"], received._asdict())
-    except (StoreError, Unavailable):  # not when nobody can say whether they were noted: a later sweep will
+    except (StoreError, Unavailable):  # not Unconfirmed: the record may be committed, and a later sweep decides
         services.media.discard(store.organization, received.file)
         raise
     if before is not None:
@@ -84,7 +84,7 @@ def _note(services: Services, store: Store, upload: Record, received: StoredFile
 
 
 def keep(media: MediaStorage, upload: Record, chunks: Iterable[bytes]) -> StoredFile:
-    """Put the bytes of an upload on disk. Raises Unavailable, and what `chunks` raises."""
+    """Store the bytes of an upload durably. Raises Unavailable, and the errors of `chunks`."""
     try:
         return media.receive(upload["organizationId"], upload["assetId"], chunks)
     except OSError as error:
@@ -92,7 +92,7 @@ def keep(media: MediaStorage, upload: Record, chunks: Iterable[bytes]) -> Stored
 
 
 class InspectedUpload(NamedTuple):
-    """An upload with all that is known of its bytes; `fault` says what is wrong with the picture they should be."""
+    """An upload whose bytes were looked at; `fault` says why they are no picture of the declared type, or is None."""
 
     upload: Record
     fault: str | None = None
@@ -100,9 +100,9 @@ class InspectedUpload(NamedTuple):
 
 @contextmanager
 def inspect_upload(call: Call, project_id: str) -> Iterator[InspectedUpload | None]:
-    """Look at the bytes of an upload; None if there is no such upload, or it is finalized, as will be told later.
+    """Yield the upload, its bytes looked at; None if it does not exist or is finalized: the transaction will say so.
 
-    Those that came past us are copied first, and thrown away again unless the block makes an asset of them.
+    Bytes sent straight to the bucket are copied first, and discarded unless the block makes an asset of them.
     """
     upload = _unfinished(call, project_id)
     if upload is None:
@@ -116,7 +116,7 @@ def inspect_upload(call: Call, project_id: str) -> Iterator[InspectedUpload | No
 
 
 def inspect_again(call: Call, upload: Record, inspected: InspectedUpload | None) -> InspectedUpload | None:
-    """Return the inspected upload; or inspect the bytes that have come in its place since then: the first are gone."""
+    """Return the inspected upload; inspect again if other bytes have replaced the first since then."""
     if (
         inspected is None
         or call.services.media.direct is not None
@@ -128,7 +128,7 @@ def inspect_again(call: Call, upload: Record, inspected: InspectedUpload | None)
 
 @contextmanager
 def store_inline(call: Call, project_id: str) -> Iterator[InspectedUpload | None]:
-    """Keep the bytes of an inline upload, unless they are no good anyway; None if there is no such project."""
+    """Store the bytes of an inline upload, unless they are no picture; yield None if there is no such project."""
     try:
         project = call.store.projects.get(project_id)
     except NotFound:
@@ -152,7 +152,7 @@ def _unfinished(call: Call, project_id: str) -> Record | None:
 
 
 def _take(services: Services, upload: Record) -> Record | None:
-    """Return what came past us, if anything did. Raises TooLarge before anything of it is read."""
+    """Return the received facts of bytes sent straight to the bucket, or None. Raises TooLarge before reading them."""
     direct, organization, asset_id = services.media.direct, upload["organizationId"], upload["assetId"]
     arrival = None if direct is None else direct.arrival(organization, asset_id)
     if direct is None or arrival is None:
@@ -181,7 +181,7 @@ def _picture_fault(file: BinaryIO, upload: Record) -> str | None:
 
 @contextmanager
 def _discarded_unless_used(call: Call, received: Record | None) -> Iterator[None]:
-    """Discard bytes that no asset has in the end; when nobody can say whether one has, a later sweep will."""
+    """Discard the bytes after the block if no asset has them; if that cannot be known, a later sweep does."""
     is_known = received is not None
     try:
         yield
@@ -194,7 +194,7 @@ def _discarded_unless_used(call: Call, received: Record | None) -> Iterator[None
 
 
 def _discard_unused(call: Call, file: str) -> None:
-    """Discard bytes that no asset has; when nobody can say so now, a later sweep will: what was done is done."""
+    """Discard bytes that no asset has. Raises no EngineError: if the store does not answer, a later sweep discards."""
     with suppress(EngineError):
         if not call.store.assets.has_file(file):
             call.services.media.discard(call.store.organization, file)
@@ -234,7 +234,7 @@ def _chunks(limit: int) -> Iterator[bytes]:
 def _next_chunk() -> bytes:
     try:
         return request.stream.read(_CHUNK_BYTES)
-    except Exception as error:  # whatever the server's stream raises: the rest cannot be had
+    except Exception as error:  # of any class that the server's stream raises: the rest is lost
         raise ClientDisconnected from error
 
 

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, but what it refuses before the app sees it comes in the envelope too."""
+"""gunicorn's threaded worker; errors that it finds before the app is called come in our envelope too."""
 
 import contextlib
 import socket
@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 20
 
 
 class Worker(ThreadWorker):
-    """A thread worker whose own refusals look like the app's."""
+    """A thread worker whose own errors look like the app's."""
 
     _is_quitting = False
 
@@ -40,7 +40,7 @@ class Worker(ThreadWorker):
     def handle(self, conn: Any) -> Any:
         """Serve a connection, but wait only so long for each piece of a request: the thread is one of four."""
         if not conn.initialized:
-            # By the kernel: what Python itself waits, gunicorn sets anew.
+            # In the kernel: gunicorn resets Python's own timeout.
             patience = struct.pack("ll", int(PATIENCE_SECONDS), int(PATIENCE_SECONDS % 1 * 1e6))
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)

@@ -167,7 +167,9 @@ def _furnished(folder: Path) -> Keys:
     settings = Settings(data=folder, sync=False)
     with seeded(folder) as store:
         plant_examples(Services(store, open_media(settings), settings))
-        scopeless, killed = (store.for_organization(examples.ORGANIZATION).keys.create([], name) for name in ("Scopeless", "Killed"))
+        scopeless, killed = (
+            store.for_organization(examples.ORGANIZATION).keys.create([], name) for name in ("Scopeless", "Killed")
+        )
         foreign = store.for_organization(new_organization(store)).keys.create(["*"], "Foreign")
         store.signing_key()
         document = store.keys.find(public_id_of(killed))

@@ -1,4 +1,4 @@
-"""What a transaction has changed so far, laid over what was there before."""
+"""The writes of a transaction that are not sent yet, over the documents in the database."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -7,16 +7,16 @@ from layers_standin.engines.indexes import IndexEntry, Key
 
 
 class PendingWrite(NamedTuple):
-    """A document's JSON, or None when it was removed, and its places in lists."""
+    """A document's JSON, or None when it was deleted, and its index entries."""
 
     document: bytes | None
     places: list[IndexEntry]
 
 
 class WriteBatch:
-    """Documents put or removed, newest layer first; `below` is another layer or nothing.
+    """Documents written or deleted, newest savepoint first; `below` is the batch around it, or None.
 
-    A transaction inside a transaction is a layer that is thrown away when it fails.
+    A savepoint is a batch that is dropped when its block fails.
     """
 
     def __init__(self, below: "WriteBatch | None" = None) -> None:
@@ -37,11 +37,11 @@ class WriteBatch:
         return self._below[key]
 
     def put(self, key: Key, written: PendingWrite) -> None:
-        """Lay a document over what was there."""
+        """Write or delete a document."""
         self._own[key] = written
 
     def take(self, other: "WriteBatch") -> None:
-        """Make the changes of a finished layer this layer's own."""
+        """Take over the writes of a finished savepoint."""
         self._own |= other._own
 
     def own(self) -> Iterator[tuple[Key, PendingWrite]]:

@@ -1,4 +1,4 @@
-"""ConnectionPool to a PostgreSQL server: a few for each process, made when somebody needs one."""
+"""A pool of connections to a PostgreSQL server: a few for each process, opened on demand."""
 
 import logging
 import os
@@ -16,21 +16,21 @@ from layers_standin.engines.postgres import sql
 
 MOST_CONNECTIONS = 8
 
-# What it warns of, our own errors tell: without the parts that quote what was sent, or how to log in.
+# Our own errors say the same, without the parts that quote data or credentials.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 class NoneFree(Exception):
-    """All connections of this process were in use, for as long as anybody may wait."""
+    """All connections of this process stayed in use for `patience_seconds`."""
 
 
 class Lease:
-    """A connection that is somebody's until it is given back."""
+    """A connection checked out of the pool."""
 
     def __init__(self, connections: "ConnectionPool") -> None:
         self._connections = connections
         self._owner = os.getpid()
-        self.is_pinned = False  # with this connection a lock would be lost
+        self.is_pinned = False  # it holds the lock of `exclusive`
         self.connection = connections._take()
 
     @property
@@ -38,7 +38,7 @@ class Lease:
         return self.connection.closed
 
     def renew(self) -> None:
-        """Take another connection in the place of one that is lost: all the others are likely to be lost too."""
+        """Replace a lost connection, and close the idle ones, which are probably lost too. Raises psycopg.Error."""
         self._connections.drop_idle()
         if self.is_pinned:
             raise psycopg.OperationalError("the lock is lost with its connection")
@@ -50,11 +50,11 @@ class Lease:
 
 
 class ConnectionPool:
-    """The connections of this process: a new one is made when none is idle, and `most` are out at one time.
+    """The connections of this process: a new one is opened when none is idle, and `most` are out at one time.
 
-    No thread of its own looks after them. So a fork inherits nothing but connections that it must leave alone, a server
-    that is away is noticed at once, and so is its return. (psycopg's own pool lets each caller wait for its
-    patience while the server is away, and tries again more and more rarely.)
+    It has no thread of its own. So a fork inherits only connections, which the child must leave alone, and a server
+    that goes or comes back is noticed at once. (psycopg's own pool lets each caller wait for its patience while the
+    server is away, and tries again more and more rarely.)
     """
 
     def __init__(self, url: str, patience_seconds: float, most: int = MOST_CONNECTIONS) -> None:
@@ -66,7 +66,7 @@ class ConnectionPool:
         self._start()
 
     def checkout(self) -> Lease:
-        """Raises NoneFree, psycopg.Error."""
+        """Return a lease; the caller ends it. Raises NoneFree, psycopg.Error."""
         if self._owner != os.getpid():
             with self._starting:
                 if self._owner != os.getpid():
@@ -81,7 +81,7 @@ class ConnectionPool:
             raise
 
     def drop_idle(self) -> None:
-        """Close what nobody uses; another process's are left alone."""
+        """Close the idle connections of this process."""
         while self._owner == os.getpid() and (connection := self._idle_one()) is not None:
             _close(connection)
 
@@ -102,7 +102,7 @@ class ConnectionPool:
     def _give_back(self, connection: Connection[Any]) -> None:
         if connection.info.transaction_status == TransactionStatus.IDLE:
             self._idle.append(connection)
-        else:  # lost, or in the middle of something that nobody will end
+        else:  # lost, or in a transaction that has no owner any more
             _close(connection)
         self._room.release()
 
@@ -116,7 +116,7 @@ class ConnectionPool:
         return connection
 
     def _parameters(self) -> dict[str, Any]:
-        """Return how to connect: what the URL does not say is such that nothing is waited for without end."""
+        """Return the connection's parameters: the URL's, and limits for every wait that it sets none for."""
         patience = round(self._patience_seconds * 1000)
         limits = {
             "lock_timeout": patience,
@@ -137,14 +137,14 @@ class ConnectionPool:
 
 
 class _Raw(Loader):
-    """Documents come out as the bytes that went in."""
+    """Loads a JSON column as its bytes."""
 
     def load(self, data: Any) -> bytes:
         return bytes(data)
 
 
 def name_of(url: str) -> str:
-    """Return what may be said of a database's URL: its name and where it is, never who logs in."""
+    """Return a database's name and host from its URL, without credentials."""
     try:
         parts = conninfo_to_dict(url)
     except psycopg.Error:
@@ -156,7 +156,7 @@ def name_of(url: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the kind of an error: its text may quote what was sent, or how to log in."""
+    """Return the class and SQLSTATE of an error: its text may quote data or credentials."""
     state = getattr(error, "sqlstate", None)
     return type(error).__name__ if state is None else f"{type(error).__name__} {state}"
 

@@ -31,7 +31,7 @@ ATTEMPTS = 8
 FORMAT = 1
 _PAUSE_SECONDS = 0.01
 
-# What another transaction has brought about by being there at the same time; once more, and it may well go.
+# Conflicts with a concurrent transaction: the same one may succeed when it is repeated.
 _IN_THE_WAY = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
@@ -40,18 +40,18 @@ _IN_THE_WAY = (
 
 
 class TryAgain(Unavailable):
-    """Nothing was changed, and the same may well succeed now."""
+    """Nothing was written; the same transaction may well succeed now."""
 
 
 class Postgres:
     """TinyDB tables on a PostgreSQL database.
 
-    A transaction locks the rows it reads, and writes them when its session is left: a trip to the server for each look,
-    and one for all that is written. What it read as absent it inserts, so that of two that do the same one fails, and
-    is tried again by `attempt`. Everything comes to the tables in the order documents, places, organizations.
-    `lists` has, for each table that is listed in order, the function that places a document.
-    Raises EngineError at opening; Unavailable from everything else, after `patience_seconds` at most where it waits
-    for a connection or for others to leave a document alone; Unconfirmed when a transaction ends and nobody says how.
+    A transaction locks the rows it reads, and sends its writes at its end, in one round trip. A document that it read
+    as absent it inserts, so that of two such transactions one fails, and `run_transaction` calls it again. It
+    locks documents before index entries.
+    `lists` has the index rule of each table that has indexes.
+    Raises EngineError at opening; Unavailable after waiting `patience_seconds` for a connection or a lock; Unconfirmed
+    when the connection is lost during a commit.
     """
 
     def __init__(
@@ -69,24 +69,17 @@ class Postgres:
 
     @property
     def name(self) -> str:
-        """Return what may be said of the database: nothing of who logs in, or how."""
         return name_of(self._url)
 
     def table(self, name: str, partition: str = "") -> Table:
-        """Return the TinyDB table of that name; each partition has one of its own."""
         return Table(self, name, partition)
 
     def tables(self) -> list[tuple[str, str]]:
-        """Return every (table, partition) that holds a document, without those of a transaction that goes on."""
         return self._look(lambda connection: states.spaces(_Database(connection)))
 
-    # What a Table needs: documents as JSON, in the calling thread's transaction if it has one.
+    # Documents, in the calling thread's transaction if it has one.
 
     def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None:
-        """Return a document's JSON, or None; without `lock` others can change it while a transaction goes on.
-
-        That is for what is only asked whether it is there: many transactions ask it of the same document.
-        """
         key = (table, partition, doc_id)
         changes, session = self._changes, self._block
         if changes is not None and key in changes:
@@ -104,12 +97,10 @@ class Postgres:
         return session.unlocked[key]
 
     def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
-        """Return a document, or None."""
         found = self.read(table, partition, doc_id, lock)
         return None if found is None else cast(Record, orjson.loads(found))
 
     def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """Return several documents' JSON, fetched in one trip; None for those that are not there."""
         changes, session = self._changes, self._block
         seen = {} if session is None else session.locked
         wanted = [key for key in keys if key not in seen and (changes is None or key not in changes)]
@@ -121,17 +112,14 @@ class Postgres:
         return [changes[key] if key in changes else session.locked[key] for key in keys]
 
     def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
-        """Return several documents, fetched in one trip; None for those that are not there."""
         return [None if found is None else orjson.loads(found) for found in self.read_texts(keys)]
 
     def ids(self, table: str, partition: str) -> list[str]:
-        """Return the ids of a table in the order they came in."""
         rows = self._ask(SQL.ids, SQL.of_table(table, partition))
         ids = [unescape_nul(doc_id) for (doc_id,) in rows]
         return ids if self._changes is None else self._changes.ids(table, partition, ids)
 
     def count(self, table: str, partition: str) -> int:
-        """Return how many documents a table has."""
         if self._changes is not None:
             return len(self.ids(table, partition))
         return int(self._ask(SQL.count, SQL.of_table(table, partition))[0][0])
@@ -139,17 +127,15 @@ class Postgres:
     def write(
         self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
     ) -> None:
-        """Put or, with None, remove a document; only inside a transaction. `record` saves decoding `document`."""
         if self._changes is None:
             raise RuntimeError("a document is written inside a transaction")
-        places = places_in(table, document, self._lists) if record is None else index_entries(table, record, self._lists)
+        places = (
+            places_in(table, document, self._lists) if record is None else index_entries(table, record, self._lists)
+        )
         self._changes.put((table, partition, doc_id), PendingWrite(document, places))
 
     def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
-        """Return up to `most` places of an ordered list from the greatest down, below `before`.
-
-        Sees what is committed, not the calling transaction's own changes.
-        """
+        """Sees only committed entries."""
         of = SQL.of_table(table, partition) | {"index": escape_nul(group), "limit": most}
         if before is None:
             return [unescape_nul(place) for (place,) in self._ask(SQL.scan, of)]
@@ -157,7 +143,7 @@ class Postgres:
 
     @contextmanager
     def snapshot_read(self) -> Iterator[None]:
-        """Let the reads of a session share a connection, and nothing else."""
+        """The block's reads share a connection, and nothing else."""
         if self._block is not None:
             yield
             return
@@ -169,17 +155,12 @@ class Postgres:
                 self._thread.session = None
 
     def probe(self) -> None:
-        """Commit a change that changes nothing: raises Unavailable as long as the database takes no writes."""
         with self._whole("begin") as connection:
             for statement in SQL.probe:
                 connection.execute(statement)
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
-        """Make what the session writes one commit, on disk when the session is left; all of it or nothing.
-
-        Inside another transaction the session is a part of it that can fail alone. One that is `alone` begins when all
-        others have ended, and keeps new ones waiting.
-        """
+        """Inside another transaction the block is a savepoint, and `alone` raises RuntimeError."""
         outer = self._changes
         if outer is None:
             return self._outermost(alone)
@@ -188,11 +169,9 @@ class Postgres:
         return self._inner(outer)
 
     def savepoint(self) -> AbstractContextManager[None]:
-        """Let the session, inside a transaction, fail alone: nothing of it is written when it raises."""
         return self.transaction()
 
     def run_transaction(self, act: Callable[[], T]) -> T:
-        """Return what `act` returns; run it again, a few times, when other transactions get in its way."""
         if self._changes is not None:
             return act()
         for number in range(1, ATTEMPTS):
@@ -202,62 +181,42 @@ class Postgres:
                 time.sleep(_PAUSE_SECONDS * number * random.random())  # noqa: S311 - so that twins do not meet again
         return act()
 
-    # All documents at once. Each raises Unavailable and has changed nothing then, Unconfirmed when that is not known.
+    # All documents at once. Each raises Unconfirmed too.
 
     def replace_all(self, documents: Iterable[Document]) -> None:
-        """Put these documents in the place of all there are, in one step that every process sees at once.
-
-        A transaction comes before it, and is gone, or after it. Raises ValueError when a document comes twice;
-        what `documents` raises goes through.
-        """
         with self._whole("begin", "take time", "no more writes") as connection:
             states.replace(_Database(connection), documents, self._lists)
 
     def saving(self, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[str]:
-        """Keep the state of this moment, and JSON about it, under a name; the one of that name is replaced.
-
-        That is done when the session has ended well; the session is told the snapshot's id. Others read and write
-        meanwhile. Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -, TypeError for facts that
-        are not JSON.
-        """
+        """Other processes read and write meanwhile."""
         return states.saving(self._snapshots, name, facts, FORMAT)
 
     def restore(self, name: str) -> None:
-        """Put a saved state, brought to today's format, in the place of all there is, as `replace_all` does.
-
-        Raises ValueError, NoSnapshot, UnknownFormat.
-        """
         check_name(name)
         with self._whole("begin", "take time", "no more snapshots", "no more writes") as connection:
             states.restore(_Database(connection), name, FORMAT)
 
     def saved(self) -> list[Saved]:
-        """Return what is saved, by name."""
         return self._look(lambda connection: states.saved(_Database(connection)))
 
     def forget(self, name: str) -> None:
-        """Remove a saved state. Raises ValueError, NoSnapshot."""
         check_name(name)
         with self._snapshots() as database:
             states.forget(database, name)
 
     def forget_unfinished(self) -> None:
-        """Remove the states that were never finished."""
         with self._snapshots() as database:
             states.forget_unfinished(database)
 
     @contextmanager
     def _snapshots(self) -> Iterator["_Database"]:
-        # The moment is that of the first look, which comes after the wait for others who save.
+        # The snapshot's moment is that of the first query, which comes after the wait for other saves.
         with self._whole("begin one moment", "no more snapshots", "take time") as connection:
             yield _Database(connection)
 
     @contextmanager
     def exclusive(self, patience_seconds: float = 30.0) -> Iterator[None]:
-        """Let no other process, of any host, alter documents and files together.
-
-        The session works on the connection that has the lock: with that goes everything it has not committed.
-        """
+        """The block works on the connection that has the lock: if it is lost, so is every uncommitted write."""
         deadline = time.monotonic() + patience_seconds
         while True:
             with self._lent() as lent, self._pinned(lent) as is_alone:
@@ -270,7 +229,7 @@ class Postgres:
 
     @contextmanager
     def _pinned(self, lent: Session) -> Iterator[bool]:
-        """Try to take the lock of those who are exclusive; let this thread work on the connection that has it."""
+        """Try to take the lock of `exclusive`; use its connection for this thread. Yield whether it was free."""
         lease = self._thread.lease = lent.lease
         try:
             ((is_alone,),) = self._ask(sql.ADMIN["try alone"], {})
@@ -296,7 +255,7 @@ class Postgres:
 
     @contextmanager
     def _lent(self) -> Iterator[Session]:
-        """Lend a connection of this process, the one this thread has if it has one. Raises Unavailable."""
+        """Yield a session on this thread's connection, or on one from the pool. Raises Unavailable."""
         if self._block is not None:
             yield self._block
             return
@@ -316,12 +275,12 @@ class Postgres:
         return self._look(lambda connection: connection.execute(statement, parameters).fetchall())
 
     def _look(self, look: Callable[[Connection[Any]], T]) -> T:
-        """Return what `look` reads; it looks again when its connection turns out to be lost. Raises Unavailable."""
+        """Return `look(connection)`; call it again on a new connection if the first is lost. Raises Unavailable."""
         with self._lent() as session:
             return self._first(session, lambda: look(session.connection))
 
     def _first(self, session: Session, act: Callable[[], T]) -> T:
-        """Return what `act` returns; it acts again when its connection turns out to be lost, and nothing had begun."""
+        """Return `act()`; call it again if the connection is lost and no transaction had begun. Raises Unavailable."""
         had_begun = session.has_begun
         try:
             return act()
@@ -341,7 +300,7 @@ class Postgres:
         return Unavailable(f"The database {self.name} does not serve: {reason(error)}.")
 
     def _refused(self, session: Session, error: psycopg.Error) -> Unavailable:
-        """Return what an error before the commit means: what was lost with its connection was not done."""
+        """Map an error before the commit: TryAgain for conflicts and lost connections, else Unavailable."""
         if isinstance(error, _IN_THE_WAY) or session.lease.is_lost:
             return TryAgain(f"The database {self.name} could not finish: {reason(error)}.")
         return self._unavailable(error)
@@ -382,14 +341,11 @@ class Postgres:
             self._thread.changes = outer
 
     def _lock(self, session: Session, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
-        """Begin, if that has not been done; read rows and keep everybody else from writing them. All in one trip.
-
-        Those of `glanced` are read, and not kept from anybody.
-        """
+        """Begin if needed, read the rows of both, and lock those of `keys`, in one round trip."""
         self._first(session, lambda: session.find_and_lock(keys, glanced))
 
     def _commit(self, session: Session, changes: WriteBatch) -> None:
-        """Write it all in one trip."""
+        """Write and commit in one round trip."""
         written = dict(changes.own())
         unread = [key for key in written if key[0] in self._lists and key not in session.locked]
         if unread or (written and not session.has_begun):
@@ -397,7 +353,9 @@ class Postgres:
         if not session.has_begun:
             return
         changed = {
-            key: after for key, after in written.items() if key not in session.locked or session.locked[key] != after.document
+            key: after
+            for key, after in written.items()
+            if key not in session.locked or session.locked[key] != after.document
         }
         statements = [*self._writing(session, changed), (sql.ADMIN["commit"], {})]
         try:
@@ -433,7 +391,7 @@ class Postgres:
 
     @contextmanager
     def _whole(self, *beginning: str) -> Iterator[Connection[Any]]:
-        """Lend a connection in a transaction over all organizations, begun by these statements of `ADMIN`."""
+        """Yield a connection in a transaction over all organizations, begun by these statements of `ADMIN`."""
         if self._changes is not None:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction: it would wait for itself")
         with self._lent() as lent:
@@ -464,7 +422,7 @@ class Postgres:
         session.has_begun = False
 
     def _open(self) -> None:
-        """Make the tables where there are none; of many hosts one does it."""
+        """Create the tables of a new database; of many hosts one does it."""
         try:
             if not self._look(self._facts):
                 with self._whole("begin", "take time", "wait", "one at a time") as connection:
@@ -481,13 +439,14 @@ class Postgres:
                 connection.execute(SQL.note_fact, {"name": name, "fact": str(number)})
 
     def _facts(self, connection: Connection[Any]) -> dict[str, int]:
-        """Return the schema and format of the database, nothing when it is new. Raises UnknownFormat, EngineError."""
+        """Return {"schema", "format"} of the database, {} when it is new. Raises UnknownFormat, EngineError."""
         (is_new,) = connection.execute(sql.ADMIN["is new"]).fetchone() or (True,)
         facts = {} if is_new else {name: int(fact) for name, fact in connection.execute(SQL.facts)}
         if facts and facts.get("schema", 0) < SCHEMA:
             raise UnknownFormat(
                 f"The database {self.name} was written by version 0.1.0: with that version copy it into a folder "
-                "(`layers-stand-in store copy`) and run `layers-stand-in store export > backup.json`, then import that here into a new one."
+                "(`layers-stand-in store copy`) and run `layers-stand-in store export > backup.json`, then import that "
+                "here into a new one."
             )
         for fact, known in (("schema", SCHEMA), ("format", FORMAT)):
             if facts.get(fact, 0) > known:
@@ -501,7 +460,7 @@ class Postgres:
 
 
 class _Database:
-    """How the statements over all organizations are sent to PostgreSQL: many in one trip."""
+    """Sends the statements over all organizations to PostgreSQL, many in one round trip."""
 
     statements = SQL
 

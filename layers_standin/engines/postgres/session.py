@@ -1,4 +1,4 @@
-"""A thread's turn on a connection to PostgreSQL: what it has read and locked, in as few trips as can be."""
+"""The state of a thread's work on a connection: documents read and locked, in as few round trips as possible."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +15,7 @@ from layers_standin.engines.postgres.sql import SQL, escape_nul, unescape_nul
 
 
 class Session:
-    """What a thread is in the middle of: a connection of its own, what it has read, and whether a BEGIN was sent."""
+    """A connection of one thread, the documents that it read with and without locks, and whether BEGIN was sent."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
@@ -28,15 +28,15 @@ class Session:
         return self.lease.connection
 
     def find_and_lock(self, keys: Sequence[Key], glanced: Sequence[Key]) -> None:
-        """Begin, if that has not been done, and read what is there: in one trip. Raises psycopg.Error.
+        """Begin if needed, and read the documents of both, in one round trip. Raises psycopg.Error.
 
-        Of `keys` the rows are kept from everybody else's writing, of `glanced` they are not.
+        Locks the rows of `keys`, not those of `glanced`.
         """
         with self.connection.pipeline():
             if not self.has_begun:
                 self.has_begun = True
                 self.connection.execute(sql.ADMIN["begin"])
-            if glanced and not (keys or self.locked or self.unlocked):  # nothing else keeps a reset from coming between
+            if glanced and not (keys or self.locked or self.unlocked):  # no row lock keeps a reset out
                 self.connection.execute(sql.PIN, SQL.of_table("", glanced[0][1]))
             locked = _ask_for(self.connection, keys, locking=True)
             others = _ask_for(self.connection, glanced, locking=False)
@@ -45,12 +45,12 @@ class Session:
         self.unlocked.update(_found(others))
 
     def renew(self) -> None:
-        """Go on with another connection in the place of one that is lost, and whatever it was in the middle of."""
+        """Replace a lost connection; its transaction is lost with it. Raises psycopg.Error."""
         self.lease.renew()
         self.has_begun = False
 
     def roll_back(self) -> None:
-        """End whatever is going on; a connection that cannot even do that is of no more use to anybody."""
+        """Roll the transaction back; close the connection if that fails."""
         with suppress(psycopg.Error):
             if self.has_begun and not self.lease.is_lost:
                 self.connection.execute(sql.ADMIN["rollback"])
@@ -60,14 +60,14 @@ class Session:
 
 
 def find(connection: Connection[Any], keys: Sequence[Key]) -> dict[Key, bytes | None]:
-    """Return documents, None for those that are not there, in one trip, and lock none. Raises psycopg.Error."""
+    """Return {key: JSON or None} in one round trip, without locks. Raises psycopg.Error."""
     with connection.pipeline():
         asked = _ask_for(connection, keys, locking=False)
     return _found(asked)
 
 
 def _ask_for(connection: Connection[Any], keys: Sequence[Key], locking: bool) -> list[tuple[list[Key], Cursor[Any]]]:
-    """Ask for documents, with one statement for those of a partition; return each with what it is about."""
+    """Send one statement a partition; return (keys, cursor) of each."""
     asked = []
     for partition in sorted({partition for _, partition, _ in keys}):
         some = [key for key in keys if key[1] == partition]
@@ -80,13 +80,13 @@ def _ask_for(connection: Connection[Any], keys: Sequence[Key], locking: bool) ->
 
 
 def _of_some(partition: str, keys: Sequence[Key]) -> dict[str, Any]:
-    """Return the parameters that ask for several documents of one partition, always in the same order."""
+    """Return the parameters for several documents of one partition, always in the same order."""
     pairs = sorted((escape_nul(table), escape_nul(doc_id)) for table, _, doc_id in keys)
     return SQL.of_table("", partition) | {"kinds": [kind for kind, _ in pairs], "ids": [doc_id for _, doc_id in pairs]}
 
 
 def _found(asked: Sequence[tuple[list[Key], Cursor[Any]]]) -> dict[Key, bytes | None]:
-    """Return the documents that were asked for, None for those that are not there."""
+    """Return {key: JSON or None} of statements sent by `_ask_for`."""
     found: dict[Key, bytes | None] = {}
     for keys, cursor in asked:
         rows = cursor.fetchall()
@@ -95,5 +95,7 @@ def _found(asked: Sequence[tuple[list[Key], Cursor[Any]]]) -> dict[Key, bytes | 
         if len(keys) == 1 and rows:
             found[keys[0]] = rows[0][0]
         elif len(keys) > 1:
-            found |= {(unescape_nul(kind), partition, unescape_nul(doc_id)): document for kind, doc_id, document in rows}
+            found |= {
+                (unescape_nul(kind), partition, unescape_nul(doc_id)): document for kind, doc_id, document in rows
+            }
     return found

@@ -1,4 +1,4 @@
-"""The statements that only PostgreSQL understands, beside those of every database."""
+"""The statements that only PostgreSQL understands."""
 
 from layers_standin.engines.sql import Statements, create
 
@@ -6,7 +6,7 @@ SCHEMA = 2
 
 
 def escape_nul(text: str) -> str:
-    """Return a name as PostgreSQL's text can hold it, which has no U+0000: the names that clients give may have it."""
+    """Return a name with U+0000 escaped: PostgreSQL's text cannot hold it, and clients' names may have it."""
     return text.replace("\\", "\\\\").replace("\0", "\\0") if "\0" in text or "\\" in text else text
 
 
@@ -26,7 +26,7 @@ FIND_AND_LOCK = f"{SQL.find} FOR UPDATE"
 # Takes ROW SHARE on the table without locking a row: a reset (EXCLUSIVE) waits until this transaction ends.
 PIN = "SELECT 1 FROM standin_documents WHERE organization = %(organization)s AND kind = '' FOR KEY SHARE"
 
-# One look into the index for each, whatever the planner thinks of the table.
+# LATERAL and LIMIT: one look into the index for each, whatever the planner's statistics say.
 FIND_SOME = """
 SELECT wanted.kind, wanted.id, found.document
 FROM unnest(%(kinds)s::text[], %(ids)s::text[]) AS wanted (kind, id) CROSS JOIN LATERAL (
@@ -37,7 +37,7 @@ FROM unnest(%(kinds)s::text[], %(ids)s::text[]) AS wanted (kind, id) CROSS JOIN 
 
 FIND_SOME_AND_LOCK = FIND_SOME.replace("LIMIT 1", "LIMIT 1 FOR UPDATE")
 
-# Of no organization: what the service as a whole needs to start, and the operator to look after it.
+# Of no organization: for the start of the service, and for the operator.
 
 ADMIN = {
     "begin": "BEGIN",

@@ -26,7 +26,7 @@ _all: "weakref.WeakSet[Connections]"
 
 
 class Session:
-    """A thread's connection, and what the thread is in the middle of: its transactions, or reads at one state."""
+    """A thread's connection, and its state: the depth of its transactions, or a block of reads."""
 
     __slots__ = ("__weakref__", "connection", "depth", "is_reading", "loaded", "place")
 
@@ -35,14 +35,14 @@ class Session:
         self.place: tuple[int, int] | None = place  # (device, inode) of the file that was opened; None when closed
         self.depth = 0  # of transactions: 0 is none, 1 the outermost
         self.is_reading = False
-        self.loaded: dict[Key, Record | None] = {}  # what the transaction has read and written so far
+        self.loaded: dict[Key, Record | None] = {}  # the documents that the transaction has read and written so far
 
 
 class Connections:
     """The sessions of this process. Each method raises apsw.Error or OSError.
 
-    A connection must not cross a fork: SQLite takes its parent's locks for the child's. So all that nobody is in the
-    middle of using are closed before, and opened again when they are needed; if any other is open, the child has none.
+    A connection must not cross a fork: SQLite takes its parent's locks for the child's. So all idle ones are closed
+    before a fork, and opened again on demand; if any other is open, the child has none.
     `sync=False` leaves out every sync, for throw-away stores. `vfs` is the one whose pages carry checksums.
     """
 
@@ -57,14 +57,14 @@ class Connections:
         self._is_inherited = False
         self._opening = threading.Lock()
         self._place: tuple[int, int] | None = None  # of the database, from the first connection on
-        # The log and its index by name, with the places that they had then; None for the files of a read-only store.
+        # The log and its index by name, with (device, inode) at that time; None for the files of a read-only store.
         self.log: dict[str, tuple[int, int] | None] = {f"{path}-wal": None, f"{path}-shm": None}
         _all.add(self)
 
     def session(self) -> Session:
-        """Return the session of this thread, with a connection to the files that this process opened first.
+        """Return this thread's session, with a connection to the files that this process opened first.
 
-        Raises FileNotFoundError when others have their names by now.
+        Raises FileNotFoundError when other files have their names by now.
         """
         session: Session | None = getattr(self.thread, "session", None)
         if session is None or (session.place is None and not session.depth):
@@ -92,7 +92,7 @@ class Connections:
         return connection, place
 
     def renew(self, session: Session) -> None:
-        """Give a session that is in no transaction another connection, opened now.
+        """Give a session that is in no transaction a new connection.
 
         Those of other threads are closed too: as long as one is open, SQLite keeps the index of the log as it was.
         """
@@ -102,7 +102,7 @@ class Connections:
             session.connection, session.place = self._opened()
 
     def is_log_in_place(self) -> bool:
-        """Return whether the log and its index are still the files that were opened, and so those of all others."""
+        """Whether the log and its index are still the files that this process opened first."""
         return all(_place_or_none(name) == place for name, place in self.log.items())
 
     def connect(self) -> apsw.Connection:
@@ -130,13 +130,13 @@ class Connections:
             self._close(session)
 
     def close_idle(self) -> None:
-        """Close the connections that nobody is in the middle of using, before a fork."""
+        """Close the connections that are in no transaction and no block of reads, before a fork."""
         for session in list(self._sessions):
             if not (session.depth or session.is_reading):
                 self._close(session)
 
     def forget(self) -> None:
-        """Leave the connections that a parent was in the middle of using alone, in a child, and use no others."""
+        """In a child, leave the connections that the parent was using alone, and use no others."""
         self._opening = threading.Lock()  # another thread of the parent may have held it
         for session in [each for each in self._sessions if each.place is not None]:
             _inherited.append(session.connection)
@@ -151,7 +151,7 @@ class Connections:
         except apsw.ThreadingViolationError:
             return  # its thread is executing a statement: it goes with the thread
         except apsw.Error:
-            pass  # closed all the same: what was not written back is in the log
+            pass  # closed all the same: pages not written back are in the log
         session.place = None
 
     def _is_worth_waiting(self, times: int) -> bool:
@@ -166,7 +166,7 @@ class Connections:
 
 
 def place_of(path: Path | str) -> tuple[int, int]:
-    """Return what tells a file from every other one, whatever its name: (device, inode). Raises OSError."""
+    """Return (device, inode) of a file. Raises OSError."""
     found = os.stat(path)
     return found.st_dev, found.st_ino
 
@@ -193,6 +193,4 @@ def _each(do: Callable[["Connections"], None]) -> None:
 
 _all = weakref.WeakSet()
 _inherited: list[apsw.Connection] = []  # those of a parent process: closing them here would take away its locks
-os.register_at_fork(
-    before=lambda: _each(Connections.close_idle), after_in_child=lambda: _each(Connections.forget)
-)
+os.register_at_fork(before=lambda: _each(Connections.close_idle), after_in_child=lambda: _each(Connections.forget))

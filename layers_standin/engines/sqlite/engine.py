@@ -36,7 +36,7 @@ _NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 SQL = Statements()
 
-# By place, which takes half as long as by name, for those that requests send.
+# Positional parameters take half as long as named ones; for the statements of every request.
 _PLACED = Statements(parameter="?")
 _FIND, _UPSERT, _DELETE = _PLACED.find, _PLACED.upsert, _PLACED.delete
 _ADD_ENTRY, _REMOVE_ENTRY = _PLACED.add_entry, _PLACED.remove_entry
@@ -48,11 +48,11 @@ _JOINED: AbstractContextManager[None] = nullcontext()
 class SQLite:
     """TinyDB tables on `folder/store.sqlite3`.
 
-    A transaction holds the database's one write lock from its beginning, so what it reads stays so to its end. Readers
-    take no lock and see what was committed when they began. Whoever waits for the write lock longer than
-    `patience_seconds` gets Unavailable; as long as its holder does not move, all that come later wait a tenth of a
-    second. `lists` has, for each table that is listed in order, the function that places a document.
-    Raises OSError, EngineError at opening; Unavailable or Damaged from everything else.
+    A transaction holds the database's one write lock from its beginning, so `lock` and `alone` add nothing, and
+    `run_transaction` calls once. Readers take no lock and see the last commit before they began. A writer waits
+    `patience_seconds` for the write lock, then raises Unavailable; while the same holder keeps it, later writers wait a
+    tenth of a second. `lists` has the index rule of each table that has indexes.
+    Raises OSError, EngineError at opening; Damaged from every method.
     """
 
     def __init__(
@@ -77,27 +77,22 @@ class SQLite:
 
     @property
     def name(self) -> str:
-        """Return where the database is, by whatever way it was opened."""
         return str(self.path.resolve())
 
     def table(self, name: str, partition: str = "") -> Table:
-        """Return the TinyDB table of that name; each partition has one of its own."""
         return Table(self, name, partition)
 
     def tables(self) -> list[tuple[str, str]]:
-        """Return every (table, partition) that holds a document."""
         with self.snapshot_read(), self._telling():
             return states.spaces(_Database(self._session().connection))
 
     # Documents, in the calling thread's transaction if it has one.
 
     def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None:
-        """Return a document's JSON, or None; here nobody can change it during a transaction, with or without `lock`."""
         rows = self._execute(self._session(), _FIND, (partition, table, doc_id))
         return rows[0][0].encode() if rows else None
 
     def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
-        """Return a document, or None. In a transaction it must not be altered: the indexes go by what it was."""
         session: Session | None = getattr(self._connections.thread, "session", None)
         if session is None or not (session.is_reading or session.depth):
             session = self._session()
@@ -113,12 +108,10 @@ class SQLite:
         return record
 
     def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """Return several documents' JSON, in one statement; None for those that are not there."""
         found = {(table, partition, doc_id): text.encode() for table, partition, doc_id, text in self._find(keys)}
         return [found.get(key) for key in keys]
 
     def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
-        """Return several documents, in one statement; None for those that are not there."""
         found: dict[Key, Record] = {}
         for *key, text in self._find(keys):
             found[tuple(key)] = orjson.loads(text)  # type: ignore[index]
@@ -131,15 +124,12 @@ class SQLite:
         return self._execute(self._session(), statement, tuple(chain.from_iterable(keys)))
 
     def ids(self, table: str, partition: str) -> list[str]:
-        """Return the ids of a table in the order they came in."""
         return [doc_id for (doc_id,) in self._ask(SQL.ids, SQL.of_table(table, partition))]
 
     def count(self, table: str, partition: str) -> int:
-        """Return how many documents a table has."""
         return int(self._ask(SQL.count, SQL.of_table(table, partition))[0][0])
 
     def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
-        """Return up to `most` places of an ordered list from the greatest down, below `before`."""
         of = SQL.of_table(table, partition) | {"index": group, "limit": min(most, _MOST_ROWS)}
         rows = self._ask(SQL.scan, of) if before is None else self._ask(SQL.scan_below, of | {"before": before})
         return [place for (place,) in rows]
@@ -147,13 +137,12 @@ class SQLite:
     def write(
         self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
     ) -> None:
-        """Put or, with None, remove a document; only inside a transaction. `record` saves decoding `document`."""
         session: Session | None = getattr(self._connections.thread, "session", None)
         if session is None or not session.depth:
             raise RuntimeError("a document is written inside a transaction")
         try:
             if not session.connection.in_transaction:
-                self._session()  # which says so
+                self._session()  # raises Unavailable
             if table in self._lists:
                 key = (table, partition, doc_id)
                 before = session.loaded[key] if key in session.loaded else self.read_record(*key)
@@ -171,7 +160,7 @@ class SQLite:
             raise self._told(error) from error
 
     def _move(self, session: Session, key: Key, left: list[IndexEntry], joined: list[IndexEntry]) -> None:
-        """Take a document from its places in lists to others."""
+        """Remove the index entries that a document has no longer, add its new ones."""
         table, partition, doc_id = key
         for statement, entries, others in ((_REMOVE_ENTRY, left, joined), (_ADD_ENTRY, joined, left)):
             for entry in entries:
@@ -179,27 +168,20 @@ class SQLite:
                     session.connection.execute(statement, (partition, table, entry.group, entry.key, doc_id))
 
     def snapshot_read(self) -> AbstractContextManager[None]:
-        """Let the reads of a block see one state of the store: that of the block's first read."""
+        """The block sees the state of its first read."""
         return _Reading(self)
 
     def run_transaction(self, act: Callable[[], T]) -> T:
-        """Return what `act` returns; here no transaction gets in the way of another, so there is no second time."""
         return act()
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
-        """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
-
-        Inside another transaction the block is a part of that. Here each is `alone` at any rate.
-        """
         session: Session | None = getattr(self._connections.thread, "session", None)
         return _JOINED if session is not None and session.depth else _Transaction(self)
 
     def savepoint(self) -> AbstractContextManager[None]:
-        """Let the block, inside a transaction, fail alone: what it wrote is undone when it raises."""
         return _Savepoint(self)
 
     def probe(self) -> None:
-        """Commit a change that changes nothing: raises Unavailable as long as the store takes no writes."""
         with self.transaction(), self._telling():
             for statement in SQL.probe:
                 self._session().connection.execute(statement)
@@ -207,49 +189,35 @@ class SQLite:
     # All documents at once. Each is one transaction: whole for every process, or nothing.
 
     def replace_all(self, documents: Iterable[Document]) -> None:
-        """Put these documents in the place of all there are.
-
-        Raises ValueError when a document comes twice; what `documents` raises goes through.
-        """
         with self._whole() as database:
             states.replace(database, documents, self._lists)
 
     def saving(self, name: str, facts: Record) -> AbstractContextManager[str]:
-        """Keep the state of this moment, and JSON about it, under a name; the one of that name is replaced.
-
-        That is done when the block has ended well; the block is told the snapshot's id. Raises ValueError for a name
-        that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not JSON.
-        """
         return states.saving(self._whole, name, facts, FORMAT)
 
     def restore(self, name: str) -> None:
-        """Put a saved state in the place of all there is. Raises ValueError, NoSnapshot, UnknownFormat."""
         check_name(name)
         with self._whole() as database:
             states.restore(database, name, FORMAT)
 
     def saved(self) -> list[Saved]:
-        """Return what is saved, by name."""
         with self.snapshot_read(), self._telling():
             return states.saved(_Database(self._session().connection))
 
     def forget(self, name: str) -> None:
-        """Remove a saved state. Raises ValueError, NoSnapshot."""
         check_name(name)
         with self._whole() as database:
             states.forget(database, name)
 
     def forget_unfinished(self) -> None:
-        """Remove the states that were never finished."""
         with self._whole() as database:
             states.forget_unfinished(database)
 
     def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:
-        """Let no other process alter documents and files together; the lock goes with its holder."""
         return locked(self.path.with_name(_EXCLUSIVE), patience_seconds)
 
     def close(self) -> None:
-        """Close the connections of this process; the last process to do so writes everything into the one file."""
+        """Close the connections of this process; the last process to do so writes the log back into the one file."""
         with self._telling():
             self._connections.close()
 
@@ -263,7 +231,7 @@ class SQLite:
     # One statement.
 
     def _session(self) -> Session:
-        """Return this thread's session. Raises Unavailable when the file is no longer the one that has the name."""
+        """Return this thread's session. Raises Unavailable when another file has the database's name."""
         session: Session | None = getattr(self._connections.thread, "session", None)
         try:
             if session is not None and (session.is_reading or (session.depth and session.connection.in_transaction)):
@@ -313,7 +281,7 @@ class SQLite:
             raise self._told(error) from error
 
     def _told(self, error: apsw.Error) -> EngineError:
-        """Return what an error of SQLite means to those above."""
+        """Map an error of SQLite to one of ours."""
         code = getattr(error, "extendedresult", 0)
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError)) or code == apsw.SQLITE_IOERR_DATA:
             return Damaged(self.path, str(error) or type(error).__name__)
@@ -342,7 +310,7 @@ class SQLite:
                 self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
             for name, place in self._connections.log.items():
-                # Without its name the log is read by nobody, and another index keeps other writers' locks.
+                # No process reads a log that has lost its name, and another index has other writers' locks.
                 if not _is_at(name, place):
                     self._execute(session, "ROLLBACK")
                     raise Unavailable(_GONE.format(name))
@@ -369,7 +337,7 @@ class SQLite:
 
 
 def _is_at(name: str, place: tuple[int, int] | None) -> bool:
-    """Return whether a file is the one that it was; None stands for no file."""
+    """Whether the file of that name is still this (device, inode); None stands for no file."""
     try:
         found = os.stat(name)
     except OSError:
@@ -378,9 +346,9 @@ def _is_at(name: str, place: tuple[int, int] | None) -> bool:
 
 
 class _Transaction:
-    """A transaction: kept when its block ends well, undone when it does not.
+    """A transaction: committed when its block ends well, else rolled back.
 
-    A class, for it stands on the way of every write: a generator would cost several times as much.
+    A class because every write goes through it: a generator would cost several times as much.
     """
 
     __slots__ = ("_engine", "_session")
@@ -418,7 +386,7 @@ class _Transaction:
 
 
 class _Savepoint:
-    """A part of a transaction that can fail alone."""
+    """A part of a transaction that is rolled back alone."""
 
     __slots__ = ("_engine", "_name", "_session")
 
@@ -468,7 +436,7 @@ class _Reading:
 
 
 class _Database:
-    """How the statements over all organizations are sent to SQLite."""
+    """Sends the statements over all organizations to SQLite."""
 
     statements = SQL
 

@@ -1,4 +1,4 @@
-"""The folder of a store: its database file, and the mark that tells whose it is."""
+"""The folder of a store: its database file, and the mark with the store's id."""
 
 import os
 from contextlib import closing, suppress
@@ -23,9 +23,9 @@ _TEXT = "text NOT NULL"
 
 
 def open_folder(folder: Path, connections: Connections, statements: Statements, disk: Disk) -> None:
-    """Make a folder ready to be served: create its database where nothing is, refuse everything doubtful.
+    """Make a folder ready to be served: create its database if it is empty, refuse everything doubtful.
 
-    Raises OSError, apsw.Error; Misplaced, Damaged, UnknownFormat, each with the way out.
+    Raises OSError, apsw.Error; Misplaced, Damaged, UnknownFormat, each with a remedy.
     """
     database, mark = folder / DATABASE, folder / MARK
     marked = marked_for(folder)
@@ -65,7 +65,7 @@ def marked_for(folder: Path) -> str | None:
 
 
 def _refuse_remains(folder: Path) -> None:
-    """Raises Misplaced when a folder without a database holds anything of a store."""
+    """Raises Misplaced or Damaged when a folder without a database has other files of a store."""
     if _has_content(folder):
         return
     is_old, remains = (folder / _OLD_JOURNAL).exists(), _remains(folder)
@@ -95,7 +95,7 @@ def _write_back_on_close(is_wanted: bool, *connections: apsw.Connection) -> None
 
 
 def _has_content(folder: Path) -> bool:
-    """Whether the database is there and was begun; SQLite removes the log of an empty one, and so what is in that."""
+    """Whether the database exists and is not empty. SQLite deletes the log of an empty one, with its content."""
     try:
         return (folder / DATABASE).stat().st_size > 0
     except (FileNotFoundError, NotADirectoryError):
@@ -103,13 +103,13 @@ def _has_content(folder: Path) -> bool:
 
 
 def _remains(folder: Path) -> list[str]:
-    """Return what a folder holds that comes to be only after the tables of its database."""
+    """Return the names of the files in a folder that are made only after the tables of its database."""
     rests = [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
     return rests + ([MARK] if (folder / MARK).exists() else [])
 
 
 def facts_of(connection: apsw.Connection, database: Path, statements: Statements) -> dict[str, str]:
-    """Return what the database says of itself: {"store", "format"}; nothing when it is new. Raises Damaged."""
+    """Return {"store", "format"} of the database, {} when it is new. Raises Damaged."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if not tables:
         return {}
@@ -121,7 +121,7 @@ def facts_of(connection: apsw.Connection, database: Path, statements: Statements
 
 
 def refuse_other(found: dict[str, str], marked: str | None, database: Path) -> None:
-    """Raises Damaged, Misplaced, UnknownFormat unless these are facts of the store that the folder is marked for."""
+    """Raises Damaged, Misplaced, UnknownFormat unless the facts are those of the store with the id `marked`."""
     if {"store", "format"} - found.keys():
         raise Damaged(database, "it was emptied")
     if marked not in (None, found["store"]):
@@ -137,14 +137,14 @@ def refuse_other(found: dict[str, str], marked: str | None, database: Path) -> N
 
 
 def _make_file(path: Path, flags: int) -> int:
-    """Open a file to write, for its owner only; one that root makes belongs to the owner of the folder it is in."""
+    """Open a file to write, for its owner only; made by root, it belongs to the owner of its folder."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
     give_to_owner(descriptor, path)
     return descriptor
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder for its owner only; one that root makes belongs to the owner of the folder that it is in."""
+    """Make a folder for its owner only; made by root, it belongs to the owner of the folder that it is in."""
     if folder.is_dir():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _create(connection: apsw.Connection, statements: Statements, folder: Path) -> None:
-    """Make the tables, in one step; of several processes that do so at once, one does. Raises Misplaced."""
+    """Make the tables, in one transaction; of several processes that do so at once, one does. Raises Damaged."""
     connection.reserve_bytes(reserve=CHECKSUM_BYTES)
     connection.pragma("journal_mode", "wal")
     connection.execute("BEGIN IMMEDIATE")

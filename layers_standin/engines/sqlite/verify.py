@@ -1,4 +1,4 @@
-"""Whether a store's database holds what was put into it: everything is read, and nothing is changed.
+"""Whether a store's database holds the documents that were written: reads everything, and changes nothing.
 
 Documents and index entries are looked at one by one, so the memory this takes does not grow with them.
 """
@@ -34,17 +34,19 @@ _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\0"
 
 _RESTORE = "Put a copy of the whole data folder in its place, or set STANDIN_DATA to a new folder."
-_COPY = "`layers-stand-in store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
+_COPY = (
+    "`layers-stand-in store copy` into a new folder makes the index entries anew; its folder media is to be copied too."
+)
 _PICTURES = "Put the missing and damaged pictures back from a copy of the data folder."
 _SNAPSHOTS = "Delete the snapshot, and save it anew."
 _FINISH = "Run `layers-stand-in store copy` once more, to its end."
 
-# What can be wrong with a document whose fields are not what they should be.
+# The errors of rules that read a document whose fields are missing or of another type.
 _MISSHAPEN = (ValueError, LookupError, TypeError, AttributeError)
 
 
 class Fault(NamedTuple):
-    """Something that is not as it was stored: its place, the evidence, and the way out as a sentence."""
+    """A difference from the stored state: its place, the evidence, and the remedy as a sentence."""
 
     place: str
     what: str
@@ -52,7 +54,7 @@ class Fault(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A document's place in the database; the snapshot is "" for one that is served."""
+    """The key of a document in the database; `snapshot` is "" for a served one."""
 
     snapshot: str
     table: str
@@ -62,7 +64,7 @@ class Key(NamedTuple):
 
 @dataclass
 class Report:
-    """How much was looked at so far."""
+    """The numbers of things looked at so far."""
 
     pages: int = 0
     documents: int = 0
@@ -72,7 +74,7 @@ class Report:
 
 @dataclass
 class Rules:
-    """What the documents are held against, and how many were."""
+    """The rules that documents are checked against, and the report."""
 
     identities: Mapping[str, Identity]
     lists: Mapping[str, IndexRule]
@@ -111,7 +113,7 @@ def _first_opened(database: Path) -> apsw.Connection:
 def open_unchanged(database: Path) -> apsw.Connection:
     """Return a connection that writes nothing, in a transaction that sees one state to its end.
 
-    Raises apsw.CantOpenError, also where changes lie beside the database that only a process that may write can read.
+    Raises apsw.CantOpenError, also when a log beside the database can only be read by a process that may write.
     """
     load_checksums()
     try:
@@ -120,7 +122,7 @@ def open_unchanged(database: Path) -> apsw.Connection:
         log = _log_of(database)
         if not database.is_file() or (log.is_file() and log.stat().st_size > 0):
             raise
-        return _open(database, "immutable=1")  # nobody could write it here: else it would be open by now
+        return _open(database, "immutable=1")  # no process can write it here, or it would be open by now
 
 
 def _open(database: Path, how: str) -> apsw.Connection:
@@ -130,7 +132,7 @@ def _open(database: Path, how: str) -> apsw.Connection:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.set_busy_timeout(_PATIENCE_MS)
         connection.execute("BEGIN")
-        with suppress(apsw.IOError, apsw.CorruptError, apsw.NotADBError):  # which are told in their turn
+        with suppress(apsw.IOError, apsw.CorruptError, apsw.NotADBError):  # each reported by its own check
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
     except BaseException:
         connection.close()
@@ -150,7 +152,7 @@ def _said(error: Exception) -> str:
 
 
 def _page_faults(database: Path, file: BinaryIO, report: Report) -> Iterator[Fault]:
-    """Hold each page of the file against its checksum: SQLite itself stops at the first one that is damaged."""
+    """Check the checksum of each page of the file: SQLite itself stops at the first damaged one."""
     header = file.read(_HEADER_BYTES)
     file.seek(0)
     page_bytes = int.from_bytes(header[16:18], "big")
@@ -182,7 +184,7 @@ def _damaged_pages(file: BinaryIO, page_bytes: int, logged: set[int], report: Re
 
 
 def _owners_of(database: Path, pages: list[int]) -> dict[int, str]:
-    """Return the table or index of each of these pages, as far as that can be found out."""
+    """Return the table or index of each of these pages, if that can be found out."""
     found: dict[int, str] = {}
     if pages:
         with suppress(apsw.Error), closing(open_unchanged(database)) as connection:
@@ -206,7 +208,7 @@ def _structure_faults(connection: apsw.Connection, database: Path) -> Iterator[F
 
 
 class _Table:
-    """The statements for the documents that are served, or for those of the snapshots."""
+    """The statements for the served documents, or for those of the snapshots."""
 
     def __init__(self, prefix: str, snapshot: str) -> None:
         of = "organization = ?3 AND kind = ?2 AND id = ?4" + (" AND snapshot = ?1" if prefix else "")
@@ -222,12 +224,12 @@ _SERVED, _KEPT = _Table("", "''"), _Table("snapshot_", "snapshot")
 
 
 class _Documents:
-    """The documents and index entries that are served, and those of the snapshots."""
+    """The served documents and index entries, and those of the snapshots."""
 
     def __init__(self, connection: apsw.Connection, database: Path, rules: Rules) -> None:
         self._connection, self._database, self._rules = connection, database, rules
         self._snapshots: dict[str, str] = {}  # names by id
-        self._unfinished: set[str] = set()  # ids of those that may not have all their files, and that nobody sees
+        self._unfinished: set[str] = set()  # ids of unpublished snapshots, which may lack files
         self._counts: Counter[str] = Counter()
 
     def faults(self) -> Iterator[Fault]:
@@ -244,7 +246,7 @@ class _Documents:
                 yield Fault(place, f"it has {there} documents instead of {number}", _SNAPSHOTS)
 
     def _snapshot_faults(self) -> Generator[Fault, None, dict[str, int]]:
-        """Yield the faults of the list of snapshots; return how many documents each must have, by its id."""
+        """Yield the faults of the table of snapshots; return {snapshot's id: number of its documents}."""
         wanted = {}
         for name, facts in self._connection.execute("SELECT name, facts FROM snapshots"):
             try:
@@ -260,14 +262,14 @@ class _Documents:
         return wanted
 
     def _document_faults(self, table: _Table) -> Generator[Fault, None, int]:
-        """Yield the faults of the documents; return how many of the index entries that they ask for are there."""
+        """Yield the faults of the documents; return the number of their index entries that were found."""
         found = 0
         for row in self._connection.execute(table.keys):
             key = Key(*row)
             self._rules.report.documents += 1
             self._counts[key.snapshot] += 1
             if key.snapshot and key.snapshot not in self._snapshots:
-                self._snapshots[key.snapshot] = key.snapshot  # told once
+                self._snapshots[key.snapshot] = key.snapshot  # reported once
                 yield Fault(f"{self._database}, snapshot {key.snapshot}", "nothing is told of it", _RESTORE)
             try:
                 document = self._find(self._connection, table, key) or b""
@@ -290,7 +292,7 @@ class _Documents:
         return found
 
     def _misfits(self, key: Key, record: Mapping[str, Any]) -> Iterator[Fault]:
-        """Yield a fault when a document does not stand under the key that its own fields give."""
+        """Yield a fault when a document's key differs from the one in its own fields."""
         identity = self._rules.identities.get(key.table)
         if key[1:] == UNFINISHED_COPY:
             yield Fault(str(self._database), "it is a copy that was not finished", _FINISH)
@@ -307,7 +309,7 @@ class _Documents:
                     yield self._fault(key, what, _RESTORE)
 
     def _stray_entries(self, table: _Table) -> Iterator[Fault]:
-        """Yield a fault for each index entry whose document is not there, or does not ask for it."""
+        """Yield a fault for each index entry whose document is missing, or has another sort key."""
         for *row, group, sort_key in self._connection.execute(table.entry_keys):
             key = Key(*row)
             try:
@@ -318,7 +320,7 @@ class _Documents:
                 yield self._fault(key, f"the index {group} has an entry of it at {sort_key} for no reason", _COPY)
 
     def _find(self, connection: apsw.Connection, table: _Table, key: Key) -> bytes | None:
-        """Return a document as it is stored, None when it is not there. Raises apsw.Error, TypeError, ValueError."""
+        """Return a stored document, or None. Raises apsw.Error, TypeError, ValueError."""
         rows: list[Any] = connection.execute(table.find, key).fetchall()
         return None if not rows else rows[0][0].encode() if isinstance(rows[0][0], str) else bytes(rows[0][0])
 
@@ -326,7 +328,7 @@ class _Documents:
         return bool(self._connection.execute(table.find_entry, (*key, entry.group, entry.key)).fetchall())
 
     def _is_still(self, table: _Table, key: Key, document: bytes) -> bool:
-        """Return whether a document is by now as it was when it was read: a running service may have changed it."""
+        """Whether a document is unchanged since it was read: a running service may have changed it."""
         with closing(open_unchanged(self._database)) as now:
             return self._find(now, table, key) == document
 

@@ -1,8 +1,8 @@
 """Whether a write-ahead log holds commits that SQLite does not see, because bytes before them were damaged.
 
 SQLite takes the first frame whose checksum does not match for the end of the log. That is right after a loss of power
-and wrong when a bit has flipped in the middle. What follows tells one from the other: a torn commit is the last thing
-that was written, and behind a damaged one the next was begun. Layout: https://sqlite.org/fileformat2.html#walformat
+and wrong when a bit has flipped in the middle. The frames behind it tell one from the other: a torn commit is the last
+one in the log, and behind a damaged one the next was begun. Layout: https://sqlite.org/fileformat2.html#walformat
 """
 
 import struct
@@ -19,16 +19,16 @@ _MASK = 0xFFFFFFFF
 
 
 def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> bool:
-    """Return whether whole commits stand behind the end that SQLite has found, given two connections to a database.
+    """Whether whole commits follow the end that SQLite has found, given two connections to a database.
 
     Raises OSError, apsw.Error.
     """
     if connection.readonly("main"):
         return has_lost_commits_in(Path(connection.filename_wal), int(connection.pragma("page_size")))
     try:
-        connection.execute("BEGIN IMMEDIATE")  # nobody appends while we look
+        connection.execute("BEGIN IMMEDIATE")  # no other process appends meanwhile
     except apsw.BusyError:
-        return False  # nor can we: somebody writes, to a log that was looked at when it was opened
+        return False  # another process writes, and it has checked the log when it opened the store
     try:
         other.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
         seen, _ = other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
@@ -38,7 +38,7 @@ def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> boo
 
 
 def has_lost_commits_in(wal: Path, page_bytes: int) -> bool:
-    """Return the same from the file alone, which nobody is kept from writing to. Raises OSError."""
+    """Whether a log file has such commits, without a lock: others may write to it. Raises OSError."""
     before = None
     while True:
         # What is being written while we look is whole at the second look, and a new log has another header.
@@ -49,7 +49,7 @@ def has_lost_commits_in(wal: Path, page_bytes: int) -> bool:
 
 
 def pages_in(wal: Path, page_bytes: int) -> set[int]:
-    """Return the numbers of the pages that a log's commits have. Raises OSError."""
+    """Return the numbers of the pages in a log's commits. Raises OSError."""
     if not wal.exists():
         return set()
     with closing(_Log(wal, page_bytes)) as log:
@@ -57,7 +57,7 @@ def pages_in(wal: Path, page_bytes: int) -> set[int]:
 
 
 def _end_of(wal: Path, page_bytes: int) -> tuple[object, int] | None:
-    """Return where the commits end behind which others are lost; None when none are."""
+    """Return (header, number of frames before the end that SQLite finds) if lost commits follow it, else None."""
     if not wal.exists():
         return None
     with closing(_Log(wal, page_bytes)) as log:
@@ -76,7 +76,7 @@ def _goes_on(wal: Path, seen: int, page_bytes: int) -> bool:
 
 
 class _Log:
-    """A log file; frames count from 0, and -1 stands for the header before them."""
+    """A log file; frames count from 0, and the header has the number -1."""
 
     def __init__(self, path: Path, page_bytes: int) -> None:
         self._file = path.open("rb")
@@ -97,7 +97,7 @@ class _Log:
         return self._header
 
     def seen(self) -> int:
-        """Return how many frames SQLite takes for those of commits, by their checksums."""
+        """Return the number of frames, by their checksums, that SQLite takes for commits."""
         number = seen = 0
         while self.is_header_whole and number < self.frames and self.follows(number - 1):
             number += 1
@@ -110,17 +110,17 @@ class _Log:
         return self._frame(number)[0]
 
     def is_commit(self, number: int) -> bool:
-        """Return whether a frame ends a commit, damaged or not."""
+        """Whether a frame ends a commit, damaged or not."""
         _, pages, *_ = self._frame(number)
         return pages > 0
 
     def follows(self, number: int) -> bool:
-        """Return whether the next frame is whole, and was written when this one stood before it."""
+        """Whether the next frame is whole, and was written behind this one."""
         page, _, *after = self._frame(number + 1)
         salts = self._header[4:6] if number < 0 or self.is_header_whole else self._frame(number)[2:4]
         if not page or tuple(after[:2]) != salts:
             return False
-        # The checksum before is part of it. Where that is what was damaged, it is told again by what it was made of.
+        # It includes the checksum before it. If that one was damaged, it is computed anew from its frame.
         return any(self._sum_of(number + 1, before) == tuple(after[2:]) for before in self._sums_at(number))
 
     def _sums_at(self, number: int) -> Iterator[tuple[int, int]]:

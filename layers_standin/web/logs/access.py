@@ -12,7 +12,7 @@ import orjson
 
 
 class Line(NamedTuple):
-    """What is said of a request; `key_id` is the public part of its key, None without a valid one."""
+    """The facts of a request that are logged; `key_id` is the public part of its key, None without a valid one."""
 
     time: datetime
     request_id: str
@@ -66,12 +66,12 @@ _REDACTED = re.compile(rf"(?:{_KEY_HEAD}|{_UPLOAD_HEAD})\*\*\*")
 
 
 def redacted(text: str) -> str:
-    """Return a text with `***` where a secret stood; what names a key is left."""
+    """Return a text with `***` in place of each secret; the public part of a key stays."""
     if "lp_" in text or "lp%5" in text or "lp\\u005" in text:  # a look for it is cheaper than an expression
         text = _KEY.sub(r"\1***", text)
     return _SIGNATURE.sub(r"\1***", text) if "uploads" in text else text
 
 
 def is_redacted(text: str) -> bool:
-    """Whether a secret stood in a text, so that it is not what was said."""
+    """Whether a text contains `***` in place of a secret, so that it is not the original."""
     return _REDACTED.search(text) is not None

@@ -1,4 +1,4 @@
-"""What was asked and answered, the newest of it, for whoever wants to see what their client does."""
+"""The request log: the newest requests and responses, so that people can see what their client sends."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -27,9 +27,9 @@ MOST_BYTES = 4 << 20
 MOST_ENTRIES = 1000
 _MOST_BODY_CHARACTERS = 16_384
 _WITHOUT_BODY = (204, 304)
-_PLAIN = "/:@!$&'()*+,;=~"  # what a path may hold as it is
+_PLAIN = "/:@!$&'()*+,;=~"  # the characters that a path may contain unquoted
 
-# What can be asked for, and what it is called in an entry. A key goes by two ids.
+# A filter's name, and the names of the fields it compares. A key has two ids.
 FILTERS = {
     "operation": ("operation",),
     "status": ("status",),
@@ -40,7 +40,7 @@ FILTERS = {
 
 
 def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") -> Record:
-    """Return the entry of a request and its response: no secret, and of large bodies the beginning."""
+    """Return the entry of a request and its response: without secrets, of large bodies the beginning."""
     once = environ.get("HTTP_IDEMPOTENCY_KEY")
     query = environ.get("QUERY_STRING")
     received = _text(context.received) if context.received else ""
@@ -75,17 +75,17 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
 
 
 def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
-    """Return the command that asks the same again, with the key from the environment; None when too little is kept."""
+    """Return the command that sends the same request, with the key from the environment; None when the body is cut."""
     if entry["operation"] == PUT_UPLOAD or not entry["isWhole"] or _had_secret(entry):
         return None
     query = f"?{quote(entry['query'], safe=f'{_PLAIN}?%')}" if entry["query"] else ""
     url = f"{base_url}{quote(entry['path'], safe=_PLAIN)}{query}"
     how = ["--head"] if entry["method"] == "HEAD" else ["-X", shlex.quote(entry["method"])]
     if "/." in entry["path"]:
-        how.append("--path-as-is")  # or curl leaves out what `..` leads out of
+        how.append("--path-as-is")  # or curl resolves `..` itself
     parts = ["curl", *how, shlex.quote(url), "-H", '"X-Api-Key: $LAYERS_API_KEY"']
     if entry["idempotencyKey"] is not None:
-        # As curl is told of a header that has no value.
+        # curl's form for a header without a value.
         header = f"Idempotency-Key: {entry['idempotencyKey']}" if entry["idempotencyKey"] else "Idempotency-Key;"
         parts += ["-H", shlex.quote(header)]
     if entry["request"]:
@@ -99,27 +99,27 @@ def entry_view(entry: Record, base_url: str) -> Record:
 
 
 class RequestLog:
-    """The newest requests of all processes. When the disk refuses, they are not logged, and answered all the same."""
+    """The newest requests of all processes. If the disk fails, requests are answered, but not logged."""
 
     def __init__(self, ring: RotatingLog, store: Store, is_kept: bool = True) -> None:
         self._ring, self._store, self.is_kept = ring, store, is_kept
 
     @classmethod
     def of(cls, services: Services) -> "RequestLog":
-        """Return the log of a service, which keeps nothing where nobody could read it."""
+        """Return the log of a service; it keeps nothing if neither control plane nor console could show it."""
         settings = services.settings
         is_kept = settings.control != OFF or settings.console == READ_ONLY
         return cls(RotatingLog(settings.data / "requests", MOST_BYTES), services.store, is_kept)
 
     def record(self, line: Line, context: RequestContext, environ: "WSGIEnvironment") -> None:
-        """Write down an context of the API, unless that was switched off."""
+        """Log a request of the API, unless that is switched off."""
         with suppress(OSError, EngineError):
             is_wanted = context.is_logged if context.organization else self._is_kept_for_nobody()
             if self.is_kept and context.is_api and is_wanted:
                 self._ring.append(orjson.dumps(entry_of(line, context, environ), option=orjson.OPT_UTC_Z))
 
     def newest(self, wanted: Mapping[str, Any], limit: int) -> list[Record]:
-        """Return entries, newest first, in which each of `wanted`, by the names of FILTERS, is as said."""
+        """Return entries that match all of `wanted` (by the names of FILTERS), newest first."""
 
         def is_wanted(entry: Record) -> bool:
             return all(value in (entry[field] for field in FILTERS[name]) for name, value in wanted.items())
@@ -127,7 +127,7 @@ class RequestLog:
         return list(islice(filter(is_wanted, islice(self._entries(), MOST_ENTRIES)), limit))
 
     def clear(self, scope: str) -> None:
-        """Forget the entries of an organization, or all of them. Raises OSError."""
+        """Delete the entries of an organization, or all of them. Raises OSError."""
         if scope == ALL:
             self._ring.clear()
         else:

@@ -22,7 +22,7 @@ _NEVER = -math.inf
 class RotatingLog:
     """Lines in `folder`: about as many as fit `most_bytes`, and up to as many older ones.
 
-    Not synced, for what may go when the power does; it or a full disk can leave half a line. Everything raises OSError.
+    Not synced: a power loss may take the newest lines. That, or a full disk, can leave half a line. Raises OSError.
     """
 
     def __init__(self, folder: Path, most_bytes: int, look_seconds: float = LOOK_SECONDS) -> None:
@@ -31,10 +31,10 @@ class RotatingLog:
         self._look_seconds = look_seconds
         self._file: int | None = None
         self._inode = 0
-        self._looked, self._written = _NEVER, 0  # when the files were looked at, and what was written since
+        self._looked, self._written = _NEVER, 0  # time of the last look at the files, and bytes written since
 
     def append(self, line: bytes) -> None:
-        """Write a line, whole: those of several processes do not mix, and stand in the order they were written."""
+        """Write a line, whole: lines of several processes do not mix, and are in the order of writing."""
         try:
             written = os.write(self._current(), b"\n" + line + b"\n")  # the first break ends half a line before it
         except OSError:
@@ -43,14 +43,14 @@ class RotatingLog:
         self._written += written
 
     def newest(self) -> Iterator[bytes]:
-        """Return the lines of this moment, the last one first."""
+        """Return the lines, newest first."""
         with self._alone():
             files = [self._read(name) for name in (NEWER, OLDER)]
         # Behind the last break there may be a line that is just being written.
         return (line for file in files for line in reversed(file.split(b"\n")[:-1]) if line)
 
     def clear(self) -> None:
-        """Forget all lines."""
+        """Delete all lines."""
         with self._alone(), suppress(FileNotFoundError):
             (self._folder / OLDER).unlink(missing_ok=True)
             os.truncate(self._folder / NEWER, 0)
@@ -61,7 +61,7 @@ class RotatingLog:
             self._file = None
 
     def _current(self) -> int:
-        """Return the newer file, which another process may have turned since we looked."""
+        """Return the newer file, which another process may have rotated since the last look."""
         now = time.monotonic()
         has_just_looked = now - self._looked < self._look_seconds
         if self._file is not None and has_just_looked and self._written < self._most_bytes // _LOOKS_PER_FILE:
@@ -77,7 +77,7 @@ class RotatingLog:
         return there.st_ino == self._inode and there.st_size <= self._most_bytes
 
     def _turned(self) -> int:
-        """Make the newer file the older one if it is full, and return the newer one."""
+        """Rotate the files if the newer one is full; return the newer one."""
         with self._alone():
             path = self._folder / NEWER
             if path.exists() and path.stat().st_size > self._most_bytes:
@@ -94,7 +94,7 @@ class RotatingLog:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let nobody turn the files meanwhile; a lock that is opened anew excludes threads as well."""
+        """Keep others from rotating the files; a newly opened lock file excludes threads as well."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with locked(self._folder / LOCK):
             yield
