@@ -7,14 +7,23 @@ from pathlib import Path
 
 from platformdirs import user_data_dir
 
-from layers_standin.application import APPLICATION, IS_INSTALLED
+from layers_standin.application import APPLICATION, IS_INSTALLED, installed_folders
+from layers_standin.settings import StartError
 
 _FOLDERS = ("STANDIN_DATA", "STANDIN_SEED")
 
 
 def default_data() -> Path:
-    """Return the folder of the store when nobody names one: `data/store` in a checkout, else the user's data folder."""
-    return Path(user_data_dir("layers-stand-in", False)) if IS_INSTALLED else Path("data/store")
+    """Return the folder of the store when nobody names one: `data/store` of a checkout, else the user's data folder.
+
+    Raises StartError when the user has none.
+    """
+    if not IS_INSTALLED:
+        return APPLICATION / "data" / "store"
+    folder = Path(user_data_dir("layers-stand-in", False))
+    if not folder.is_absolute():
+        raise StartError("This user has no home folder to keep data in: set STANDIN_DATA, or say --data FOLDER.")
+    return folder
 
 
 def server_command(host: str, port: int) -> list[str]:
@@ -29,16 +38,15 @@ def server_command(host: str, port: int) -> list[str]:
 def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the server: folders as absolute paths, nothing that would change what is imported.
 
-    PYTHONPATH goes, but for the folder that this package came from if it came from there; so do the options of a
-    gunicorn that is somebody else's.
+    Of PYTHONPATH only the folders stay into which packages are installed. The options of a gunicorn that is somebody
+    else's go too.
     """
     kept = {name: text for name, text in environ.items() if name not in ("PYTHONPATH", "GUNICORN_CMD_ARGS")}
     for name in _FOLDERS:
-        if kept.get(name) and kept[name] != "none":
+        if kept.get(name) and (name, kept[name]) != ("STANDIN_SEED", "none"):
             kept[name] = os.path.abspath(kept[name])
-    own = str(Path(__file__).resolve().parent.parent)
-    searched = [os.path.realpath(folder) for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
-    return kept | ({"PYTHONPATH": own} if own in searched else {})
+    installed = installed_folders(environ)
+    return kept | ({"PYTHONPATH": os.pathsep.join(installed)} if installed else {})
 
 
 def serve(host: str, port: int, environ: Mapping[str, str]) -> None:
