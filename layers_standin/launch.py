@@ -30,26 +30,25 @@ def server_command(host: str, port: int) -> list[str]:
     """Return the command that serves; gunicorn.conf.py takes everything else from the environment."""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     configuration = str(APPLICATION / "gunicorn.conf.py")
-    # -P, and a change to the application's folder: no module of the folder it is started in is ever imported.
-    gunicorn = [sys.executable, "-P", "-m", "gunicorn", "-c", configuration, "--chdir", str(APPLICATION)]
-    return [*gunicorn, "--bind", address, "app:app"]
+    return [sys.executable, "-P", "-m", "gunicorn", "-c", configuration, "--bind", address, "app:app"]
 
 
 def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the server: folders as absolute paths, nothing that would change what is imported.
 
-    Of PYTHONPATH only the folders stay into which packages are installed. The options of a gunicorn that is somebody
-    else's go too.
+    Of PYTHONPATH only the folders stay into which packages are installed, after the application. The options of a
+    gunicorn that is somebody else's go too.
     """
     kept = {name: text for name, text in environ.items() if name not in ("PYTHONPATH", "GUNICORN_CMD_ARGS")}
     for name in _FOLDERS:
         if kept.get(name) and (name, kept[name]) != ("STANDIN_SEED", "none"):
             kept[name] = os.path.abspath(kept[name])
-    installed = installed_folders(environ)
-    return kept | ({"PYTHONPATH": os.pathsep.join(installed)} if installed else {})
+    return kept | {"PYTHONPATH": os.pathsep.join([str(APPLICATION), *installed_folders(environ)])}
 
 
 def serve(host: str, port: int, environ: Mapping[str, str]) -> None:
     """Become the server: returns never. Raises OSError."""
+    command, environment = server_command(host, port), server_environment(environ)
     sys.stdout.flush()
-    os.execve(sys.executable, server_command(host, port), server_environment(environ))  # noqa: S606 - no shell is wanted
+    os.chdir(APPLICATION)  # gunicorn imports from the folder it is started in before any other
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
