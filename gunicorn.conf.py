@@ -7,7 +7,7 @@ from gunicorn.arbiter import Arbiter
 
 from layers_standin.services import greeting, prepare, prepare_in_child
 from layers_standin.settings import StartError, read_settings
-from layers_standin.startup import claim_store, refuse_address, sharing
+from layers_standin.startup import is_shared, refuse_address, sharing
 from layers_standin.web.worker import Worker
 
 
@@ -38,7 +38,7 @@ def on_starting(server: Arbiter) -> None:
                 refuse_address(host, port, server.cfg.reuse_port)
         hosts = [host for host, _ in addresses]
         server.has_demo_key = (prepare if settings.media is None else prepare_in_child)(settings, hosts)
-        server.claim = claim_store(settings)
+        server.is_shared = is_shared(settings)
     except StartError as error:
         sys.exit(str(error))
 
@@ -46,7 +46,7 @@ def on_starting(server: Arbiter) -> None:
 def when_ready(server: Arbiter) -> None:
     """Say where it listens and, if another serves the same store, that it does."""
     settings, addresses = read_settings(os.environ), [str(listener) for listener in server.LISTENERS]
-    if server.claim is None:
+    if server.is_shared:
         sys.stderr.write(sharing(settings))
         sys.stderr.flush()
     sys.stdout.write(greeting(settings, addresses, server.has_demo_key))

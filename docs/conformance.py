@@ -16,7 +16,7 @@ try:
     from evidence.gathered import gather
     from evidence.page import conformance_page
 except ModuleNotFoundError as error:
-    sys.exit(f"This needs {error.name}: pip install -e '.[test]'")
+    sys.exit(f"This needs {str(error.name).partition('.')[0]}: pip install -e '.[test]'")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ try:
     import httpx
     from playwright.sync_api import Page, sync_playwright
 except ModuleNotFoundError as error:
-    sys.exit(f"This needs {error.name}: pip install -e '.[test]'")
+    sys.exit(f"This needs {str(error.name).partition('.')[0]}: pip install -e '.[test]'")
 
 FOLDER = Path(__file__).parent / "screenshots"
 KEY = "lp_test_DEM0DEM0DEM0DEM0_local-stand-in-demo-key-not-a-secret-000000"

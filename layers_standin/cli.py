@@ -359,7 +359,10 @@ def _folder() -> SQLite:
 def _refuse_database() -> None:
     """End with a sentence when the settings say that the store is none of the files that most commands are about."""
     if _settings().store is not None:
-        _fail("STANDIN_STORE is a database, and this is for a store in a folder: `layers-stand-in store copy` makes one of it.")
+        _fail(
+            "STANDIN_STORE is a database, and this is for a store in a folder: `layers-stand-in store copy` makes one "
+            "of it."
+        )
 
 
 def _existing_store() -> SQLite:

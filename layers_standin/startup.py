@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,25 +53,24 @@ def _fault_of(host: str, port: int, reuse_port: bool) -> OSError | None:
     return None
 
 
-def claim_store(settings: Settings) -> int | None:
-    """Return a descriptor that tells others that the store of the data folder is served; None if others serve it.
+def is_shared(settings: Settings) -> bool:
+    """Whether others serve the store of the data folder already; from now on they are told that this process does.
 
-    The claim is a lock on the mark of the store, which ends with the last process that has the descriptor. A store
-    without such a mark lies in a database, which is there to be shared: of that there is no claim, and -1 is returned.
+    Each who serves a store has a shared lock on its mark, as long as any of its processes lives. A store without a
+    mark lies in a database, which is there to be shared.
     """
     try:
-        descriptor = os.open(settings.data / MARK, os.O_RDONLY)
-    except OSError:
-        return -1
-    try:
+        descriptor = os.open(settings.data / MARK, os.O_RDONLY)  # never closed: that would end the lock
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except OSError:  # a file system without locks: nobody can be told
-        os.close(descriptor)
-        return -1
-    return descriptor
+        found = True
+    except OSError:  # no mark, or a file system without locks
+        return False
+    else:
+        found = False
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return found
 
 
 def sharing(settings: Settings) -> str:

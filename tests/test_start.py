@@ -447,7 +447,6 @@ ANOTHER_SERVER = """
 import sys
 from wsgiref.simple_server import make_server
 
-sys.path.insert(0, ".")
 from app import app
 
 with make_server(sys.argv[1], 0, app) as server:
