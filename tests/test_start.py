@@ -450,6 +450,7 @@ from wsgiref.simple_server import make_server
 from app import app
 
 with make_server(sys.argv[1], 0, app) as server:
+    server.base_environ["SERVER_NAME"] = sys.argv[1]  # as gunicorn tells it; this one has looked for a name
     print(f"It listens on http://{sys.argv[1]}:{server.server_port}", flush=True)
     server.serve_forever()
 """

@@ -285,5 +285,3 @@ def test_an_uninstall_leaves_the_project_as_it_was(project):
     assert not list(project.packages.glob("layers_stand*"))
     assert not (project.python.parent / "layers-stand-in").exists()
     project.assert_untouched()
-
-
