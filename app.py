@@ -28,6 +28,7 @@ from layers_standin.openapi.document import openapi_document
 from layers_standin.openapi.partner import partner_api
 from layers_standin.services import Housekeeping, Services, discard_unfinished, open_services, refuse_public_demo_key
 from layers_standin.settings import StartError, read_settings
+from layers_standin.startup import check_server, fail
 from layers_standin.web.dispatch import dispatch
 from layers_standin.web.errors import MAX_BODY_BYTES
 from layers_standin.web.files import serve_file
@@ -301,20 +302,17 @@ def create_app(services: Services) -> Flask:
 
 def serve() -> Flask:
     """Return the app of the environment's settings; exit with one sentence if it cannot start."""
-    try:
-        services = open_services(read_settings(os.environ))
-        host = _host_of_flask_run()
-        if host is not None:
-            refuse_public_demo_key(services.store, services.settings, host)
-        return create_app(services)
-    except StartError as error:
-        sys.exit(str(error))
-
-
-def _host_of_flask_run() -> str | None:
-    """Return the host that `flask run` is about to listen on; gunicorn.conf.py looks at gunicorn's own."""
     context = click.get_current_context(silent=True)
-    return context.params.get("host") if context is not None and context.info_name == "run" else None
+    try:
+        note = check_server() if context is None else None
+        services = open_services(read_settings(os.environ))
+        if context is not None and context.info_name == "run":  # gunicorn's own host is looked at in gunicorn.conf.py
+            refuse_public_demo_key(services.store, services.settings, context.params["host"])
+    except StartError as error:
+        fail(str(error))
+    sys.stderr.write(note or "")
+    sys.stderr.flush()
+    return create_app(services)
 
 
 def __getattr__(name: str) -> Flask:

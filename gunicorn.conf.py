@@ -7,6 +7,7 @@ from gunicorn.arbiter import Arbiter
 
 from layers_standin.services import greeting, prepare, prepare_in_child
 from layers_standin.settings import StartError, read_settings
+from layers_standin.startup import is_shared, refuse_address, sharing
 from layers_standin.web.worker import Worker
 
 
@@ -31,13 +32,22 @@ def on_starting(server: Arbiter) -> None:
     """Prepare the store once, before any worker: an error of it is reported once, and the start ends."""
     try:
         settings = read_settings(os.environ)
-        hosts = [host for host, *_ in (address for address in server.cfg.address if isinstance(address, tuple))]
+        addresses = [address for address in server.cfg.address if isinstance(address, tuple)]
+        if not os.environ.keys() & {"GUNICORN_PID", "LISTEN_PID"}:  # or the sockets are there already
+            for host, port in addresses:
+                refuse_address(host, port, server.cfg.reuse_port)
+        hosts = [host for host, _ in addresses]
         server.has_demo_key = (prepare if settings.media is None else prepare_in_child)(settings, hosts)
+        server.is_shared = is_shared(settings)
     except StartError as error:
         sys.exit(str(error))
 
 
 def when_ready(server: Arbiter) -> None:
-    addresses = [str(listener) for listener in server.LISTENERS]
-    sys.stdout.write(greeting(read_settings(os.environ), addresses, server.has_demo_key))
+    """Say where it listens and, if another serves the same store, that it does."""
+    settings, addresses = read_settings(os.environ), [str(listener) for listener in server.LISTENERS]
+    if server.is_shared:
+        sys.stderr.write(sharing(settings))
+        sys.stderr.flush()
+    sys.stdout.write(greeting(settings, addresses, server.has_demo_key))
     sys.stdout.flush()

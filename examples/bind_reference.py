@@ -8,7 +8,10 @@ import json
 import os
 import sys
 
-import httpx
+try:
+    import httpx
+except ImportError:
+    sys.exit("This example needs httpx: pip install httpx")
 
 AVA = "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG"  # of the seed
 HERS = ["asset_01HXZ9K1M3N5P7Q9R1S3T5V7W9", "asset_01HXZ9M2N4P6Q8R0S2T4V6W8X0"]

@@ -12,7 +12,10 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+try:
+    import httpx
+except ImportError:
+    sys.exit("This example needs httpx: pip install httpx")
 
 Reply = dict[str, Any]
 

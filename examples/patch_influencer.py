@@ -7,7 +7,10 @@ import json
 import os
 import sys
 
-import httpx
+try:
+    import httpx
+except ImportError:
+    sys.exit("This example needs httpx: pip install httpx")
 
 AVA = "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG"  # of the seed
 

@@ -4,7 +4,9 @@ In a checkout these are the files beside this package; a wheel has them inside t
 path of our own processes only. So no module of a user's project is shadowed, overwritten or imported.
 """
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -14,8 +16,25 @@ IS_INSTALLED = _CARRIED.is_dir()
 APPLICATION = _CARRIED if IS_INSTALLED else _PACKAGE.parent
 
 
-def put_on_path() -> None:
-    """Let this process import the application before anything else of the same name."""
-    text = str(APPLICATION)
-    if sys.path[:1] != [text]:
-        sys.path.insert(0, text)
+def isolate() -> None:
+    """Let this process import the application and what is installed, but nothing of a project it is started in."""
+    searched = {os.path.realpath(folder) for folder in _python_path(os.environ)}
+    dropped = searched - {os.path.realpath(folder) for folder in installed_folders(os.environ)}
+    if os.path.realpath(sys.path[0]) == os.path.realpath(os.getcwd()) and not _has_packages(os.getcwd()):
+        del sys.path[0]  # `python -m` has put it there
+    kept = [folder for folder in sys.path if os.path.realpath(folder) not in dropped]
+    sys.path[:] = [str(APPLICATION), *kept]
+
+
+def installed_folders(environ: Mapping[str, str]) -> list[str]:
+    """Return the folders of PYTHONPATH into which packages are installed; others hold the modules of projects."""
+    return [folder for folder in _python_path(environ) if _has_packages(folder)]
+
+
+def _python_path(environ: Mapping[str, str]) -> list[str]:
+    return [os.path.abspath(folder) for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+
+
+def _has_packages(folder: str) -> bool:
+    path = Path(folder)
+    return path.resolve() == _PACKAGE.parent or next(path.glob("*.dist-info"), None) is not None

@@ -62,6 +62,8 @@ def serve(host: str, port: int | None, seed: str | None, workers: int | None) ->
         environ["STANDIN_SEED"] = seed
     if workers is not None:
         environ["WEB_CONCURRENCY"] = str(workers)
+    if not host:
+        _fail("--host must be an address, like 127.0.0.1.")  # or gunicorn would listen on all of them
     text = environ.get("PORT", "8000")
     if port is None and not (text.isascii() and text.isdigit() and int(text) < 65536):
         _fail(f"PORT must be a number from 0 to 65535, not {text!r}.")
@@ -291,7 +293,11 @@ def _use_data(_: click.Context, __: click.Parameter, folder: Path | None) -> Non
     """Set the store's folder: `--data`, else STANDIN_DATA, else the default."""
     if folder is not None:
         os.environ["STANDIN_DATA"] = str(folder)
-    os.environ.setdefault("STANDIN_DATA", str(launch.default_data()))
+    if "STANDIN_DATA" not in os.environ:
+        try:
+            os.environ["STANDIN_DATA"] = str(launch.default_data())
+        except StartError as error:
+            _fail(str(error))
 
 
 def _add_data_option(command: click.Command) -> None:

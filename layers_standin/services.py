@@ -13,6 +13,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from layers_standin.application import IS_INSTALLED
 from layers_standin.domain.keys import DEMO_KEY, public_id_of
 from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.copying import is_unfinished
@@ -33,6 +34,7 @@ ARRIVING_SECONDS = 15 * 60  # an upload, and the wait for its document, take les
 TIDY_EVERY_SECONDS = 60 * 60
 TIDY_SECONDS = 3.0  # the wait for other `exclusive` blocks
 DEMO_KEY_ID = public_id_of(DEMO_KEY)
+_PACKAGES = {"postgres": "psycopg[binary]>=3.2", "s3": "obstore>=0.9"}  # as pyproject.toml has them
 
 
 class Services(NamedTuple):
@@ -53,6 +55,11 @@ def _starting() -> Iterator[None]:
         raise StartError(str(error)) from error
 
 
+def _install(extra: str) -> str:
+    """Return the command that installs an extra, in a checkout or for a wheel, whose name is on no index."""
+    return f"pip install '{_PACKAGES[extra]}'" if IS_INSTALLED else f"pip install -e '.[{extra}]'"
+
+
 def open_folder(settings: Settings) -> SQLite:
     """Open the store of the data folder. Raises StartError."""
     try:
@@ -70,7 +77,7 @@ def open_database(url: str) -> Engine:
     try:
         from layers_standin.engines.postgres.engine import Postgres  # noqa: PLC0415 - the driver is an extra
     except ImportError as error:
-        raise StartError("STANDIN_STORE needs the driver: pip install 'layers-stand-in[postgres]'.") from error
+        raise StartError(f"STANDIN_STORE needs the driver of PostgreSQL: {_install('postgres')}.") from error
     with _starting():
         return Postgres(url, lists=INDEXES)
 
@@ -95,7 +102,7 @@ def open_media(settings: Settings) -> MediaStorage:
     try:
         from layers_standin.media.bucket import open_bucket  # noqa: PLC0415 - the client is an extra
     except ImportError as error:
-        raise StartError("STANDIN_MEDIA needs the client: pip install 'layers-stand-in[s3]'.") from error
+        raise StartError(f"STANDIN_MEDIA needs the client of S3: {_install('s3')}.") from error
     with _starting():
         return open_bucket(settings.media)
 

@@ -30,6 +30,7 @@ BUCKET = Bucket("pictures", "prefix", "http://127.0.0.1:1", "region")
 
 GUNICORN = ("gunicorn", "app:app")
 FLASK = ("flask", "run", "--port", "0")
+KEYS = ("layers_standin", "keys")
 
 
 @pytest.fixture
@@ -446,12 +447,17 @@ class TestListeningToStrangers:
         assert status_of_demo_key(folder, public) == 503
 
 
-THEIRS = """
-control_socket_disable = True
+# A server of which the app cannot know where it listens.
+ANOTHER_SERVER = """
+import sys
+from wsgiref.simple_server import make_server
 
+from app import app
 
-def when_ready(server):
-    print(f"It listens on {server.LISTENERS[0]}", flush=True)
+with make_server(sys.argv[1], 0, app) as server:
+    server.base_environ["SERVER_NAME"] = sys.argv[1]  # as gunicorn tells it; this one has looked for a name
+    print(f"It listens on http://{sys.argv[1]}:{server.server_port}", flush=True)
+    server.serve_forever()
 """
 
 
@@ -459,15 +465,19 @@ def when_ready(server):
     ("host", "settings", "status"),
     [("0.0.0.0", {}, 401), ("0.0.0.0", {"STANDIN_ALLOW_DEMO_KEY": "1"}, 200), ("127.0.0.1", {}, 200)],
 )
-def test_without_our_configuration_strangers_do_not_come_in_with_the_demo_key_either(
-    folder, tmp_path, host, settings, status
+def test_on_another_server_strangers_do_not_come_in_with_the_demo_key_either(
+    folder, tmp_path, monkeypatch, host, settings, status
 ):
-    path = tmp_path / "theirs.py"
-    path.write_text(THEIRS, "utf-8")
-    with serving(folder, "-c", str(path), "--bind", f"{host}:0", WEB_CONCURRENCY="1", **settings) as server:
-        own = run(folder, "flask", "keys", "create", "--org", "Northwind Studio", "--scopes", "*").stdout.strip()
+    (tmp_path / "another_server.py").write_text(ANOTHER_SERVER, "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    server = Server(folder, "another_server", host, **settings)
+    try:
+        assert "The stand-in was started without its own configuration" in server.output
+        own = run(folder, *KEYS, "create", "--org", "Northwind Studio", "--scopes", "*").stdout.strip()
         assert server.client().get(AVA_PATH).status_code == status
         assert server.client(**{"X-Api-Key": own}).get(AVA_PATH).json()["name"] == "Ava Chen"
+    finally:
+        server.kill()
 
 
 def status_of_demo_key(folder: Path, command: tuple[str, ...], **settings: str) -> int:

@@ -1,0 +1,137 @@
+"""What a start checks besides the store: where the service listens, by which way it came, who else has its folder."""
+
+import errno
+import fcntl
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gunicorn.arbiter import Arbiter
+
+from layers_standin.application import APPLICATION
+from layers_standin.engines.sqlite.files import MARK
+from layers_standin.services import is_loopback
+from layers_standin.settings import Settings, StartError
+
+PORT_PATIENCE_SECONDS = 2.0  # a server that is just ending gives its port back
+CONFIGURATION = APPLICATION / "gunicorn.conf.py"
+
+
+def refuse_address(host: str, port: int, reuse_port: bool = False) -> None:
+    """Raises StartError when nothing can listen on an address, because of another program or because it is none."""
+    deadline = time.monotonic() + PORT_PATIENCE_SECONDS
+    while (error := _fault_of(host, port, reuse_port)) is not None:
+        if error.errno != errno.EADDRINUSE:
+            raise StartError(
+                f"Cannot listen on {host}, port {port} ({error.strerror or error}): choose another address, by --host "
+                "and --port of `layers-stand-in` or by --bind of gunicorn."
+            ) from error
+        if time.monotonic() > deadline:
+            raise StartError(
+                f"Port {port} of {host} is taken by another program: stop that, or choose another port, by PORT or by "
+                "`layers-stand-in --port`."
+            ) from error
+        time.sleep(0.05)
+
+
+def _fault_of(host: str, port: int, reuse_port: bool) -> OSError | None:
+    """Return why gunicorn could not listen there, None if it can."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(1)
+        except OSError as error:
+            return error
+    return None
+
+
+def is_shared(settings: Settings) -> bool:
+    """Whether others serve the store of the data folder already; from now on they are told that this process does.
+
+    Each who serves a store has a shared lock on its mark, as long as any of its processes lives. A store without a
+    mark lies in a database, which is there to be shared.
+    """
+    try:
+        descriptor = os.open(settings.data / MARK, os.O_RDONLY)  # never closed: that would end the lock
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        found = True
+    except OSError:  # no mark, or a file system without locks
+        return False
+    else:
+        found = False
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return found
+
+
+def sharing(settings: Settings) -> str:
+    """Return the line that is said at a start on a store that is served already."""
+    return (
+        f"The store in {settings.data} is served by another process too, and both work on the same data: "
+        "to give this one its own, stop it and set STANDIN_DATA to another folder.\n"
+    )
+
+
+def check_server() -> str | None:
+    """Return the line that is said when the application is served without our configuration; None if it is loaded.
+
+    Raises StartError when others than this machine could then reach it, as far as that can be known: gunicorn's
+    addresses can, those of another server cannot.
+    """
+    servers = list(_servers())
+    if servers and _is_configured(servers[0]):
+        return None
+    for host in (host for server in servers for host in _hosts(server)):
+        if not is_loopback(host):
+            raise StartError(
+                f"Refusing to listen on {host} without the stand-in's own configuration: start it by "
+                f"`layers-stand-in --host {host}`, or give gunicorn the option `-c {CONFIGURATION}`."
+            )
+    return (
+        "The stand-in was started without its own configuration, so workers, time limits and the replies to what is no "
+        f"HTTP are not as described: start it by `layers-stand-in`, or give gunicorn the option `-c {CONFIGURATION}`.\n"
+    )
+
+
+def fail(sentence: str) -> NoReturn:
+    """End the process that was to serve, and tell why."""
+    server = next(_servers(), None)
+    if server is None or _is_configured(server):
+        sys.exit(sentence)
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(Arbiter.APP_LOAD_ERROR)  # gunicorn would start another worker after any other code, again and again
+
+
+def _is_configured(server: Any) -> bool:
+    """Whether the hook that looks at settings, addresses and store before any worker does is ours."""
+    code = getattr(server.cfg.on_starting, "__code__", None)
+    return code is not None and Path(code.co_filename).resolve() == CONFIGURATION
+
+
+def _servers() -> Iterator[Any]:
+    """Yield gunicorn's objects that have a configuration, from those that call us just now: no API tells of them."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_globals.get("__name__", "").startswith("gunicorn."):
+            server = frame.f_locals.get("self")
+            if hasattr(server, "cfg"):
+                yield server
+
+
+def _hosts(server: Any) -> Iterator[str]:
+    """Yield where a worker, an arbiter or an application of gunicorn listens, or is going to."""
+    yield from (address[0] for address in server.cfg.address if isinstance(address, tuple))
+    listeners = getattr(server, "sockets", None) or getattr(server, "LISTENERS", None) or []
+    for name in (listener.getsockname() for listener in listeners):  # handed over by systemd, perhaps
+        if isinstance(name, tuple):
+            yield name[0]
