@@ -40,7 +40,7 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """One field a setting; the README's table says what each is for."""
+    """One field a setting; the table in docs/settings.md says what each is for."""
 
     data: Path = Path("data/store")
     store: str | None = None
