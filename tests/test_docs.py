@@ -39,7 +39,9 @@ def by_name(path: Path) -> str:
 # Commands and links
 
 
-SHOWN = [each for each in PAGES if each.name not in WALKED_THROUGH_ELSEWHERE and console_blocks(each.read_text("utf-8"))]
+SHOWN = [
+    each for each in PAGES if each.name not in WALKED_THROUGH_ELSEWHERE and console_blocks(each.read_text("utf-8"))
+]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the calls of the pages are made with curl, which is not here")
@@ -47,7 +49,9 @@ SHOWN = [each for each in PAGES if each.name not in WALKED_THROUGH_ELSEWHERE and
 def test_every_command_prints_what_the_page_shows(path: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "data" / "store") as server:
         environment = os.environ | {"PATH": path_with_our_programs(), "HOME": str(tmp_path)}  # without a .curlrc
-        for command, expected in (step for block in console_blocks(path.read_text("utf-8")) for step in console_steps(block)):
+        for command, expected in (
+            step for block in console_blocks(path.read_text("utf-8")) for step in console_steps(block)
+        ):
             if new := exported(command):
                 environment |= new
                 continue
@@ -99,7 +103,7 @@ def fields_as_told(operation: Operation) -> str:
     """Return the fields of a body or query, those that are required in bold."""
     schema = operation.query or operation.body
     told = {} if schema is None else schema.fields
-    return ", ".join(f"**`{name}`**" if field.required else f"`{name}`" for name, field in told.items()) or "–"
+    return ", ".join(f"**`{name}`**" if field.required else f"`{name}`" for name, field in told.items()) or "-"
 
 
 def test_the_table_of_endpoints_and_the_operations_are_the_same() -> None:
@@ -121,14 +125,19 @@ def test_the_table_of_error_codes_and_their_statuses_are_the_same() -> None:
 
 def test_the_table_of_subcodes_and_those_of_the_api_are_the_same() -> None:
     told = [subcode.strip("`") for subcode, _ in table("errors.md", "subcode")]
-    assert sorted(told) == sorted({each.details["subcode"] for each in REFUSALS.values() if "subcode" in (each.details or {})})
+    assert sorted(told) == sorted(
+        {each.details["subcode"] for each in REFUSALS.values() if "subcode" in (each.details or {})}
+    )
 
 
 def test_the_table_of_rate_limits_and_the_tiers_are_the_same() -> None:
     head = re.search(r"^\| tier \|.*$", page("rate-limits.md"), re.MULTILINE)
     assert head is not None
     minute, day = re.findall(r"`([\w-]+)` a minute", head[0]), re.findall(r"`([\w-]+)` a day", head[0])
-    told = {tier.strip("`"): [int(number.replace(",", "")) for number in numbers] for tier, *numbers in table("rate-limits.md", "tier")}
+    told = {
+        tier.strip("`"): [int(number.replace(",", "")) for number in numbers]
+        for tier, *numbers in table("rate-limits.md", "tier")
+    }
     assert day == ["write-light"]
     assert {tier: dict(zip(minute, numbers, strict=False)) for tier, numbers in told.items()} == PER_MINUTE
     assert {tier: numbers[len(minute) :] for tier, numbers in told.items()} == {
