@@ -1,6 +1,6 @@
 """Die in the midst of a commit, on a disk that takes half of a page: see docs/tour.md. Never on a store you need.
 
-    STANDIN_DATA=/tmp/tour python docs/die_half_way.py
+STANDIN_DATA=/tmp/tour python docs/die_half_way.py
 """
 
 import os

@@ -47,7 +47,7 @@ def settled(text: str) -> str:
 
 
 def path_with_our_programs() -> str:
-    """Return a PATH on which `flask` and `gunicorn` are those of this Python."""
+    """Return a PATH on which `layers-stand-in` and `gunicorn` are those of this Python."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 

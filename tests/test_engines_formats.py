@@ -70,8 +70,7 @@ def test_a_database_of_version_0_1_0_is_refused_with_the_way_to_bring_it_over(se
             engine_at(url)
         assert re.sub(r"database \S+ at \S+", "database D at H", str(refused.value)) == (
             "The database D at H was written by version 0.1.0: with that version copy it into a folder "
-            "(`layers-stand-in store copy`) and run `layers-stand-in store export > backup.json`, then import that "
-            "here into a new one."
+            "(`flask store copy`) and run `flask store export > backup.json`, then import that here into a new one."
         )
         assert all_of(url) == before
 

@@ -18,7 +18,7 @@ from servers import PATIENCE_SECONDS, ROOT, Server, serving
 from layers_standin.domain.keys import DEMO_KEY
 
 EXAMPLES = ROOT / "examples"
-README = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "endpoints.md").read_text("utf-8")
 NODE = shutil.which("node")
 
 VARYING = [
@@ -152,8 +152,8 @@ def test_the_tour_ends_where_something_is_off(server):
     assert text.startswith("Who am I: GET /v1/whoami should answer 200, but: 401 ")
 
 
-def test_the_readme_names_every_example() -> None:
-    told = set(re.findall(r"`examples/([\w.]+)`", README))
+def test_the_page_of_endpoints_names_every_example() -> None:
+    told = set(re.findall(r"`examples/([\w.]+)`", PAGE))
     assert told == {path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"}
     assert {f"{Path(name).stem}.mjs" for name in told - {"full_tour.py"}} == {
         path.name for path in EXAMPLES.glob("*.mjs")

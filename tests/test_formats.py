@@ -66,8 +66,8 @@ def assert_refused_as_old(data: Path, folder: Path, *command: str) -> None:
     ended = run(data, *command)
     assert ended.returncode == 1
     assert ended.stdout + ended.stderr == (
-        f"The folder {folder} holds a store of version 0.1.0, which kept a journal: with that version run "
-        "`layers-stand-in store export > backup.json`, then set STANDIN_DATA to a new folder and run "
+        f"The folder {folder} holds a store of version 0.1.0, which kept a journal: with that version run `flask store "
+        "export > backup.json`, then set STANDIN_DATA to a new folder and run "
         "`layers-stand-in store import backup.json`.\n"
     )
     assert [path.name for path in folder.iterdir()] == ["journal.jsonl"]

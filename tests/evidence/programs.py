@@ -1,7 +1,7 @@
 """Which operations are called by what partners might write: the programs and recipes in this repository.
 
 Those in Python are run, and what they called successfully is read in the access log. What needs node or curl is not on
-every machine, so of the README's curl commands it is read what they would call; the tests of each run them.
+every machine, so of the curl commands in the pages it is read what they would call; the tests of each run them.
 """
 
 import re
@@ -22,7 +22,7 @@ from servers import PATIENCE_SECONDS, ROOT, Server, environment, eventually, ser
 from evidence.told import DOCUMENT
 from layers_standin.domain.keys import DEMO_KEY
 
-_PAGES = ("README.md", "docs/tour.md")
+_PAGES = ("README.md", "docs/control.md", "docs/tour.md")
 _REQUEST = re.compile(r"^\S+ req_\w+ \S+ ([A-Z]+) (/\S+) 2\d\d ", re.MULTILINE)
 _CONFORMANCE = Conformance(DOCUMENT)
 

@@ -11,14 +11,14 @@ from werkzeug.wrappers import Response
 
 from evidence.answers import Answers
 from evidence.replies import GIF, begun_job, presigned, put
-from evidence.service import Services, path_of
+from evidence.service import Running, path_of
 from evidence.told import OPERATIONS, Told
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.openapi import examples
 from layers_standin.web.errors import MAX_BODY_BYTES
 from layers_standin.web.limits import PER_MINUTE
 
-Provocation = Callable[[Services, Told], list[Response]]  # returns what should be the refusal, each of it
+Provocation = Callable[[Running, Told], list[Response]]  # returns what should be the refusal, each of it
 
 UNKNOWN = "unknown"
 _MOST_FAULTS = 100
@@ -34,7 +34,7 @@ _OTHER_BODIES: dict[str, Any] = {
 }
 
 
-def provoke(services: Services, answers: Answers) -> None:
+def provoke(services: Running, answers: Answers) -> None:
     """Provoke every refusal of every operation, but for the crashes; each in a service as it was in the beginning."""
     for told in OPERATIONS:
         for name in told.refusals:
@@ -47,23 +47,23 @@ def provoke(services: Services, answers: Answers) -> None:
 # Who asks
 
 
-def no_key(services: Services, told: Told) -> list[Response]:
+def no_key(services: Running, told: Told) -> list[Response]:
     """No key is sent, then one that is none."""
     headers: list[dict[str, str]] = [{}, {"X-Api-Key": "lp_test_wrong"}]
     return [services.plain.ask(told, told.bodies[0], headers=each) for each in headers]
 
 
-def killed_key(services: Services, told: Told) -> list[Response]:
+def killed_key(services: Running, told: Told) -> list[Response]:
     """A key is sent that is switched off."""
     return [services.plain.ask(told, told.bodies[0], headers={"X-Api-Key": services.plain.keys.killed})]
 
 
-def key_without_scope(services: Services, told: Told) -> list[Response]:
+def key_without_scope(services: Running, told: Told) -> list[Response]:
     """A key is sent that has no scope."""
     return [services.plain.ask(told, told.bodies[0], headers={"X-Api-Key": services.plain.keys.scopeless})]
 
 
-def one_too_many(services: Services, told: Told) -> list[Response]:
+def one_too_many(services: Running, told: Told) -> list[Response]:
     """With limits on and the clock stopped, it is asked until it is too much."""
     services.strict.ask("setClock", {"mode": "frozen", "at": "2026-04-18T09:18:44Z"})
     response = services.strict.ask(told, told.bodies[0])
@@ -74,19 +74,19 @@ def one_too_many(services: Services, told: Told) -> list[Response]:
     return [response]
 
 
-def no_token(services: Services, told: Told) -> list[Response]:
+def no_token(services: Running, told: Told) -> list[Response]:
     """A token is set, and none is sent, then another."""
     headers: list[dict[str, str]] = [{}, {"Authorization": "Bearer another-token-than-that"}]
     return [services.strict.ask(told, told.bodies[0], headers=each) for each in headers]
 
 
-def not_from_here(services: Services, told: Told) -> list[Response]:
+def not_from_here(services: Running, told: Told) -> list[Response]:
     """It comes through a proxy, then from a page of another origin."""
     headers = [{"X-Forwarded-For": "192.0.2.1"}, {"Origin": "http://another.example"}]
     return [services.plain.ask(told, told.bodies[0], headers=each) for each in headers]
 
 
-def bad_signature(services: Services, told: Told) -> list[Response]:
+def bad_signature(services: Running, told: Told) -> list[Response]:
     """The signature is none of ours, then for another type, then 15 minutes old."""
     upload_id, signature = presigned(services.plain)
     forged = services.plain.ask(told, data=GIF, signature="forged")
@@ -98,7 +98,7 @@ def bad_signature(services: Services, told: Told) -> list[Response]:
 # What is asked for
 
 
-def unknown_thing(services: Services, told: Told) -> list[Response]:
+def unknown_thing(services: Running, told: Told) -> list[Response]:
     """What its path names is unknown, of another organization, or deleted; the control plane is switched off."""
     if told.id == "putUpload":
         return _forgotten_upload(services)
@@ -116,18 +116,18 @@ def unknown_thing(services: Services, told: Told) -> list[Response]:
     return refused
 
 
-def _forgotten_upload(services: Services) -> list[Response]:
+def _forgotten_upload(services: Running) -> list[Response]:
     upload = presigned(services.plain)
     services.plain.fresh()  # in the beginning there was no such upload
     return [put(services.plain, upload)]
 
 
-def part_beyond_the_end(services: Services, told: Told) -> list[Response]:
+def part_beyond_the_end(services: Running, told: Told) -> list[Response]:
     """The part asked for begins after the end of the file."""
     return [services.plain.ask(told, headers={"Range": "bytes=999999999-"})]
 
 
-def wrong_content(services: Services, told: Told) -> list[Response]:
+def wrong_content(services: Running, told: Told) -> list[Response]:
     """A field is unknown in the body, or else the query is wrong; of an upload, the bytes end early."""
     if told.id == "putUpload":
         return [_cut_off(services, told)]
@@ -136,7 +136,7 @@ def wrong_content(services: Services, told: Told) -> list[Response]:
     return [services.plain.ask(told, query={"unheardOf": "1"} if told.is_control else {"limit": "0"})]
 
 
-def _cut_off(services: Services, told: Told) -> Response:
+def _cut_off(services: Running, told: Told) -> Response:
     """Send fewer bytes than were announced, which no HTTP client does."""
     _, signature = presigned(services.plain)
     path = path_of(told, {"signature": signature})
@@ -144,7 +144,7 @@ def _cut_off(services: Services, told: Told) -> Response:
     return services.plain.send(told, head.encode() + GIF[:-1])
 
 
-def too_large(services: Services, told: Told) -> list[Response]:
+def too_large(services: Running, told: Told) -> list[Response]:
     """The body is a byte over 1 MiB; of an upload, a byte over what was declared."""
     if told.id == "putUpload":
         return [put(services.plain, presigned(services.plain, sizeBytes=len(GIF) - 1))]
@@ -154,52 +154,52 @@ def too_large(services: Services, told: Told) -> list[Response]:
 # What it meets
 
 
-def same_key_other_body(services: Services, told: Told) -> list[Response]:
+def same_key_other_body(services: Running, told: Told) -> list[Response]:
     """Two bodies come under one Idempotency-Key."""
     first, *others = [*told.bodies, _OTHER_BODIES.get(told.id)]
     return _under_one_key(services, told, first, others[0])
 
 
-def repeated_secret(services: Services, told: Told) -> list[Response]:
+def repeated_secret(services: Running, told: Told) -> list[Response]:
     """A request whose reply held a secret is repeated under its Idempotency-Key."""
     return _under_one_key(services, told, told.bodies[0], told.bodies[0])
 
 
-def _under_one_key(services: Services, told: Told, first: Any, second: Any) -> list[Response]:
+def _under_one_key(services: Running, told: Told, first: Any, second: Any) -> list[Response]:
     headers = DEMO | {"Idempotency-Key": "once"}
     services.plain.ask(told, first, headers=headers)
     return [services.plain.ask(told, second, headers=headers)]
 
 
-def influencer_id_again(services: Services, told: Told) -> list[Response]:
+def influencer_id_again(services: Running, told: Told) -> list[Response]:
     """The id of an influencer that is there is asked for."""
     field = "influencerId" if told.id == "createInfluencer" else "newInfluencerId"
     return [services.plain.ask(told, {"name": "Ava again", field: examples.AVA})]
 
 
-def project_id_again(services: Services, told: Told) -> list[Response]:
+def project_id_again(services: Running, told: Told) -> list[Response]:
     """The id of a project that is there is asked for."""
     return [services.plain.ask(told, {"name": "Spring again", "timezone": "UTC", "id": examples.SPRING})]
 
 
-def archived_project(services: Services, told: Told) -> list[Response]:
+def archived_project(services: Running, told: Told) -> list[Response]:
     """The project is archived before."""
     services.plain.ask("deleteProject")
     return [services.plain.ask(told, told.bodies[0])]
 
 
-def job_about_to_end(services: Services, told: Told) -> list[Response]:
+def job_about_to_end(services: Running, told: Told) -> list[Response]:
     """The clock is moved to when 95 % of a job are over."""
     return [services.plain.ask(told, jobId=begun_job(services.plain, passed=0.95))]
 
 
-def no_bytes_yet(services: Services, told: Told) -> list[Response]:
+def no_bytes_yet(services: Running, told: Told) -> list[Response]:
     """It is finalized before the bytes are sent."""
     upload_id, _ = presigned(services.plain)
     return [services.plain.ask(told, {"uploadId": upload_id})]
 
 
-def other_bytes(services: Services, told: Told) -> list[Response]:
+def other_bytes(services: Running, told: Told) -> list[Response]:
     """Bytes are sent of another size than was declared, then of another checksum."""
     promises: list[dict[str, object]] = [{"sizeBytes": len(GIF) + 1}, {"checksumSha256": "0" * 64}]
     uploads = [presigned(services.plain, **each) for each in promises]
@@ -208,7 +208,7 @@ def other_bytes(services: Services, told: Told) -> list[Response]:
     return [services.plain.ask(told, {"uploadId": upload_id}) for upload_id, _ in uploads]
 
 
-def bytes_after_the_end(services: Services, told: Told) -> list[Response]:
+def bytes_after_the_end(services: Running, told: Told) -> list[Response]:
     """The bytes are sent again once the upload is finalized."""
     upload = presigned(services.plain)
     put(services.plain, upload)
@@ -216,12 +216,12 @@ def bytes_after_the_end(services: Services, told: Told) -> list[Response]:
     return [put(services.plain, upload)]
 
 
-def no_seed(services: Services, told: Told) -> list[Response]:
+def no_seed(services: Running, told: Told) -> list[Response]:
     """`STANDIN_SEED` is `none`."""
     return [services.seedless.ask(told, {"to": "seed"})]
 
 
-def hundred_faults(services: Services, told: Told) -> list[Response]:
+def hundred_faults(services: Running, told: Told) -> list[Response]:
     """There are 100 faults, and one more is asked for."""
     fault = {"match": {"keyId": "nobody's"}, "answer": {"delayMs": 0}}
     services.plain.ask("deleteFaults")
@@ -230,7 +230,7 @@ def hundred_faults(services: Services, told: Told) -> list[Response]:
     return [services.plain.ask(told, fault)]
 
 
-def same_id_twice(services: Services, told: Told) -> list[Response]:
+def same_id_twice(services: Running, told: Told) -> list[Response]:
     """Another organization has an influencer of the same id."""
     foreign = {"X-Api-Key": services.plain.keys.foreign}
     project = services.plain.ask("createProject", {"name": "Other", "timezone": "UTC"}, headers=foreign).json
@@ -239,7 +239,7 @@ def same_id_twice(services: Services, told: Told) -> list[Response]:
     return [services.plain.ask(told)]
 
 
-def store_is_gone(services: Services, told: Told) -> list[Response]:
+def store_is_gone(services: Running, told: Told) -> list[Response]:
     """The store's file cannot be opened any more while the service runs, or its folder."""
     folder = services.plain.folder
     for place in (folder / DATABASE, folder):

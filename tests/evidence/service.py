@@ -132,14 +132,14 @@ def path_of(told: Told, values: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def running(folder: Path, answers: Answers) -> Iterator[Services]:
+def running(folder: Path, answers: Answers) -> Iterator[Running]:
     """Run all the services until the block is left."""
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
 
         def start(name: str) -> Service:
             return stack.enter_context(_service(folder / name, answers, _SETTINGS[name]))
 
-        yield Services(*pool.map(start, Services._fields))
+        yield Running(*pool.map(start, Running._fields))
 
 
 _SETTINGS: dict[str, dict[str, str]] = {

@@ -445,8 +445,7 @@ class Postgres:
         if facts and facts.get("schema", 0) < SCHEMA:
             raise UnknownFormat(
                 f"The database {self.name} was written by version 0.1.0: with that version copy it into a folder "
-                "(`layers-stand-in store copy`) and run `layers-stand-in store export > backup.json`, then import that "
-                "here into a new one."
+                "(`flask store copy`) and run `flask store export > backup.json`, then import that here into a new one."
             )
         for fact, known in (("schema", SCHEMA), ("format", FORMAT)):
             if facts.get(fact, 0) > known:

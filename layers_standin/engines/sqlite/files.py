@@ -77,7 +77,7 @@ def _refuse_remains(folder: Path) -> None:
     if is_old:
         raise Misplaced(
             f"The folder {folder} holds a store of version 0.1.0, which kept a journal: with that version run "
-            "`layers-stand-in store export > backup.json`, then set STANDIN_DATA to a new folder and run "
+            "`flask store export > backup.json`, then set STANDIN_DATA to a new folder and run "
             "`layers-stand-in store import backup.json`."
         )
     if remains and (folder / DATABASE).exists():
