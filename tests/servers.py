@@ -26,7 +26,7 @@ from layers_standin.settings import SEED, Settings
 from store import Store
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 STAYS_OPEN = ("--keep-alive", "600")  # so that a client keeps its connection, and with it its worker
 
 T = TypeVar("T")
