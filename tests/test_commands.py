@@ -48,7 +48,7 @@ def service(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[[
 
 @pytest.fixture
 def flask(folder: Path) -> Flask:
-    return partial(run, folder, "flask")
+    return partial(run, folder, "layers_standin")
 
 
 def printed(ended: subprocess.CompletedProcess[str]) -> str:
@@ -149,14 +149,14 @@ def test_an_unknown_key_cannot_be_deleted(flask):
 
 def test_a_key_made_before_the_first_start_does_not_keep_the_seed_out(tmp_path):
     folder = tmp_path / "new"
-    printed(run(folder, "flask", "keys", "create", "--org", "Fresh & Co", "--scopes", "*"))
+    printed(run(folder, "layers_standin", "keys", "create", "--org", "Fresh & Co", "--scopes", "*"))
     with serving(folder) as server:
         assert server.client().get(AVA_PATH).json()["name"] == "Ava Chen"
 
 
 @pytest.mark.parametrize("command", ["verify", "export"])
 def test_where_there_is_no_store_none_is_made(tmp_path, command):
-    assert_refused(run(tmp_path / "nowhere", "flask", "store", command), f"There is no store in {tmp_path / 'nowhere'}")
+    assert_refused(run(tmp_path / "nowhere", "layers_standin", "store", command), f"There is no store in {tmp_path / 'nowhere'}")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -185,8 +185,8 @@ def test_what_was_exported_can_be_imported_and_is_the_same_again(flask, folder, 
     service().client().delete(f"/v1/influencers/{INFLUENCERS[1]}").raise_for_status()
     path, copy = tmp_path / "export.json", tmp_path / "copy"
     path.write_text(printed(flask("store", "export")), "utf-8")
-    printed(run(copy, "flask", "store", "import", str(path)))
-    assert printed(run(copy, "flask", "store", "export")) == path.read_text("utf-8")
+    printed(run(copy, "layers_standin", "store", "import", str(path)))
+    assert printed(run(copy, "layers_standin", "store", "export")) == path.read_text("utf-8")
     assert documents(copy) == documents(folder)
     with serving(copy, STANDIN_PUBLIC_URL=service().url) as server:
         again = server.client().patch(AVA_PATH, json=changes, headers=headers)
@@ -203,18 +203,18 @@ def many_avas(folder: Path) -> dict[str, Record]:
 def test_a_large_import_is_whole(folder, tmp_path):
     path, copy, many = tmp_path / "many.json", tmp_path / "copy", many_avas(folder)
     path.write_bytes(orjson.dumps({"influencers": many}))
-    printed(run(copy, "flask", "store", "import", str(path)))
+    printed(run(copy, "layers_standin", "store", "import", str(path)))
     assert documents(copy) == {"influencers": list(many.values())}
 
 
 def test_an_import_that_fails_in_the_middle_leaves_nothing_behind(folder, tmp_path):
     path, copy, whole = tmp_path / "many.json", tmp_path / "copy", tmp_path / "whole"
     path.write_bytes(orjson.dumps({"influencers": many_avas(folder)}))
-    printed(run(whole, "flask", "store", "import", str(path)))
+    printed(run(whole, "layers_standin", "store", "import", str(path)))
     half = (whole / DATABASE).stat().st_size // 2
-    assert_refused(run(copy, "flask", "store", "import", str(path), largest_file=half), "takes no writes")
+    assert_refused(run(copy, "layers_standin", "store", "import", str(path), largest_file=half), "takes no writes")
     assert documents(copy) == {}
-    printed(run(copy, "flask", "store", "import", str(path)))
+    printed(run(copy, "layers_standin", "store", "import", str(path)))
     assert documents(copy) == documents(whole)
 
 
@@ -224,7 +224,7 @@ def test_an_import_whose_last_document_is_bad_leaves_nothing_behind(folder, tmp_
     many = many_avas(folder)
     many["last"] = {name: value for name, value in (many["0"] | fault).items() if value is not None}
     path.write_bytes(orjson.dumps({"influencers": many}))
-    assert_refused(run(copy, "flask", "store", "import", str(path)), f"{path} cannot be imported")
+    assert_refused(run(copy, "layers_standin", "store", "import", str(path)), f"{path} cannot be imported")
     assert documents(copy) == {}
 
 
@@ -234,8 +234,8 @@ def test_what_leaves_out_as_much_as_the_seed_does_is_imported_and_served_like_th
         asset["filename"] = Path(asset.pop("picture")).name  # only a seed brings pictures along
     path, copy = tmp_path / "rows.json", tmp_path / "copy"
     path.write_bytes(orjson.dumps(tables))
-    printed(run(copy, "flask", "store", "import", str(path)))
-    key = printed(run(copy, "flask", "keys", "create", "--org", "Northwind Studio", "--scopes", "*")).strip()
+    printed(run(copy, "layers_standin", "store", "import", str(path)))
+    key = printed(run(copy, "layers_standin", "keys", "create", "--org", "Northwind Studio", "--scopes", "*")).strip()
     same_url = {"STANDIN_PUBLIC_URL": "http://stand-in.example"}
     with serving(folder, **same_url) as planted, serving(copy, **same_url) as imported:
         assert shown(imported.client(**{"X-Api-Key": key})) == shown(planted.client())
@@ -318,7 +318,7 @@ def test_what_root_writes_belongs_to_the_one_whose_folder_it_is(folder, tmp_path
         ["store", "copy", str(theirs / "store"), str(theirs / "copy")],
         ["openapi"],
     ):
-        printed(run(theirs / "store", "flask", *command))
+        printed(run(theirs / "store", "layers_standin", *command))
     made = [theirs / "store" / DATABASE, theirs / "copy" / DATABASE, *(theirs / "store" / "media").glob("*/*")]
     assert len(made) == 10 and all(path.is_file() for path in made)
     for path in theirs.rglob("*"):
@@ -333,7 +333,7 @@ def test_what_another_may_not_read_is_a_sentence(folder):
     folder.rename(folder.with_name("elsewhere"))
     folder.symlink_to(folder.name)  # a circle: it can be opened by nobody
     for command in ("store verify", "store export", "keys create --org x --scopes *"):
-        assert_refused(run(folder, "flask", *command.split()), str(folder), "cannot be used")
+        assert_refused(run(folder, "layers_standin", *command.split()), str(folder), "cannot be used")
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_bad_setting_is_a_sentence(flask, command):
 
 @pytest.mark.parametrize("command", ["keys create --org x --scopes *", "keys delete DEM0DEM0DEM0DEM0"])
 def test_a_folder_that_refuses_is_a_sentence(command):
-    assert_refused(run(Path("/proc"), "flask", *command.split()), "/proc", "make it writable, or set STANDIN_DATA")
+    assert_refused(run(Path("/proc"), "layers_standin", *command.split()), "/proc", "make it writable, or set STANDIN_DATA")
 
 
 @pytest.mark.parametrize("command", ["keys create --org Fresh --scopes *", "keys delete DEM0DEM0DEM0DEM0", "import"])
@@ -370,6 +370,6 @@ def test_a_full_disk_is_a_sentence_and_changes_nothing(flask, folder, tmp_path, 
 def test_what_is_for_a_folder_is_refused_where_the_store_is_a_database(folder, tmp_path, command):
     (tmp_path / "rows.json").write_bytes(b"{}")
     file = [str(tmp_path / "rows.json")] if command == "import" else []
-    ended = run(folder, "flask", "store", command, *file, STANDIN_STORE="postgresql://standin:s3cret@127.0.0.1:1/db")
+    ended = run(folder, "layers_standin", "store", command, *file, STANDIN_STORE="postgresql://standin:s3cret@127.0.0.1:1/db")
     assert_refused(ended, "STANDIN_STORE is a database", "`layers-stand-in store copy`")
     assert "s3cret" not in ended.stderr

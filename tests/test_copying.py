@@ -70,7 +70,7 @@ def unwatched(what: str, steps: int) -> Iterator[Callable[[int], object]]:
 
 
 def copied(source: str, target: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    return run(Path("unused"), "flask", "store", "copy", source, target, **settings)
+    return run(Path("unused"), "layers_standin", "store", "copy", source, target, **settings)
 
 
 def assert_refused(ended: "subprocess.CompletedProcess[str]", *hints: str) -> None:
@@ -163,7 +163,7 @@ def test_a_copy_that_was_killed_goes_on_where_it_was(place, kind):
         fill(engine, {"assets": {f"{number:06d}": b'{"n":%d}' % number for number in range(MANY)}})
         whole = content(engine)
 
-    command = [sys.executable, "-m", "flask", "store", "copy", source, target]
+    command = [sys.executable, "-m", "layers_standin", "store", "copy", source, target]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(Path("unused")), start_new_session=True)
     with _quietly_opened(target) as engine:
         eventually(lambda: engine.count("assets", "org") > 0, "some documents to be copied")
@@ -286,7 +286,7 @@ def test_a_terminal_sees_how_far_it_is(place):
     with opened(source) as engine:
         fill(engine, ODD)
     screen, terminal = pty.openpty()
-    command = [sys.executable, "-m", "flask", "store", "copy", source, target]
+    command = [sys.executable, "-m", "layers_standin", "store", "copy", source, target]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(Path("unused")), stderr=terminal, encoding="utf-8")
     os.close(terminal)
     assert process.wait(PATIENCE_SECONDS) == 0
@@ -300,7 +300,7 @@ def test_a_terminal_sees_how_far_it_is(place):
 
 
 def test_the_help_says_what_is_not_copied_and_what_to_stop(tmp_path):
-    shown = run(tmp_path, "flask", "store", "copy", "--help").stdout
+    shown = run(tmp_path, "layers_standin", "store", "copy", "--help").stdout
     assert "Stop the service first" in shown
     assert "Pictures and snapshots" in " ".join(shown.split())
     assert AVA not in shown

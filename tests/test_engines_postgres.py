@@ -513,7 +513,7 @@ def test_of_two_that_put_the_same_new_document_one_finds_that_of_the_other(datab
 def test_who_logs_in_and_how_is_told_to_nobody(tmp_path, caplog, url, said):
     with pytest.raises(EngineError) as error:
         Postgres(url)
-    for command in (["gunicorn", "app:app"], ["flask", "store", "copy", url, str(tmp_path / "there")]):
+    for command in (["gunicorn", "app:app"], ["layers_standin", "store", "copy", url, str(tmp_path / "there")]):
         ended = run(tmp_path / "store", *command, STANDIN_STORE=url)
         assert ended.returncode != 0
         assert said in ended.stderr

@@ -24,18 +24,18 @@ ARCHIVED = "8d0f2c7a-91b4-4e55-b1d6-0a7c3e5f9b21"
 GUNICORN = ("gunicorn", "app:app")
 COMMANDS = [
     GUNICORN,
-    ("flask", "keys", "create", "--org", "x", "--scopes", "*"),
-    ("flask", "keys", "delete", "DEM0DEM0DEM0DEM0"),
-    ("flask", "store", "verify"),
-    ("flask", "store", "export"),
-    ("flask", "store", "import", str(EXPORT)),
+    ("layers_standin", "keys", "create", "--org", "x", "--scopes", "*"),
+    ("layers_standin", "keys", "delete", "DEM0DEM0DEM0DEM0"),
+    ("layers_standin", "store", "verify"),
+    ("layers_standin", "store", "export"),
+    ("layers_standin", "store", "import", str(EXPORT)),
 ]
 
 
 @pytest.fixture
 def client(tmp_path: Path):
     """A client of a store that was imported from what 0.1.0 has exported."""
-    ended = run(tmp_path / "store", "flask", "store", "import", str(EXPORT))
+    ended = run(tmp_path / "store", "layers_standin", "store", "import", str(EXPORT))
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
     rooms = open_services(Settings(data=tmp_path / "store", sync=False))
     client = create_app(rooms._replace(store=Store(rooms.store.db, lambda: SOON_AFTER))).test_client()
@@ -57,9 +57,9 @@ def test_nothing_is_copied_from_or_to_a_folder_with_a_journal(tmp_path, order):
     folder, other = tmp_path / "store", tmp_path / "other"
     folder.mkdir()
     shutil.copy(JOURNAL, folder / "journal.jsonl")
-    assert run(other, "flask", "keys", "create", "--org", "x", "--scopes", "*").returncode == 0
+    assert run(other, "layers_standin", "keys", "create", "--org", "x", "--scopes", "*").returncode == 0
     pair = [str(folder), str(other)] if order == "from" else [str(other), str(folder)]
-    assert_refused_as_old(other, folder, "flask", "store", "copy", *pair)
+    assert_refused_as_old(other, folder, "layers_standin", "store", "copy", *pair)
 
 
 def assert_refused_as_old(data: Path, folder: Path, *command: str) -> None:

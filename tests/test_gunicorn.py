@@ -309,10 +309,10 @@ def test_head_is_get_without_the_body(server):
 IMPATIENT = """
 from runpy import run_path
 
-from layers_standin import web.worker
+from layers_standin.web import worker
 
 globals().update(run_path("gunicorn.conf.py"))
-web.worker.PATIENCE_SECONDS = 0.5
+worker.PATIENCE_SECONDS = 0.5
 """
 
 

@@ -216,8 +216,8 @@ def test_lists_forms_and_what_must_be_there_are_told():
     [
         ("InfluencerPatch", {}, False),
         ("InfluencerPatch", {"mood": "x"}, False),
-        ("Nothing", {}, True),
-        ("Nothing", {"x": 1}, False),
+        ("EmptyBody", {}, True),
+        ("EmptyBody", {"x": 1}, False),
         ("Presign", {"kind": "logo", "mimeType": "image/png"}, True),
         ("Presign", {"kind": "logo", "contentType": "image/png"}, True),
         ("Presign", {"kind": "logo"}, False),
@@ -262,7 +262,7 @@ def test_lists_forms_and_what_must_be_there_are_told():
 def test_a_body_is_judged_by_the_document_as_by_the_service(demo, schema, body, fits):
     route = {
         "InfluencerPatch": ("PATCH", "/v1/influencers/x"),
-        "Nothing": ("DELETE", "/v1/projects/x"),
+        "EmptyBody": ("DELETE", "/v1/projects/x"),
         "Presign": ("POST", "/v1/projects/x/media/presign"),
         "InlineMedia": ("POST", "/v1/projects/x/media"),
         "ProjectPatch": ("PATCH", "/v1/projects/x"),
@@ -490,12 +490,12 @@ def test_a_key_is_not_asked_for_and_not_looked_at(client, store, organization):
 
 def test_the_command_line_prints_the_same(tmp_path, client):
     folder = tmp_path / "nowhere"
-    printed = run(folder, "flask", "openapi", "--server", "http://localhost/")
+    printed = run(folder, "layers_standin", "openapi", "--server", "http://localhost/")
 
     assert (printed.returncode, printed.stderr) == (0, "")
     assert orjson.loads(printed.stdout) == client.get("/openapi.json").json
     assert not folder.exists()
-    assert orjson.loads(run(folder, "flask", "openapi").stdout)["servers"] == [{"url": "http://127.0.0.1:8000"}]
+    assert orjson.loads(run(folder, "layers_standin", "openapi").stdout)["servers"] == [{"url": "http://127.0.0.1:8000"}]
 
 
 # The page

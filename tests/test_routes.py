@@ -107,11 +107,11 @@ def send(client, operation, ids, body=None, headers=DEMO):
 
 def made(store: Store, rooms, organization: str, project: str, influencer: str, api_key: str) -> Things:
     """Return one of each, all of which the organization has: the job runs, the upload has arrived."""
-    assets = store.assets
+    assets = store.for_organization(organization).assets
     job = store.for_organization(organization).create_influencer(project, {"name": "Job"})
-    upload = assets.presign(organization, project, {"kind": "video", "mimeType": "video/mp4"})
+    upload = assets.presign(project, {"kind": "video", "mimeType": "video/mp4"})
     received = rooms.media.receive(organization, upload["assetId"], [b"bytes"])
-    assets.receive(organization, upload["uploadId"], received._asdict())
+    assets.receive(upload["uploadId"], received._asdict())
     return Things(
         influencer, project, job["jobId"], store.keys.find(public_id_of(api_key))["apiKeyId"], upload["uploadId"]
     )

@@ -125,7 +125,7 @@ def test_no_kill_of_all_processes_takes_anything_acknowledged(folder, moments):
         for client in clients:
             client.compare(found)
     assert sum(client.acknowledged for client in clients) >= 5 * ROUNDS
-    assert run(folder, "flask", "store", "verify").returncode == 0
+    assert run(folder, "layers_standin", "store", "verify").returncode == 0
 
 
 def test_no_kill_of_single_workers_takes_anything_acknowledged(folder, moments):
@@ -195,7 +195,7 @@ def test_a_kill_while_it_is_seeded_leaves_a_store_that_the_next_start_fills(fold
 def test_a_kill_while_it_is_imported_leaves_all_or_nothing(folder, moments, tmp_path):
     with serving(tmp_path / "from"):
         pass
-    exported = json.loads(run(tmp_path / "from", "flask", "store", "export").stdout)
+    exported = json.loads(run(tmp_path / "from", "layers_standin", "store", "export").stdout)
     project = next(iter(exported["projects"].values()))
     exported["projects"] |= {
         str(number): project | {"id": f"proj_{number:026}", "name": f"{number}"} for number in range(100, 3100)
@@ -205,7 +205,7 @@ def test_a_kill_while_it_is_imported_leaves_all_or_nothing(folder, moments, tmp_
     seen = set()
     for number in range(10):
         here = folder.with_name(f"store{number}")
-        killed_at(moments.uniform(0.8, 3.0), here, "flask", "store", "import", str(file))
+        killed_at(moments.uniform(0.8, 3.0), here, "layers_standin", "store", "import", str(file))
         found = len(documents(here).get("projects", [])) if here.exists() else 0
         assert found in (0, len(exported["projects"]))
         seen.add(found)
@@ -230,7 +230,7 @@ def test_a_kill_during_reset_snapshot_restore_or_an_upload_leaves_each_whole_or_
         if states:
             done, under_way = states[-1]
             assert vibe in (done, under_way), states[-3:]
-        verified = run(folder, "flask", "store", "verify")
+        verified = run(folder, "layers_standin", "store", "verify")
         assert verified.returncode == 0, verified.stdout + verified.stderr
 
 

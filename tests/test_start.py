@@ -366,11 +366,11 @@ SPOILED = {
 ALL_COMMANDS = [
     GUNICORN,
     FLASK,
-    ("flask", "keys", "create", "--org", "x", "--scopes", "*"),
-    ("flask", "keys", "delete", DEMO_KEY_ID),
-    ("flask", "store", "verify"),
-    ("flask", "store", "export"),
-    ("flask", "store", "import", "--merge", str(Path(__file__).parent / "stores" / "export-0.1.0.json")),
+    ("layers_standin", "keys", "create", "--org", "x", "--scopes", "*"),
+    ("layers_standin", "keys", "delete", DEMO_KEY_ID),
+    ("layers_standin", "store", "verify"),
+    ("layers_standin", "store", "export"),
+    ("layers_standin", "store", "import", "--merge", str(Path(__file__).parent / "stores" / "export-0.1.0.json")),
 ]
 
 
@@ -443,7 +443,7 @@ class TestListeningToStrangers:
     def test_works_once_the_demo_key_is_deleted(self, folder, public):
         with seeded(folder):
             pass
-        assert run(folder, "flask", "keys", "delete", DEMO_KEY_ID).returncode == 0
+        assert run(folder, "layers_standin", "keys", "delete", DEMO_KEY_ID).returncode == 0
         assert status_of_demo_key(folder, public) == 503
 
 

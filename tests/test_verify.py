@@ -92,7 +92,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def verify(folder: Path) -> subprocess.CompletedProcess[str]:
-    return run(folder, "flask", "store", "verify")
+    return run(folder, "layers_standin", "store", "verify")
 
 
 def report(folder: Path) -> str:
@@ -124,7 +124,7 @@ def test_a_running_service_is_verified_and_writes_meanwhile(folder):
             client.patch(AVA_PATH, json={"vibe": f"number {number}"}).raise_for_status()
         for _ in range(3):
             process = subprocess.Popen(
-                [sys.executable, "-m", "flask", "store", "verify"],
+                [sys.executable, "-m", "layers_standin", "store", "verify"],
                 cwd=ROOT,
                 env=environment(folder),
                 stdout=subprocess.PIPE,
@@ -478,7 +478,7 @@ def read_only(folder: Path) -> subprocess.CompletedProcess[str]:
     if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:  # noqa: PLW1510
         pytest.skip("this machine lets nobody here mount a folder")
     return subprocess.run(
-        [*prefix, sys.executable, "-m", "flask", "store", "verify"],
+        [*prefix, sys.executable, "-m", "layers_standin", "store", "verify"],
         env=environment(folder) | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,

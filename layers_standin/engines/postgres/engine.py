@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 5.0
 ATTEMPTS = 8
 FORMAT = 1
 _PAUSE_SECONDS = 0.01
+_FOLLOWED, _FIRST_KEYS = 6, 1000
 
 # Conflicts with a concurrent transaction: the same one may succeed when it is repeated.
 _IN_THE_WAY = (
@@ -65,6 +66,7 @@ class Postgres:
         self._lists = lists or {}
         self._connections = ConnectionPool(url, patience_seconds)
         self._thread = threading.local()
+        self._followers: dict[Key | None, dict[Key, None]] = {}
         self._open()
 
     @property
@@ -84,11 +86,10 @@ class Postgres:
         changes, session = self._changes, self._block
         if changes is not None and key in changes:
             return changes[key]
-        if session is not None and key in session.locked:
-            return session.locked[key]
         if changes is None or session is None:
-            rows = self._ask(SQL.find, SQL.of(key))
-            return rows[0][0] if rows else None
+            return self.read_texts([key])[0]
+        if key in session.locked:
+            return session.locked[key]
         if lock:
             self._lock(session, [key])
             return session.locked[key]
@@ -105,11 +106,37 @@ class Postgres:
         seen = {} if session is None else session.locked
         wanted = [key for key in keys if key not in seen and (changes is None or key not in changes)]
         if changes is None or session is None:
-            found = self._look(partial(find, keys=wanted)) if wanted else {}
-            return [found[key] if key in found else seen[key] for key in keys]
+            if wanted:
+                ahead = wanted if session is None else self._ahead_of(session, wanted)
+                seen.update(self._look(partial(find, keys=ahead)))
+            if session is not None:
+                self._remember(session, keys)
+            return [seen[key] for key in keys]
         if wanted:
             self._lock(session, wanted)
         return [changes[key] if key in changes else session.locked[key] for key in keys]
+
+    def _ahead_of(self, session: Session, keys: list[Key]) -> list[Key]:
+        """Return the keys of a block's first read, and those that such a block has read after it lately.
+
+        A guess that saves trips and is never an answer: all of them are read now.
+        """
+        if session.locked or len(keys) > _FOLLOWED:
+            return keys
+        session.first = keys[0]
+        return [*keys, *(key for key in list(self._followers.get(session.first, ())) if key not in keys)]
+
+    def _remember(self, session: Session, keys: Sequence[Key]) -> None:
+        if session.first is None or len(keys) > _FOLLOWED or session.first in keys:
+            return
+        if len(self._followers) > _FIRST_KEYS:
+            self._followers.clear()
+        followers = self._followers.setdefault(session.first, {})
+        for key in keys:  # the latest last
+            followers.pop(key, None)
+            followers[key] = None
+        for key in list(followers)[:-_FOLLOWED]:
+            followers.pop(key, None)
 
     def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
         return [None if found is None else orjson.loads(found) for found in self.read_texts(keys)]

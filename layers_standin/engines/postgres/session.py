@@ -22,6 +22,7 @@ class Session:
         self.locked: dict[Key, bytes | None] = {}
         self.unlocked: dict[Key, bytes | None] = {}
         self.has_begun = False
+        self.first: Key | None = None  # the first document read outside of a transaction
 
     @property
     def connection(self) -> Connection[Any]:
