@@ -156,7 +156,8 @@ def test_a_key_made_before_the_first_start_does_not_keep_the_seed_out(tmp_path):
 
 @pytest.mark.parametrize("command", ["verify", "export"])
 def test_where_there_is_no_store_none_is_made(tmp_path, command):
-    assert_refused(run(tmp_path / "nowhere", "layers_standin", "store", command), f"There is no store in {tmp_path / 'nowhere'}")
+    ended = run(tmp_path / "nowhere", "layers_standin", "store", command)
+    assert_refused(ended, f"There is no store in {tmp_path / 'nowhere'}")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -351,7 +352,8 @@ def test_a_bad_setting_is_a_sentence(flask, command):
 
 @pytest.mark.parametrize("command", ["keys create --org x --scopes *", "keys delete DEM0DEM0DEM0DEM0"])
 def test_a_folder_that_refuses_is_a_sentence(command):
-    assert_refused(run(Path("/proc"), "layers_standin", *command.split()), "/proc", "make it writable, or set STANDIN_DATA")
+    ended = run(Path("/proc"), "layers_standin", *command.split())
+    assert_refused(ended, "/proc", "make it writable, or set STANDIN_DATA")
 
 
 @pytest.mark.parametrize("command", ["keys create --org Fresh --scopes *", "keys delete DEM0DEM0DEM0DEM0", "import"])
