@@ -82,7 +82,7 @@ class RotatingLog:
             path = self._folder / NEWER
             if path.exists() and path.stat().st_size > self._most_bytes:
                 os.replace(path, self._folder / OLDER)
-            fresh = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fresh = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._inode = os.fstat(fresh).st_ino
             if self._file is None:
                 self._file = fresh
