@@ -115,7 +115,7 @@ def facts_of(connection: apsw.Connection, database: Path, statements: Statements
         return {}
     if "facts" not in tables:
         raise Damaged(database, "it is a database, but not one of the stand-in")
-    if not connection.pragma("checksum_verification"):
+    if int(connection.pragma("checksum_verification")) == 0:  # which comes as text
         raise Damaged(database, "its pages carry no checksums")
     return dict(connection.execute(statements.facts))
 
@@ -154,14 +154,15 @@ def _make_folder(folder: Path) -> None:
 
 
 def _create(connection: apsw.Connection, statements: Statements, folder: Path) -> None:
-    """Make the tables, in one step; of several processes that do so at once, one does. Raises Misplaced."""
+    """Make the tables, in one step; of several processes that do so at once, one does. Raises Damaged."""
+    # Pictures come after the tables: read in this order, they do not stand beside a database without any.
+    remains = _remains(folder)
+    if remains and not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
+        raise Damaged(folder / DATABASE, f"it has no tables, and beside it there is {', '.join(remains)} of a store")
     connection.reserve_bytes(reserve=CHECKSUM_BYTES)
     connection.pragma("journal_mode", "wal")
     connection.execute("BEGIN IMMEDIATE")
     if not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
-        if remains := _remains(folder):
-            what = f"it has no tables, and beside it there is {', '.join(remains)} of a store"
-            raise Damaged(folder / DATABASE, what)
         for statement in create("", _TEXT, _TEXT, " WITHOUT ROWID"):
             connection.execute(statement)
         for name, fact in {"store": str(uuid4()), "format": str(FORMAT)}.items():
