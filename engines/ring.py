@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from engines.disk import make_private_folder, open_private
 from engines.lock import locked
 
 NEWER, OLDER, LOCK = "newer.jsonl", "older.jsonl", "ring.lock"
@@ -86,7 +87,7 @@ class Ring:
             path = self._folder / NEWER
             if path.exists() and path.stat().st_size > self._most_bytes:
                 os.replace(path, self._folder / OLDER)
-            fresh = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fresh = open_private(path, os.O_APPEND)
             self._inode = os.fstat(fresh).st_ino
             if self._file is None:
                 self._file = fresh
@@ -99,7 +100,7 @@ class Ring:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Let nobody turn the files meanwhile; a lock that is opened anew excludes threads as well."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         with locked(self._folder / LOCK):
             yield
 

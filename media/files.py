@@ -13,11 +13,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from engines.disk import Disk
+from engines.durable import UNFINISHED, DurableFiles
 from engines.saved import check_name
 from media.arrivals import Measured, new_file
 from media.room import NAME, PORTRAIT, THUMBNAIL, Incomplete, NoSuchFile, Received, portraits_of
 from media.thumbnails import draw_thumbnail
-from media.writing import UNFINISHED, DurableFiles
 
 _KEPT = ".media"
 _LIST = "files.json"
