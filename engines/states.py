@@ -1,11 +1,14 @@
 """All documents of a database at once: replaced, kept as snapshots under names, and brought back; on any database.
 
-Each function but `saving` is given a database that is in a transaction over all organizations already.
+An engine inherits `States`. Each function but `saving` is given a database that is in a transaction over all
+organizations already.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar
 
 import orjson
 from ulid import ULID
@@ -14,6 +17,10 @@ from engines.errors import EngineError, NoSnapshot, Unavailable, UnknownFormat
 from engines.indexes import Document, Lists, once_each, places_of
 from engines.saved import Saved, check_name
 from engines.sql import Sent, Statements
+
+T = TypeVar("T")
+
+Purpose = Literal["replace", "restore", "keep"]  # all documents, by others or by a snapshot's; or snapshots
 
 HIDDEN = "."  # begins the name of a state that is not whole yet: nobody can ask for it
 
@@ -30,6 +37,65 @@ class Database(Protocol):
 
     def changed(self, sent: Iterable[Sent]) -> int:
         """Send the statements in order; return the number of rows that all of them have changed."""
+
+
+class States(ABC):
+    """The operations of an engine on all documents at once, each whole for every process or not done.
+
+    Raises Unavailable when nothing was changed, Unconfirmed when that is not known.
+    """
+
+    _lists: Mapping[str, Lists]
+    _format: int
+
+    @abstractmethod
+    def _whole(self, purpose: Purpose) -> AbstractContextManager[Database]:
+        """Begin a transaction over all organizations, which has the locks that its purpose needs."""
+
+    @abstractmethod
+    def _read_whole(self, read: Callable[[Database], T]) -> T:
+        """Return the result of `read`; no lock is taken for it."""
+
+    def tables(self) -> list[tuple[str, str]]:
+        """Return every (table, partition) that holds a document."""
+        return self._read_whole(spaces)
+
+    def replace_all(self, documents: Iterable[Document]) -> None:
+        """Put these documents in the place of all there are.
+
+        Raises ValueError when a document comes twice; an error that `documents` raises goes through.
+        """
+        with self._whole("replace") as database:
+            replace(database, documents, self._lists)
+
+    def saving(self, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[str]:
+        """Keep the state of this moment, and JSON about it, under a name; the snapshot of that name is replaced.
+
+        That is done when the block has ended well; the block is told the snapshot's id. Raises ValueError for a name
+        that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not JSON.
+        """
+        return saving(partial(self._whole, "keep"), name, facts, self._format)
+
+    def restore(self, name: str) -> None:
+        """Put a snapshot in the place of all there is. Raises ValueError, NoSnapshot, UnknownFormat."""
+        check_name(name)
+        with self._whole("restore") as database:
+            restore(database, name, self._format)
+
+    def saved(self) -> list[Saved]:
+        """Return the snapshots by name."""
+        return self._read_whole(saved)
+
+    def forget(self, name: str) -> None:
+        """Remove a snapshot. Raises ValueError, NoSnapshot."""
+        check_name(name)
+        with self._whole("keep") as database:
+            forget(database, name)
+
+    def forget_unfinished(self) -> None:
+        """Remove the snapshots that were never finished."""
+        with self._whole("keep") as database:
+            forget_unfinished(database)
 
 
 def spaces(database: Database) -> list[tuple[str, str]]:

@@ -11,16 +11,15 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import Connection, Cursor
 
-from engines import states
 from engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
-from engines.indexes import Document, Key, Lists, places_of
+from engines.indexes import Key, Lists, places_of
 from engines.postgres import sql
 from engines.postgres.block import Block, find
 from engines.postgres.changes import Changes, Written
 from engines.postgres.connections import Connections, NoneFree, name_of, reason
 from engines.postgres.sql import CREATE, SCHEMA, SQL, plain, safe
-from engines.saved import Saved, check_name
 from engines.sql import Sent
+from engines.states import Purpose, States
 from engines.table import Table
 
 T = TypeVar("T")
@@ -37,12 +36,20 @@ _IN_THE_WAY = (
     psycopg.errors.UniqueViolation,
 )
 
+# Of a transaction over all organizations.
+_BEGINNINGS: dict[Purpose, tuple[str, ...]] = {
+    "replace": ("begin", "take time", "no more writes"),
+    "restore": ("begin", "take time", "no more snapshots", "no more writes"),
+    # The moment is that of the first look, which comes after the wait for others who save.
+    "keep": ("begin one moment", "no more snapshots", "take time"),
+}
+
 
 class TryAgain(Unavailable):
     """Nothing was changed, and the same may well succeed now."""
 
 
-class Postgres:
+class Postgres(States):
     """TinyDB tables on a PostgreSQL database.
 
     A transaction locks the rows it reads, and writes them when its block is left: a trip to the server for each look,
@@ -61,7 +68,7 @@ class Postgres:
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._url = url
-        self._lists = lists or {}
+        self._lists, self._format = lists or {}, FORMAT
         self._connections = Connections(url, patience_seconds)
         self._thread = threading.local()
         self._open()
@@ -74,10 +81,6 @@ class Postgres:
     def table(self, name: str, partition: str = "") -> Table:
         """Return the TinyDB table of that name; each partition has one of its own."""
         return Table(self, name, partition)
-
-    def tables(self) -> list[tuple[str, str]]:
-        """Return every (table, partition) that holds a document, without those of a transaction that goes on."""
-        return self._look(lambda connection: states.spaces(_Database(connection)))
 
     # What a Table needs: documents as JSON, in the calling thread's transaction if it has one.
 
@@ -159,7 +162,7 @@ class Postgres:
 
     def probe(self) -> None:
         """Commit a change that changes nothing: raises Unavailable as long as the database takes no writes."""
-        with self._whole("begin") as connection:
+        with self._over_all("begin") as connection:
             for statement in SQL.probe:
                 connection.execute(statement)
 
@@ -186,56 +189,6 @@ class Postgres:
             except TryAgain:
                 time.sleep(_PAUSE_SECONDS * number * random.random())  # noqa: S311 - so that twins do not meet again
         return act()
-
-    # All documents at once. Each raises Unavailable and has changed nothing then, Unconfirmed when that is not known.
-
-    def replace_all(self, documents: Iterable[Document]) -> None:
-        """Put these documents in the place of all there are, in one step that every process sees at once.
-
-        A transaction comes before it, and is gone, or after it. Raises ValueError when a document comes twice;
-        what `documents` raises goes through.
-        """
-        with self._whole("begin", "take time", "no more writes") as connection:
-            states.replace(_Database(connection), documents, self._lists)
-
-    def saving(self, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[str]:
-        """Keep the state of this moment, and JSON about it, under a name; the one of that name is replaced.
-
-        That is done when the block has ended well; the block is told the snapshot's id. Others read and write
-        meanwhile. Raises ValueError for a name that is not 1 to 64 letters, digits, _ and -, TypeError for facts that
-        are not JSON.
-        """
-        return states.saving(self._snapshots, name, facts, FORMAT)
-
-    def restore(self, name: str) -> None:
-        """Put a saved state, brought to today's format, in the place of all there is, as `replace_all` does.
-
-        Raises ValueError, NoSnapshot, UnknownFormat.
-        """
-        check_name(name)
-        with self._whole("begin", "take time", "no more snapshots", "no more writes") as connection:
-            states.restore(_Database(connection), name, FORMAT)
-
-    def saved(self) -> list[Saved]:
-        """Return what is saved, by name."""
-        return self._look(lambda connection: states.saved(_Database(connection)))
-
-    def forget(self, name: str) -> None:
-        """Remove a saved state. Raises ValueError, NoSnapshot."""
-        check_name(name)
-        with self._snapshots() as database:
-            states.forget(database, name)
-
-    def forget_unfinished(self) -> None:
-        """Remove the states that were never finished."""
-        with self._snapshots() as database:
-            states.forget_unfinished(database)
-
-    @contextmanager
-    def _snapshots(self) -> Iterator["_Database"]:
-        # The moment is that of the first look, which comes after the wait for others who save.
-        with self._whole("begin one moment", "no more snapshots", "take time") as connection:
-            yield _Database(connection)
 
     @contextmanager
     def exclusive(self, patience_seconds: float = 30.0) -> Iterator[None]:
@@ -424,7 +377,15 @@ class Postgres:
     # All of it.
 
     @contextmanager
-    def _whole(self, *beginning: str) -> Iterator[Connection[Any]]:
+    def _whole(self, purpose: Purpose) -> Iterator["_Database"]:
+        with self._over_all(*_BEGINNINGS[purpose]) as connection:
+            yield _Database(connection)
+
+    def _read_whole(self, read: Callable[["_Database"], T]) -> T:
+        return self._look(lambda connection: read(_Database(connection)))
+
+    @contextmanager
+    def _over_all(self, *beginning: str) -> Iterator[Connection[Any]]:
         """Lend a connection in a transaction over all organizations, begun by these statements of `OF_ALL`."""
         if self._changes is not None:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction: it would wait for itself")
@@ -459,7 +420,7 @@ class Postgres:
         """Make the tables where there are none; of many hosts one does it."""
         try:
             if not self._look(self._facts):
-                with self._whole("begin", "take time", "wait", "one at a time") as connection:
+                with self._over_all("begin", "take time", "wait", "one at a time") as connection:
                     self._create(connection)
         except BaseException:
             self.close()

@@ -10,16 +10,15 @@ from typing import Any, TypeVar
 
 import apsw
 
-from engines import states
 from engines.disk import Disk
 from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
-from engines.indexes import Document, Key, Lists, places_of
+from engines.indexes import Key, Lists, places_of
 from engines.lock import locked
-from engines.saved import Saved, check_name
 from engines.sql import Sent, Statements
 from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session, place_of
 from engines.sqlite.files import DATABASE, FORMAT, open_folder
-from engines.table import Record, Table
+from engines.states import Purpose, States
+from engines.table import Table
 
 T = TypeVar("T")
 
@@ -36,7 +35,7 @@ SQL = Statements()
 _FIND = Statements(parameter="?").find  # most of all that is sent: to bind by place takes half as long as by name
 
 
-class SQLite:
+class SQLite(States):
     """TinyDB tables on `folder/store.sqlite3`.
 
     A transaction holds the database's one write lock from its beginning, so what it reads stays so to its end. Readers
@@ -58,7 +57,7 @@ class SQLite:
         folder = folder.absolute()
         self.path = folder / DATABASE
         self._file = str(self.path)  # the same, for a look at it before each read
-        self._lists = lists or {}
+        self._lists, self._format = lists or {}, FORMAT
         self._patience_seconds = patience_seconds
         self._connections = Connections(self.path, sync, patience_seconds, vfs)
         self._writing = threading.Lock()
@@ -74,11 +73,6 @@ class SQLite:
     def table(self, name: str, partition: str = "") -> Table:
         """Return the TinyDB table of that name; each partition has one of its own."""
         return Table(self, name, partition)
-
-    def tables(self) -> list[tuple[str, str]]:
-        """Return every (table, partition) that holds a document."""
-        with self.reading(), self._telling():
-            return states.spaces(_Database(self._session().connection))
 
     # Documents, in the calling thread's transaction if it has one.
 
@@ -148,46 +142,6 @@ class SQLite:
             for statement in SQL.probe:
                 self._session().connection.execute(statement)
 
-    # All documents at once. Each is one transaction: whole for every process, or nothing.
-
-    def replace_all(self, documents: Iterable[Document]) -> None:
-        """Put these documents in the place of all there are.
-
-        Raises ValueError when a document comes twice; what `documents` raises goes through.
-        """
-        with self._whole() as database:
-            states.replace(database, documents, self._lists)
-
-    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]:
-        """Keep the state of this moment, and JSON about it, under a name; the one of that name is replaced.
-
-        That is done when the block has ended well; the block is told the snapshot's id. Raises ValueError for a name
-        that is not 1 to 64 letters, digits, _ and -, TypeError for facts that are not JSON.
-        """
-        return states.saving(self._whole, name, facts, FORMAT)
-
-    def restore(self, name: str) -> None:
-        """Put a saved state in the place of all there is. Raises ValueError, NoSnapshot, UnknownFormat."""
-        check_name(name)
-        with self._whole() as database:
-            states.restore(database, name, FORMAT)
-
-    def saved(self) -> list[Saved]:
-        """Return what is saved, by name."""
-        with self.reading(), self._telling():
-            return states.saved(_Database(self._session().connection))
-
-    def forget(self, name: str) -> None:
-        """Remove a saved state. Raises ValueError, NoSnapshot."""
-        check_name(name)
-        with self._whole() as database:
-            states.forget(database, name)
-
-    def forget_unfinished(self) -> None:
-        """Remove the states that were never finished."""
-        with self._whole() as database:
-            states.forget_unfinished(database)
-
     def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:
         """Let no other process alter documents and files together; the lock goes with its holder."""
         return locked(self.path.with_name(_EXCLUSIVE), patience_seconds)
@@ -197,12 +151,18 @@ class SQLite:
         with self._telling():
             self._connections.close()
 
+    # All documents at once, for `States`.
+
     @contextmanager
-    def _whole(self) -> Iterator["_Database"]:
+    def _whole(self, purpose: Purpose) -> Iterator["_Database"]:
         if self._session().depth:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction")
         with self.transaction(), self._telling():
             yield _Database(self._session().connection)
+
+    def _read_whole(self, read: Callable[["_Database"], T]) -> T:
+        with self.reading(), self._telling():
+            return read(_Database(self._session().connection))
 
     # One statement.
 
