@@ -166,7 +166,7 @@ class Pictures:
         self.number = 0
 
     def fault_of(self, snapshot: str, table: str, document: Mapping[str, Any]) -> str | None:
-        """Return what is wrong with a document's bytes; None when all is well, or when it has none."""
+        """Return the fault of a document's bytes; None when there is none, or no bytes."""
         try:
             bytes_of = document if table == "assets" else self._received(snapshot, table, document)
             if bytes_of is None:

@@ -1,4 +1,4 @@
-"""From settings to an open, seeded store: what every way of starting has in common."""
+"""From settings to an open, seeded store: the steps that all ways of starting share."""
 
 import logging
 import os
@@ -36,7 +36,7 @@ DEMO_KEY_ID = public_id_of(DEMO_KEY)
 
 
 class Rooms(NamedTuple):
-    """What the service works with: the open store, the room of its media, and how both were asked for."""
+    """The open store, the room of its media, and the settings that both were opened by."""
 
     store: Store
     media: MediaRoom
@@ -45,7 +45,7 @@ class Rooms(NamedTuple):
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """Let what an engine says on purpose be why there is no start."""
+    """Turn EngineError into StartError, with the same sentence."""
     try:
         yield
     except EngineError as error:
@@ -147,7 +147,7 @@ def prepare_apart(settings: Settings, hosts: Iterable[str]) -> bool:
 
 
 def tidy(rooms: Rooms, patience_seconds: float = TIDY_SECONDS) -> None:
-    """Drop what nobody refers to, at start and now and then; no reason not to go on if that fails."""
+    """Sweep, at start and now and then; a failure is logged and nothing more."""
     try:
         with rooms.store.db.exclusive(patience_seconds):
             sweep(rooms, ORPHANS_KEPT_SECONDS)
@@ -156,7 +156,7 @@ def tidy(rooms: Rooms, patience_seconds: float = TIDY_SECONDS) -> None:
 
 
 def sweep(rooms: Rooms, older_than_seconds: float) -> None:
-    """Forget what is past its time by its organization's clock, and drop bytes that no document and no snapshot knows.
+    """Forget uploads and outcomes that are too old by their organization's clock; drop bytes that nothing refers to.
 
     Those go by the clock of the file system, for no document says whose they are: younger ones may be arriving. To be
     called in a block of `exclusive`. Raises EngineError, OSError.
@@ -186,7 +186,7 @@ def discard_unfinished(rooms: Rooms, organization: str, most: int = 2) -> None:
 
 @contextmanager
 def freeing(rooms: Rooms) -> Iterator[None]:
-    """Drop the bytes that documents knew before the block and none does after it; what cannot be is swept later.
+    """Drop the bytes that documents knew before the block and none does after it; a later sweep tries again.
 
     Each of them had come whole, so none is just arriving. To be called in a block of `exclusive`.
     """

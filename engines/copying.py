@@ -32,7 +32,7 @@ class Report(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """What two tables are compared by: how many documents, and a SHA-256 over ids and documents in the ids' order."""
+    """The number of a table's documents, and a SHA-256 over ids and documents in the ids' order."""
 
     documents: int
     checksum: str
@@ -46,8 +46,8 @@ def is_unfinished(engine: Engine) -> bool:
 def copy(source: Engine, target: Engine, origin: str, watch: Watch) -> Report:
     """Make the documents of `target` those of `source`, ids in the same order, and compare them all at the end.
 
-    Goes on where a copy from the same `origin` has stopped: what is equal is not written again, what the source no
-    longer has is removed. What others write into the source meanwhile may be missing, and then shows as a difference.
+    Goes on where a copy from the same `origin` has stopped: equal documents are not written again, those that the
+    source no longer has are removed. A write into the source meanwhile may be missing, and then shows as a difference.
     Raises NotEmpty before anything is changed; Different, Unavailable.
     """
     _begin(source, target, origin)

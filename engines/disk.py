@@ -1,4 +1,4 @@
-"""The system calls that what is stored depends on, one method each, so that a test can fail any of them."""
+"""The system calls that durable files are made with, one method each, so that a test can fail any of them."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What can go wrong below the tables. None of these know HTTP."""
+"""The errors of engines. None of them knows HTTP."""
 
 from pathlib import Path
 
@@ -38,11 +38,11 @@ class NoSnapshot(EngineError):
 
 
 class NotEmpty(EngineError):
-    """A copy would mix with what is there, or would be one of half a store."""
+    """The target of a copy has other documents, or the source is an unfinished copy itself."""
 
 
 class Different(EngineError):
-    """A copy is not what it was made from."""
+    """A copy has not the documents of its source."""
 
     def __init__(
         self, table: str, partition: str, here: tuple[int, str], there: tuple[int, str], ids: list[str]

@@ -1,4 +1,4 @@
-"""States of a store that are kept under names: how they may be named, and what is told of them, on any engine."""
+"""Snapshots of a store, on any engine: their names, and the facts about each."""
 
 import re
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ SNAPSHOT_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class Saved(NamedTuple):
-    """A state that is kept under a name: the facts it was saved with, its number of documents, its size.
+    """A snapshot: its name, the facts it was saved with, its number of documents, its size in bytes.
 
     `snapshot_id` names the rows and the media that belong to it, and no other state ever.
     """

@@ -1,4 +1,4 @@
-"""Whether bytes are those that a document tells of."""
+"""Verify bytes against the size and checksum in their document."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -10,7 +10,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def fault_of(find: Callable[[], File], size_bytes: int, checksum_sha256: str) -> str | None:
-    """Return what is wrong with the bytes that `find()` finds; None when they are as they should be."""
+    """Return the fault of the bytes that `find()` returns as a clause of a sentence; None when there is none."""
     try:
         with find().open("rb") as file:
             size, checksum = 0, sha256()

@@ -113,6 +113,17 @@ def projects_in(folder: Path) -> dict[str, str | None]:
     }
 
 
+def compare_all(clients: list[Client], folder: Path) -> None:
+    """Compare the store, as a new process finds it, with the acknowledgements of each client."""
+    found = projects_in(folder)
+    for client in clients:
+        client.compare(found)
+
+
+def assert_enough(clients: list[Client]) -> None:
+    assert sum(client.acknowledged for client in clients) >= 5 * ROUNDS
+
+
 def test_no_kill_of_all_processes_takes_anything_acknowledged(folder, moments):
     clients = [Client(f"client {number}") for number in range(4)]
     for _ in range(ROUNDS):
@@ -123,10 +134,8 @@ def test_no_kill_of_all_processes_takes_anything_acknowledged(folder, moments):
             server.kill()
             for job in jobs:
                 job.result()
-        found = projects_in(folder)
-        for client in clients:
-            client.compare(found)
-    assert sum(client.acknowledged for client in clients) >= 5 * ROUNDS
+        compare_all(clients, folder)
+    assert_enough(clients)
     assert run(folder, "flask", "store", "verify").returncode == 0
 
 
@@ -151,10 +160,8 @@ def test_no_kill_of_single_workers_takes_anything_acknowledged(folder, moments):
         server.kill()
         for job in jobs:
             job.result()
-    found = projects_in(folder)
-    for client in clients:
-        client.compare(found)
-    assert sum(client.acknowledged for client in clients) >= 5 * ROUNDS
+    compare_all(clients, folder)
+    assert_enough(clients)
 
 
 # Long steps

@@ -24,13 +24,13 @@ _all: "weakref.WeakSet[Connections]"
 
 
 class Session:
-    """A thread's connection, and what the thread is in the middle of: its transactions, or reads at one state."""
+    """A thread's connection, its open transactions, and whether it reads one state."""
 
-    __slots__ = ("__weakref__", "connection", "depth", "is_reading", "place")
+    __slots__ = ("__weakref__", "connection", "depth", "file", "is_reading")
 
-    def __init__(self, connection: apsw.Connection, place: tuple[int, int]) -> None:
+    def __init__(self, connection: apsw.Connection, file: tuple[int, int]) -> None:
         self.connection = connection
-        self.place: tuple[int, int] | None = place  # (device, inode) of the file that was opened; None when closed
+        self.file: tuple[int, int] | None = file  # (device, inode) of the file that was opened; None when closed
         self.depth = 0  # of transactions: 0 is none, 1 the outermost
         self.is_reading = False
 
@@ -54,8 +54,8 @@ class Connections:
         self._is_inherited = False
         self._log = (f"{path}-wal", f"{path}-shm")
         self._opening = threading.Lock()
-        self._place: tuple[int, int] | None = None  # of the database, from the first connection on
-        self._log_places: tuple[tuple[int, int], ...] = ()
+        self._file: tuple[int, int] | None = None  # identity of the database, from the first connection on
+        self._log_files: tuple[tuple[int, int], ...] = ()
         _all.add(self)
 
     def session(self) -> Session:
@@ -64,7 +64,7 @@ class Connections:
         Raises FileNotFoundError when others have their names by now.
         """
         session: Session | None = getattr(self._thread, "session", None)
-        if session is None or (session.place is None and not session.depth):
+        if session is None or (session.file is None and not session.depth):
             with self._opening:
                 session = self._thread.session = Session(*self._opened())
                 self._sessions.add(session)
@@ -72,21 +72,21 @@ class Connections:
 
     def _opened(self) -> tuple[apsw.Connection, tuple[int, int]]:
         """Open a connection to the same database, log and index of the log as all others of this process."""
-        place = place_of(self._path)  # before the file is opened: if it was replaced in between, that shows
-        is_first = all(each.place is None for each in list(self._sessions))
-        if self._place not in (None, place) or not (is_first or self.is_log_in_place()):
+        file = file_identity(self._path)  # before the file is opened: if it was replaced in between, that shows
+        is_first = all(each.file is None for each in list(self._sessions))
+        if self._file not in (None, file) or not (is_first or self.is_log_in_place()):
             raise FileNotFoundError(self._path)
         connection = self.connect()
         try:
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # which opens the log
             if is_first:
-                self._place, self._log_places = place, self._places_of_log()
+                self._file, self._log_files = file, self._files_of_log()
             elif not self.is_log_in_place():
                 raise FileNotFoundError(self._path)
         except BaseException:
             connection.close()
             raise
-        return connection, place
+        return connection, file
 
     def renew(self, session: Session) -> None:
         """Give a session that is in no transaction another connection, opened now.
@@ -96,15 +96,15 @@ class Connections:
         self.close_idle()
         self._close(session)
         with self._opening:
-            session.connection, session.place = self._opened()
+            session.connection, session.file = self._opened()
 
     def is_log_in_place(self) -> bool:
         """Return whether the log and its index are still the files that were opened, and so those of all others."""
-        return self._places_of_log() == self._log_places
+        return self._files_of_log() == self._log_files
 
-    def _places_of_log(self) -> tuple[tuple[int, int], ...]:
+    def _files_of_log(self) -> tuple[tuple[int, int], ...]:
         try:
-            return tuple([place_of(path) for path in self._log])
+            return tuple([file_identity(path) for path in self._log])
         except FileNotFoundError:  # a read-only store has none
             return ()
 
@@ -141,11 +141,11 @@ class Connections:
     def forget(self) -> None:
         """Leave the connections that a parent was in the middle of using alone, in a child, and use no others."""
         self._opening = threading.Lock()  # another thread of the parent may have held it
-        for session in [each for each in self._sessions if each.place is not None]:
+        for session in [each for each in self._sessions if each.file is not None]:
             _inherited.append(session.connection)
             session.connection = apsw.Connection(":memory:")
             session.connection.close()
-            session.place = None
+            session.file = None
             self._is_inherited = True
 
     def _close(self, session: Session) -> None:
@@ -155,7 +155,7 @@ class Connections:
             return  # its thread is executing a statement: it goes with the thread
         except apsw.Error:
             pass  # closed all the same: what was not written back is in the log
-        session.place = None
+        session.file = None
 
     def wait_until(self, moment: float) -> None:
         """Set the moment, by `time.monotonic()`, until which this thread waits for the locks of others."""
@@ -172,8 +172,8 @@ class Connections:
         return True
 
 
-def place_of(path: Path | str) -> tuple[int, int]:
-    """Return what tells a file from every other one, whatever its name: (device, inode). Raises OSError."""
+def file_identity(path: Path | str) -> tuple[int, int]:
+    """Return a file's (device, inode), which no other file has while this one exists. Raises OSError."""
     found = os.stat(path)
     return found.st_dev, found.st_ino
 

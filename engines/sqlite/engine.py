@@ -15,7 +15,7 @@ from engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
 from engines.indexes import Key, Lists, places_of
 from engines.lock import locked
 from engines.sql import Sent, Statements
-from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session, place_of
+from engines.sqlite.connections import CHECKSUM_VFS, Connections, Session, file_identity
 from engines.sqlite.files import DATABASE, FORMAT, open_folder
 from engines.states import Purpose, States
 from engines.table import Table
@@ -38,10 +38,10 @@ _FIND = Statements(parameter="?").find  # most of all that is sent: to bind by p
 class SQLite(States):
     """TinyDB tables on `folder/store.sqlite3`.
 
-    A transaction holds the database's one write lock from its beginning, so what it reads stays so to its end. Readers
-    take no lock and see what was committed when they began. Whoever waits for the write lock longer than
-    `patience_seconds` gets Unavailable; as long as its holder does not move, all that come later wait a tenth of a
-    second. `lists` has, for each table that is listed in order, the function that places a document.
+    A transaction holds the database's one write lock from its beginning, so nothing it reads changes until its end.
+    Readers take no lock and see the commits from before they began. A transaction that waits for the write lock longer
+    than `patience_seconds` raises Unavailable; as long as the lock's holder does not move, all later ones wait a tenth
+    of a second. `lists` has, for each table that is listed in order, the function that places a document.
     Raises OSError, EngineError at opening; Unavailable or Damaged from everything else.
     """
 
@@ -67,7 +67,7 @@ class SQLite(States):
 
     @property
     def name(self) -> str:
-        """Return where the database is, by whatever way it was opened."""
+        """Return the path of the database, symbolic links resolved."""
         return str(self.path.resolve())
 
     def table(self, name: str, partition: str = "") -> Table:
@@ -126,11 +126,11 @@ class SQLite(States):
         """Hear which (table, partition, id)s are about to be read: of use only where a look costs a trip."""
 
     def attempt(self, act: Callable[[], T]) -> T:
-        """Return what `act` returns; here no transaction gets in the way of another, so there is no second time."""
+        """Call `act` once, and return its result: transactions never conflict here, for each has the write lock."""
         return act()
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
-        """Make what the block writes one commit, on disk when the block is left; all of it or nothing.
+        """Commit all writes of the block at its end, on disk, or none.
 
         Inside another transaction the block is a part of it that can fail alone. Here each is `alone` at any rate.
         """
@@ -174,7 +174,7 @@ class SQLite(States):
                 if self._is_in_transaction(session):
                     return session
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
-            if session.is_reading or place_of(self._file) == session.place:
+            if session.is_reading or file_identity(self._file) == session.file:
                 return session
         except FileNotFoundError:
             pass
@@ -207,7 +207,7 @@ class SQLite(States):
             raise self._told(error) from error
 
     def _told(self, error: apsw.Error) -> EngineError:
-        """Return what an error of SQLite means to those above."""
+        """Return the EngineError for an error of SQLite."""
         code = getattr(error, "extendedresult", 0)
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError)) or code == apsw.SQLITE_IOERR_DATA:
             return Damaged(self.path, str(error) or type(error).__name__)

@@ -1,4 +1,4 @@
-"""The folder of a store: its database file, and the mark that tells whose it is."""
+"""The folder of a store: its database file, and the mark that has the store's id."""
 
 import os
 from contextlib import closing, suppress
@@ -96,7 +96,7 @@ def _write_back_on_close(is_wanted: bool, *connections: apsw.Connection) -> None
 
 
 def _has_content(folder: Path) -> bool:
-    """Whether the database is there and was begun; SQLite removes the log of an empty one, and so what is in that."""
+    """Whether the database file exists and is not empty; SQLite removes the log of an empty one, with its commits."""
     try:
         return (folder / DATABASE).stat().st_size > 0
     except (FileNotFoundError, NotADirectoryError):
@@ -104,13 +104,13 @@ def _has_content(folder: Path) -> bool:
 
 
 def _remains(folder: Path) -> list[str]:
-    """Return what a folder holds that comes to be only after the tables of its database."""
+    """Return the names in a folder of files that are written only after the tables of its database."""
     rests = [name for name in _BELONGINGS if (folder / name).is_dir() and any((folder / name).iterdir())]
     return rests + ([MARK] if (folder / MARK).exists() else [])
 
 
 def facts_of(connection: apsw.Connection, database: Path, statements: Statements) -> dict[str, str]:
-    """Return what the database says of itself: {"store", "format"}; nothing when it is new. Raises Damaged."""
+    """Return the rows of the table `facts`: {"store", "format"}; {} for a new database. Raises Damaged."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if not tables:
         return {}

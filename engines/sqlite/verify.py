@@ -1,4 +1,4 @@
-"""Whether a store's database holds what was put into it: everything is read, and nothing is changed.
+"""Verify a store's database: everything is read, and nothing is changed.
 
 Documents and index entries are looked at one by one, so the memory this takes does not grow with them.
 """
@@ -72,7 +72,7 @@ class Report:
 
 @dataclass
 class Rules:
-    """What the documents are held against, and how many were."""
+    """The checks for documents, and the counts of what was checked."""
 
     identities: Mapping[str, Identity]
     lists: Mapping[str, Lists]
