@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import stat
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -319,6 +320,19 @@ def test_threads_that_turn_the_file_while_others_write_tear_and_lose_nothing(tmp
             assert_in_order(lines(ring), "abcd")
         assert [worker.finish().error for worker in workers] == [None] * 4
         assert_in_order(lines(ring), "abcd")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_the_lines_are_for_their_owner_only(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        with closing(RotatingLog(tmp_path / "ring", MOST, 0)) as ring:
+            for _ in range(MOST):
+                ring.append(b"a line")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {"ring": 0o700, NEWER: 0o600, OLDER: 0o600, LOCK: 0o600}
 
 
 class WatchedRing(RotatingLog):

@@ -405,6 +405,7 @@ def test_a_saved_state_is_of_one_moment_while_threads_and_processes_write(place)
             assert first == second
             counted.append(orjson.loads(first)["n"])
             assert query(engine, f"SELECT count(*) {of}") == [502]
+            wait_until(lambda: engine.table("t").find("a")["n"] > counted[-1])  # or the next would equal this one
         enough[0] = 1
         assert thread.finish().error is None
         assert [(child.finish(), child.status) for child in children] == [([], 0)] * 2

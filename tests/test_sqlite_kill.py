@@ -111,6 +111,17 @@ def projects_in(folder: Path) -> dict[str, str | None]:
     return {row["id"]: None if row["status"] == "archived" else row["name"] for row in documents(folder)["projects"]}
 
 
+def compare_all(clients: list[Client], folder: Path) -> None:
+    """Compare the store, as a new process finds it, with the acknowledgements of each client."""
+    found = projects_in(folder)
+    for client in clients:
+        client.compare(found)
+
+
+def assert_enough(clients: list[Client]) -> None:
+    assert sum(client.acknowledged for client in clients) >= 5 * ROUNDS
+
+
 def test_no_kill_of_all_processes_takes_anything_acknowledged(folder, moments):
     clients = [Client(f"client {number}") for number in range(4)]
     for _ in range(ROUNDS):
@@ -121,10 +132,8 @@ def test_no_kill_of_all_processes_takes_anything_acknowledged(folder, moments):
             server.kill()
             for job in jobs:
                 job.result()
-        found = projects_in(folder)
-        for client in clients:
-            client.compare(found)
-    assert sum(client.acknowledged for client in clients) >= 5 * ROUNDS
+        compare_all(clients, folder)
+    assert_enough(clients)
     assert run(folder, "layers_standin", "store", "verify").returncode == 0
 
 
@@ -149,10 +158,8 @@ def test_no_kill_of_single_workers_takes_anything_acknowledged(folder, moments):
         server.kill()
         for job in jobs:
             job.result()
-    found = projects_in(folder)
-    for client in clients:
-        client.compare(found)
-    assert sum(client.acknowledged for client in clients) >= 5 * ROUNDS
+    compare_all(clients, folder)
+    assert_enough(clients)
 
 
 # Long steps

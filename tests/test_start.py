@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack, closing
@@ -304,10 +305,20 @@ def emptied_without_its_mark(folder: Path) -> None:
 
 
 def with_nothing_but_a_header(folder: Path) -> None:
-    """A database of another program of SQLite's, without a table, in the place of the store's."""
+    """A database without a table, and without the mark: only pictures tell that there was a store."""
+    (folder / MARK).unlink()
     (folder / DATABASE).unlink()
     with closing(apsw.Connection(str(folder / DATABASE))) as connection:
         connection.execute("PRAGMA user_version = 7")
+
+
+def without_checksums(folder: Path) -> None:
+    """All that the store holds, copied row by row by another program of SQLite's."""
+    new = folder.with_name("copied.sqlite3")
+    with closing(sqlite3.connect(folder / DATABASE)) as source, closing(sqlite3.connect(new)) as target:
+        target.execute("PRAGMA journal_mode = WAL")
+        target.executescript("\n".join(source.iterdump()))
+    new.replace(folder / DATABASE)
 
 
 def of_something_else(folder: Path) -> None:
@@ -355,6 +366,7 @@ SPOILED = {
     emptied: [DATABASE, "it is empty", "media, store.id", "Put a copy of the whole data folder"],
     emptied_without_its_mark: [DATABASE, "it is empty", "media", "Put a copy of the whole data folder"],
     with_nothing_but_a_header: [DATABASE, "is damaged", "Put a copy of the whole data folder"],
+    without_checksums: [DATABASE, "its pages carry no checksums", "Put a copy of the whole data folder"],
     of_something_else: [DATABASE, "is damaged", "Put a copy of the whole data folder"],
     of_another_program: [DATABASE, "not one of the stand-in", "Put a copy of the whole data folder"],
     of_another_store: [DATABASE, "another store", "put its own back, or remove", MARK],

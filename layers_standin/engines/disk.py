@@ -57,8 +57,38 @@ class Disk:
             os.close(descriptor)
 
 
-def give_to_owner(made: int | Path, path: Path) -> None:
-    """Give a file or folder that root has just created to the owner of the folder that it is in."""
+def open_private(path: Path, flags: int = 0) -> int:
+    """Open a file for writing; return its descriptor. A new file is for its owner only. Raises OSError.
+
+    `flags` are added to O_WRONLY | O_CREAT. A file that root makes belongs to the owner of the folder it is in.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+    try:
+        _give_to_owner(descriptor, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder for its owner only, unless there is one, and the parents it lacks. Raises OSError.
+
+    A folder that root makes belongs to the owner of the folder it is in.
+    """
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+    else:  # and no other process has made it meanwhile
+        _give_to_owner(folder, folder)
+
+
+def _give_to_owner(made: int | Path, path: Path) -> None:
     owner = path.parent.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.chown(made, owner.st_uid, owner.st_gid)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from layers_standin.engines.disk import give_to_owner
+from layers_standin.engines.disk import open_private
 
 
 @contextmanager
@@ -18,9 +18,8 @@ def locked(path: Path, patience_seconds: float | None = None) -> Iterator[None]:
     Raises OSError, TimeoutError when others have had the lock for so long.
     """
     # Opened anew each time: threads that share one open file would share its lock.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_private(path)
     try:
-        give_to_owner(descriptor, path)
         if patience_seconds is None:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         else:

@@ -1,11 +1,14 @@
 """All documents of a database at once: replaced, saved as snapshots, and restored; on any database.
 
-Each function but `saving` is given a database that is in a transaction over all organizations already.
+An engine inherits `States`. Each function but `saving` is given a database that is in a transaction over all
+organizations already.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar
 
 import orjson
 from ulid import ULID
@@ -14,6 +17,10 @@ from layers_standin.engines.errors import EngineError, NoSnapshot, Unavailable, 
 from layers_standin.engines.indexes import Document, IndexRule, once_each, places_in
 from layers_standin.engines.saved import Saved, check_name
 from layers_standin.engines.sql import Sent, Statements
+
+T = TypeVar("T")
+
+Purpose = Literal["replace", "restore", "keep"]  # all documents, by others or by a snapshot's; or snapshots
 
 HIDDEN = "."  # begins the name of an unpublished snapshot; `check_name` rejects it
 
@@ -30,6 +37,51 @@ class Database(Protocol):
 
     def changed(self, sent: Iterable[Sent]) -> int:
         """Send the statements in order; return the number of rows that they changed together."""
+
+
+class States(ABC):
+    """The operations of an engine on all documents at once, each whole for every process or not done.
+
+    Raises Unavailable when nothing was changed, Unconfirmed when that is not known.
+    """
+
+    _lists: Mapping[str, IndexRule]
+    _format: int
+
+    @abstractmethod
+    def _whole(self, purpose: Purpose) -> AbstractContextManager[Database]:
+        """Begin a transaction over all organizations, which has the locks that its purpose needs."""
+
+    @abstractmethod
+    def _read_whole(self, read: Callable[[Database], T]) -> T:
+        """Return the result of `read`; no lock is taken for it."""
+
+    def tables(self) -> list[tuple[str, str]]:
+        return self._read_whole(spaces)
+
+    def replace_all(self, documents: Iterable[Document]) -> None:
+        with self._whole("replace") as database:
+            replace(database, documents, self._lists)
+
+    def saving(self, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[str]:
+        return saving(partial(self._whole, "keep"), name, facts, self._format)
+
+    def restore(self, name: str) -> None:
+        check_name(name)
+        with self._whole("restore") as database:
+            restore(database, name, self._format)
+
+    def saved(self) -> list[Saved]:
+        return self._read_whole(saved)
+
+    def forget(self, name: str) -> None:
+        check_name(name)
+        with self._whole("keep") as database:
+            forget(database, name)
+
+    def forget_unfinished(self) -> None:
+        with self._whole("keep") as database:
+            forget_unfinished(database)
 
 
 def spaces(database: Database) -> list[tuple[str, str]]:

@@ -12,16 +12,15 @@ import orjson
 import psycopg
 from psycopg import Connection, Cursor
 
-from layers_standin.engines import states
 from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
-from layers_standin.engines.indexes import Document, IndexRule, Key, index_entries, places_in
+from layers_standin.engines.indexes import IndexRule, Key, index_entries, places_in
 from layers_standin.engines.postgres import sql
 from layers_standin.engines.postgres.batch import PendingWrite, WriteBatch
 from layers_standin.engines.postgres.connections import ConnectionPool, NoneFree, name_of, reason
 from layers_standin.engines.postgres.session import Session, find
 from layers_standin.engines.postgres.sql import CREATE, SCHEMA, SQL, escape_nul, unescape_nul
-from layers_standin.engines.saved import Saved, check_name
 from layers_standin.engines.sql import Sent
+from layers_standin.engines.states import Purpose, States
 from layers_standin.engines.table import Record, Table
 
 T = TypeVar("T")
@@ -40,11 +39,20 @@ _IN_THE_WAY = (
 )
 
 
+# Of a transaction over all organizations.
+_BEGINNINGS: dict[Purpose, tuple[str, ...]] = {
+    "replace": ("begin", "take time", "no more writes"),
+    "restore": ("begin", "take time", "no more snapshots", "no more writes"),
+    # The snapshot's moment is that of the first query, which comes after the wait for other saves.
+    "keep": ("begin one moment", "no more snapshots", "take time"),
+}
+
+
 class TryAgain(Unavailable):
     """Nothing was written; the same transaction may well succeed now."""
 
 
-class Postgres:
+class Postgres(States):
     """TinyDB tables on a PostgreSQL database.
 
     A transaction locks the rows it reads, and sends its writes at its end, in one round trip. A document that it read
@@ -63,7 +71,7 @@ class Postgres:
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._url = url
-        self._lists = lists or {}
+        self._lists, self._format = lists or {}, FORMAT
         self._connections = ConnectionPool(url, patience_seconds)
         self._thread = threading.local()
         self._followers: dict[Key | None, dict[Key, None]] = {}
@@ -75,9 +83,6 @@ class Postgres:
 
     def table(self, name: str, partition: str = "") -> Table:
         return Table(self, name, partition)
-
-    def tables(self) -> list[tuple[str, str]]:
-        return self._look(lambda connection: states.spaces(_Database(connection)))
 
     # Documents, in the calling thread's transaction if it has one.
 
@@ -182,7 +187,7 @@ class Postgres:
                 self._thread.session = None
 
     def probe(self) -> None:
-        with self._whole("begin") as connection:
+        with self._over_all("begin") as connection:
             for statement in SQL.probe:
                 connection.execute(statement)
 
@@ -207,39 +212,6 @@ class Postgres:
             except TryAgain:
                 time.sleep(_PAUSE_SECONDS * number * random.random())  # noqa: S311 - so that twins do not meet again
         return act()
-
-    # All documents at once. Each raises Unconfirmed too.
-
-    def replace_all(self, documents: Iterable[Document]) -> None:
-        with self._whole("begin", "take time", "no more writes") as connection:
-            states.replace(_Database(connection), documents, self._lists)
-
-    def saving(self, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[str]:
-        """Other processes read and write meanwhile."""
-        return states.saving(self._snapshots, name, facts, FORMAT)
-
-    def restore(self, name: str) -> None:
-        check_name(name)
-        with self._whole("begin", "take time", "no more snapshots", "no more writes") as connection:
-            states.restore(_Database(connection), name, FORMAT)
-
-    def saved(self) -> list[Saved]:
-        return self._look(lambda connection: states.saved(_Database(connection)))
-
-    def forget(self, name: str) -> None:
-        check_name(name)
-        with self._snapshots() as database:
-            states.forget(database, name)
-
-    def forget_unfinished(self) -> None:
-        with self._snapshots() as database:
-            states.forget_unfinished(database)
-
-    @contextmanager
-    def _snapshots(self) -> Iterator["_Database"]:
-        # The snapshot's moment is that of the first query, which comes after the wait for other saves.
-        with self._whole("begin one moment", "no more snapshots", "take time") as connection:
-            yield _Database(connection)
 
     @contextmanager
     def exclusive(self, patience_seconds: float = 30.0) -> Iterator[None]:
@@ -417,7 +389,15 @@ class Postgres:
     # All of it.
 
     @contextmanager
-    def _whole(self, *beginning: str) -> Iterator[Connection[Any]]:
+    def _whole(self, purpose: Purpose) -> Iterator["_Database"]:
+        with self._over_all(*_BEGINNINGS[purpose]) as connection:
+            yield _Database(connection)
+
+    def _read_whole(self, read: Callable[["_Database"], T]) -> T:
+        return self._look(lambda connection: read(_Database(connection)))
+
+    @contextmanager
+    def _over_all(self, *beginning: str) -> Iterator[Connection[Any]]:
         """Yield a connection in a transaction over all organizations, begun by these statements of `ADMIN`."""
         if self._changes is not None:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction: it would wait for itself")
@@ -452,7 +432,7 @@ class Postgres:
         """Create the tables of a new database; of many hosts one does it."""
         try:
             if not self._look(self._facts):
-                with self._whole("begin", "take time", "wait", "one at a time") as connection:
+                with self._over_all("begin", "take time", "wait", "one at a time") as connection:
                     self._create(connection)
         except BaseException:
             self.close()

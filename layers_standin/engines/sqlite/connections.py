@@ -28,11 +28,11 @@ _all: "weakref.WeakSet[Connections]"
 class Session:
     """A thread's connection, and its state: the depth of its transactions, or a block of reads."""
 
-    __slots__ = ("__weakref__", "connection", "depth", "is_reading", "loaded", "place")
+    __slots__ = ("__weakref__", "connection", "depth", "file", "is_reading", "loaded")
 
-    def __init__(self, connection: apsw.Connection, place: tuple[int, int]) -> None:
+    def __init__(self, connection: apsw.Connection, file: tuple[int, int]) -> None:
         self.connection = connection
-        self.place: tuple[int, int] | None = place  # (device, inode) of the file that was opened; None when closed
+        self.file: tuple[int, int] | None = file  # (device, inode) of the file that was opened; None when closed
         self.depth = 0  # of transactions: 0 is none, 1 the outermost
         self.is_reading = False
         self.loaded: dict[Key, Record | None] = {}  # the documents that the transaction has read and written so far
@@ -56,7 +56,7 @@ class Connections:
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._is_inherited = False
         self._opening = threading.Lock()
-        self._place: tuple[int, int] | None = None  # of the database, from the first connection on
+        self._file: tuple[int, int] | None = None  # of the database, from the first connection on
         # The log and its index by name, with (device, inode) at that time; None for the files of a read-only store.
         self.log: dict[str, tuple[int, int] | None] = {f"{path}-wal": None, f"{path}-shm": None}
         _all.add(self)
@@ -67,7 +67,7 @@ class Connections:
         Raises FileNotFoundError when other files have their names by now.
         """
         session: Session | None = getattr(self.thread, "session", None)
-        if session is None or (session.place is None and not session.depth):
+        if session is None or (session.file is None and not session.depth):
             with self._opening:
                 session = self.thread.session = Session(*self._opened())
                 self._sessions.add(session)
@@ -75,21 +75,21 @@ class Connections:
 
     def _opened(self) -> tuple[apsw.Connection, tuple[int, int]]:
         """Open a connection to the same database, log and index of the log as all others of this process."""
-        place = place_of(self._path)  # before the file is opened: if it was replaced in between, that shows
-        is_first = all(each.place is None for each in list(self._sessions))
-        if self._place not in (None, place) or not (is_first or self.is_log_in_place()):
+        file = file_identity(self._path)  # before the file is opened: if it was replaced in between, that shows
+        is_first = all(each.file is None for each in list(self._sessions))
+        if self._file not in (None, file) or not (is_first or self.is_log_in_place()):
             raise FileNotFoundError(self._path)
         connection = self.connect()
         try:
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # which opens the log
             if is_first:
-                self._place, self.log = place, {name: _place_or_none(name) for name in self.log}
+                self._file, self.log = file, {name: _identity_or_none(name) for name in self.log}
             elif not self.is_log_in_place():
                 raise FileNotFoundError(self._path)
         except BaseException:
             connection.close()
             raise
-        return connection, place
+        return connection, file
 
     def renew(self, session: Session) -> None:
         """Give a session that is in no transaction a new connection.
@@ -99,11 +99,11 @@ class Connections:
         self.close_idle()
         self._close(session)
         with self._opening:
-            session.connection, session.place = self._opened()
+            session.connection, session.file = self._opened()
 
     def is_log_in_place(self) -> bool:
         """Whether the log and its index are still the files that this process opened first."""
-        return all(_place_or_none(name) == place for name, place in self.log.items())
+        return all(_identity_or_none(name) == place for name, place in self.log.items())
 
     def connect(self) -> apsw.Connection:
         """Open one more connection; the caller closes it."""
@@ -138,11 +138,11 @@ class Connections:
     def forget(self) -> None:
         """In a child, leave the connections that the parent was using alone, and use no others."""
         self._opening = threading.Lock()  # another thread of the parent may have held it
-        for session in [each for each in self._sessions if each.place is not None]:
+        for session in [each for each in self._sessions if each.file is not None]:
             _inherited.append(session.connection)
             session.connection = apsw.Connection(":memory:")
             session.connection.close()
-            session.place = None
+            session.file = None
             self._is_inherited = True
 
     def _close(self, session: Session) -> None:
@@ -152,7 +152,7 @@ class Connections:
             return  # its thread is executing a statement: it goes with the thread
         except apsw.Error:
             pass  # closed all the same: pages not written back are in the log
-        session.place = None
+        session.file = None
 
     def _is_worth_waiting(self, times: int) -> bool:
         """Wait a little for a lock of another process; return False when the wait was long enough."""
@@ -165,15 +165,15 @@ class Connections:
         return True
 
 
-def place_of(path: Path | str) -> tuple[int, int]:
+def file_identity(path: Path | str) -> tuple[int, int]:
     """Return (device, inode) of a file. Raises OSError."""
     found = os.stat(path)
     return found.st_dev, found.st_ino
 
 
-def _place_or_none(path: str) -> tuple[int, int] | None:
+def _identity_or_none(path: str) -> tuple[int, int] | None:
     try:
-        return place_of(path)
+        return file_identity(path)
     except FileNotFoundError:
         return None
 

@@ -12,15 +12,14 @@ from typing import Any, TypeVar
 import apsw
 import orjson
 
-from layers_standin.engines import states
 from layers_standin.engines.disk import Disk
 from layers_standin.engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
-from layers_standin.engines.indexes import Document, IndexEntry, IndexRule, Key
+from layers_standin.engines.indexes import IndexEntry, IndexRule, Key
 from layers_standin.engines.lock import locked
-from layers_standin.engines.saved import Saved, check_name
 from layers_standin.engines.sql import Sent, Statements
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, Connections, Session
 from layers_standin.engines.sqlite.files import DATABASE, FORMAT, open_folder
+from layers_standin.engines.states import Purpose, States
 from layers_standin.engines.table import Record, Table
 
 T = TypeVar("T")
@@ -45,7 +44,7 @@ _FIND_MANY = "SELECT kind, organization, id, document FROM documents WHERE (kind
 _JOINED: AbstractContextManager[None] = nullcontext()
 
 
-class SQLite:
+class SQLite(States):
     """TinyDB tables on `folder/store.sqlite3`.
 
     A transaction holds the database's one write lock from its beginning, so `lock` and `alone` add nothing, and
@@ -67,7 +66,7 @@ class SQLite:
         folder = folder.absolute()
         self.path = folder / DATABASE
         self._file = str(self.path)  # the same, for a look at it before each read
-        self._lists = lists or {}
+        self._lists, self._format = lists or {}, FORMAT
         self._patience_seconds = patience_seconds
         self._connections = Connections(self.path, sync, patience_seconds, vfs)
         self._writing = threading.Lock()
@@ -81,10 +80,6 @@ class SQLite:
 
     def table(self, name: str, partition: str = "") -> Table:
         return Table(self, name, partition)
-
-    def tables(self) -> list[tuple[str, str]]:
-        with self.snapshot_read(), self._telling():
-            return states.spaces(_Database(self._session().connection))
 
     # Documents, in the calling thread's transaction if it has one.
 
@@ -186,33 +181,6 @@ class SQLite:
             for statement in SQL.probe:
                 self._session().connection.execute(statement)
 
-    # All documents at once. Each is one transaction: whole for every process, or nothing.
-
-    def replace_all(self, documents: Iterable[Document]) -> None:
-        with self._whole() as database:
-            states.replace(database, documents, self._lists)
-
-    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]:
-        return states.saving(self._whole, name, facts, FORMAT)
-
-    def restore(self, name: str) -> None:
-        check_name(name)
-        with self._whole() as database:
-            states.restore(database, name, FORMAT)
-
-    def saved(self) -> list[Saved]:
-        with self.snapshot_read(), self._telling():
-            return states.saved(_Database(self._session().connection))
-
-    def forget(self, name: str) -> None:
-        check_name(name)
-        with self._whole() as database:
-            states.forget(database, name)
-
-    def forget_unfinished(self) -> None:
-        with self._whole() as database:
-            states.forget_unfinished(database)
-
     def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:
         return locked(self.path.with_name(_EXCLUSIVE), patience_seconds)
 
@@ -221,12 +189,18 @@ class SQLite:
         with self._telling():
             self._connections.close()
 
+    # All documents at once, for `States`.
+
     @contextmanager
-    def _whole(self) -> Iterator["_Database"]:
+    def _whole(self, purpose: Purpose) -> Iterator["_Database"]:
         if self._session().depth:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction")
         with self.transaction(), self._telling():
             yield _Database(self._session().connection)
+
+    def _read_whole(self, read: Callable[["_Database"], T]) -> T:
+        with self.snapshot_read(), self._telling():
+            return read(_Database(self._session().connection))
 
     # One statement.
 
@@ -243,12 +217,12 @@ class SQLite:
     def _looked_at(self) -> Session:
         try:
             session: Session | None = getattr(self._connections.thread, "session", None)
-            if session is None or session.place is None:
+            if session is None or session.file is None:
                 session = self._connections.session()
             if session.depth:
                 raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
             found = os.stat(self._file)
-            if (found.st_dev, found.st_ino) == session.place:
+            if (found.st_dev, found.st_ino) == session.file:
                 return session
         except FileNotFoundError:
             pass

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import apsw
 
-from layers_standin.engines.disk import Disk, give_to_owner
+from layers_standin.engines.disk import Disk, make_private_folder, open_private
+from layers_standin.engines.durable import DurableFiles
 from layers_standin.engines.errors import Damaged, Misplaced, UnknownFormat
 from layers_standin.engines.sql import Statements, create
 from layers_standin.engines.sqlite.connections import CHECKSUM_BYTES, Connections
@@ -31,9 +32,9 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
     marked = marked_for(folder)
     _refuse_remains(folder)
     if not database.exists():
-        _make_folder(folder)
+        make_private_folder(folder)
         with suppress(FileExistsError):  # another thread may have locks on it by now, which a close would take away
-            os.close(_make_file(database, os.O_EXCL))
+            os.close(open_private(database, os.O_EXCL))
     with closing(connections.connect()) as connection, closing(connections.connect()) as other:
         # A refusal leaves the log as it is: written back and emptied, it would be found in order the next time.
         _write_back_on_close(False, connection, other)
@@ -48,7 +49,7 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
             )
         _write_back_on_close(True, connection, other)
     if marked is None:
-        _write_mark(mark, found["store"], disk)
+        DurableFiles(disk).write(mark, [f"{found['store']}\n".encode()])
 
 
 def check_folder(folder: Path) -> None:
@@ -115,7 +116,7 @@ def facts_of(connection: apsw.Connection, database: Path, statements: Statements
         return {}
     if "facts" not in tables:
         raise Damaged(database, "it is a database, but not one of the stand-in")
-    if not connection.pragma("checksum_verification"):
+    if int(connection.pragma("checksum_verification")) == 0:  # which comes as text
         raise Damaged(database, "its pages carry no checksums")
     return dict(connection.execute(statements.facts))
 
@@ -136,48 +137,19 @@ def refuse_other(found: dict[str, str], marked: str | None, database: Path) -> N
         )
 
 
-def _make_file(path: Path, flags: int) -> int:
-    """Open a file to write, for its owner only; made by root, it belongs to the owner of its folder."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
-    give_to_owner(descriptor, path)
-    return descriptor
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder for its owner only; made by root, it belongs to the owner of the folder that it is in."""
-    if folder.is_dir():
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):  # another process has made it meanwhile
-        folder.mkdir(mode=0o700)
-        give_to_owner(folder, folder)
-
-
 def _create(connection: apsw.Connection, statements: Statements, folder: Path) -> None:
-    """Make the tables, in one transaction; of several processes that do so at once, one does. Raises Damaged."""
+    """Make the tables, in one step; of several processes that do so at once, one does. Raises Damaged."""
+    # Pictures come after the tables: read in this order, they do not stand beside a database without any.
+    remains = _remains(folder)
+    if remains and not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
+        raise Damaged(folder / DATABASE, f"it has no tables, and beside it there is {', '.join(remains)} of a store")
     connection.reserve_bytes(reserve=CHECKSUM_BYTES)
     connection.pragma("journal_mode", "wal")
     connection.execute("BEGIN IMMEDIATE")
     if not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
-        if remains := _remains(folder):
-            what = f"it has no tables, and beside it there is {', '.join(remains)} of a store"
-            raise Damaged(folder / DATABASE, what)
         for statement in create("", _TEXT, _TEXT, " WITHOUT ROWID"):
             connection.execute(statement)
         for name, fact in {"store": str(uuid4()), "format": str(FORMAT)}.items():
             connection.execute(statements.note_fact, {"name": name, "fact": fact})
     connection.execute("COMMIT")
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)  # from now on the file itself says whose it is
-
-
-def _write_mark(mark: Path, store: str, disk: Disk) -> None:
-    new = mark.with_name(f"{MARK}.{os.getpid()}.new")
-    new.unlink(missing_ok=True)  # of a process that had the same number, and died
-    descriptor = _make_file(new, os.O_EXCL)
-    try:
-        disk.append(descriptor, f"{store}\n".encode())
-        disk.sync(descriptor)
-    finally:
-        os.close(descriptor)
-    disk.replace(new, mark)
-    disk.sync_folder(mark.parent)

@@ -83,18 +83,14 @@ class _Log:
         self._frame_bytes = _FRAME.size + page_bytes
         header = self._file.read(_HEADER.size).ljust(_HEADER.size, b"\0")
         self.frames = max(path.stat().st_size - _HEADER.size, 0) // self._frame_bytes
-        self._header = _HEADER.unpack(header)
-        self._order = ">" if self._header[0] == _BIG_ENDIAN else "<"
-        self.is_header_whole = self._header[0] in (_BIG_ENDIAN, _LITTLE_ENDIAN) and (
-            self._sum(header[:24], (0, 0)) == self._header[6:]
+        self.header = _HEADER.unpack(header)
+        self._order = ">" if self.header[0] == _BIG_ENDIAN else "<"
+        self.is_header_whole = self.header[0] in (_BIG_ENDIAN, _LITTLE_ENDIAN) and (
+            self._sum(header[:24], (0, 0)) == self.header[6:]
         )
 
     def close(self) -> None:
         self._file.close()
-
-    @property
-    def header(self) -> tuple[int, ...]:
-        return self._header
 
     def seen(self) -> int:
         """Return the number of frames, by their checksums, that SQLite takes for commits."""
@@ -117,7 +113,7 @@ class _Log:
     def follows(self, number: int) -> bool:
         """Whether the next frame is whole, and was written behind this one."""
         page, _, *after = self._frame(number + 1)
-        salts = self._header[4:6] if number < 0 or self.is_header_whole else self._frame(number)[2:4]
+        salts = self.header[4:6] if number < 0 or self.is_header_whole else self._frame(number)[2:4]
         if not page or tuple(after[:2]) != salts:
             return False
         # It includes the checksum before it. If that one was damaged, it is computed anew from its frame.
@@ -129,7 +125,7 @@ class _Log:
             yield self._sum_of(number, self._stored_sum(number - 1))
 
     def _stored_sum(self, number: int) -> tuple[int, int]:
-        return self._header[6:8] if number < 0 else self._frame(number)[4:6]  # type: ignore[return-value]
+        return self.header[6:8] if number < 0 else self._frame(number)[4:6]  # type: ignore[return-value]
 
     def _sum_of(self, number: int, before: tuple[int, int]) -> tuple[int, int]:
         self._file.seek(self._offset(number))

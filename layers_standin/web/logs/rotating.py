@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from layers_standin.engines.disk import make_private_folder, open_private
 from layers_standin.engines.lock import locked
 
 NEWER, OLDER, LOCK = "newer.jsonl", "older.jsonl", "ring.lock"
@@ -82,7 +83,7 @@ class RotatingLog:
             path = self._folder / NEWER
             if path.exists() and path.stat().st_size > self._most_bytes:
                 os.replace(path, self._folder / OLDER)
-            fresh = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fresh = open_private(path, os.O_APPEND)
             self._inode = os.fstat(fresh).st_ino
             if self._file is None:
                 self._file = fresh
@@ -94,8 +95,8 @@ class RotatingLog:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep others from rotating the files; a newly opened lock file excludes threads as well."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Let nobody turn the files meanwhile; a lock that is opened anew excludes threads as well."""
+        make_private_folder(self._folder)
         with locked(self._folder / LOCK):
             yield
 

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from filecmp import cmp
 from pathlib import Path
 from uuid import uuid4
 
-from layers_standin.engines.disk import Disk, give_to_owner
+from layers_standin.engines.disk import Disk, make_private_folder, open_private
 
 UNFINISHED = ".part"
 
@@ -25,8 +24,7 @@ class DurableFiles:
         self._make_folder(path.parent)
         unfinished = path.with_name(f"{path.name}.{uuid4().hex}{UNFINISHED}")
         try:
-            with open(unfinished, "xb", buffering=0, opener=_private) as file:
-                give_to_owner(file.fileno(), unfinished)
+            with open(open_private(unfinished, os.O_EXCL), "wb", buffering=0) as file:
                 for chunk in chunks:
                     self._disk.append(file.fileno(), chunk)
                 self._disk.sync(file.fileno())
@@ -52,18 +50,12 @@ class DurableFiles:
     def _make_folder(self, folder: Path) -> None:
         if not folder.is_dir():
             self._make_folder(folder.parent)
-            with suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-                give_to_owner(folder, folder)
+            make_private_folder(folder)
             self.confirm([folder])
 
 
 def _are_alike(one: Path, other: Path) -> bool:
     return other.is_file() and (one.samefile(other) or cmp(one, other, shallow=False))
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
