@@ -27,11 +27,9 @@ Call = Callable[[], Any]
 Contents = dict[tuple[str, str], dict[str, dict[str, Any]]]
 
 
-def by_rank(document: bytes) -> Iterator[IndexEntry]:
-    """Place a document in one list for each of its groups, by its rank."""
-    record = orjson.loads(document)
-    for group in record.get("groups", ()):
-        yield IndexEntry(group, record["rank"])
+def by_rank(record: dict[str, Any]) -> list[IndexEntry]:
+    """Return an index entry for each of a document's groups, with its rank as the sort key."""
+    return [IndexEntry(group, record["rank"]) for group in record.get("groups", ())]
 
 
 @contextmanager

@@ -121,14 +121,14 @@ def test_a_put_between_the_look_and_the_asset_leaves_the_asset_with_bytes_that_a
 ):
     upload, second = presign(), drawn(size=(9, 9))
     put_bytes(upload, PNG)
-    once = type(rooms.store.outcomes).once
+    run_transaction = type(rooms.store.db).run_transaction
 
-    def late(self, *args, **more):
+    def late(self, act):
         monkeypatch.undo()
         put_bytes(upload, second)
-        return once(self, *args, **more)
+        return run_transaction(self, act)
 
-    monkeypatch.setattr(type(rooms.store.outcomes), "once", late)
+    monkeypatch.setattr(type(rooms.store.db), "run_transaction", late)
     asset = finalize(upload).json
     with client.get(asset["url"]) as shown:
         assert shown.data == second
@@ -206,7 +206,7 @@ def test_portraits_that_no_longer_show_are_swept(rooms, organization, media, set
 
 
 def test_now_and_then_a_request_clears_up_what_is_past_its_time_in_quiet_organizations(
-    rooms, control, demo, clock, presign, put_bytes, media, organization
+    rooms, client, control, demo, clock, presign, put_bytes, media, organization
 ):
     before, store = media(), rooms.store
     for number in range(5):
@@ -214,11 +214,10 @@ def test_now_and_then_a_request_clears_up_what_is_past_its_time_in_quiet_organiz
         put_bytes(presign(), PNG)
     assert (store.db.count("idempotency", organization), store.db.count("uploads", organization)) == (5, 5)
 
-    housekeeping = Housekeeping(rooms, every_seconds=3600)
-    housekeeping.look()  # it is not due
+    assert client.application.wsgi_app._housekeeping.due > time.monotonic()
     clock.move(hours=24)
-    due = Housekeeping(rooms, every_seconds=0)
-    due.look()
+    due = client.application.wsgi_app._housekeeping = Housekeeping(rooms, every_seconds=0)
+    client.get("/healthz")
     wait_until(lambda: due._turn.acquire(blocking=False))  # when it is done
     assert (store.db.count("idempotency", organization), store.db.count("uploads", organization)) == (0, 0)
     assert media() == before

@@ -494,7 +494,7 @@ def test_more_influencers_than_fit_are_on_the_next_page(demo, store, organizatio
     for number in range(30):
         store.tables.put(
             "influencers",
-            living(organization, f"inf_{number:02}", place=f"inf_7{number:025}=inf_{number:02}", name=f"N{number}"),
+            living(organization, f"inf_{number:02}", sortKey=f"inf_7{number:025}=inf_{number:02}", name=f"N{number}"),
         )
     first = shown(demo, f"/console?project={SPRING}")
     older = unescape(re.search(r'href="([^"]+)" rel="next"', first)[1])
@@ -543,8 +543,9 @@ def test_the_history_shows_what_changed_and_leads_to_the_request(demo, organizat
 
 
 def test_a_failed_job_says_with_what(demo, store, organization, clock):
-    store.job_failure = {"code": "TRAINING_FAILED", "message": "It did not converge."}
-    job = store.for_organization(organization).create_influencer(SPRING, {"name": "Kim"})
+    ours = store.for_organization(organization)
+    ours.job_failure = {"code": "TRAINING_FAILED", "message": "It did not converge."}
+    job = ours.create_influencer(SPRING, {"name": "Kim"})
     clock.move(seconds=10)
     html = shown(demo, f"/console/influencers/{organization}/{job['influencerId']}")
     assert "TRAINING_FAILED: It did not converge." in html

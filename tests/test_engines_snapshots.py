@@ -303,10 +303,10 @@ def test_a_block_of_reads_that_replaces_all_sees_that(engine):
     save(engine, "x", {})
     with engine.snapshot_read():
         replace(engine, NEW)
-        assert engine.table("t").find("a") == NEW["t", ""]["a"]
+        assert engine.table("t").get(doc_id="a") == NEW["t", ""]["a"]
         assert engine.count("t", "") == 2
         engine.restore("x")
-        assert engine.table("t").find("a") == OLD["t", ""]["a"]
+        assert engine.table("t").get(doc_id="a") == OLD["t", ""]["a"]
 
 
 def test_another_process_sees_the_new_state_at_its_next_read_and_adds_to_it(engine, place):
@@ -315,7 +315,7 @@ def test_another_process_sees_the_new_state_at_its_next_read_and_adds_to_it(engi
     def work(tell):
         with opened(place, **LISTED) as other:
             for number in range(3):
-                tell(f"{sorted(other.table('t').find('a'))} {other.scan('t', '', 'x', most=9)}")
+                tell(f"{sorted(other.table('t').get(doc_id='a'))} {other.scan('t', '', 'x', most=9)}")
                 os.read(asking, 1)
                 put(other, f"there {number}", {})
 
@@ -352,7 +352,7 @@ def test_a_transaction_that_has_begun_is_ended_before_the_switch_and_gone_after_
     save(engine, "x", {})
     writer = engine if same_process else elsewhere
     with writer.transaction():
-        assert writer.table("t").find("a") == OLD["t", ""]["a"]
+        assert writer.table("t").get(doc_id="a") == OLD["t", ""]["a"]
         put(writer, "a", {"groups": ["x"], "rank": "2"})
         restoring = Worker(lambda: engine.restore("x"))
         restoring.join(0.2)  # it must not end, which cannot be waited for in another way
@@ -367,7 +367,7 @@ def count_up(engine, doc_ids):
 
     def act():
         with engine.transaction():
-            n = (engine.table("t").find(doc_ids[0]) or {"n": 0})["n"] + 1
+            n = (engine.table("t").get(doc_id=doc_ids[0]) or {"n": 0})["n"] + 1
             for doc_id in doc_ids:
                 put(engine, doc_id, {"n": n})
         return n
@@ -397,15 +397,15 @@ def test_a_saved_state_is_of_one_moment_while_threads_and_processes_write(place)
         thread = Worker(lambda: write(engine))
         before, counted = [], []
         for number in range(20):
-            before.append(engine.table("t").find("a")["n"])
+            before.append(engine.table("t").get(doc_id="a")["n"])
             with engine.saving(str(number), {}) as kept:
-                wait_until(lambda: engine.table("t").find("a")["n"] > before[-1] + 1)
+                wait_until(lambda: engine.table("t").get(doc_id="a")["n"] > before[-1] + 1)
             of = f"FROM @snapshot_documents WHERE snapshot = '{kept}'"
             first, second = query(engine, f"SELECT document {of} AND id IN ('a', 'b')")
             assert first == second
             counted.append(orjson.loads(first)["n"])
             assert query(engine, f"SELECT count(*) {of}") == [502]
-            wait_until(lambda: engine.table("t").find("a")["n"] > counted[-1])  # or the next would equal this one
+            wait_until(lambda: engine.table("t").get(doc_id="a")["n"] > counted[-1])  # or the next would equal this one
         enough[0] = 1
         assert thread.finish().error is None
         assert [(child.finish(), child.status) for child in children] == [([], 0)] * 2
@@ -430,7 +430,7 @@ def test_writers_of_many_processes_lose_nothing_that_came_after_the_last_state(p
     def write(writer, turn):
         least = switched[0]
         with writer.transaction():
-            mark = writer.table("t").find("mark")["rank"]
+            mark = writer.table("t").get(doc_id="mark")["rank"]
             time.sleep(0.001)  # so that threads share commits, and a switch comes in the middle of one
             put(writer, turn, {"groups": ["written"], "rank": turn, "mark": mark}, partition="org")
             put(writer, turn, {"mark": mark}, table="u")
@@ -461,7 +461,7 @@ def test_writers_of_many_processes_lose_nothing_that_came_after_the_last_state(p
             wait_until(lambda: elsewhere.count("u", "") > WRITERS)
             engine.restore(str(number)) if act == "restore" else replace(engine, state(number))
             switched[0] = number
-            assert elsewhere.table("t").find("mark")["rank"] == str(number)
+            assert elsewhere.table("t").get(doc_id="mark")["rank"] == str(number)
         told = [line.split() for listener in listeners for line in listener.finish().result]
         assert [child.status for child in children] == [0] * WRITERS
         assert {mark for _, mark in told} == {str(number) for number in range(GENERATIONS + 1)}
@@ -590,7 +590,7 @@ def test_blocks_that_are_exclusive_wait_for_each_other_and_keep_nobody_else_wait
         waiting = Worker(work)
         save(engine, "x", {})
         put(elsewhere, "b", {})
-        assert engine.table("t").find("b") == {}
+        assert engine.table("t").get(doc_id="b") == {}
         waiting.join(0.2)  # it must not end, which cannot be waited for in another way
         assert not entered.is_set()
         with pytest.raises((Unavailable, TimeoutError), match="for too long"), elsewhere.exclusive(0.05):

@@ -18,11 +18,7 @@ from layers_standin.web.errors import STATUS, STATUS_OF_CODE, Refusal
 from store import Store
 
 ROOT = Path(__file__).parent.parent
-SOURCE = [
-    path
-    for folder in (".", "control", "engines", "media", "records", "web")
-    for path in ROOT.joinpath(folder).glob("*.py")
-]
+SOURCE = [*ROOT.glob("*.py"), *ROOT.glob("layers_standin/**/*.py")]
 ERRORS = [*StoreError.__subclasses__(), *Refusal.__subclasses__()]
 
 
@@ -31,7 +27,7 @@ class FailingStore(Store):
 
     failure: Exception
 
-    def patch_influencer(self, organization, influencer_id, patch):
+    def patch_influencer(self, influencer_id, patch):
         raise self.failure
 
 

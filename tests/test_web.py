@@ -891,8 +891,8 @@ def test_head_is_get_without_the_body(demo, path):
 
 
 class CrashingStore(Store):
-    def patch_influencer(self, organization, influencer_id, patch):
-        super().patch_influencer(organization, influencer_id, patch)
+    def patch_influencer(self, influencer_id, patch):
+        super().patch_influencer(influencer_id, patch)
         raise RuntimeError("what only the log may say")
 
 
