@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 
 from gunicorn.arbiter import Arbiter
 
@@ -36,6 +37,8 @@ def on_starting(server: Arbiter) -> None:
         if not os.environ.keys() & {"GUNICORN_PID", "LISTEN_PID"}:  # or the sockets are there already
             for host, port in addresses:
                 refuse_address(host, port, server.cfg.reuse_port)
+        if not server.cfg.reload:
+            import_module("app")  # once for all: a worker is forked from this process, and makes its app in milliseconds
         hosts = [host for host, _ in addresses]
         server.has_demo_key = (prepare if settings.media is None else prepare_in_child)(settings, hosts)
         server.is_shared = is_shared(settings)
