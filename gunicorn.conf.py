@@ -38,7 +38,7 @@ def on_starting(server: Arbiter) -> None:
             for host, port in addresses:
                 refuse_address(host, port, server.cfg.reuse_port)
         if not server.cfg.reload:
-            import_module("app")  # once for all: a worker is forked from this process, and makes its app in milliseconds
+            import_module("app")  # once: workers are forked from here, and each makes its app in milliseconds
         hosts = [host for host, _ in addresses]
         server.has_demo_key = (prepare if settings.media is None else prepare_in_child)(settings, hosts)
         server.is_shared = is_shared(settings)

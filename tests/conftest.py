@@ -66,13 +66,21 @@ def server_of_databases() -> Iterator[Databases]:
         yield made
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def kind(request: pytest.FixtureRequest) -> str:
-    """Return which engine a test is run on; `only_sqlite` is for those that are about its file."""
+    """Return the engine that a test is run on: the default one, and PostgreSQL too where the engine takes part."""
     return request.param
 
 
 only_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests marked `postgres` on both engines, all others on the default one."""
+    names = [name for mark in metafunc.definition.iter_markers("parametrize") for name in mark.args[:1]]
+    if "kind" in metafunc.fixturenames and "kind" not in names:
+        kinds = ["sqlite", "postgres"] if metafunc.definition.get_closest_marker("postgres") else ["sqlite"]
+        metafunc.parametrize("kind", kinds, indirect=True)
 
 
 @pytest.fixture

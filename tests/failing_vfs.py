@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -219,7 +219,15 @@ class Driver:
         }
 
 
-def main(folder: str, state: str, action: str) -> None:
+def numbers(is_sample: bool) -> Iterator[int]:
+    """Yield 1, 2, 3, … or, in a sample, numbers whose distance grows: the calls at the beginning differ the most."""
+    number = 1
+    while True:
+        yield number
+        number += 1 + (number // 4 if is_sample else 0)
+
+
+def main(folder: str, state: str, action: str, of_calls: str) -> None:
     driver = Driver(Path(folder), state)
     driver.snapshot()
     for error, kinds in KINDS.items():
@@ -229,7 +237,7 @@ def main(folder: str, state: str, action: str) -> None:
             for lasting in (False, True):
                 if kind == "lock" and lasting:
                     continue  # SQLite tries for ten seconds to take what it takes for a moment's confusion of readers
-                for nth in range(1, 10_000):
+                for nth in numbers(of_calls == "sampled"):
                     found = driver.round(getattr(driver, action), kind, nth, error, lasting)
                     print(json.dumps(found), flush=True)  # noqa: T201
                     if not found["failed"]:

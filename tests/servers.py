@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from tempfile import TemporaryFile
+from typing import IO, TypeVar
 
 import httpx
 from conftest import DEMO
+from launcher import Program, can_fork
 
 from layers_standin.engines.disk import Disk
 from layers_standin.engines.table import Record
@@ -62,6 +64,28 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     return kept | {"STANDIN_DATA": str(folder), "PORT": "0"} | settings
 
 
+def start(command: tuple[str, ...], env: dict[str, str]) -> tuple[Program | subprocess.Popen[str], IO[str]]:
+    """Start `python -m <command>`; return it, and all that it prints as a file to read."""
+    if can_fork(env):
+        printed, output = os.pipe()
+        try:
+            program = Program(command, ROOT, env, output, output)
+        finally:
+            os.close(output)
+        return program, open(printed, encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    return process, process.stdout
+
+
 class Server:
     """A running `python -m <command>` with all its processes, and everything they print."""
 
@@ -69,15 +93,7 @@ class Server:
         self.folder = folder
         self.lines: list[str] = []
         self._clients: list[httpx.Client] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env=environment(folder, **settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+        self.process, self._printed = start(command, environment(folder, **settings))
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         try:
@@ -146,8 +162,7 @@ class Server:
             client.close()
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
+        with self._printed as lines:
             self.lines.extend(lines)
 
     def _address(self) -> str | None:
@@ -187,28 +202,21 @@ def hosts_on(database: str, folder: Path, number: int = 3, **settings: str) -> I
         yield together(partial(start, f"host{each}") for each in range(number))
 
 
-_LIMITED = """
-import os, resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-os.execv(sys.executable, [sys.executable, "-m", *sys.argv[2:]])
-"""
-
-
 def run(
     folder: Path, *command: str, largest_file: int | None = None, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m <command>` to its end; where it would make a file larger than it may, the disk is full."""
-    how = ["-m"] if largest_file is None else ["-c", _LIMITED, str(largest_file)]
-    return subprocess.run(
-        [sys.executable, *how, *command],
-        cwd=ROOT,
-        env=environment(folder, **settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    env = environment(folder, **settings)
+    assert can_fork(env)
+    with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
+        program = Program(command, ROOT, env, out.fileno(), err.fileno(), largest_file)
+        try:
+            code = program.wait(PATIENCE_SECONDS)
+        finally:
+            program.kill()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(command, code, out.read(), err.read())
 
 
 @contextmanager

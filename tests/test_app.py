@@ -32,6 +32,8 @@ from layers_standin.settings import Settings
 from layers_standin.web.operations import Operation
 from store import INFLUENCER_FIELDS
 
+pytestmark = pytest.mark.postgres
+
 SOL_PATH = f"/v1/influencers/{SOL}"
 UUID = "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e"
 ON_ONE = [

@@ -22,6 +22,8 @@ from layers_standin.media.folder import FolderStorage
 from layers_standin.services import Housekeeping, housekeeping, sweep
 from store import portrait_path
 
+pytestmark = pytest.mark.postgres
+
 PROJECT = {"name": "P", "timezone": "UTC"}
 
 

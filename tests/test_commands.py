@@ -219,7 +219,7 @@ def test_an_import_that_fails_in_the_middle_leaves_nothing_behind(folder, tmp_pa
     assert documents(copy) == documents(whole)
 
 
-@pytest.mark.parametrize("fault", [{"name": None}, {"createdAt": "yesterday", "place": None}, {"organizationId": 7}])
+@pytest.mark.parametrize("fault", [{"name": None}, {"createdAt": "yesterday", "sortKey": None}, {"organizationId": 7}])
 def test_an_import_whose_last_document_is_bad_leaves_nothing_behind(folder, tmp_path, fault):
     path, copy = tmp_path / "many.json", tmp_path / "copy"
     many = many_avas(folder)

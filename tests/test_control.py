@@ -27,6 +27,8 @@ from layers_standin.domain.keys import SCOPES
 from layers_standin.services import Services, housekeeping
 from layers_standin.web.limits import PER_MINUTE
 
+pytestmark = pytest.mark.postgres
+
 NOW = "2026-04-18T09:18:44.120Z"
 INFLUENCERS, MEDIA = f"/v1/projects/{SPRING}/influencers", f"/v1/projects/{SPRING}/media"
 SEEDED = {"organizations": 1, "projects": 2, "influencers": 4, "assets": 8, "jobs": 0, "api_keys": 1}

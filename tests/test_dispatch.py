@@ -15,6 +15,8 @@ from layers_standin.web.operations import Operations
 from layers_standin.web.responses import add_error_handlers, route
 from schemas import EmptyBody
 
+pytestmark = pytest.mark.postgres
+
 ONCE = DEMO | {"Idempotency-Key": "once"}
 
 

@@ -15,6 +15,8 @@ from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.services import open_services
 from layers_standin.settings import Settings, StartError
 
+pytestmark = pytest.mark.postgres
+
 
 def note(place: Path | str, fact: str, number: int) -> None:
     """Let the store say that of itself."""

@@ -11,6 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from layers_standin.engines.errors import NoSnapshot
 
+pytestmark = pytest.mark.postgres
+
 spaces = st.sampled_from([("t", ""), ("t", "org"), ("u", "org")])
 ids = st.sampled_from("abc")
 names = st.sampled_from(["first", "second"])

@@ -11,6 +11,8 @@ from engine_helpers import Child, Worker, by_rank, contents, opened, put, stored
 
 from layers_standin.engines.errors import Unavailable
 
+pytestmark = pytest.mark.postgres
+
 
 def count_up(engine):
     def act():

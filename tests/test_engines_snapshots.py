@@ -26,6 +26,8 @@ from engine_helpers import (
 
 from layers_standin.engines.errors import NoSnapshot, Unavailable, UnknownFormat
 
+pytestmark = pytest.mark.postgres
+
 LISTED = {"lists": {"t": by_rank}}
 OLD = {("t", ""): {"a": {"groups": ["x"], "rank": "1"}, "gone": {}}}
 NEW = {("t", ""): {"a": {"groups": ["x"], "rank": "5"}, "b": {"groups": ["x"], "rank": "4"}}, ("u", "org"): {"c": {}}}

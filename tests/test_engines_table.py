@@ -12,6 +12,8 @@ from tinydb.table import Document
 from layers_standin.engines.indexes import IndexEntry
 from layers_standin.engines.table import Table
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture
 def engine(place):

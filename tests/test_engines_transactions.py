@@ -28,6 +28,8 @@ from tinydb.table import Document
 
 from layers_standin.engines.errors import Unavailable
 
+pytestmark = pytest.mark.postgres
+
 SOON = 0.1  # seconds that a test lets an engine wait
 
 

@@ -14,6 +14,8 @@ from servers import STAYS_OPEN, serving, together
 from layers_standin.domain.history import KEPT, difference
 from store import INFLUENCER_FIELDS
 
+pytestmark = pytest.mark.postgres
+
 NOW = "2026-04-18T09:18:44.120Z"
 TWIN = "0d5f7d2e-8d5a-4a77-9b2e-3a3d1c0b9f10"
 INFLUENCERS = f"/v1/projects/{SPRING}/influencers"

@@ -29,6 +29,8 @@ from layers_standin.services import Services, open_services
 from layers_standin.settings import Settings
 from store import DESCRIPTION_FIELDS, INFLUENCER_FIELDS, Store, portrait_path
 
+pytestmark = pytest.mark.postgres
+
 CREATE = f"/v1/projects/{SPRING}/influencers"
 CLONE = f"{AVA_PATH}/clone"
 UUID = "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e"

@@ -10,6 +10,8 @@ from servers import STAYS_OPEN, serving
 
 from layers_standin.domain.keys import DEMO_KEY
 
+pytestmark = pytest.mark.postgres
+
 NOW, LATER = "2026-04-18T09:18:44.120Z", "2026-04-18T10:18:44.120Z"
 WHOAMI = "/v1/whoami"
 NO_KEY = {"status": 404, "code": "NOT_FOUND", "message": "API key not found."}

@@ -15,6 +15,8 @@ from layers_standin.services import Services
 from layers_standin.web.limits import PER_MINUTE, WRITES_PER_DAY, items_for
 from store import Store
 
+pytestmark = pytest.mark.postgres
+
 WHOAMI, CREATE = "/v1/whoami", f"/v1/projects/{SPRING}/influencers"
 LIMIT, REMAINING, RESET = "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"
 DAY = 24 * 60 * 60

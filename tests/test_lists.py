@@ -21,6 +21,8 @@ from layers_standin.services import Services, open_services
 from layers_standin.settings import Settings
 from store import Store
 
+pytestmark = pytest.mark.postgres
+
 UUID = "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e"
 JOB_MS = 2000
 PROJECTS, INFLUENCERS = "/v1/projects", "/v1/projects/shelf/influencers"

@@ -33,6 +33,8 @@ from layers_standin.media.storage import Incomplete
 from layers_standin.services import Services, housekeeping, open_database, open_services
 from store import Store
 
+pytestmark = pytest.mark.postgres
+
 DAY = 24 * 60 * 60
 
 

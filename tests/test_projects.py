@@ -9,6 +9,8 @@ from app import create_app
 from layers_standin.services import Services
 from store import Store
 
+pytestmark = pytest.mark.postgres
+
 PROJECTS, SPRING_PATH = "/v1/projects", f"/v1/projects/{SPRING}"
 UUID = "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e"
 NOW = "2026-04-18T09:18:44Z"

@@ -17,6 +17,8 @@ from layers_standin.services import Services, open_media, open_services, open_st
 from layers_standin.settings import SEED, Settings, StartError
 from store import INFLUENCER_FIELDS, Store
 
+pytestmark = pytest.mark.postgres
+
 EMPTY = (None, {}, [])
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from layers_standin.settings import PREFIX, SEED, Bucket, Settings, StartError, read_settings
 
+pytestmark = pytest.mark.postgres
+
 GOOD = [
     ("STANDIN_DATA", "here", "data", Path("here")),
     ("STANDIN_DATA", "/tmp/a folder", "data", Path("/tmp/a folder")),

@@ -38,7 +38,8 @@ SMALL_PAGE = 512
 FRAME_HEADER, WAL_HEADER = 24, 32
 REFUSED = "refused"
 
-exhaustive = pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 7], ids=["each byte", "sampled"])
+EACH = pytest.param(1, marks=pytest.mark.exhaustive, id="each byte")
+by_steps = pytest.mark.parametrize("step", [EACH, pytest.param(7, id="sampled")])
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def assert_named(error: Exception, folder: Path) -> None:
 # The database
 
 
-@exhaustive
+@by_steps
 def test_a_flipped_byte_of_the_database_is_answered_as_before_or_refused(folder, closed, step):
     before = answers(folder)
     data = closed[DATABASE]
@@ -293,7 +294,7 @@ def test_each_flipped_byte_of_the_index_of_the_log_changes_nothing(folder, kille
 # The log of a killed process
 
 
-@exhaustive
+@by_steps
 def test_a_flipped_byte_of_the_log_takes_nothing_but_the_last_commit_or_is_refused(folder, killed, step):
     log = killed.files[WAL]
     last = killed.ends[-2]
@@ -326,7 +327,7 @@ def test_what_was_refused_once_for_its_log_is_refused_again(folder, killed):
     assert (left[DATABASE], left[WAL]) == (damaged[DATABASE], damaged[WAL])
 
 
-@exhaustive
+@by_steps
 def test_a_log_cut_at_any_byte_holds_the_commits_that_are_whole(folder, killed, step):
     log = killed.files[WAL]
     near = [range(max(end - 2, 0), end + 3) for end in killed.ends]
@@ -334,7 +335,7 @@ def test_a_log_cut_at_any_byte_holds_the_commits_that_are_whole(folder, killed, 
         assert found_in(folder, killed.files | {WAL: log[:length]}) == killed.whole_in(length), f"cut to {length}"
 
 
-@exhaustive
+@by_steps
 def test_a_log_that_ends_in_zeros_holds_the_commits_before_them(folder, killed, step):
     log = killed.files[WAL]
     for length in sampled(killed.ends[-1] + 1, step * 4, [range(WAL_HEADER + 1)]):

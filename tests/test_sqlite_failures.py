@@ -14,10 +14,14 @@ NOT_SAID = "The store is unavailable; this may or may not have been done."
 WRITING = ("write", "sync")
 
 
+EACH = pytest.param("each", marks=pytest.mark.exhaustive)
+
+
+@pytest.mark.parametrize("of_calls", [EACH, "sampled"])
 @pytest.mark.parametrize("action", ["patch", "reset", "snapshot"])
 @pytest.mark.parametrize("state", ["warm", "cold", "writing back"])
-def test_each_failing_call_is_a_503_that_changes_nothing_and_writes_come_back_when_it_ends(tmp_path, state, action):
-    command = [sys.executable, str(PROGRAM), str(tmp_path / "store"), state, action]
+def test_each_failing_call_is_a_503_that_changes_nothing_and_writes_come_back_after_it(tmp_path, state, action, of_calls):
+    command = [sys.executable, str(PROGRAM), str(tmp_path / "store"), state, action, of_calls]
     ran = subprocess.run(
         command,
         env=environment(tmp_path) | {"PYTHONPATH": str(ROOT)},

@@ -25,7 +25,7 @@ from api_helpers import SPRING
 from conftest import AVA, DEMO
 from servers import ROOT, STAYS_OPEN, Server, documents, environment, eventually, opened, run, serving
 
-ROUNDS = 30
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "10"))
 SEED = int(os.environ.get("KILL_SEED", str(time.time_ns() % 10**9)))
 GUNICORN = ("gunicorn", "app:app")
 

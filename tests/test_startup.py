@@ -17,6 +17,8 @@ from servers import PATIENCE_SECONDS, ROOT, environment, run, serving
 
 from layers_standin.startup import CONFIGURATION
 
+pytestmark = pytest.mark.postgres
+
 WITHOUT = "The stand-in was started without its own configuration, "
 SHARED = "is served by another process too, and both work on the same data: "
 ELSEWHERE = ("--chdir", str(ROOT), "--no-control-socket")

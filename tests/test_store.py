@@ -20,6 +20,8 @@ from layers_standin.domain.keys import hash_secret, mint_key, opens
 from layers_standin.domain.times import milliseconds, seconds
 from store import archive_influencer, attach_references, dedupe_references, merge_influencer, merge_personality
 
+pytestmark = pytest.mark.postgres
+
 NOW = datetime(2026, 4, 18, 9, 18, 44, 120_999, tzinfo=UTC)
 
 texts = st.text(max_size=5)

@@ -7,6 +7,8 @@ import sys
 import pytest
 from servers import PATIENCE_SECONDS, ROOT
 
+pytestmark = pytest.mark.postgres
+
 SET = {
     "STANDIN_NOTHING": "stops the start",
     "STANDIN_RATE_LIMITS": "perhaps",

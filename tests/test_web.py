@@ -164,6 +164,7 @@ def test_a_secret_may_contain_underscores_and_hyphens(client, store, organizatio
     assert refused(client.get("/v1/whoami", headers={"X-Api-Key": key[:-1] + "0"})) == UNAUTHENTICATED
 
 
+@pytest.mark.postgres
 def test_a_minted_key_works_and_is_nowhere_in_the_store(client, store, organization, on_disk):
     headers = key_of(store, organization, "*")
     key = headers["X-Api-Key"]
@@ -173,6 +174,7 @@ def test_a_minted_key_works_and_is_nowhere_in_the_store(client, store, organizat
     assert key.split("_", 3)[3].encode() not in on_disk.read_bytes()
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
 def test_a_killed_key_is_refused_on_every_route(client, store, on_disk, method, path, body):
     store.keys.delete_public("DEM0DEM0DEM0DEM0")
@@ -454,6 +456,7 @@ def is_replay(response):
     return response.headers.get("Idempotent-Replayed") == "true"
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
 def test_a_repeated_request_gets_the_first_reply_byte_for_byte(demo, on_disk, clock, method, path, body):
     send = sender(demo, method, path)
@@ -469,6 +472,7 @@ def test_a_repeated_request_gets_the_first_reply_byte_for_byte(demo, on_disk, cl
     assert is_unchanged()
 
 
+@pytest.mark.postgres
 def test_a_replay_is_the_first_reply_even_when_things_have_changed_since(demo):
     send = sender(demo, "PATCH", AVA_PATH)
     first = send({"vibe": "x"})
@@ -478,6 +482,7 @@ def test_a_replay_is_the_first_reply_even_when_things_have_changed_since(demo):
     assert demo.get(AVA_PATH).json["vibe"] == "y"
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
 def test_the_same_key_with_another_body_is_a_conflict(demo, on_disk, method, path, body):
     send = sender(demo, method, path)
@@ -532,6 +537,7 @@ def test_an_empty_body_and_an_empty_object_are_different_bodies(demo):
     assert is_replay(send(b""))
 
 
+@pytest.mark.postgres
 def test_a_key_counts_for_its_api_key_its_method_and_its_path_only(client, store, organization):
     ours, theirs = DEMO, key_of(store, organization, "*")
     requests = [
@@ -552,6 +558,7 @@ def test_a_key_counts_for_its_api_key_its_method_and_its_path_only(client, store
     assert [reply.data for reply in second] == [reply.data for reply in first]
 
 
+@pytest.mark.postgres
 def test_a_key_is_forgotten_after_twenty_four_hours(demo, clock):
     send = sender(demo, "PATCH", AVA_PATH)
     first = send({"vibe": "x"})
@@ -575,6 +582,7 @@ def test_a_replay_does_not_make_the_window_longer(demo, clock):
     assert not is_replay(send({"vibe": "x"}))
 
 
+@pytest.mark.postgres
 def test_forgotten_keys_leave_the_store(demo, store, organization, clock):
     send = sender(demo, "PATCH", AVA_PATH)
     for number in range(10):
@@ -587,6 +595,7 @@ def test_forgotten_keys_leave_the_store(demo, store, organization, clock):
     assert len(store.db.ids("idempotency", organization)) == 9
 
 
+@pytest.mark.postgres
 def test_not_found_is_filed_and_replayed(demo, store, organization):
     send = sender(demo, "PATCH", "/v1/influencers/inf_later")
     first = send({"vibe": "x"})
@@ -599,6 +608,7 @@ def test_not_found_is_filed_and_replayed(demo, store, organization):
     assert send({"vibe": "x"}, key="another").status_code == 200
 
 
+@pytest.mark.postgres
 def test_a_refused_request_leaves_its_key_unused(client, store, organization, on_disk):
     unscoped = key_of(store, organization)
     headers = key_of(store, organization, "*")
@@ -652,6 +662,7 @@ def test_any_other_idempotency_key_is_refused_together_with_the_faults_of_the_bo
     assert is_unchanged()
 
 
+@pytest.mark.postgres
 def test_what_was_filed_survives_reopening_the_store(demo, rooms, settings, clock):
     first = sender(demo, "DELETE", AVA_PATH)({"reason": "x"})
     rooms.store.db.close()
@@ -663,6 +674,7 @@ def test_what_was_filed_survives_reopening_the_store(demo, rooms, settings, cloc
     assert (second.status_code, second.data, is_replay(second)) == (200, first.data, True)
 
 
+@pytest.mark.postgres
 def test_of_many_simultaneous_twins_one_acts_and_the_others_replay(app):
     replies = []
     together = threading.Barrier(8)
@@ -803,6 +815,7 @@ def test_any_origin_may_read_every_reply_of_the_api(demo, app):
         assert "Access-Control-Allow-Credentials" not in reply.headers
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize("once", [{}, {"Idempotency-Key": "one"}], ids=["plain", "idempotent"])
 @pytest.mark.parametrize("what", ["drop", "reset"])
 def test_nothing_is_written_for_an_organization_that_goes_while_its_request_is_read(rooms, control, store, what, once):
@@ -896,6 +909,7 @@ class CrashingStore(Store):
         raise RuntimeError("what only the log may say")
 
 
+@pytest.mark.postgres
 def test_a_crash_is_answered_without_its_trace_logged_and_undone(rooms, settings, clock, on_disk, caplog):
     client = create_app(Services(CrashingStore(rooms.store.db, clock), rooms.media, settings)).test_client()
     before, is_unchanged = client.get(AVA_PATH, headers=DEMO).json, unchanged(on_disk)
@@ -913,6 +927,7 @@ def test_a_crash_is_answered_without_its_trace_logged_and_undone(rooms, settings
     assert client.get(AVA_PATH, headers=DEMO).json == before
 
 
+@pytest.mark.postgres
 def test_a_key_whose_request_crashed_can_be_used_again(rooms, settings, clock):
     crashing = create_app(Services(CrashingStore(rooms.store.db, clock), rooms.media, settings)).test_client()
     sound = create_app(Services(Store(rooms.store.db, clock), rooms.media, settings)).test_client()
@@ -1148,6 +1163,7 @@ def test_the_codes_and_statuses_are_those_of_the_contract():
     }
 
 
+@pytest.mark.postgres
 def test_a_key_of_another_organization_sees_its_own(client, store):
     other = new_organization(store)
     store.tables.put("influencers", living(other, AVA, name="Another Ava"))
