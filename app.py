@@ -30,7 +30,7 @@ from layers_standin.services import Housekeeping, Services, discard_unfinished, 
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import check_server, fail
 from layers_standin.web.dispatch import dispatch
-from layers_standin.web.errors import MAX_BODY_BYTES
+from layers_standin.web.errors import MAX_BODY_BYTES, Unauthenticated
 from layers_standin.web.files import serve_file
 from layers_standin.web.limits import rate_limits
 from layers_standin.web.logs.access import access_log
@@ -263,6 +263,8 @@ def kill_key(call: Call, key_id: str) -> Record:
 @operations.add("POST", f"{_KEY}/rotate", scope=None, body=schemas.EmptyBody(), body_optional=True, secret=True)
 def rotate_key(call: Call, key_id: str) -> Record:
     """Give a key a new secret; the one time it is seen."""
+    if not call.store.keys.is_known(call.key["publicId"], lock=True):  # of two rotations by itself, one acts
+        raise Unauthenticated
     document, text = call.store.keys.rotate(key_id)
     return {"apiKey": key_view(document) | {"rotatedAt": document["rotatedAt"]}, "secret": text}
 

@@ -163,7 +163,7 @@ def verify() -> None:
             _counted(found.pages, "page"),
         ]
     )
-    click.echo(f"{settings.data / DATABASE}: {counts}, no fault.")
+    click.echo(f"{_from_here(settings.data / DATABASE)}: {counts}, no fault.")
 
 
 @store.command("export")
@@ -222,6 +222,12 @@ def _place(place: str, is_source: bool = False) -> Engine:
     if is_source:
         _guarded(partial(check_folder, folder))
     return _started(lambda settings: open_folder(replace(settings, data=folder)))
+
+
+def _from_here(path: Path) -> Path:
+    """Return a path as a person would type it: relative if it is below the current folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 class Pictures:

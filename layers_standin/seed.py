@@ -17,7 +17,7 @@ from layers_standin.domain.jobs import job_view
 from layers_standin.domain.keys import DEMO_KEY, key_documents, key_view, new_key
 from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.projects import project_view
-from layers_standin.domain.tables import INDEXES, PRIMARY_KEYS, identity_of
+from layers_standin.domain.tables import INDEXES, PRIMARY_KEYS, identity_of, partition_key
 from layers_standin.domain.times import milliseconds, seconds
 from layers_standin.engines.indexes import IndexEntry
 from layers_standin.engines.table import Record
@@ -99,7 +99,7 @@ def _check_table(name: str, rows: object) -> None:
 
 def _check_document(name: str, document: Record) -> None:
     """Raises KeyError, TypeError, AttributeError when the document has no valid partition or id."""
-    if not all(isinstance(part, str) for part in identity_of(name, document)):
+    if not all(isinstance(document[field], str) for field in (partition_key(name), PRIMARY_KEYS[name])):
         raise TypeError("an id must be a string")
     orjson.dumps(document)  # orjson reads deeper nesting than it writes
 

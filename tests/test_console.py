@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from api_helpers import SOL, SPRING, SUMMER, key_of, living, new_organization, unchanged
+from api_helpers import SOL, SPRING, SUMMER, Clock, key_of, living, new_organization, unchanged
 from conftest import AVA, AVA_PATH, DEMO, only_sqlite
 from flask.testing import FlaskClient
 from hypothesis import given
@@ -23,6 +23,7 @@ from layers_standin.control.schemas import Answer
 from layers_standin.services import Services, open_services
 from layers_standin.settings import Settings
 from layers_standin.web.session import COOKIE, _serializer, new_session
+from store import Store
 
 TOKEN = "a-token-of-the-control-plane"
 OWN = {"Origin": "http://localhost"}  # what a browser says of a form on our own page
@@ -362,7 +363,8 @@ def pages_full_of(folder: Path, text: str) -> list[str]:
     """Return the pages of a service in which everything that can be named has this name."""
     settings = Settings(data=folder, sync=False)
     rooms = open_services(settings)
-    store, demo = rooms.store, create_app(rooms).test_client()
+    store = Store(rooms.store.db, Clock())  # or a picture shows when its job ends meanwhile
+    demo = create_app(rooms._replace(store=store)).test_client()
     organization = store.organizations.all()[0]
     store.tables.put("organizations", organization | {"name": text})
     demo.environ_base |= {"HTTP_X_API_KEY": store.for_organization(organization["id"]).keys.create(["*"], text)}

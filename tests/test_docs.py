@@ -48,7 +48,11 @@ SHOWN = [
 @pytest.mark.parametrize("path", SHOWN, ids=by_name)
 def test_every_command_prints_what_the_page_shows(path: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "data" / "store") as server:
-        environment = os.environ | {"PATH": path_with_our_programs(), "HOME": str(tmp_path)}  # without a .curlrc
+        environment = os.environ | {
+            "PATH": path_with_our_programs(),
+            "HOME": str(tmp_path),  # without a .curlrc
+            "STANDIN_DATA": str(server.folder),  # as in a checkout
+        }
         for command, expected in (
             step for block in console_blocks(path.read_text("utf-8")) for step in console_steps(block)
         ):

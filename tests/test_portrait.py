@@ -35,7 +35,7 @@ def test_the_same_input_gives_the_same_bytes():
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
 def test_another_process_draws_the_same_bytes(hash_seed):
     code = (
-        "import hashlib; from media.portrait import portrait_png;"
+        "import hashlib; from layers_standin.portraits import portrait_png;"
         f"print(hashlib.sha256(portrait_png('inf_1', {TRAITS!r}, {SMALL})).hexdigest())"
     )
     env = {**os.environ, "PYTHONHASHSEED": hash_seed}

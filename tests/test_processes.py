@@ -165,7 +165,8 @@ def test_of_simultaneous_twins_one_acts_and_the_others_replay(clients, store_at,
 def changes_of_ava(place: Path | str) -> int:
     """Return how many times the influencer of the seed was changed: as it says itself, and as its history does."""
     with opened(place) as store:
-        ava = store.for_organization(store.organizations.all()[0]["id"]).any_influencer(AVA)
-        changes = [change["revision"] for change in store.history.of(ava)]
+        ours = store.for_organization(store.organizations.all()[0]["id"])
+        ava = ours.any_influencer(AVA)
+        changes = [change["revision"] for change in ours.history.of(ava)]
     assert changes == list(range(ava.get("revision", 0), 0, -1))
     return len(changes)

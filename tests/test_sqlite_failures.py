@@ -20,7 +20,7 @@ EACH = pytest.param("each", marks=pytest.mark.exhaustive)
 @pytest.mark.parametrize("of_calls", [EACH, "sampled"])
 @pytest.mark.parametrize("action", ["patch", "reset", "snapshot"])
 @pytest.mark.parametrize("state", ["warm", "cold", "writing back"])
-def test_each_failing_call_is_a_503_that_changes_nothing_and_writes_come_back_after_it(tmp_path, state, action, of_calls):
+def test_each_failing_call_is_a_503_that_changes_nothing_and_writes_return(tmp_path, state, action, of_calls):
     command = [sys.executable, str(PROGRAM), str(tmp_path / "store"), state, action, of_calls]
     ran = subprocess.run(
         command,

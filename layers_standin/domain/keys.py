@@ -117,9 +117,9 @@ class Keys:
         """Return the document of the key with that public id, or None."""
         return self._tables.table("api_keys", public_id).get(doc_id=public_id)
 
-    def is_known(self, public_id: str) -> bool:
-        """Whether a key with that public id exists. Takes no lock on it: the transaction is about something else."""
-        return self._tables.db.read("api_keys", public_id, public_id, lock=False) is not None
+    def is_known(self, public_id: str, lock: bool = False) -> bool:
+        """Whether a key with that public id exists. Without `lock` it may be rotated until the transaction ends."""
+        return self._tables.db.read("api_keys", public_id, public_id, lock) is not None
 
     def all(self) -> list[Record]:
         """Return the keys of this organization that were not deleted."""

@@ -52,7 +52,12 @@ NOT_EXPORTED = ("secrets", "rate_limits", "controls")
 
 def identity_of(name: str, record: Mapping[str, Any]) -> tuple[str, str]:
     """Return (partition, id) of a document. Raises KeyError when it lacks one of them."""
-    return record[PARTITION_KEYS.get(name, "organizationId")], canonical(record[PRIMARY_KEYS[name]])
+    return record[partition_key(name)], canonical(record[PRIMARY_KEYS[name]])
+
+
+def partition_key(name: str) -> str:
+    """Return the field of a table's documents that holds their partition."""
+    return PARTITION_KEYS.get(name, "organizationId")
 
 
 def oldest_first(moment_ms: int, doc_id: str) -> str:
@@ -146,7 +151,7 @@ class Tables:
 
     def put(self, name: str, record: Mapping[str, Any]) -> None:
         """Insert or replace any document of any organization, as seeds and imports do."""
-        partition = record[PARTITION_KEYS.get(name, "organizationId")]
+        partition = record[partition_key(name)]
         self.table(name, partition).upsert(record)
 
     def page(
