@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,8 +28,17 @@ _MESSAGE_BYTES = 1 << 20
 
 def can_fork(env: dict[str, str]) -> bool:
     """Return whether a program with this environment would find an interpreter like that of its server."""
-    names = [name for name in {*env, *os.environ} if name.startswith(_AT_START)]
-    return all(env.get(name) == os.environ.get(name) for name in names)
+    return _read_at_start(env) == _read_at_start(_of_server())
+
+
+def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in env.items() if name.startswith(_AT_START)}
+
+
+@cache
+def _of_server() -> dict[str, str]:
+    """Return the environment of the server: ours, without what only a test has set."""
+    return {name: text for name, text in os.environ.items() if name not in ("PYTHONPATH", "PYTHONWARNINGS")}
 
 
 class Program:
@@ -94,6 +104,7 @@ def _server() -> socket.socket:
             [sys.executable, __file__, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             cwd=Path(__file__).parent.parent,
+            env=_of_server(),
         )
 
     def end() -> None:

@@ -207,7 +207,10 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m <command>` to its end; where it would make a file larger than it may, the disk is full."""
     env = environment(folder, **settings)
-    assert can_fork(env)
+    if not can_fork(env):
+        assert largest_file is None
+        here = [sys.executable, "-m", *command]
+        return subprocess.run(here, cwd=ROOT, env=env, capture_output=True, encoding="utf-8", timeout=PATIENCE_SECONDS)  # noqa: PLW1510
     with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
         program = Program(command, ROOT, env, out.fileno(), err.fileno(), largest_file)
         try:
