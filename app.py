@@ -23,9 +23,6 @@ from layers_standin.domain.jobs import envelope_view, job_view
 from layers_standin.domain.keys import SCOPES, key_view, whoami_view
 from layers_standin.domain.projects import deletion_view, project_item, project_view
 from layers_standin.engines.table import Record
-from layers_standin.openapi.control import control_plane
-from layers_standin.openapi.document import openapi_document
-from layers_standin.openapi.partner import partner_api
 from layers_standin.services import Housekeeping, Services, discard_unfinished, open_services, refuse_public_demo_key
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import check_server, fail
@@ -277,6 +274,10 @@ def delete_key(call: Call, key_id: str) -> Record:
 
 def document(server: str) -> Record:
     """Return the OpenAPI document of the served operations, at the URL `server`."""
+    from layers_standin.openapi.control import control_plane  # noqa: PLC0415 - few ask for the document
+    from layers_standin.openapi.document import openapi_document  # noqa: PLC0415
+    from layers_standin.openapi.partner import partner_api  # noqa: PLC0415
+
     return openapi_document([partner_api(operations), control_plane(control_operations)], server)
 
 

@@ -12,7 +12,7 @@ from servers import STAYS_OPEN, documents, eventually, opened, seeded, serving, 
 
 from app import create_app
 from layers_standin.services import Services
-from layers_standin.web.limits import PER_MINUTE, WRITES_PER_DAY, items_for
+from layers_standin.web.limits import PER_MINUTE, WRITES_PER_DAY, windows_of
 from store import Store
 
 pytestmark = pytest.mark.postgres
@@ -67,12 +67,11 @@ def limits_of(response):
 def spend(store, key, endpoint_class, left, window=0, until=None):
     """Leave a key so many requests in its minute (window 0) or in its day (window 1)."""
     document = store.keys.find(key["X-Api-Key"].split("_")[2])
-    item = items_for(document["rateLimitTier"], endpoint_class)[window]
-    now, length = store.now().timestamp(), item.get_expiry()
+    counter, length, most = windows_of(document, endpoint_class)[window]
+    now = store.now().timestamp()
     ends = until or (now // length + 1) * length
-    counter = item.key_for(document["apiKeyId"], endpoint_class)
     seconds = length if until is None else until  # since 1970
-    store.tables.put("rate_limits", {"id": counter, "count": item.amount - left, "until": ends, "seconds": seconds})
+    store.tables.put("rate_limits", {"id": counter, "count": most - left, "until": ends, "seconds": seconds})
 
 
 def counters(store):

@@ -17,7 +17,6 @@ from layers_standin.engines.durable import UNFINISHED, DurableFiles
 from layers_standin.engines.saved import check_name
 from layers_standin.media.incoming import Measured, new_file
 from layers_standin.media.storage import NAME, PORTRAIT, THUMBNAIL, Incomplete, NoSuchFile, StoredFile, portraits_of
-from layers_standin.media.thumbnails import draw_thumbnail
 
 _KEPT = ".media"
 _LIST = "files.json"
@@ -62,6 +61,8 @@ class FolderStorage:
         original = self.original(organization, file)
         path = original.with_name(original.name + THUMBNAIL)
         if not path.is_file():
+            from layers_standin.media.thumbnails import draw_thumbnail  # noqa: PLC0415 - Pillow slows every start
+
             self._files.write(path, [draw_thumbnail(original)])
         return path
 

@@ -14,7 +14,6 @@ from layers_standin.engines.errors import Unavailable
 from layers_standin.engines.table import Record
 from layers_standin.media.serving import HEADERS, is_inert
 from layers_standin.media.storage import THUMBNAIL_PIXELS, File, NoSuchFile, StoredObject
-from layers_standin.portraits import portrait_png
 from layers_standin.services import Services
 from store import portrait_mark, portrait_traits
 
@@ -40,10 +39,15 @@ def serve_file(services: Services, organization: str, owner: str, token: str, va
 
 def _portrait(services: Services, influencer: Record, mark: str) -> Response:
     _check_token(portrait_mark(influencer), mark)
-    draw = partial(portrait_png, influencer["influencerId"], portrait_traits(influencer), THUMBNAIL_PIXELS)
     owner = canonical(influencer["influencerId"])
-    path = services.media.portrait(influencer["organizationId"], owner, mark, draw)
+    path = services.media.portrait(influencer["organizationId"], owner, mark, partial(_draw, influencer))
     return _file(path, "image/png", "portrait.png")
+
+
+def _draw(influencer: Record) -> bytes:
+    from layers_standin.portraits import portrait_png  # noqa: PLC0415 - Pillow slows every start
+
+    return portrait_png(influencer["influencerId"], portrait_traits(influencer), THUMBNAIL_PIXELS)
 
 
 def _check_token(expected: str, given: str) -> None:

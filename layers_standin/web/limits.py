@@ -1,20 +1,14 @@
 """Rate limits: how many requests a key may make in a minute, by its tier and the class of the endpoint.
 
-Counted by the `limits` library in the store itself: so all workers count together, and a restart forgets nothing.
+The counters are documents of the store: all workers count together, and a restart forgets nothing.
 A window is a whole minute of the clock, or a whole UTC day, so the time left is known to the second.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from operator import itemgetter
+from typing import NamedTuple
 
-from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
-
-from layers_standin.domain.tables import Tables
-from layers_standin.engines.errors import EngineError
 from layers_standin.engines.table import Record
 from layers_standin.settings import Settings
 from layers_standin.web.errors import RateLimited
@@ -31,96 +25,70 @@ PER_MINUTE: dict[str, dict[str, int]] = {
 WRITES_PER_DAY: dict[str, int] = {"standard": 10_000, "pilot": 100_000, "partner": 500_000}
 
 
+class Window(NamedTuple):
+    """A limit: at most `most` requests in `seconds`. A window begins at a whole multiple of its length since 1970."""
+
+    counter_id: str
+    seconds: int
+    most: int
+
+
 def rate_limits(settings: Settings) -> Limits | None:
-    """Return `count(store, key, endpoint_class) -> headers`, or None when requests are not limited.
+    """Return `count_request`, or None when requests are not limited."""
+    return count_request if settings.rate_limits else None
 
-    Each call counts one request. Raises RateLimited.
+
+def count_request(store: Store, key: Record, endpoint_class: str) -> Headers:
+    """Count one request of a key; return the headers of the limit that will stop the client first.
+
+    Raises RateLimited; the request is counted all the same.
     """
-    if not settings.rate_limits:
-        return None
-
-    def count(store: Store, key: Record, endpoint_class: str) -> Headers:
-        limiter = FixedWindowRateLimiter(TableStorage(store.tables))  # its own, for it goes by the caller's clock
-        windows: list[tuple[int, Headers]] = []
-        for item in items_for(key["rateLimitTier"], endpoint_class):
-            allowed = limiter.hit(item, key["apiKeyId"], endpoint_class)
-            reset, left = limiter.get_window_stats(item, key["apiKeyId"], endpoint_class)
-            told = _headers(item, left, reset)
-            if not allowed:
-                raise RateLimited(endpoint_class, told, max(1, math.ceil(reset - store.now().timestamp())))
-            windows.append((left, told))
-        return min(windows, key=itemgetter(0))[1]  # the one that will stop the client first
-
-    return count
-
-
-def items_for(tier: str, endpoint_class: str) -> list[RateLimitItem]:
-    """Return the limits of a tier for a class of endpoints."""
-    minute = RateLimitItemPerMinute(PER_MINUTE[tier][endpoint_class])
-    return [minute, RateLimitItemPerDay(WRITES_PER_DAY[tier])] if endpoint_class == "write-light" else [minute]
-
-
-def _headers(item: RateLimitItem, left: int, reset: float) -> Headers:
-    return [
-        ("X-RateLimit-Limit", str(item.amount)),
-        ("X-RateLimit-Remaining", str(left)),
-        ("X-RateLimit-Reset", str(math.ceil(reset))),
+    windows = windows_of(key, endpoint_class)
+    counters, now = store.db.run_transaction(partial(_count, store, windows))
+    left, most, until = min(
+        (window.most - counter["count"], window.most, counter["until"])
+        for window, counter in zip(windows, counters, strict=False)  # a full minute leaves its day out
+    )
+    headers = [
+        ("X-RateLimit-Limit", str(most)),
+        ("X-RateLimit-Remaining", str(max(left, 0))),
+        ("X-RateLimit-Reset", str(math.ceil(until))),
     ]
+    if left < 0:
+        raise RateLimited(endpoint_class, headers, math.ceil(until - now))
+    return headers
 
 
-def _is_in(counter: Record, now: float) -> bool:
-    """Whether a moment is in a counter's window. One that begins later was left by a clock that was set back."""
-    return bool(counter["until"] - counter["seconds"] <= now < counter["until"])
+def windows_of(key: Record, endpoint_class: str) -> list[Window]:
+    """Return the windows of a request: its minute, and for light writes its day too."""
+    tier, counter_id = key["rateLimitTier"], f"{key['apiKeyId']}/{endpoint_class}"
+    minute = Window(f"{counter_id}/minute", 60, PER_MINUTE[tier][endpoint_class])
+    if endpoint_class != "write-light":
+        return [minute]
+    return [minute, Window(f"{counter_id}/day", 24 * 60 * 60, WRITES_PER_DAY[tier])]
 
 
-class TableStorage(Storage):
-    """The counters of `limits` as documents {"id", "count", "until", "seconds"}.
+def add_request(window: Window, counter: Record | None, now: float) -> Record:
+    """Return the window's counter with one more request; a new counter when `now` is outside the given one.
 
-    A window is so many seconds long, and ends `until` seconds after 1970.
+    A counter is {"id", "count", "until", "seconds"}: it counts for `seconds`, and ends `until` seconds after 1970.
     """
+    # A counter that begins later than now was left by a clock that was set back.
+    if counter is None or not counter["until"] - counter["seconds"] <= now < counter["until"]:
+        until = int(now // window.seconds + 1) * window.seconds
+        return {"id": window.counter_id, "count": 1, "until": until, "seconds": window.seconds}
+    return counter | {"count": counter["count"] + 1}
 
-    STORAGE_SCHEME = None
 
-    def __init__(self, tables: Tables) -> None:
-        super().__init__()
-        self._tables = tables
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return EngineError
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count in the window that now is in; windows begin at whole multiples of their length."""
-        return self._tables.db.run_transaction(partial(self._incr, key, expiry, amount))
-
-    def _incr(self, key: str, expiry: float, amount: int) -> int:
-        with self._tables.db.transaction():
-            until = (self._now() // expiry + 1) * expiry
-            counter = dict(self._live(key) or {"id": key, "count": 0, "until": until, "seconds": expiry})
-            counter["count"] += amount
-            self._tables.table("rate_limits", key).upsert(counter)
-            return int(counter["count"])
-
-    def get(self, key: str) -> int:
-        counter = self._live(key)
-        return counter["count"] if counter else 0
-
-    def get_expiry(self, key: str) -> float:
-        counter = self._live(key)
-        return counter["until"] if counter else self._now()
-
-    def check(self) -> bool:
-        return True
-
-    def reset(self) -> int | None:
-        return None
-
-    def clear(self, key: str) -> None:
-        self._tables.table("rate_limits", key).remove(doc_ids=[key])
-
-    def _live(self, key: str) -> Record | None:
-        counter = self._tables.table("rate_limits", key).get(doc_id=key)
-        return counter if counter and _is_in(counter, self._now()) else None
-
-    def _now(self) -> float:
-        return self._tables.now().timestamp()
+def _count(store: Store, windows: Sequence[Window]) -> tuple[list[Record], float]:
+    """Count a request in its windows up to the first full one; return their counters, and the time."""
+    counters: list[Record] = []
+    with store.db.transaction():
+        found = store.db.read_many([("rate_limits", window.counter_id, window.counter_id) for window in windows])
+        now = store.now().timestamp()  # not before the read, which may have waited for a request of the next minute
+        for window, counter in zip(windows, found, strict=True):
+            counters.append(add_request(window, counter, now))
+            store.tables.put("rate_limits", counters[-1])
+            if counters[-1]["count"] > window.most:
+                break
+    return counters, now

@@ -16,7 +16,6 @@ from layers_standin.domain.history import Actor
 from layers_standin.domain.times import from_epoch_milliseconds, milliseconds
 from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed
 from layers_standin.engines.table import Record
-from layers_standin.media.inspect import fault_of_picture
 from layers_standin.media.storage import MediaStorage, NoSuchFile, StoredFile
 from layers_standin.services import Services
 from layers_standin.settings import Settings
@@ -176,7 +175,11 @@ def _inspected(services: Services, upload: Record) -> InspectedUpload:
 
 
 def _picture_fault(file: BinaryIO, upload: Record) -> str | None:
-    return fault_of_picture(file, upload["contentType"]) if upload["contentType"].startswith("image/") else None
+    if not upload["contentType"].startswith("image/"):
+        return None
+    from layers_standin.media.inspect import fault_of_picture  # noqa: PLC0415 - Pillow slows every start
+
+    return fault_of_picture(file, upload["contentType"])
 
 
 @contextmanager
