@@ -130,7 +130,7 @@ def _snapshot(store: Store, name: str) -> Saved:
 
 
 def _snapshot_view(saved: Saved) -> Record:
-    return {"name": saved.name, "at": saved.facts.get("at"), "documents": saved.documents, "bytes": saved.bytes}
+    return {"name": saved.name, "at": saved.facts["at"], "documents": saved.documents, "bytes": saved.bytes}
 
 
 # Organizations

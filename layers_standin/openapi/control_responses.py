@@ -55,7 +55,7 @@ CONTROL_SCHEMAS: dict[str, JsonSchema] = {
         ),
     ),
     "ResetDone": record(reset=constant(True), to={"enum": ["seed", "empty"]}),
-    "Snapshot": record(name=_SNAPSHOT, at=or_null(MILLISECONDS), documents=or_null(_COUNT), bytes=_COUNT),
+    "Snapshot": record(name=_SNAPSHOT, at=MILLISECONDS, documents=_COUNT, bytes=_COUNT),
     "SnapshotList": record(items=listed(ref("Snapshot"))),
     "SnapshotRestored": record(name=_SNAPSHOT, restored=constant(True)),
     "SnapshotDeleted": record(name=_SNAPSHOT, deleted=constant(True)),
