@@ -16,8 +16,9 @@ from servers import ROOT
 from werkzeug.wrappers import Response
 
 from layers_standin.openapi.errors import REFUSALS
-from layers_standin.openapi.examples import PROJECT, WHO_AM_I
+from layers_standin.openapi.responses import RESPONSES
 
+WHO_AM_I, PROJECT = RESPONSES["WhoAmI"].example, RESPONSES["Project"].example
 PAGE = ROOT / "docs" / "conformance.md"
 OWN = {"X-Request-Id": "req_01HXZE8R5T7W9Y1A3C5E7G9J1K", "X-RateLimit-Endpoint-Class": "read-light"}
 

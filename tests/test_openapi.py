@@ -24,8 +24,8 @@ from layers_standin.control.operations import operations as control_operations
 from layers_standin.domain.keys import SCOPES
 from layers_standin.openapi.document import camel_case, openapi_document, openapi_path
 from layers_standin.openapi.errors import REFUSALS
-from layers_standin.openapi.examples import WHO_AM_I
 from layers_standin.openapi.partner import partner_api
+from layers_standin.openapi.responses import RESPONSES
 from layers_standin.services import Services
 from layers_standin.web.errors import STATUS_OF_CODE
 from schemas import InfluencerPatch
@@ -33,6 +33,7 @@ from schemas import InfluencerPatch
 SERVER = "http://localhost"
 DOCUMENT = document(SERVER)
 SCHEMAS = DOCUMENT["components"]["schemas"]
+WHO_AM_I = RESPONSES["WhoAmI"].example
 METHODS = {"get", "put", "post", "patch", "delete"}
 
 # (method, path, what is told of it) of every operation.
