@@ -35,11 +35,11 @@ def add_control(app: Flask, services: Services, log: RequestLog, api: Operations
 def serve_command(operation: Operation, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
     authorize(request.environ, services.settings, services.store.signing_key)
-    call = ControlCall(services, services.store, request, {}, _judged(operation), log=log, api=api)
+    call = ControlCall(services, services.store, request, {}, _validated(operation), log=log, api=api)
     return current_context(request.environ).respond(request, _outcome(operation, call, ids))
 
 
-def _judged(operation: Operation) -> Any:
+def _validated(operation: Operation) -> Any:
     """Return the validated query and body. Strict: an ignored scope would make a change apply to every organization."""
     query = load_query(operation.query or _NOTHING, request.args)
     if not operation.changes:
