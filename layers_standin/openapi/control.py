@@ -32,9 +32,9 @@ _PARAMETERS = {
     "influencerId": PathParameter("Influencer", examples.AVA),
 }
 
-NOTES: dict[str, OperationDocs] = {
+DOCS: dict[str, OperationDocs] = {
     "get_health": OperationDocs(STATE, "Health"),
-    "reset": OperationDocs(STATE, "ResetDone", refusals=["NoSeed"]),
+    "reset": OperationDocs(STATE, "ResetDone", errors=["NoSeed"]),
     "create_snapshot": OperationDocs(STATE, "Snapshot", gives={"name": "/name"}),
     "list_snapshots": OperationDocs(STATE, "SnapshotList", gives={"name": "/items/0/name"}),
     "restore_snapshot": OperationDocs(STATE, "SnapshotRestored"),
@@ -50,14 +50,14 @@ NOTES: dict[str, OperationDocs] = {
     "get_clock": OperationDocs(CLOCK, "Clock"),
     "set_clock": OperationDocs(CLOCK, "Clock"),
     "delete_clock": OperationDocs(CLOCK, "Clock"),
-    "create_fault": OperationDocs(FAULTS, "Fault", refusals=["TooManyFaults"], gives={"faultId": "/id"}),
+    "create_fault": OperationDocs(FAULTS, "Fault", errors=["TooManyFaults"], gives={"faultId": "/id"}),
     "list_faults": OperationDocs(FAULTS, "FaultList", gives={"faultId": "/items/0/id"}),
     "delete_faults": OperationDocs(FAULTS, "Deleted"),
     "delete_fault": OperationDocs(FAULTS, "FaultDeleted"),
     "list_requests": OperationDocs(REQUESTS, "LoggedRequestList"),
     "set_request_log": OperationDocs(REQUESTS, "LogSwitched"),
     "delete_requests": OperationDocs(REQUESTS, "Deleted"),
-    "get_history": OperationDocs(REQUESTS, "History", refusals=["AmbiguousId"]),
+    "get_history": OperationDocs(REQUESTS, "History", errors=["AmbiguousId"]),
 }
 
 
@@ -65,13 +65,13 @@ def control_plane(operations: Sequence[Operation]) -> Section:
     """Return the operations under `/_standin`: open on this machine, else with the control token."""
     return Section(
         operations=operations,
-        notes=NOTES,
+        docs=DOCS,
         tags=TAGS,
         responses=RESPONSES,
         schemas=SCHEMAS,
         security=lambda _: [{}, {"ControlToken": []}],
         security_schemes=_SECURITY_SCHEMES,
-        refusals=["NoControlToken", "NotFromHere", "Invalid", "NotFound", "Internal", "Unavailable"],
+        errors=["NoControlToken", "NotFromHere", "Invalid", "NotFound", "Internal", "Unavailable"],
         parameters=_PARAMETERS,
         idempotent=False,
     )

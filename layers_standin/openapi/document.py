@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from apispec import APISpec
 from marshmallow import Schema
 
-from layers_standin.openapi.errors import REFUSALS, Refusal, refused
+from layers_standin.openapi.errors import ERRORS, ErrorResponse, error_responses
 from layers_standin.openapi.examples import REQUESTS
 from layers_standin.openapi.fields import Fields
 from layers_standin.openapi.headers import HEADERS, OF_LIMITS, headers
@@ -42,7 +42,7 @@ Json = dict[str, Any]
 class OperationDocs(NamedTuple):
     """The facts of an operation that neither its route nor its schemas have.
 
-    `response` is the name of the usual response's schema, `also` has those with another status; `refusals` are the
+    `response` is the name of the usual response's schema, `also` has those with another status; `errors` are the
     errors that follow from no rule. `gives` maps path parameters to JSON pointers into the response: links from it lead
     to every operation with that parameter. `shows` is the same for links to reading operations only, as from a change.
     `links` are further links; `by_own_links_only` names operations that need more than an id.
@@ -50,7 +50,7 @@ class OperationDocs(NamedTuple):
 
     tag: str
     response: str
-    refusals: Sequence[str] = ()
+    errors: Sequence[str] = ()
     also: Mapping[int, str] = {}
     gives: Mapping[str, str] = {}
     shows: Mapping[str, str] = {}
@@ -68,33 +68,33 @@ class PathParameter(NamedTuple):
 class Section(NamedTuple):
     """A table of operations, and their common facts.
 
-    `notes` are by the names of handlers. `security(scope)` returns the security requirements of an operation;
-    `refusals` are errors of every operation; `schemas` are those that responses refer to; `routes` are paths that are
+    `docs` are by the names of handlers. `security(scope)` returns the security requirements of an operation;
+    `errors` are errors of every operation; `schemas` are those that responses refer to; `routes` are paths that are
     no operations, as OpenAPI objects.
     """
 
     operations: Sequence[Operation]
-    notes: Mapping[str, OperationDocs]
+    docs: Mapping[str, OperationDocs]
     tags: Mapping[str, str]
     responses: Mapping[str, Response]
     schemas: Mapping[str, JsonSchema]
     security: Callable[[str | None], list[dict[str, list[str]]]]
     security_schemes: Mapping[str, Json]
-    refusals: Sequence[str]
+    errors: Sequence[str]
     parameters: Mapping[str, PathParameter]
     routes: Mapping[str, Json] = {}
     idempotent: bool = True
 
     @property
     def limited(self) -> bool:
-        return "RateLimited" in self.refusals
+        return "RateLimited" in self.errors
 
 
 class Entry(NamedTuple):
     """An operation, its docs, and its section."""
 
     operation: Operation
-    note: OperationDocs
+    docs: OperationDocs
     section: Section
 
     @property
@@ -137,7 +137,7 @@ def _add_section(spec: APISpec, section: Section) -> None:
         {name: each.schema for name, each in section.responses.items()} | dict(section.schemas)
     ).items():
         spec.components.schema(name, schema)
-    entries = [Entry(operation, section.notes[operation.handler.__name__], section) for operation in section.operations]
+    entries = [Entry(operation, section.docs[operation.handler.__name__], section) for operation in section.operations]
     for entry in entries:
         described = {entry.operation.method.lower(): _described(entry, entries)}
         spec.path(openapi_path(entry.operation.path), operations=described)
@@ -149,10 +149,10 @@ def _add_common(spec: APISpec) -> None:
     """Add the components that every section refers to."""
     for name, header in HEADERS.items():
         spec.components.header(name, header)
-    for name, refusal in REFUSALS.items():
-        spec.components.schema(name, refusal.schema())
-    (nowhere,) = refused({"MethodNotAllowed": REFUSALS["MethodNotAllowed"]}, lambda _: headers(None)).values()
-    spec.components.response("MethodNotAllowed", nowhere)  # added here, for no operation can have it
+    for name, error in ERRORS.items():
+        spec.components.schema(name, error.schema())
+    (response,) = error_responses({"MethodNotAllowed": ERRORS["MethodNotAllowed"]}, lambda _: headers(None)).values()
+    spec.components.response("MethodNotAllowed", response)  # added here, for no operation can have it
 
 
 def _described(entry: Entry, entries: Sequence[Entry]) -> Json:
@@ -161,10 +161,10 @@ def _described(entry: Entry, entries: Sequence[Entry]) -> Json:
     described = {
         "operationId": operation.name,
         "summary": (getdoc(operation.handler) or "").rstrip("."),
-        "tags": [entry.note.tag],
+        "tags": [entry.docs.tag],
         "security": entry.section.security(operation.scope),
         "parameters": list(_parameters(entry)),
-        "responses": _responses(entry, entries) | refused(dict(_refusals(entry)), partial(_headers, entry)),
+        "responses": _responses(entry, entries) | error_responses(dict(_errors(entry)), partial(_headers, entry)),
     }
     return described if operation.body is None else described | {"requestBody": _body(operation)}
 
@@ -194,7 +194,7 @@ def _body(operation: Operation) -> Json:
 def _responses(entry: Entry, entries: Sequence[Entry]) -> Json:
     """Return the responses that are no errors."""
     success = entry.operation.success
-    names = {success: entry.note.response} | dict(entry.note.also)
+    names = {success: entry.docs.response} | dict(entry.docs.also)
     responses = {str(status): _response(entry, status, name) for status, name in names.items()}
     if links := dict(_links(entry, entries)):
         responses[str(success)]["links"] = links
@@ -211,39 +211,39 @@ def _response(entry: Entry, status: int, name: str) -> Json:
 def _links(entry: Entry, entries: Sequence[Entry]) -> Iterator[tuple[str, Json]]:
     """Yield the operations that can take an id from this one's response."""
     for other in entries:
-        pointers = entry.note.gives if other.operation.changes else {**entry.note.gives, **entry.note.shows}
+        pointers = entry.docs.gives if other.operation.changes else {**entry.docs.gives, **entry.docs.shows}
         for name, pointer in pointers.items():
-            if other.parameters == [name] and not other.note.by_own_links_only:
+            if other.parameters == [name] and not other.docs.by_own_links_only:
                 yield _link(other.operation.name, name, pointer)
-    yield from entry.note.links.items()
+    yield from entry.docs.links.items()
 
 
 def _link(operation: str, parameter: str, pointer: str) -> tuple[str, Json]:
     return operation, {"operationId": operation, "parameters": {parameter: f"$response.body#{pointer}"}}
 
 
-def _refusals(entry: Entry) -> Iterator[tuple[str, Refusal]]:
+def _errors(entry: Entry) -> Iterator[tuple[str, ErrorResponse]]:
     """Yield every error of an operation, with an example that fits it."""
     operation, section = entry.operation, entry.section
 
-    def refusal(name: str, **example: Any) -> tuple[str, Refusal]:
-        return name, REFUSALS[name]._replace(**example)
+    def error(name: str, **example: Any) -> tuple[str, ErrorResponse]:
+        return name, ERRORS[name]._replace(**example)
 
-    yield from map(refusal, (*section.refusals, *entry.note.refusals))
+    yield from map(error, (*section.errors, *entry.docs.errors))
     if section.limited:
-        yield refusal("RateLimited", details={"endpointClass": operation.endpoint_class})
+        yield error("RateLimited", details={"endpointClass": operation.endpoint_class})
     if operation.scope is not None:
-        yield refusal("ForbiddenScope", details={"required": operation.scope})
+        yield error("ForbiddenScope", details={"required": operation.scope})
     for name in entry.parameters:
-        yield refusal("NotFound", message=f"{section.parameters[name].noun} not found.")
+        yield error("NotFound", message=f"{section.parameters[name].noun} not found.")
     if operation.query is not None:
-        yield refusal("Invalid", message="Invalid query.", details={"fieldErrors": _error_of_query(operation.query)})
+        yield error("Invalid", message="Invalid query.", details={"fieldErrors": _error_of_query(operation.query)})
     if operation.body is not None:
-        yield from map(refusal, ("Invalid", "PayloadTooLarge"))
+        yield from map(error, ("Invalid", "PayloadTooLarge"))
     if entry.replays:
-        yield refusal("IdempotencyConflict")
+        yield error("IdempotencyConflict")
         if operation.secret:
-            yield refusal("SecretNotKept")
+            yield error("SecretNotKept")
 
 
 def _error_of_query(query: Schema) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE
 EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"
 
 
-class Refusal(NamedTuple):
+class ErrorResponse(NamedTuple):
     """An error response.
 
     `when` is its description, `message` an example, the usual one of its code unless given. `details` are an example
@@ -53,28 +53,30 @@ class Refusal(NamedTuple):
         return {"error": error | ({} if self.details is None else {"details": dict(self.details)})}
 
 
-def refused(refusals: Mapping[str, Refusal], headers: Callable[[int], Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def error_responses(
+    errors: Mapping[str, ErrorResponse], headers: Callable[[int], Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
     """Return the error responses by status; `headers` are those of a status."""
-    by_status: dict[int, dict[str, Refusal]] = {}
-    for name, refusal in refusals.items():
-        by_status.setdefault(refusal.status, {})[name] = refusal
+    by_status: dict[int, dict[str, ErrorResponse]] = {}
+    for name, error in errors.items():
+        by_status.setdefault(error.status, {})[name] = error
     return {str(status): _response(by_status[status], headers(status)) for status in sorted(by_status)}
 
 
-def _response(refusals: Mapping[str, Refusal], headers: Mapping[str, Any]) -> dict[str, Any]:
-    schemas = [ref(name) for name in refusals]
-    examples = {name: {"summary": refusal.when, "value": refusal.example()} for name, refusal in refusals.items()}
+def _response(errors: Mapping[str, ErrorResponse], headers: Mapping[str, Any]) -> dict[str, Any]:
+    schemas = [ref(name) for name in errors]
+    examples = {name: {"summary": error.when, "value": error.example()} for name, error in errors.items()}
     content = {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}, "examples": examples}
-    about = "\n\n".join(f"`{refusal.code}`: {refusal.when}" for refusal in refusals.values())
+    about = "\n\n".join(f"`{error.code}`: {error.when}" for error in errors.values())
     return {"description": about, "headers": dict(headers), "content": {"application/json": content}}
 
 
-def _detailed(code: str, when: str, message: str | None = None, **details: Any) -> Refusal:
-    """Return a refusal whose details always have the fields of this example."""
-    return Refusal(code, when, message, details, record_like(details, *details.keys() & _CONSTANTS))
+def _detailed(code: str, when: str, message: str | None = None, **details: Any) -> ErrorResponse:
+    """Return an error whose details always have the fields of this example."""
+    return ErrorResponse(code, when, message, details, record_like(details, *details.keys() & _CONSTANTS))
 
 
-def _conflict(subcode: str, when: str, message: str, **details: str) -> Refusal:
+def _conflict(subcode: str, when: str, message: str, **details: str) -> ErrorResponse:
     return _detailed("CONFLICT", when, message, subcode=subcode, **details)
 
 
@@ -87,21 +89,21 @@ _CONSTANTS = {"scope", "stage", "subcode"}
 _MESSAGES = listed(TEXT)
 
 # By the name of its schema in the document.
-REFUSALS: dict[str, Refusal] = {
-    "Unauthenticated": Refusal("UNAUTHENTICATED", "No key, or none of ours."),
-    "NoControlToken": Refusal(
+ERRORS: dict[str, ErrorResponse] = {
+    "Unauthenticated": ErrorResponse("UNAUTHENTICATED", "No key, or none of ours."),
+    "NoControlToken": ErrorResponse(
         "UNAUTHENTICATED", "No control token, or not the one that was set.", "Missing or invalid control token."
     ),
     "ForbiddenScope": _detailed("FORBIDDEN_SCOPE", "The key lacks the scope.", required=SCOPES[0]),
-    "Forbidden": Refusal("FORBIDDEN", "The signature is not ours, has expired, or is for another type."),
-    "NotFromHere": Refusal(
+    "Forbidden": ErrorResponse("FORBIDDEN", "The signature is not ours, has expired, or is for another type."),
+    "NotFromHere": ErrorResponse(
         "FORBIDDEN",
         "From another machine, through a proxy, or by a page of another origin; only where no token is set.",
         "The control plane answers only on this machine; set STANDIN_CONTROL to a token to open it.",
     ),
-    "NotFound": Refusal("NOT_FOUND", "Unknown, of another organization, or deleted."),
-    "MethodNotAllowed": Refusal("METHOD_NOT_ALLOWED", "The path has no such method."),
-    "IdempotencyConflict": Refusal("IDEMPOTENCY_CONFLICT", "The Idempotency-Key came before with another body."),
+    "NotFound": ErrorResponse("NOT_FOUND", "Unknown, of another organization, or deleted."),
+    "MethodNotAllowed": ErrorResponse("METHOD_NOT_ALLOWED", "The path has no such method."),
+    "IdempotencyConflict": ErrorResponse("IDEMPOTENCY_CONFLICT", "The Idempotency-Key came before with another body."),
     "InfluencerIdTaken": _conflict(
         "ID_TAKEN",
         "The organization has an influencer of that id, perhaps a deleted one.",
@@ -127,7 +129,7 @@ REFUSALS: dict[str, Refusal] = {
     "UploadMissing": _conflict(
         "UPLOAD_MISSING", "The bytes are not there yet.", "The upload has not arrived.", uploadId=f"upl_{_ULID}"
     ),
-    "UploadMismatch": Refusal(
+    "UploadMismatch": ErrorResponse(
         "CONFLICT",
         "The bytes are not as declared.",
         "The upload is not as declared.",
@@ -157,17 +159,17 @@ REFUSALS: dict[str, Refusal] = {
         "The body is larger than `maxBytes`, or request line and headers are.",
         maxBytes=MAX_BODY_BYTES,
     )._replace(always=False),
-    "NoSuchPart": Refusal("RANGE_NOT_SATISFIABLE", "The file ends before the range begins."),
-    "Invalid": Refusal(
+    "NoSuchPart": ErrorResponse("RANGE_NOT_SATISFIABLE", "The file ends before the range begins."),
+    "Invalid": ErrorResponse(
         "VALIDATION",
         "Body, query or Idempotency-Key is wrong; all faults at once.",
         details={"fieldErrors": {"mood": ["Unrecognized key"]}},
         evidence=record({"formErrors": _MESSAGES}, fieldErrors={"type": "object", "additionalProperties": _MESSAGES}),
     ),
     "RateLimited": _detailed("RATE_LIMITED", "Too many requests; only when limits are on.", endpointClass="read-light"),
-    "Internal": Refusal("INTERNAL", "A fault of the service."),
+    "Internal": ErrorResponse("INTERNAL", "A fault of the service."),
     "KillSwitch": _detailed("KILL_SWITCH", "The key is switched off.", scope="key"),
-    "Unavailable": Refusal(
+    "Unavailable": ErrorResponse(
         "UNAVAILABLE", "The store cannot go on; the message says whether anything may have been done."
     ),
 }

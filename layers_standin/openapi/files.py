@@ -3,7 +3,7 @@
 from typing import Any
 
 from layers_standin.openapi import examples
-from layers_standin.openapi.errors import REFUSALS, refused
+from layers_standin.openapi.errors import ERRORS, error_responses
 from layers_standin.openapi.headers import headers
 from layers_standin.openapi.json_schema import TEXT, text
 from schemas import FAMILIES
@@ -22,8 +22,8 @@ def _in_path(name: str, about: str, example: str | None = None, **schema: Any) -
     return found if example is None else found | {"example": example}
 
 
-def _refused(endpoint_class: str, *names: str) -> dict[str, Any]:
-    return refused({name: REFUSALS[name] for name in names}, lambda _: headers(endpoint_class))
+def _errors(endpoint_class: str, *names: str) -> dict[str, Any]:
+    return error_responses({name: ERRORS[name] for name in names}, lambda _: headers(endpoint_class))
 
 
 def _sent(about: str, **more: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ _UPLOAD = _route(
     requestBody={"required": True, "content": {f"{family}*": _BYTES for family in FAMILIES}},
     responses={
         "200": {"description": "The bytes are there.", "headers": headers("write-light", "ETag")},
-        **_refused(
+        **_errors(
             "write-light",
             *("Forbidden", "NotFound", "UploadFinalized", "PayloadTooLarge", "Invalid", "Internal", "Unavailable"),
         ),
@@ -62,7 +62,7 @@ _MEDIA = _route(
         "200": _sent("The file.", content={"*/*": _BYTES}),
         "206": _sent("A part of the file.", content={"*/*": _BYTES}),
         "304": _sent("What the client has is still right."),
-        **_refused("read-light", "NotFound", "NoSuchPart", "Internal", "Unavailable"),
+        **_errors("read-light", "NotFound", "NoSuchPart", "Internal", "Unavailable"),
     },
 )
 

@@ -37,7 +37,7 @@ _PROJECT = {"projectId": "/id"}
 _KEY = {"keyId": "/apiKey/id"}
 
 _NEW_INFLUENCER = OperationDocs(
-    INFLUENCERS, "JobStarted", refusals=["InfluencerIdTaken", "ProjectIsArchived"], gives=_JOB | _INFLUENCER
+    INFLUENCERS, "JobStarted", errors=["InfluencerIdTaken", "ProjectIsArchived"], gives=_JOB | _INFLUENCER
 )
 
 
@@ -53,7 +53,7 @@ _FINALIZE = {
     "description": "Once the bytes are where `uploadUrl` wants them.",
 }
 
-NOTES: dict[str, OperationDocs] = {
+DOCS: dict[str, OperationDocs] = {
     "whoami": OperationDocs(KEYS, "WhoAmI"),
     "get_influencer": OperationDocs(INFLUENCERS, "Influencer"),
     "patch_influencer": OperationDocs(INFLUENCERS, "Influencer", shows=_INFLUENCER),
@@ -69,9 +69,9 @@ NOTES: dict[str, OperationDocs] = {
     "clone_influencer": _NEW_INFLUENCER,
     "get_job": OperationDocs(JOBS, "Job", gives=_INFLUENCER),
     "cancel_job": OperationDocs(
-        JOBS, "CancelAccepted", refusals=["JobNotCancelable"], also={200: "CancelTooLate"}, shows=_JOB
+        JOBS, "CancelAccepted", errors=["JobNotCancelable"], also={200: "CancelTooLate"}, shows=_JOB
     ),
-    "create_project": OperationDocs(PROJECTS, "Project", refusals=["ProjectIdTaken"], gives=_PROJECT),
+    "create_project": OperationDocs(PROJECTS, "Project", errors=["ProjectIdTaken"], gives=_PROJECT),
     "list_projects": OperationDocs(
         PROJECTS, "ProjectPage", gives={"projectId": "/items/0/id"}, links=_next_page("listProjects")
     ),
@@ -80,7 +80,7 @@ NOTES: dict[str, OperationDocs] = {
     "delete_project": OperationDocs(PROJECTS, "ProjectArchived", shows=_PROJECT),
     "presign_upload": OperationDocs(MEDIA, "UploadPromise", links={"finalizeUpload": _FINALIZE}),
     "finalize_upload": OperationDocs(
-        MEDIA, "Asset", refusals=["UploadMissing", "UploadMismatch"], by_own_links_only=True
+        MEDIA, "Asset", errors=["UploadMissing", "UploadMismatch"], by_own_links_only=True
     ),
     "upload_inline": OperationDocs(MEDIA, "Asset"),
     "kill_key": OperationDocs(KEYS, "KeyKilled", gives=_KEY),
@@ -93,13 +93,13 @@ def partner_api(operations: Sequence[Operation]) -> Section:
     """Return the operations under `/v1`, which need an API key."""
     return Section(
         operations=operations,
-        notes=NOTES,
+        docs=DOCS,
         tags=TAGS,
         responses=RESPONSES,
         schemas=SCHEMAS,
         security=_security,
         security_schemes=_SECURITY_SCHEMES,
-        refusals=["Unauthenticated", "RateLimited", "Internal", "KillSwitch", "Unavailable"],
+        errors=["Unauthenticated", "RateLimited", "Internal", "KillSwitch", "Unavailable"],
         parameters=_PARAMETERS,
         routes=FILE_ROUTES,
     )
