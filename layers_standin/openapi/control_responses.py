@@ -1,7 +1,7 @@
 """The responses of the control plane: each an example, whose schema allows exactly its fields."""
 
 from layers_standin.openapi import json_schema as schema
-from layers_standin.openapi.examples import API_KEY, AVA, FAULT, KEY, ORGANIZATION, SNAPSHOT
+from layers_standin.openapi.examples import API_KEY, AVA, FAULT, KEY, ORGANIZATION, REQUESTS, SNAPSHOT
 from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
 from layers_standin.openapi.responses import INFLUENCER, Response, list_of, response
 
@@ -28,9 +28,7 @@ _NEW_ORGANIZATION = {
 _FAULT = {
     "id": FAULT,
     "organizationId": None,
-    "match": {"operation": "patchInfluencer"},
-    "times": 1,
-    "answer": {"code": "RATE_LIMITED", "retryAfter": 3},
+    **REQUESTS["FaultCreate"]["one too many"],
     "used": 0,
     "createdAt": "2026-04-18T10:00:00.000Z",
 }

@@ -172,17 +172,23 @@ def _described(entry: Entry, entries: Sequence[Entry]) -> Json:
 def _parameters(entry: Entry) -> Iterator[Json]:
     for name in entry.parameters:
         noun, example = entry.section.parameters[name]
-        yield _parameter("path", name, f"{noun} id", text(min=1)) | {"required": True, "example": example}
+        yield path_parameter(name, f"{noun} id", example)
     if entry.operation.query is not None:
         yield {"in": "query", "schema": entry.operation.query}
     if entry.replays:
         yield {"in": "header", "schema": IdempotencyHeader()}
     if entry.operation.tagged:
-        yield _parameter("header", "If-None-Match", "The ETag of the reply that the client has.", TEXT)
+        yield header_parameter("If-None-Match", "The ETag of the reply that the client has.")
 
 
-def _parameter(where: str, name: str, about: str, schema: JsonSchema) -> Json:
-    return {"in": where, "name": name, "description": about, "schema": schema}
+def path_parameter(name: str, about: str, example: str | None = None, **schema: Any) -> Json:
+    """Return a parameter in the path, a text with these further rules."""
+    parameter = {"in": "path", "name": name, "required": True, "description": about, "schema": text(min=1, **schema)}
+    return parameter if example is None else parameter | {"example": example}
+
+
+def header_parameter(name: str, about: str) -> Json:
+    return {"in": "header", "name": name, "description": about, "schema": TEXT}
 
 
 def _body(operation: Operation) -> Json:

@@ -3,9 +3,10 @@
 from typing import Any
 
 from layers_standin.openapi import examples
+from layers_standin.openapi.document import header_parameter, path_parameter
 from layers_standin.openapi.errors import ERRORS, error_responses
 from layers_standin.openapi.headers import headers
-from layers_standin.openapi.json_schema import TEXT, text
+from layers_standin.openapi.json_schema import text
 from schemas import FAMILIES
 
 _BYTES: dict[str, Any] = {"schema": text(format="binary")}
@@ -15,11 +16,6 @@ def _route(name: str, summary: str, about: str, **more: Any) -> dict[str, Any]:
     """Return a route for files as an operation object of OpenAPI."""
     known = {"operationId": name, "summary": summary, "description": about, "tags": ["Media"], "security": []}
     return known | more
-
-
-def _in_path(name: str, about: str, example: str | None = None, **schema: Any) -> dict[str, Any]:
-    found = {"in": "path", "name": name, "required": True, "description": about, "schema": text(min=1, **schema)}
-    return found if example is None else found | {"example": example}
 
 
 def _errors(endpoint_class: str, *names: str) -> dict[str, Any]:
@@ -35,7 +31,7 @@ _UPLOAD = _route(
     "putUpload",
     "Send the bytes of a presigned upload",
     "To the `uploadUrl` of presignUpload, with its `headers`, within 15 minutes.",
-    parameters=[_in_path("signature", "The end of `uploadUrl`")],
+    parameters=[path_parameter("signature", "The end of `uploadUrl`")],
     requestBody={"required": True, "content": {f"{family}*": _BYTES for family in FAMILIES}},
     responses={
         "200": {"description": "The bytes are there.", "headers": headers("write-light", "ETag")},
@@ -50,13 +46,13 @@ _MEDIA = _route(
     "Return a file, its thumbnail, or a portrait",
     "What `url` and `thumbnailUrl` stand for: public, unguessable, and the same for ever.",
     parameters=[
-        _in_path("organization", "Organization id", examples.ORGANIZATION),
-        _in_path("owner", "Asset or influencer id", examples.PICTURES[0]),
-        _in_path("token", "What makes the URL unguessable", examples.PICTURE_MARK),
-        _in_path("variant", "Which of its files", "original", enum=["original", "thumbnail", "portrait"]),
-        _in_path("name", "A name for people who save the file; any will do", "ava-01.jpg"),
-        {"in": "header", "name": "Range", "description": "Which bytes of it", "schema": TEXT},
-        {"in": "header", "name": "If-None-Match", "description": "The ETag", "schema": TEXT},
+        path_parameter("organization", "Organization id", examples.ORGANIZATION),
+        path_parameter("owner", "Asset or influencer id", examples.PICTURES[0]),
+        path_parameter("token", "What makes the URL unguessable", examples.PICTURE_MARK),
+        path_parameter("variant", "Which of its files", "original", enum=["original", "thumbnail", "portrait"]),
+        path_parameter("name", "A name for people who save the file; any will do", "ava-01.jpg"),
+        header_parameter("Range", "Which bytes of it"),
+        header_parameter("If-None-Match", "The ETag"),
     ],
     responses={
         "200": _sent("The file.", content={"*/*": _BYTES}),
