@@ -16,7 +16,7 @@ from layers_standin.web.access import authorize
 from layers_standin.web.bodies import load_query, load_request, whole_body
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import current_context
-from layers_standin.web.operations import Operation, Operations, Reply
+from layers_standin.web.operations import Operation, Operations
 from layers_standin.web.responses import route
 from schemas import EmptyBody
 
@@ -50,8 +50,7 @@ def _validated(operation: Operation) -> Any:
 
 def _outcome(operation: Operation, call: ControlCall, ids: Mapping[str, str]) -> StoredResponse:
     try:
-        reply = call.store.db.run_transaction(partial(operation.handler, call, **ids))
+        body = call.store.db.run_transaction(partial(operation.handler, call, **ids))
     except (OSError, StartError) as error:
         raise Unavailable(str(error)) from error
-    status, body = reply if isinstance(reply, Reply) else (operation.success, reply)
-    return StoredResponse(status, orjson.dumps(body))
+    return StoredResponse(operation.success, orjson.dumps(body))

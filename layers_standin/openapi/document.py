@@ -133,9 +133,8 @@ def _add_section(spec: APISpec, section: Section) -> None:
         spec.tag({"name": name, "description": about})
     for name, scheme in section.security_schemes.items():
         spec.components.security_scheme(name, dict(scheme))
-    for name, schema in (
-        {name: each.schema for name, each in section.responses.items()} | dict(section.schemas)
-    ).items():
+    schemas = {name: response.schema for name, response in section.responses.items()} | dict(section.schemas)
+    for name, schema in schemas.items():
         spec.components.schema(name, schema)
     entries = [Entry(operation, section.docs[operation.handler.__name__], section) for operation in section.operations]
     for entry in entries:
