@@ -6,7 +6,8 @@ from pathlib import Path
 from layers_standin.domain.faults import new_rule
 from layers_standin.domain.keys import public_id_of
 from layers_standin.domain.tables import ALL
-from layers_standin.openapi import control_examples, examples
+from layers_standin.domain.times import milliseconds
+from layers_standin.openapi import examples
 from layers_standin.services import Services
 
 
@@ -28,8 +29,8 @@ def plant_examples(rooms: Services) -> None:
     received = rooms.media.receive(organization, upload["assetId"], [b"bytes"])
     store.tables.put("uploads", upload | {"uploadId": examples.UPLOAD, "received": received._asdict()})
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
-    store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": control_examples.FAULT})
-    with store.db.saving(control_examples.SNAPSHOT, {}) as snapshot_id:
+    store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": examples.FAULT})
+    with store.db.saving(examples.SNAPSHOT, {"at": milliseconds(store.now())}) as snapshot_id:
         rooms.media.keep(snapshot_id)
 
 

@@ -15,9 +15,10 @@ from evidence.told import BY_ID, OPERATIONS
 from servers import ROOT
 from werkzeug.wrappers import Response
 
-from layers_standin.openapi.errors import REFUSALS
-from layers_standin.openapi.examples import PROJECT, WHO_AM_I
+from layers_standin.openapi.errors import ERRORS
+from layers_standin.openapi.responses import RESPONSES
 
+WHO_AM_I, PROJECT = RESPONSES["WhoAmI"].example, RESPONSES["Project"].example
 PAGE = ROOT / "docs" / "conformance.md"
 OWN = {"X-Request-Id": "req_01HXZE8R5T7W9Y1A3C5E7G9J1K", "X-RateLimit-Endpoint-Class": "read-light"}
 
@@ -54,7 +55,7 @@ def shown(operation: str, status: int, body: Any, **headers: str) -> set[str]:
 
 def refused(name: str, **changed: Any) -> dict[str, Any]:
     """Return the body of a refusal, some of it changed."""
-    error = REFUSALS[name].example()["error"]
+    error = ERRORS[name].example()["error"]
     return {"error": error | changed}
 
 

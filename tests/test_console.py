@@ -747,5 +747,5 @@ def test_which_requests_go_wrong_is_said_in_words(match, words):
 
 def test_a_fault_without_an_end_is_never_spent():
     fault = {"id": "f", "organizationId": None, "match": {}, "answer": {}, "times": None, "used": 9}
-    assert (fault_of(fault, None).used, fault_of(fault, None).is_spent) == ("9, no end", False)
-    assert fault_of(fault | {"times": 9}, None).is_spent
+    assert (fault_of(fault, None)["used"], fault_of(fault, None)["is_spent"]) == ("9, no end", False)
+    assert fault_of(fault | {"times": 9}, None)["is_spent"]

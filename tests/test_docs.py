@@ -17,7 +17,7 @@ from app import operations
 from layers_standin.cli import cli
 from layers_standin.control.operations import operations as control_operations
 from layers_standin.control.schemas import Answer
-from layers_standin.openapi.errors import REFUSALS
+from layers_standin.openapi.errors import ERRORS
 from layers_standin.settings import PREFIX, Settings
 from layers_standin.web.errors import STATUS_OF_CODE
 from layers_standin.web.limits import PER_MINUTE, WRITES_PER_DAY
@@ -130,7 +130,7 @@ def test_the_table_of_error_codes_and_their_statuses_are_the_same() -> None:
 def test_the_table_of_subcodes_and_those_of_the_api_are_the_same() -> None:
     told = [subcode.strip("`") for subcode, _ in table("errors.md", "subcode")]
     assert sorted(told) == sorted(
-        {each.details["subcode"] for each in REFUSALS.values() if "subcode" in (each.details or {})}
+        {each.details["subcode"] for each in ERRORS.values() if "subcode" in (each.details or {})}
     )
 
 

@@ -23,9 +23,9 @@ from app import create_app, document, operations
 from layers_standin.control.operations import operations as control_operations
 from layers_standin.domain.keys import SCOPES
 from layers_standin.openapi.document import camel_case, openapi_document, openapi_path
-from layers_standin.openapi.errors import REFUSALS
-from layers_standin.openapi.examples import WHO_AM_I
+from layers_standin.openapi.errors import ERRORS
 from layers_standin.openapi.partner import partner_api
+from layers_standin.openapi.responses import RESPONSES
 from layers_standin.services import Services
 from layers_standin.web.errors import STATUS_OF_CODE
 from schemas import InfluencerPatch
@@ -33,6 +33,7 @@ from schemas import InfluencerPatch
 SERVER = "http://localhost"
 DOCUMENT = document(SERVER)
 SCHEMAS = DOCUMENT["components"]["schemas"]
+WHO_AM_I = RESPONSES["WhoAmI"].example
 METHODS = {"get", "put", "post", "patch", "delete"}
 
 # (method, path, what is told of it) of every operation.
@@ -122,7 +123,7 @@ def test_every_reference_leads_somewhere_and_every_component_is_referred_to():
 
 
 def test_every_error_code_is_told_with_its_status():
-    assert {refusal.code for refusal in REFUSALS.values()} == set(STATUS_OF_CODE)
+    assert {refusal.code for refusal in ERRORS.values()} == set(STATUS_OF_CODE)
 
 
 STATUSES = {
@@ -448,7 +449,7 @@ def test_a_response_that_is_not_as_told_is_found(response, faults):
 
 def test_a_part_without_keys_has_its_own_security_and_refusals():
     part = partner_api([operation for operation in operations if operation.name == "getProject"])
-    open_part = part._replace(security=lambda _: [], refusals=["Internal"], routes={}, idempotent=False)
+    open_part = part._replace(security=lambda _: [], errors=["Internal"], routes={}, idempotent=False)
 
     told = openapi_document([open_part], SERVER)["paths"]["/v1/projects/{projectId}"]["get"]
 
@@ -495,7 +496,9 @@ def test_the_command_line_prints_the_same(tmp_path, client):
     assert (printed.returncode, printed.stderr) == (0, "")
     assert orjson.loads(printed.stdout) == client.get("/openapi.json").json
     assert not folder.exists()
-    assert orjson.loads(run(folder, "layers_standin", "openapi").stdout)["servers"] == [{"url": "http://127.0.0.1:8000"}]
+    assert orjson.loads(run(folder, "layers_standin", "openapi").stdout)["servers"] == [
+        {"url": "http://127.0.0.1:8000"}
+    ]
 
 
 # The page

@@ -1,91 +1,92 @@
-"""The queries of the pages: each function reads the documents and has `pages.py` make a view of them."""
+"""The queries of the pages: each function reads the documents and has `pages.py` make a view of them.
+
+A page is asked for as an operation of the control plane is: its call has the validated query.
+"""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from flask import Request
-from marshmallow import Schema
+from marshmallow import EXCLUDE
 
 from layers_standin.console import pages
-from layers_standin.console.schemas import ControlsQuery, LogQuery, OverviewQuery
+from layers_standin.console.pages import View
 from layers_standin.control.operations import ControlCall, get_clock, list_faults, list_organizations, list_snapshots
+from layers_standin.control.schemas import RequestQuery
 from layers_standin.domain.clocks import REAL
+from layers_standin.domain.cursors import is_cursor
 from layers_standin.domain.faults import is_spent
 from layers_standin.domain.tables import ALL
 from layers_standin.domain.times import milliseconds
 from layers_standin.engines.table import Record
-from layers_standin.services import Services
-from layers_standin.web.bodies import load_query
+from layers_standin.fields import Choice, Pattern, QueryNumber, Text
 from layers_standin.web.errors import STATUS_OF_CODE
-from layers_standin.web.logs.requests import FILTERS, MOST_ENTRIES, RequestLog, curl_of
-from layers_standin.web.operations import Call, Handler, Operations, Reply
+from layers_standin.web.logs.requests import FILTERS, MOST_ENTRIES, curl_of
+from schemas import Query
 from store import Store
 
 MOST_CARDS = 24
 MOST_ARCHIVED = 12  # below the living; the rest has a page of its own
 MOST_PROJECTS = 200
 
-View = Mapping[str, Any]
+
+class OverviewQuery(Query):
+    """The organization and project, the status, and the cursor."""
+
+    organization = Text()
+    project = Text()
+    status = Choice(*pages.STATUSES, pages.ARCHIVED)
+    cursor = Pattern(is_cursor, "Invalid cursor")
 
 
-class PageRequest(NamedTuple):
-    """A request for a page; `may_command` says whether its reader may use the control plane."""
+class LogQuery(RequestQuery):
+    """As the control plane's, with a smaller default limit: the page is refreshed all the time."""
 
-    services: Services
-    log: RequestLog
-    api: Operations
-    request: Request
-    may_command: bool
+    class Meta(RequestQuery.Meta):
+        unknown = EXCLUDE
 
-    @property
-    def store(self) -> Store:
-        return self.services.store
-
-    def judged(self, schema: Schema) -> Any:
-        """Return the validated query; an empty field of a form counts as left out. Raises Invalid."""
-        return load_query(schema, {name: text for name, text in self.request.args.items() if text})
-
-    def ask(self, operation: Handler, organization: str | None = None) -> Record:
-        """Return the reply of a reading operation of the control plane, for an organization or for all."""
-        body = {} if organization is None else {"organizationId": organization}
-        told = operation(ControlCall(self.services, self.store, self.request, {}, body, log=self.log, api=self.api))
-        return told.body if isinstance(told, Reply) else told
+    limit = QueryNumber(min=1, max=MOST_ENTRIES, load_default=50)
 
 
-Page = Callable[..., View]
+class ControlsQuery(Query):
+    """The organization; all when it is left out."""
+
+    organization = Text()
 
 
 # Influencers
 
 
-def overview(page_request: PageRequest) -> View:
+def overview(call: ControlCall) -> View:
     """Return the influencers of a project as cards. Raises NotFound, Invalid, BadCursor."""
-    query = page_request.judged(OverviewQuery())
-    organizations = page_request.store.organizations.all()
-    organization = query.get("organization") or _liveliest(page_request.store, organizations)
+    query = call.body
+    organizations = call.store.organizations.all()
+    organization = query.get("organization") or _liveliest(call.store, organizations)
     if organization is None:
         return {"title": "Influencers", "organization": None}
-    named = page_request.store.organizations.get(organization)
-    own = page_request.store.for_organization(organization)
+    named = call.store.organizations.get(organization)
+    own = call.store.for_organization(organization)
     projects = own.projects.page({"limit": MOST_PROJECTS})[0]
     project = own.projects.get(query["project"]) if "project" in query else next(iter(projects), None)
     return {
         "title": project["name"] if project else named["name"],
         "organization": named,
         "project": project,
-        "organizations": pages.organization_links(organizations, organization),
-        "projects": pages.project_links(projects, project["id"] if project else None),
+        "organizations": organizations,
+        "projects": projects,
         "notices": _notices(own, organization),
         **(_cards(own, project, query) if project else {}),
     }
 
 
 def _liveliest(store: Store, organizations: list[Record]) -> str | None:
-    """Return the organization with the newest project, or any when there is no project."""
-    newest = ((each["id"], store.db.scan("projects", each["id"], "all")) for each in organizations)
-    organization = pages.newest_place((each, places[0]) for each, places in newest if places)
-    return organization or next((str(each["id"]) for each in organizations), None)
+    """Return the organization with the newest project, or the first when there is no project."""
+
+    def newest(organization: str) -> str:
+        return next(iter(store.db.scan("projects", organization, "all")), "")
+
+    return max((str(each["id"]) for each in organizations), key=newest, default=None)
 
 
 def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
@@ -93,7 +94,7 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
     organization, project_id = project["organizationId"], project["id"]
     show = partial(pages.card_of, now_ms=own.now_ms(), key_name=key_names(own, organization))
 
-    def page(status: str | None, limit: int) -> tuple[list[pages.Card], str | None]:
+    def page(status: str | None, limit: int) -> tuple[list[View], str | None]:
         asked = {"status": status, "cursor": cursor, "limit": limit}
         documents, after = own.page_of_influencers(project_id, asked)
         return [show(document) for document in documents], after
@@ -101,10 +102,10 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
     cards, after = page(status, MOST_CARDS)
     has_tail = status is None and cursor is None
     archived, more_archived = page(pages.ARCHIVED, MOST_ARCHIVED) if has_tail else ([], None)
-    link = partial(pages.overview_href, organization, project_id)
+    link = partial(pages.href, "/console", organization=organization, project=project_id)
     return {
         "status": status,
-        "statuses": pages.status_links(organization, project_id, status),
+        "statuses": (None, *pages.STATUSES, pages.ARCHIVED),
         "cards": cards,
         "older": link(status=status, cursor=after) if after else None,
         "newest": link(status=status) if cursor else None,
@@ -113,14 +114,14 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
     }
 
 
-def influencer(page_request: PageRequest, organization: str, influencer_id: str) -> View:
+def influencer(call: ControlCall, organization: str, influencer_id: str) -> View:
     """Return everything about one influencer, archived or not. Raises NotFound."""
-    own = page_request.store.for_organization(organization)
+    own = call.store.for_organization(organization)
     document = own.any_influencer(influencer_id)
     project = own.tables.table("projects").get(doc_id=document["projectId"])
     changes = own.history.of(document)
-    sheet = pages.sheet_of(document, project, changes, own.now_ms(), key_names(own, organization))
-    return {"title": document["name"], "sheet": sheet, "notices": _notices(own, organization)}
+    profile = pages.profile_of(document, project, changes, own.now_ms(), key_names(own, organization))
+    return {"title": document["name"], "profile": profile, "notices": _notices(own, organization)}
 
 
 def key_names(store: Store, organization: str) -> pages.KeyName:
@@ -138,21 +139,21 @@ def key_names(store: Store, organization: str) -> pages.KeyName:
 # Requests
 
 
-def requests(page_request: PageRequest) -> View:
+def requests(call: ControlCall) -> View:
     """Return the newest requests. Raises Invalid."""
-    query = page_request.judged(LogQuery())
+    query = call.body
     wanted = {name: query[name] for name in FILTERS if name in query}
-    base = Call(page_request.services, page_request.store, page_request.request, {}).base_url()
-    entries = page_request.log.newest(wanted, query["limit"])
+    base = call.base_url()
+    entries = call.log.newest(wanted, query["limit"])
     return {
         "title": "Requests",
         "entries": [pages.entry_of(entry, curl_of(entry, base)) for entry in entries],
         "more": _more(query["limit"], wanted) if len(entries) == query["limit"] else None,
         "wanted": {name: wanted.get(name) for name in FILTERS},
         "is_filtered": bool(wanted),
-        "is_kept": page_request.log.is_kept,
-        "operations": sorted(operation.name for operation in page_request.api),
-        "organizations": page_request.store.organizations.all(),
+        "is_kept": call.log.is_kept,
+        "operations": sorted(operation.name for operation in call.api),
+        "organizations": call.store.organizations.all(),
     }
 
 
@@ -166,28 +167,33 @@ def _more(limit: int, wanted: Mapping[str, Any]) -> str | None:
 # Controls
 
 
-def controls(page_request: PageRequest) -> View:
+def controls(call: ControlCall) -> View:
     """Return clock, faults, snapshots and organizations, with their forms. Raises NotFound."""
-    organization = page_request.judged(ControlsQuery()).get("organization")
-    named = None if organization is None else page_request.store.organizations.get(organization)
+    organization = call.body.get("organization")
+    named = None if organization is None else call.store.organizations.get(organization)
     return {
         "title": "Controls",
         "scope": named,
-        "clock": page_request.ask(get_clock, organization),
-        "faults": _faults(page_request, named),
-        "snapshots": page_request.ask(list_snapshots)["items"],
-        "organizations": page_request.ask(list_organizations)["items"],
-        "has_seed": page_request.services.settings.seed is not None,
-        "operations": sorted(operation.name for operation in page_request.api),
+        "clock": _ask(call, get_clock, organization),
+        "faults": _faults(call, named),
+        "snapshots": _ask(call, list_snapshots)["items"],
+        "organizations": _ask(call, list_organizations)["items"],
+        "has_seed": call.services.settings.seed is not None,
+        "operations": sorted(operation.name for operation in call.api),
         "codes": STATUS_OF_CODE,
     }
 
 
-def _faults(page_request: PageRequest, named: Record | None) -> list[pages.Fault]:
+def _ask(call: ControlCall, operation: Callable[[ControlCall], Record], organization: str | None = None) -> Record:
+    """Return the reply of a reading operation of the control plane, for an organization or for all."""
+    return operation(replace(call, body={} if organization is None else {"organizationId": organization}))
+
+
+def _faults(call: ControlCall, named: Record | None) -> list[View]:
     """Return the faults that apply to an organization, its own first; without one those for all."""
-    own = page_request.ask(list_faults, named["id"])["items"] if named else []
+    own = _ask(call, list_faults, named["id"])["items"] if named else []
     name = named["name"] if named else None
-    of_all = page_request.ask(list_faults)["items"]
+    of_all = _ask(call, list_faults)["items"]
     return [pages.fault_of(fault, name) for fault in own] + [pages.fault_of(fault, None) for fault in of_all]
 
 

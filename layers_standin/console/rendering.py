@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from layers_standin.console.pages import href
 from layers_standin.console.text import moment, visible
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -24,14 +25,11 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_environment.globals |= {"href": href}
 _environment.filters |= {"moment": moment, "merged": lambda first, second: first | second}
 
 
-def render_page(name: str, view: Mapping[str, Any]) -> str:
-    """Return a whole page, with its fragment in it."""
-    return _environment.get_template("layout.html").render(view, fragment=f"{name}.html")
-
-
-def render_fragment(name: str, view: Mapping[str, Any]) -> str:
-    """Return the part of a page that is refreshed while it is open."""
-    return _environment.get_template(f"{name}.html").render(view)
+def render(name: str, view: Mapping[str, Any], *, is_fragment: bool = False) -> str:
+    """Return a whole page, or the part of it that is refreshed while it is open."""
+    template = _environment.get_template(f"{name}.html" if is_fragment else "layout.html")
+    return template.render(view, fragment=f"{name}.html")

@@ -1,26 +1,30 @@
 """Between Flask and the console: routes, access, and the headers of every page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, redirect, request, send_from_directory
+from marshmallow import Schema
 
 from layers_standin.console import queries
-from layers_standin.console.queries import Page, PageRequest
-from layers_standin.console.rendering import render_fragment, render_page
+from layers_standin.console.pages import View
+from layers_standin.console.rendering import render
+from layers_standin.control.operations import ControlCall
 from layers_standin.domain.errors import NotFound, StoreError
 from layers_standin.engines.errors import EngineError
 from layers_standin.services import Services
 from layers_standin.settings import LOOPBACK, OFF, READ_ONLY, Settings
 from layers_standin.web.access import authorize, is_own_page, is_token
+from layers_standin.web.bodies import load_query
 from layers_standin.web.errors import STATUS_OF_CODE, UNAVAILABLE, Forbidden, Refusal, Unauthenticated
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Operations
 from layers_standin.web.responses import route
 from layers_standin.web.session import COOKIE, LASTS_SECONDS, new_session
+from schemas import Query
 
 _STATIC = Path(__file__).parent / "static"
 _POLICY = (
@@ -36,12 +40,14 @@ HEADERS = {
     "Cache-Control": "private, no-cache",
 }
 
+Page = Callable[..., View]
+
 # By the name of their template.
-_PAGES: dict[str, tuple[str, Page]] = {
-    "overview": ("/console", queries.overview),
-    "influencer": ("/console/influencers/<organization>/<influencer_id>", queries.influencer),
-    "requests": ("/console/requests", queries.requests),
-    "controls": ("/console/controls", queries.controls),
+_PAGES: dict[str, tuple[str, Schema, Page]] = {
+    "overview": ("/console", queries.OverviewQuery(), queries.overview),
+    "influencer": ("/console/influencers/<organization>/<influencer_id>", Query(), queries.influencer),
+    "requests": ("/console/requests", queries.LogQuery(), queries.requests),
+    "controls": ("/console/controls", queries.ControlsQuery(), queries.controls),
 }
 
 
@@ -49,7 +55,7 @@ class RenderedPage(NamedTuple):
     """A page before rendering: the name of its template, its view, and its status."""
 
     name: str
-    view: Mapping[str, Any]
+    view: View
     status: int
 
 
@@ -57,9 +63,10 @@ def add_console(app: Flask, services: Services, log: RequestLog, api: Operations
     """Add the pages; none if STANDIN_CONSOLE is off, or the control plane is and the console is not read-only."""
     if not is_wanted(services.settings):
         return
-    for name, (path, page) in _PAGES.items():
-        route(app, "GET", path, f"console_{name}", partial(serve_page, name, page, services, log, api))
-    route(app, "GET", "/console/<path:rest>", "console_nowhere", partial(serve_page, "", _nowhere, services, log, api))
+    for name, (path, query, page) in _PAGES.items():
+        route(app, "GET", path, f"console_{name}", partial(serve_page, name, query, page, services, log, api))
+    nowhere = partial(serve_page, "", Query(), _nowhere, services, log, api)
+    route(app, "GET", "/console/<path:rest>", "console_nowhere", nowhere)
     route(app, "GET", "/console/static/<name>", "console_static", serve_static)
     route(app, "GET", "/", "home", _home)
     if _has_token(services.settings):
@@ -76,21 +83,27 @@ def _has_token(settings: Settings) -> bool:
     return settings.control not in (OFF, LOOPBACK)
 
 
-def serve_page(name: str, page: Page, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
+def serve_page(
+    name: str, query: Schema, page: Page, services: Services, log: RequestLog, api: Operations, **ids: str
+) -> Response:
     """Answer with a page; a refresh of an open page gets the fragment only."""
     is_fragment = request.args.get("fragment") == "1"
     may_command = False
     try:
         may_command = _may_command(services)
-        page_request = PageRequest(services, log, api, request, may_command)
+        call = ControlCall(services, services.store, request, {}, _validated(query), log=log, api=api)
         with services.store.db.snapshot_read():
-            shown = RenderedPage(name, page(page_request, **ids), 200)
+            shown = RenderedPage(name, page(call, **ids), 200)
     except (StoreError, Refusal, EngineError) as error:
         shown = _refusal(error)
     view = _frame(shown.name, services.settings, may_command) | dict(shown.view)
-    html = (render_fragment if is_fragment else render_page)(shown.name, view)
     current_context(request.environ).is_poll = is_fragment and shown.status < 500
-    return _page(html, shown.status)
+    return _page(render(shown.name, view, is_fragment=is_fragment), shown.status)
+
+
+def _validated(query: Schema) -> Any:
+    """Return the validated query; an empty field of a form counts as left out. Raises Invalid."""
+    return load_query(query, {name: text for name, text in request.args.items() if text})
 
 
 def _may_command(services: Services) -> bool:
@@ -120,7 +133,7 @@ def _refusal(error: StoreError | Refusal | EngineError) -> RenderedPage:
         return RenderedPage("login", {"title": "Sign in", "is_wrong": False}, 401)
     if isinstance(error, EngineError):
         return RenderedPage("refusal", {"title": UNAVAILABLE, "faults": []}, 503)
-    faults = [f"{field}: {', '.join(told)}" for field, told in error.details.get("fieldErrors", {}).items()]
+    faults = [f"{field}: {', '.join(messages)}" for field, messages in error.details.get("fieldErrors", {}).items()]
     return RenderedPage("refusal", {"title": str(error), "faults": faults}, STATUS_OF_CODE[error.code])
 
 
@@ -132,7 +145,7 @@ def _page(html: str, status: int) -> Response:
     return response
 
 
-def _nowhere(_: PageRequest, rest: str) -> Mapping[str, Any]:
+def _nowhere(_: ControlCall, rest: str) -> View:
     raise NotFound("There is no such page.")
 
 
@@ -145,7 +158,7 @@ def serve_static(name: str) -> Response:
 
 def serve_login(settings: Settings, is_wrong: bool = False) -> Response:
     view = _frame("login", settings, False) | {"title": "Sign in", "is_wrong": is_wrong}
-    return _page(render_page("login", view), 401 if is_wrong else 200)
+    return _page(render("login", view), 401 if is_wrong else 200)
 
 
 def sign_in(services: Services) -> Response:

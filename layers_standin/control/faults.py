@@ -1,21 +1,12 @@
 """Faults match operations of the API only."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from layers_standin.domain.faults import fits_path
+from layers_standin.domain.faults import RequestInfo, fits_path
 from layers_standin.web.errors import Invalid
 from layers_standin.web.operations import LONG_RUNNING, Operations
 from layers_standin.web.uploads import PUT_UPLOAD, UPLOAD_PATH
-
-
-class Target(NamedTuple):
-    """An operation that a fault can match, its path with `{placeholders}`."""
-
-    name: str
-    method: str
-    path: str
-    begins_job: bool
 
 
 def check_rule(body: Mapping[str, Any], api: Operations) -> None:
@@ -28,19 +19,21 @@ def check_rule(body: Mapping[str, Any], api: Operations) -> None:
         raise Invalid(fieldErrors={"answer": ["failJob: Only for operations that begin a job"]})
 
 
-def _targets(api: Operations) -> Iterator[Target]:
+def _targets(api: Operations) -> Iterator[RequestInfo]:
+    """Yield the requests that faults can match, with `{placeholders}` in their paths."""
     for each in api:
-        yield Target(each.name, each.method, _template(each.path), each.endpoint_class == LONG_RUNNING)
-    yield Target(PUT_UPLOAD, "PUT", _template(UPLOAD_PATH), False)
+        begins_job = each.endpoint_class == LONG_RUNNING
+        yield RequestInfo(each.name, each.method, _template(each.path), begins_job=begins_job)
+    yield RequestInfo(PUT_UPLOAD, "PUT", _template(UPLOAD_PATH))
 
 
 def _template(path: str) -> str:
     return path.replace("<", "{").replace(">", "}")
 
 
-def _is_meant(match: Mapping[str, Any], target: Target) -> bool:
+def _is_meant(match: Mapping[str, Any], target: RequestInfo) -> bool:
     return (
-        match.get("operation", target.name) == target.name
+        match.get("operation", target.operation) == target.operation
         and match.get("method", target.method) == target.method
         and ("path" not in match or _can_meet(match["path"], target.path))
     )
@@ -54,7 +47,7 @@ def _can_meet(pattern: str, template: str) -> bool:
     )
 
 
-def _unknown(match: Mapping[str, Any], targets: list[Target]) -> str:
+def _unknown(match: Mapping[str, Any], targets: list[RequestInfo]) -> str:
     if "operation" in match:
-        return f"operation: Unknown operation; there are {', '.join(sorted(each.name for each in targets))}"
+        return f"operation: Unknown operation; there are {', '.join(sorted(each.operation for each in targets))}"
     return "path: No operation has this method and path"

@@ -1,9 +1,10 @@
 """The operations of the control plane: a few lines each, above the rules in `layers_standin/domain/`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 
 from layers_standin.control import schemas
@@ -31,7 +32,11 @@ operations = Operations()
 DISTRIBUTION = "layers-stand-in"
 COUNTED = ("organizations", "projects", "influencers", "assets", "jobs", "api_keys")
 
-_ROOT = "/_standin"
+_get = partial(operations.add, "GET", scope=None)
+_put = partial(operations.add, "PUT", scope=None)
+_post = partial(operations.add, "POST", scope=None)
+_create = partial(_post, success=201)
+_delete = partial(operations.add, "DELETE", scope=None, body=EmptyBody(), body_optional=True)
 
 
 @dataclass(slots=True)
@@ -55,7 +60,7 @@ def _whose(scope: str) -> str | None:
 # The store as a whole
 
 
-@operations.add("GET", f"{_ROOT}/health", scope=None)
+@_get("/_standin/health")
 def get_health(call: ControlCall) -> Record:
     """Check that the store takes reads and writes, and return its engine and the number of its documents."""
     call.store.db.probe()
@@ -67,7 +72,7 @@ def get_health(call: ControlCall) -> Record:
     return {"status": "ready", "version": version(DISTRIBUTION), "engine": engine, "counts": counts}
 
 
-@operations.add("POST", f"{_ROOT}/reset", scope=None, body=schemas.Reset(), body_optional=True)
+@_post("/_standin/reset", body=schemas.Reset(), body_optional=True)
 def reset(call: ControlCall) -> Record:
     """Put everything back to the seed, or to nothing: data, clocks, faults, and the request log."""
     to = reset_store(call.services, call.body.get("to"))
@@ -78,7 +83,7 @@ def reset(call: ControlCall) -> Record:
 # Snapshots
 
 
-@operations.add("POST", f"{_ROOT}/snapshots", scope=None, body=schemas.SnapshotCreate(), success=201)
+@_create("/_standin/snapshots", body=schemas.SnapshotCreate())
 def create_snapshot(call: ControlCall) -> Record:
     """Save the state of this moment, media included, under a name; a snapshot of that name is replaced."""
     name = call.body["name"]
@@ -88,13 +93,13 @@ def create_snapshot(call: ControlCall) -> Record:
         return _snapshot_view(_snapshot(call.store, name))
 
 
-@operations.add("GET", f"{_ROOT}/snapshots", scope=None)
+@_get("/_standin/snapshots")
 def list_snapshots(call: ControlCall) -> Record:
     """Return the snapshots by name."""
     return {"items": [_snapshot_view(saved) for saved in call.store.db.saved()]}
 
 
-@operations.add("POST", f"{_ROOT}/snapshots/<name>/restore", scope=None, body=EmptyBody(), body_optional=True)
+@_post("/_standin/snapshots/<name>/restore", body=EmptyBody(), body_optional=True)
 def restore_snapshot(call: ControlCall, name: str) -> Record:
     """Put everything back to a snapshot; it can be restored again."""
     with call.store.db.exclusive(), freeing(call.services):
@@ -103,7 +108,7 @@ def restore_snapshot(call: ControlCall, name: str) -> Record:
     return {"name": name, "restored": True}
 
 
-@operations.add("DELETE", f"{_ROOT}/snapshots/<name>", scope=None, body=EmptyBody(), body_optional=True)
+@_delete("/_standin/snapshots/<name>")
 def delete_snapshot(call: ControlCall, name: str) -> Record:
     """Forget a snapshot."""
     with call.store.db.exclusive(), _freeing_snapshots(call):
@@ -130,21 +135,13 @@ def _snapshot(store: Store, name: str) -> Saved:
 
 
 def _snapshot_view(saved: Saved) -> Record:
-    return {"name": saved.name, "at": saved.facts.get("at"), "documents": saved.documents, "bytes": saved.bytes}
+    return {"name": saved.name, "at": saved.facts["at"], "documents": saved.documents, "bytes": saved.bytes}
 
 
 # Organizations
 
 
-@operations.add(
-    "POST",
-    f"{_ROOT}/organizations",
-    scope=None,
-    body=schemas.OrganizationCreate(),
-    body_optional=True,
-    success=201,
-    secret=True,
-)
+@_create("/_standin/organizations", body=schemas.OrganizationCreate(), body_optional=True, secret=True)
 def create_organization(call: ControlCall) -> Record:
     """Make an organization with a key of its own; the one time the key is seen."""
     with call.store.db.transaction():
@@ -153,13 +150,13 @@ def create_organization(call: ControlCall) -> Record:
     return organization_view(organization) | key
 
 
-@operations.add("GET", f"{_ROOT}/organizations", scope=None)
+@_get("/_standin/organizations")
 def list_organizations(call: ControlCall) -> Record:
     """Return all organizations."""
     return {"items": [organization_view(document) for document in call.store.organizations.all()]}
 
 
-@operations.add("DELETE", f"{_ROOT}/organizations/<organization_id>", scope=None, body=EmptyBody(), body_optional=True)
+@_delete("/_standin/organizations/<organization_id>")
 def delete_organization(call: ControlCall, organization_id: str) -> Record:
     """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
     with call.store.db.exclusive():
@@ -172,15 +169,7 @@ def delete_organization(call: ControlCall, organization_id: str) -> Record:
     return {"organizationId": organization_id, "deleted": True}
 
 
-@operations.add(
-    "POST",
-    f"{_ROOT}/organizations/<organization_id>/keys",
-    scope=None,
-    body=schemas.KeyCreate(),
-    body_optional=True,
-    success=201,
-    secret=True,
-)
+@_create("/_standin/organizations/<organization_id>/keys", body=schemas.KeyCreate(), body_optional=True, secret=True)
 def create_key(call: ControlCall, organization_id: str) -> Record:
     """Make another key of an organization; the one time it is seen."""
     return _create_key(call, call.store.organizations.get(organization_id)["id"])
@@ -197,38 +186,34 @@ def _create_key(call: ControlCall, organization: str) -> Record:
 # The clock
 
 
-@operations.add("GET", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery())
+@_get("/_standin/clock", query=schemas.ScopeQuery())
 def get_clock(call: ControlCall) -> Record:
     """Return the time and the clock's mode, for an organization or for all."""
     return _clock_view(call.store, _scope(call))
 
 
-@operations.add("PUT", f"{_ROOT}/clock", scope=None, body=schemas.ClockSetting())
+@_put("/_standin/clock", body=schemas.ClockSetting())
 def set_clock(call: ControlCall) -> Record:
     """Freeze, shift, advance, or let go the clock of an organization or of all."""
+    return _change_clock(call, lambda clock: _new_clock(clock, call.body, call.store.now()))
+
+
+@_delete("/_standin/clock", query=schemas.ScopeQuery())
+def delete_clock(call: ControlCall) -> Record:
+    """Let an organization go by the clock of all again, or all by the real one."""
+    return _change_clock(call, lambda _: None)
+
+
+def _change_clock(call: ControlCall, change: Callable[[Clock], Clock | None]) -> Record:
+    """Replace a clock by `change(the clock that applies now)`; None removes the setting."""
     with call.store.db.transaction():
         scope = _scope(call)
-        clock = _set(_clock(call.store, scope), call.body, call.store.now())
+        clock = change(call.store.controls.effective(scope).clock)
         call.store.controls.change(scope, "clock", lambda _: clock)
         return _clock_view(call.store, scope)
 
 
-@operations.add(
-    "DELETE", f"{_ROOT}/clock", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
-)
-def delete_clock(call: ControlCall) -> Record:
-    """Let an organization go by the clock of all again, or all by the real one."""
-    with call.store.db.transaction():
-        scope = _scope(call)
-        call.store.controls.change(scope, "clock", lambda _: None)
-        return _clock_view(call.store, scope)
-
-
-def _clock(store: Store, scope: str) -> Clock:
-    return store.controls.effective(scope).clock
-
-
-def _set(clock: Clock, body: Record, real: datetime) -> Record:
+def _new_clock(clock: Clock, body: Record, real: datetime) -> Clock:
     """Return the clock that a validated body makes of one; frozen without an instant, it stops at its present time."""
     mode = body.get("mode")
     if mode is None:
@@ -239,7 +224,7 @@ def _set(clock: Clock, body: Record, real: datetime) -> Record:
 
 
 def _clock_view(store: Store, scope: str) -> Record:
-    clock = _clock(store, scope)
+    clock = store.controls.effective(scope).clock
     return {
         "organizationId": _whose(scope),
         "mode": clock["mode"],
@@ -252,7 +237,7 @@ def _clock_view(store: Store, scope: str) -> Record:
 # Faults
 
 
-@operations.add("POST", f"{_ROOT}/faults", scope=None, body=schemas.FaultCreate(), success=201)
+@_create("/_standin/faults", body=schemas.FaultCreate())
 def create_fault(call: ControlCall) -> Record:
     """Let requests go wrong, in one organization or in all."""
     check_rule(call.body, call.api)
@@ -262,25 +247,21 @@ def create_fault(call: ControlCall) -> Record:
     return _fault_view(scope, rule)
 
 
-@operations.add("GET", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery())
+@_get("/_standin/faults", query=schemas.ScopeQuery())
 def list_faults(call: ControlCall) -> Record:
     """Return the faults of an organization, or those for all, oldest first, with how often each has struck."""
     scope = _scope(call)
     return {"items": [_fault_view(scope, rule) for rule in call.store.faults.of(scope)]}
 
 
-@operations.add(
-    "DELETE", f"{_ROOT}/faults", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
-)
+@_delete("/_standin/faults", query=schemas.ScopeQuery())
 def delete_faults(call: ControlCall) -> Record:
     """Remove the faults of an organization, or those for all."""
     call.store.faults.clear(_scope(call))
     return {"deleted": True}
 
 
-@operations.add(
-    "DELETE", f"{_ROOT}/faults/<fault_id>", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
-)
+@_delete("/_standin/faults/<fault_id>", query=schemas.ScopeQuery())
 def delete_fault(call: ControlCall, fault_id: str) -> Record:
     """Remove one fault."""
     call.store.faults.remove(_scope(call), fault_id)
@@ -294,7 +275,7 @@ def _fault_view(scope: str, rule: Record) -> Record:
 # The request log
 
 
-@operations.add("GET", f"{_ROOT}/requests", scope=None, query=schemas.RequestQuery())
+@_get("/_standin/requests", query=schemas.RequestQuery())
 def list_requests(call: ControlCall) -> Record:
     """Return the newest requests and responses of the API, newest first, each with the command that repeats it."""
     wanted = {name: call.body[name] for name in FILTERS if name in call.body}
@@ -304,7 +285,7 @@ def list_requests(call: ControlCall) -> Record:
     return {"items": [entry_view(entry, call.base_url()) for entry in entries]}
 
 
-@operations.add("PUT", f"{_ROOT}/requests", scope=None, body=schemas.LogSetting())
+@_put("/_standin/requests", body=schemas.LogSetting())
 def set_request_log(call: ControlCall) -> Record:
     """Log the requests of an organization, or of all, or don't."""
     scope = _scope(call)
@@ -312,9 +293,7 @@ def set_request_log(call: ControlCall) -> Record:
     return {"organizationId": _whose(scope), "enabled": call.body["enabled"]}
 
 
-@operations.add(
-    "DELETE", f"{_ROOT}/requests", scope=None, query=schemas.ScopeQuery(), body=EmptyBody(), body_optional=True
-)
+@_delete("/_standin/requests", query=schemas.ScopeQuery())
 def delete_requests(call: ControlCall) -> Record:
     """Empty the request log, for an organization or whole."""
     call.log.clear(_scope(call))
@@ -324,7 +303,7 @@ def delete_requests(call: ControlCall) -> Record:
 # History
 
 
-@operations.add("GET", f"{_ROOT}/influencers/<influencer_id>/history", scope=None, query=schemas.ScopeQuery())
+@_get("/_standin/influencers/<influencer_id>/history", query=schemas.ScopeQuery())
 def get_history(call: ControlCall, influencer_id: str) -> Record:
     """Return the changes of an influencer, archived or not, newest first."""
     document = _find_influencer(call, influencer_id)
@@ -342,12 +321,11 @@ def get_history(call: ControlCall, influencer_id: str) -> Record:
 def _find_influencer(call: ControlCall, influencer_id: str) -> Record:
     """Return the influencer with this id, of the organization said or else of any. Raises NotFound, Conflict."""
     scope = _scope(call)
-    scopes = [found["id"] for found in call.store.organizations.all()] if scope == ALL else [scope]
-    tables = [call.store.tables.table("influencers", organization) for organization in scopes]
-    documents = [table.get(doc_id=influencer_id) for table in tables]
-    found = [document for document in documents if document is not None]
+    scopes = [each["id"] for each in call.store.organizations.all()] if scope == ALL else [scope]
+    tables = call.store.tables
+    found = [each for each in scopes if tables.table("influencers", each).get(doc_id=influencer_id) is not None]
     if len(found) > 1:
         raise Conflict("Several organizations have an influencer of this id: say organizationId.", subcode="AMBIGUOUS")
     if not found:
         raise NotFound("Influencer not found.")
-    return call.store.for_organization(found[0]["organizationId"]).any_influencer(influencer_id)
+    return call.store.for_organization(found[0]).any_influencer(influencer_id)

@@ -16,7 +16,7 @@ from layers_standin.web.access import authorize
 from layers_standin.web.bodies import load_query, load_request, whole_body
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import current_context
-from layers_standin.web.operations import Operation, Operations, Reply
+from layers_standin.web.operations import Operation, Operations
 from layers_standin.web.responses import route
 from schemas import EmptyBody
 
@@ -35,11 +35,11 @@ def add_control(app: Flask, services: Services, log: RequestLog, api: Operations
 def serve_command(operation: Operation, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
     authorize(request.environ, services.settings, services.store.signing_key)
-    call = ControlCall(services, services.store, request, {}, _judged(operation), log=log, api=api)
+    call = ControlCall(services, services.store, request, {}, _validated(operation), log=log, api=api)
     return current_context(request.environ).respond(request, _outcome(operation, call, ids))
 
 
-def _judged(operation: Operation) -> Any:
+def _validated(operation: Operation) -> Any:
     """Return the validated query and body. Strict: an ignored scope would make a change apply to every organization."""
     query = load_query(operation.query or _NOTHING, request.args)
     if not operation.changes:
@@ -50,8 +50,7 @@ def _judged(operation: Operation) -> Any:
 
 def _outcome(operation: Operation, call: ControlCall, ids: Mapping[str, str]) -> StoredResponse:
     try:
-        reply = call.store.db.run_transaction(partial(operation.handler, call, **ids))
+        body = call.store.db.run_transaction(partial(operation.handler, call, **ids))
     except (OSError, StartError) as error:
         raise Unavailable(str(error)) from error
-    status, body = reply if isinstance(reply, Reply) else (operation.success, reply)
-    return StoredResponse(status, orjson.dumps(body))
+    return StoredResponse(operation.success, orjson.dumps(body))

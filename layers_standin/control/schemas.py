@@ -28,24 +28,13 @@ _NEVER: dict[str, Any] = {"not": {}}
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def _told_without(*names: str) -> dict[str, Any]:
+def _without(*names: str) -> dict[str, Any]:
     """Return the JSON Schema of an object that has none of these fields."""
     return {"properties": dict.fromkeys(names, _NEVER)}
 
 
 def _is_no_key(text: str) -> bool:
     return not text.startswith("lp_")
-
-
-class Flag(Field[bool]):
-    """True, or absent."""
-
-    json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean", "enum": [True]}
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
-        if value is not True:
-            raise ValidationError("Must be true, or absent" if value is False else wrong_type("boolean", value))
-        return value
 
 
 class YesOrNo(Field[bool]):
@@ -59,6 +48,17 @@ class YesOrNo(Field[bool]):
         if not isinstance(value, bool):
             raise ValidationError(wrong_type("boolean", value))
         return value
+
+
+class Flag(YesOrNo):
+    """True, or absent."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean", "enum": [True]}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not super()._deserialize(value, attr, data, **kwargs):
+            raise ValidationError("Must be true, or absent")
+        return True
 
 
 class Instant(Text):
@@ -134,7 +134,7 @@ class ClockSetting(Strict):
 
     json_schema = {
         "oneOf": [
-            _told_without("mode", "at", "offset") | {"required": ["advance"]},
+            _without("mode", "at", "offset") | {"required": ["advance"]},
             _only_mode("real", "at", "offset"),
             _only_mode("frozen", "offset"),
             _only_mode("offset", "at") | {"required": ["mode", "offset"]},
@@ -171,7 +171,7 @@ class LogSetting(Strict):
 class Match(Strict):
     """The requests that a fault matches; a field left out matches anything."""
 
-    json_schema = {"anyOf": [_told_without("operation"), _told_without("method", "path")]}
+    json_schema = {"anyOf": [_without("operation"), _without("method", "path")]}
 
     operation = Text()
     method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -198,7 +198,7 @@ _OF_CODE = ("message", "details", "retryAfter")
 def _only_kind(kind: str) -> dict[str, Any]:
     """Return the JSON Schema of an answer of that kind, without the fields of the others."""
     others = [other for other in _KINDS if other != kind]
-    return _told_without(*others, *(() if kind == "code" else _OF_CODE)) | {"required": [kind]}
+    return _without(*others, *(() if kind == "code" else _OF_CODE)) | {"required": [kind]}
 
 
 class Answer(Strict):

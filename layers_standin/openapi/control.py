@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from layers_standin.openapi import control_examples as examples
-from layers_standin.openapi.control_responses import CONTROL_SCHEMAS
-from layers_standin.openapi.document import OperationDocs, OperationLike, PathParameter, Reply, Section
-from layers_standin.openapi.examples import AVA, NOTHING, ORGANIZATION
+from layers_standin.openapi import examples
+from layers_standin.openapi.control_responses import RESPONSES, SCHEMAS
+from layers_standin.openapi.document import OperationDocs, PathParameter, Section
+from layers_standin.web.operations import Operation
 
 STATE, ORGANIZATIONS, CLOCK = "Control: state", "Control: organizations", "Control: clock"
 FAULTS, REQUESTS = "Control: faults", "Control: requests and history"
@@ -25,69 +25,53 @@ _ABOUT = (
 )
 _SECURITY_SCHEMES: dict[str, Any] = {"ControlToken": {"type": "http", "scheme": "bearer", "description": _ABOUT}}
 
-_THINGS = {
+_PARAMETERS = {
     "name": PathParameter("Snapshot", examples.SNAPSHOT),
-    "organizationId": PathParameter("Organization", ORGANIZATION),
+    "organizationId": PathParameter("Organization", examples.ORGANIZATION),
     "faultId": PathParameter("Fault", examples.FAULT),
-    "influencerId": PathParameter("Influencer", AVA),
+    "influencerId": PathParameter("Influencer", examples.AVA),
 }
 
-NOTES: dict[str, OperationDocs] = {
-    "get_health": OperationDocs(STATE, Reply("Health", examples.HEALTH)),
-    "reset": OperationDocs(STATE, Reply("ResetDone", examples.RESET_DONE), examples.RESET, refusals=["NoSeed"]),
-    "create_snapshot": OperationDocs(
-        STATE, Reply("Snapshot", examples.SNAPSHOT_VIEW), examples.CREATE_SNAPSHOT, gives={"name": "/name"}
-    ),
-    "list_snapshots": OperationDocs(
-        STATE, Reply("SnapshotList", examples.SNAPSHOT_LIST), gives={"name": "/items/0/name"}
-    ),
-    "restore_snapshot": OperationDocs(STATE, Reply("SnapshotRestored", examples.SNAPSHOT_RESTORED), NOTHING),
-    "delete_snapshot": OperationDocs(STATE, Reply("SnapshotDeleted", examples.SNAPSHOT_DELETED), NOTHING),
+DOCS: dict[str, OperationDocs] = {
+    "get_health": OperationDocs(STATE, "Health"),
+    "reset": OperationDocs(STATE, "ResetDone", errors=["NoSeed"]),
+    "create_snapshot": OperationDocs(STATE, "Snapshot", gives={"name": "/name"}),
+    "list_snapshots": OperationDocs(STATE, "SnapshotList", gives={"name": "/items/0/name"}),
+    "restore_snapshot": OperationDocs(STATE, "SnapshotRestored"),
+    "delete_snapshot": OperationDocs(STATE, "SnapshotDeleted"),
     "create_organization": OperationDocs(
-        ORGANIZATIONS,
-        Reply("OrganizationCreated", examples.ORGANIZATION_CREATED),
-        examples.CREATE_ORGANIZATION,
-        gives={"organizationId": "/organizationId"},
+        ORGANIZATIONS, "OrganizationCreated", gives={"organizationId": "/organizationId"}
     ),
     "list_organizations": OperationDocs(
-        ORGANIZATIONS,
-        Reply("OrganizationList", examples.ORGANIZATION_LIST),
-        gives={"organizationId": "/items/0/organizationId"},
+        ORGANIZATIONS, "OrganizationList", gives={"organizationId": "/items/0/organizationId"}
     ),
-    "delete_organization": OperationDocs(
-        ORGANIZATIONS, Reply("OrganizationDeleted", examples.ORGANIZATION_DELETED), NOTHING
-    ),
-    "create_key": OperationDocs(ORGANIZATIONS, Reply("KeyCreated", examples.KEY_CREATED), examples.CREATE_KEY),
-    "get_clock": OperationDocs(CLOCK, Reply("Clock", examples.CLOCK)),
-    "set_clock": OperationDocs(CLOCK, Reply("Clock", examples.CLOCK), examples.SET_CLOCK),
-    "delete_clock": OperationDocs(CLOCK, Reply("Clock", examples.CLOCK), NOTHING),
-    "create_fault": OperationDocs(
-        FAULTS,
-        Reply("Fault", examples.FAULT_VIEW),
-        examples.CREATE_FAULT,
-        refusals=["TooManyFaults"],
-        gives={"faultId": "/id"},
-    ),
-    "list_faults": OperationDocs(FAULTS, Reply("FaultList", examples.FAULT_LIST), gives={"faultId": "/items/0/id"}),
-    "delete_faults": OperationDocs(FAULTS, Reply("Deleted", examples.DELETED), NOTHING),
-    "delete_fault": OperationDocs(FAULTS, Reply("FaultDeleted", examples.FAULT_DELETED), NOTHING),
-    "list_requests": OperationDocs(REQUESTS, Reply("LoggedRequestList", examples.REQUEST_LIST)),
-    "set_request_log": OperationDocs(REQUESTS, Reply("LogSwitched", examples.LOG_SWITCHED), examples.SET_LOG),
-    "delete_requests": OperationDocs(REQUESTS, Reply("Deleted", examples.DELETED), NOTHING),
-    "get_history": OperationDocs(REQUESTS, Reply("History", examples.HISTORY), refusals=["AmbiguousId"]),
+    "delete_organization": OperationDocs(ORGANIZATIONS, "OrganizationDeleted"),
+    "create_key": OperationDocs(ORGANIZATIONS, "KeyCreated"),
+    "get_clock": OperationDocs(CLOCK, "Clock"),
+    "set_clock": OperationDocs(CLOCK, "Clock"),
+    "delete_clock": OperationDocs(CLOCK, "Clock"),
+    "create_fault": OperationDocs(FAULTS, "Fault", errors=["TooManyFaults"], gives={"faultId": "/id"}),
+    "list_faults": OperationDocs(FAULTS, "FaultList", gives={"faultId": "/items/0/id"}),
+    "delete_faults": OperationDocs(FAULTS, "Deleted"),
+    "delete_fault": OperationDocs(FAULTS, "FaultDeleted"),
+    "list_requests": OperationDocs(REQUESTS, "LoggedRequestList"),
+    "set_request_log": OperationDocs(REQUESTS, "LogSwitched"),
+    "delete_requests": OperationDocs(REQUESTS, "Deleted"),
+    "get_history": OperationDocs(REQUESTS, "History", errors=["AmbiguousId"]),
 }
 
 
-def control_plane(operations: Sequence[OperationLike]) -> Section:
+def control_plane(operations: Sequence[Operation]) -> Section:
     """Return the operations under `/_standin`: open on this machine, else with the control token."""
     return Section(
         operations=operations,
-        notes=NOTES,
+        docs=DOCS,
         tags=TAGS,
-        schemas=CONTROL_SCHEMAS,
+        responses=RESPONSES,
+        schemas=SCHEMAS,
         security=lambda _: [{}, {"ControlToken": []}],
         security_schemes=_SECURITY_SCHEMES,
-        refusals=["NoControlToken", "NotFromHere", "Invalid", "NotFound", "Internal", "Unavailable"],
-        things=_THINGS,
+        errors=["NoControlToken", "NotFromHere", "Invalid", "NotFound", "Internal", "Unavailable"],
+        parameters=_PARAMETERS,
         idempotent=False,
     )

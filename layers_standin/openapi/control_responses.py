@@ -1,125 +1,153 @@
-"""The responses of the control plane as JSON Schema: exactly their fields, and no other."""
+"""The responses of the control plane: each an example, whose schema allows exactly its fields."""
 
-from layers_standin.openapi.responses import (
-    API_KEY,
-    FLAG,
-    ID,
-    MILLISECONDS,
-    REQUEST_ID,
-    SCHEMAS,
-    SCOPE,
-    TEXT,
-    TIER,
-    UUID,
-    JsonSchema,
-    constant,
-    listed,
-    minted,
-    or_null,
-    record,
-    ref,
-)
+from layers_standin.openapi import json_schema as schema
+from layers_standin.openapi.examples import API_KEY, AVA, FAULT, KEY, ORGANIZATION, REQUESTS, SNAPSHOT
+from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
+from layers_standin.openapi.responses import INFLUENCER, Response, list_of, response
 
-_COUNT: JsonSchema = {"type": "integer", "minimum": 0}
-_SNAPSHOT: JsonSchema = {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"}
-_MICROSECONDS: JsonSchema = {
-    "type": "string",
-    "format": "date-time",
-    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$",
+_REQUEST = "req_01HXZFK2M4P6R8T0V2X4Z6B8D0"
+_PATCH_PATH = f"/v1/influencers/{AVA}"
+
+_SNAPSHOT = {"name": SNAPSHOT, "at": "2026-04-18T09:18:44.120Z", "documents": 19, "bytes": 15277}
+_ORGANIZATION = {
+    "organizationId": ORGANIZATION,
+    "name": "Northwind Studio",
+    "createdAt": "2026-03-02T08:00:00.000Z",
 }
-_WHOSE = or_null(UUID) | {"description": "Null for all organizations."}
-_KEY: JsonSchema = {"apiKeyId": UUID, "apiKey": API_KEY, "scopes": listed(SCOPE), "rateLimitTier": TIER}
-_ORGANIZATION: JsonSchema = {"organizationId": UUID, "name": TEXT, "createdAt": MILLISECONDS}
-
-_DELETION: JsonSchema = record(
-    reason=or_null(TEXT),
-    apiKeyId=UUID,
-    deletedAt=SCHEMAS["InfluencerDeleted"]["properties"]["deletedAt"],
-)
-_SHOWN: JsonSchema = {
-    name: schema for name, schema in SCHEMAS["Influencer"]["properties"].items() if name != "updatedAt"
+_KEY = {
+    "apiKeyId": KEY,
+    "apiKey": API_KEY,
+    "scopes": ["*"],
+    "rateLimitTier": "standard",
 }
-_REFERENCE: JsonSchema = record(
-    **{name: SCHEMAS["ReferenceImage"]["properties"][name] for name in ("assetId", "addedAt")}
-)
+_NEW_ORGANIZATION = {
+    "organizationId": "5a0e7c1d-8b2f-4d63-9e47-1c6b3f9a2d58",
+    "name": "Organization",
+    "createdAt": "2026-04-18T09:55:00.000Z",
+}
+_FAULT = {
+    "id": FAULT,
+    "organizationId": None,
+    **REQUESTS["FaultCreate"]["one too many"],
+    "used": 0,
+    "createdAt": "2026-04-18T10:00:00.000Z",
+}
+_LOGGED_REQUEST = {
+    "requestId": _REQUEST,
+    "at": "2026-04-18T10:01:00.250000Z",
+    "operation": "patchInfluencer",
+    "method": "PATCH",
+    "path": _PATCH_PATH,
+    "query": "",
+    "status": 429,
+    "milliseconds": 1.2,
+    "organizationId": ORGANIZATION,
+    "keyId": "DEM0DEM0DEM0DEM0",
+    "apiKeyId": KEY,
+    "idempotencyKey": None,
+    "replayed": False,
+    "faultId": FAULT,
+    "cut": False,
+    "request": '{"vibe":"festive"}',
+    "response": '{"error":{"code":"RATE_LIMITED","message":"Too many requests.",'
+    f'"requestId":"{_REQUEST}","details":{{"endpointClass":"write-light"}}}}}}',
+    "curl": f'curl -X PATCH http://127.0.0.1:8000{_PATCH_PATH} -H "X-Api-Key: $LAYERS_API_KEY" '
+    "-H 'Content-Type: application/json' --data-raw '{\"vibe\":\"festive\"}'",
+}
+_CHANGE = {
+    "revision": 1,
+    "at": "2026-04-18T09:18:44.120Z",
+    "operation": "patchInfluencer",
+    "apiKeyId": KEY,
+    "requestId": "req_01HXZE8R5T7W9Y1A3C5E7G9J1K",
+    "before": {"vibe": "calm and curious"},
+    "after": {"vibe": "precise and energetic"},
+}
+_COUNTS = {"organizations": 1, "projects": 2, "influencers": 4, "assets": 8, "jobs": 0, "api_keys": 1}
+
+_SNAPSHOT_NAME = schema.text(pattern="^[0-9A-Za-z_-]{1,64}$")
+_FAULT_ID = schema.minted("fault")
+_WHOSE = schema.or_null(schema.UUID) | {"description": "Null for all organizations."}
+_OF_ORGANIZATION: JsonSchema = {"name": schema.TEXT, "createdAt": schema.MILLISECONDS}
+_DELETION = record(reason=FIELDS["reason"], apiKeyId=schema.UUID, deletedAt=FIELDS["deletedAt"])
+_REFERENCE = record(assetId=FIELDS["assetId"], addedAt=FIELDS["addedAt"])
 # Only the changed fields; all of them at the beginning.
-_SOME_OF_INFLUENCER = record(_SHOWN | {"referenceImages": listed(_REFERENCE), "deletion": _DELETION})
+_SOME_OF_INFLUENCER = record(
+    {name: FIELDS[name] for name in INFLUENCER if name != "updatedAt"}
+    | {"referenceImages": schema.listed(_REFERENCE), "deletion": _DELETION}
+)
 
-CONTROL_SCHEMAS: dict[str, JsonSchema] = {
-    "Health": record(
-        status=constant("ready"),
-        version=TEXT,
-        engine=TEXT,
-        counts=record(
-            organizations=_COUNT, projects=_COUNT, influencers=_COUNT, assets=_COUNT, jobs=_COUNT, api_keys=_COUNT
-        ),
+RESPONSES: dict[str, Response] = {
+    "Health": response(
+        {"status": "ready", "version": "0.1.0", "engine": "sqlite", "counts": _COUNTS},
+        "status",
+        counts=record(**dict.fromkeys(_COUNTS, schema.COUNT)),
     ),
-    "ResetDone": record(reset=constant(True), to={"enum": ["seed", "empty"]}),
-    "Snapshot": record(name=_SNAPSHOT, at=or_null(MILLISECONDS), documents=or_null(_COUNT), bytes=_COUNT),
-    "SnapshotList": record(items=listed(ref("Snapshot"))),
-    "SnapshotRestored": record(name=_SNAPSHOT, restored=constant(True)),
-    "SnapshotDeleted": record(name=_SNAPSHOT, deleted=constant(True)),
-    "Organization": record(**_ORGANIZATION),
-    "OrganizationList": record(items=listed(ref("Organization"))),
-    "OrganizationCreated": record(**_ORGANIZATION, **_KEY),
-    "OrganizationDeleted": record(organizationId=UUID, deleted=constant(True)),
-    "KeyCreated": record(**_KEY),
-    "Clock": record(
+    "ResetDone": response({"reset": True, "to": "seed"}, to={"enum": ["seed", "empty"]}),
+    "Snapshot": response(_SNAPSHOT, name=_SNAPSHOT_NAME),
+    "SnapshotList": list_of("Snapshot", _SNAPSHOT),
+    "SnapshotRestored": response({"name": SNAPSHOT, "restored": True}, name=_SNAPSHOT_NAME),
+    "SnapshotDeleted": response({"name": SNAPSHOT, "deleted": True}, name=_SNAPSHOT_NAME),
+    "OrganizationList": list_of("Organization", _ORGANIZATION),
+    "OrganizationCreated": response(_NEW_ORGANIZATION | _KEY, **_OF_ORGANIZATION),
+    "OrganizationDeleted": response({"organizationId": ORGANIZATION, "deleted": True}),
+    "KeyCreated": response(_KEY),
+    "Clock": response(
+        {
+            "organizationId": None,
+            "mode": "frozen",
+            "now": "2026-12-24T18:00:00.000Z",
+            "offsetMs": None,
+            "inherited": False,
+        },
         organizationId=_WHOSE,
         mode={"enum": ["real", "frozen", "offset"]},
-        now=MILLISECONDS,
-        offsetMs=or_null({"type": "integer"}),
-        inherited=FLAG,
+        offsetMs=schema.or_null({"type": "integer"}),
     ),
-    "Fault": record(
-        id=minted("fault"),
+    "Fault": response(
+        _FAULT,
+        id=_FAULT_ID,
         organizationId=_WHOSE,
         match=ref("Match"),
-        times=or_null({"type": "integer", "minimum": 1}) | {"description": "Null until it is removed."},
+        times=schema.or_null(schema.FROM_ONE) | {"description": "Null until it is removed."},
         answer=ref("Answer"),
-        used=_COUNT,
-        createdAt=MILLISECONDS,
+        createdAt=schema.MILLISECONDS,
     ),
-    "FaultList": record(items=listed(ref("Fault"))),
-    "FaultDeleted": record(id=minted("fault"), deleted=constant(True)),
-    "Deleted": record(deleted=constant(True)),
-    "LoggedRequest": record(
-        requestId=REQUEST_ID,
-        at=_MICROSECONDS,
-        operation=or_null(TEXT),
-        method=TEXT,
-        path=TEXT,
-        query=TEXT,
-        status={"type": "integer", "minimum": 100, "maximum": 599},
-        milliseconds={"type": "number", "minimum": 0},
-        organizationId=or_null(UUID),
-        keyId=or_null(TEXT),
-        apiKeyId=or_null(UUID),
-        idempotencyKey=or_null(TEXT),
-        replayed=FLAG,
-        faultId=or_null(TEXT),
-        cut=FLAG,
-        request=TEXT,
-        response=TEXT,
-        curl=or_null(TEXT),
-    ),
-    "LoggedRequestList": record(items=listed(ref("LoggedRequest"))),
-    "LogSwitched": record(organizationId=_WHOSE, enabled=FLAG),
-    "Change": record(
-        revision={"type": "integer", "minimum": 1},
-        at=MILLISECONDS,
-        operation=or_null(TEXT),
-        apiKeyId=or_null(UUID),
-        requestId=or_null(TEXT),
-        before=or_null(_SOME_OF_INFLUENCER),
-        after=_SOME_OF_INFLUENCER,
-    ),
-    "History": record(
-        influencerId=ID,
-        organizationId=UUID,
-        isArchived=FLAG,
-        deletion=or_null(_DELETION),
+    "FaultList": list_of("Fault", _FAULT),
+    "FaultDeleted": response({"id": FAULT, "deleted": True}, id=_FAULT_ID),
+    "Deleted": response({"deleted": True}),
+    "LoggedRequestList": list_of("LoggedRequest", _LOGGED_REQUEST),
+    "LogSwitched": response({"organizationId": None, "enabled": False}, organizationId=_WHOSE),
+    "History": response(
+        {
+            "influencerId": AVA,
+            "organizationId": ORGANIZATION,
+            "isArchived": False,
+            "deletion": None,
+            "influencer": INFLUENCER,
+            "changes": [_CHANGE],
+        },
+        deletion=schema.or_null(_DELETION),
         influencer=ref("Influencer"),
-        changes=listed(ref("Change")),
+        changes=schema.listed(ref("Change")),
+    ),
+}
+
+# The schemas that responses refer to.
+SCHEMAS: dict[str, JsonSchema] = {
+    "Organization": record_like(_ORGANIZATION, **_OF_ORGANIZATION),
+    "LoggedRequest": record_like(
+        _LOGGED_REQUEST,
+        at=schema.MICROSECONDS,
+        status={"type": "integer", "minimum": 100, "maximum": 599},
+        organizationId=schema.or_null(schema.UUID),
+        apiKeyId=schema.or_null(schema.UUID),
+    ),
+    "Change": record_like(
+        _CHANGE,
+        apiKeyId=schema.or_null(schema.UUID),
+        requestId=schema.or_null(schema.TEXT),
+        before=schema.or_null(_SOME_OF_INFLUENCER),
+        after=_SOME_OF_INFLUENCER,
     ),
 }

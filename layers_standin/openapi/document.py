@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from inspect import getdoc
-from itertools import product
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from apispec import APISpec
 from marshmallow import Schema
 
-from layers_standin.openapi.errors import REFUSALS, Refusal, refused
+from layers_standin.openapi.errors import ERRORS, ErrorResponse, error_responses
+from layers_standin.openapi.examples import REQUESTS
 from layers_standin.openapi.fields import Fields
-from layers_standin.openapi.headers import HEADERS, headers
-from layers_standin.openapi.responses import JsonSchema, ref
+from layers_standin.openapi.headers import HEADERS, OF_LIMITS, headers
+from layers_standin.openapi.json_schema import TEXT, JsonSchema, ref, text
+from layers_standin.openapi.responses import Response
+from layers_standin.web.operations import Operation
 from schemas import IdempotencyHeader
 
 TITLE = "Layers stand-in"
@@ -36,58 +39,19 @@ _PACKAGE = "layers-stand-in"
 Json = dict[str, Any]
 
 
-class OperationLike(Protocol):
-    """The attributes of an operation that this module reads."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def handler(self) -> Callable[..., Any]: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def scope(self) -> str | None: ...
-    @property
-    def body(self) -> Schema | None: ...
-    @property
-    def body_optional(self) -> bool: ...
-    @property
-    def query(self) -> Schema | None: ...
-    @property
-    def success(self) -> int: ...
-    @property
-    def endpoint_class(self) -> str: ...
-    @property
-    def tagged(self) -> bool: ...
-    @property
-    def secret(self) -> bool: ...
-    @property
-    def changes(self) -> bool: ...
-
-
-class Reply(NamedTuple):
-    """The name of a response's schema, and an example of it."""
-
-    schema: str
-    example: Any
-
-
 class OperationDocs(NamedTuple):
     """The facts of an operation that neither its route nor its schemas have.
 
-    `bodies` are example request bodies by title; `refusals` are the errors that follow from no rule; `also` are the
-    responses with another status than the usual one. `gives` maps path parameters to JSON pointers into the response:
-    links from it lead to every operation with that parameter. `shows` is the same for links to reading operations
-    only, as from a change. `links` are further links; `by_own_links_only` names operations that need more than an id.
+    `response` is the name of the usual response's schema, `also` has those with another status; `errors` are the
+    errors that follow from no rule. `gives` maps path parameters to JSON pointers into the response: links from it lead
+    to every operation with that parameter. `shows` is the same for links to reading operations only, as from a change.
+    `links` are further links; `by_own_links_only` names operations that need more than an id.
     """
 
     tag: str
-    reply: Reply
-    bodies: Mapping[str, Any] = {}
-    refusals: Sequence[str] = ()
-    also: Mapping[int, Reply] = {}
+    response: str
+    errors: Sequence[str] = ()
+    also: Mapping[int, str] = {}
     gives: Mapping[str, str] = {}
     shows: Mapping[str, str] = {}
     links: Mapping[str, Json] = {}
@@ -104,36 +68,34 @@ class PathParameter(NamedTuple):
 class Section(NamedTuple):
     """A table of operations, and their common facts.
 
-    `security(scope)` returns the security requirements of an operation; `refusals` are errors of every operation;
-    `things` are the path parameters; `routes` are paths that are no operations, as OpenAPI objects.
+    `docs` are by the names of handlers. `security(scope)` returns the security requirements of an operation;
+    `errors` are errors of every operation; `schemas` are those that responses refer to; `routes` are paths that are
+    no operations, as OpenAPI objects.
     """
 
-    operations: Sequence[OperationLike]
-    notes: Mapping[str, OperationDocs]
+    operations: Sequence[Operation]
+    docs: Mapping[str, OperationDocs]
     tags: Mapping[str, str]
+    responses: Mapping[str, Response]
     schemas: Mapping[str, JsonSchema]
     security: Callable[[str | None], list[dict[str, list[str]]]]
     security_schemes: Mapping[str, Json]
-    refusals: Sequence[str]
-    things: Mapping[str, PathParameter]
+    errors: Sequence[str]
+    parameters: Mapping[str, PathParameter]
     routes: Mapping[str, Json] = {}
     idempotent: bool = True
 
     @property
     def limited(self) -> bool:
-        return "RateLimited" in self.refusals
+        return "RateLimited" in self.errors
 
 
 class Entry(NamedTuple):
     """An operation, its docs, and its section."""
 
-    operation: OperationLike
-    note: OperationDocs
-    part: Section
-
-    @property
-    def id(self) -> str:
-        return self.operation.name
+    operation: Operation
+    docs: OperationDocs
+    section: Section
 
     @property
     def parameters(self) -> list[str]:
@@ -142,15 +104,15 @@ class Entry(NamedTuple):
 
     @property
     def replays(self) -> bool:
-        return self.part.idempotent and self.operation.changes
+        return self.section.idempotent and self.operation.changes
 
 
-def openapi_document(parts: Iterable[Section], server: str) -> Json:
+def openapi_document(sections: Iterable[Section], server: str) -> Json:
     """Return the document of all sections, as they are served at the URL `server`."""
     info = {"description": ABOUT, "license": {"name": "MIT", "identifier": "MIT"}}
     spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[Fields()], info=info, servers=[{"url": server}])
-    for part in parts:
-        _add_part(spec, part)
+    for section in sections:
+        _add_section(spec, section)
     _add_common(spec)
     found = spec.to_dict()
     return {name: found[name] for name in ("openapi", "info", "servers", "tags", "paths", "components")}
@@ -166,121 +128,130 @@ def openapi_path(path: str) -> str:
     return re.sub(r"<(?:[^<>]+:)?(\w+)>", lambda match: f"{{{camel_case(match[1])}}}", path)
 
 
+def _add_section(spec: APISpec, section: Section) -> None:
+    for name, about in section.tags.items():
+        spec.tag({"name": name, "description": about})
+    for name, scheme in section.security_schemes.items():
+        spec.components.security_scheme(name, dict(scheme))
+    schemas = {name: response.schema for name, response in section.responses.items()} | dict(section.schemas)
+    for name, schema in schemas.items():
+        spec.components.schema(name, schema)
+    entries = [Entry(operation, section.docs[operation.handler.__name__], section) for operation in section.operations]
+    for entry in entries:
+        described = {entry.operation.method.lower(): _described(entry, entries)}
+        spec.path(openapi_path(entry.operation.path), operations=described)
+    for path, operations in section.routes.items():
+        spec.path(path, operations=operations)
+
+
 def _add_common(spec: APISpec) -> None:
     """Add the components that every section refers to."""
     for name, header in HEADERS.items():
         spec.components.header(name, header)
-    for name, refusal in REFUSALS.items():
-        spec.components.schema(name, refusal.schema())
-    (nowhere,) = refused({"MethodNotAllowed": REFUSALS["MethodNotAllowed"]}, lambda _: headers()).values()
-    spec.components.response("MethodNotAllowed", nowhere)  # added here, for no operation can have it
-
-
-def _add_part(spec: APISpec, part: Section) -> None:
-    for name, about in part.tags.items():
-        spec.tag({"name": name, "description": about})
-    for name, scheme in part.security_schemes.items():
-        spec.components.security_scheme(name, dict(scheme))
-    for name, schema in part.schemas.items():
-        spec.components.schema(name, schema)
-    entries = [Entry(operation, part.notes[operation.handler.__name__], part) for operation in part.operations]
-    for entry in entries:
-        described = {entry.operation.method.lower(): _described(entry, entries)}
-        spec.path(openapi_path(entry.operation.path), operations=described)
-    for path, operations in part.routes.items():
-        spec.path(path, operations=operations)
+    for name, error in ERRORS.items():
+        spec.components.schema(name, error.schema())
+    (response,) = error_responses({"MethodNotAllowed": ERRORS["MethodNotAllowed"]}, lambda _: headers(None)).values()
+    spec.components.response("MethodNotAllowed", response)  # added here, for no operation can have it
 
 
 def _described(entry: Entry, entries: Sequence[Entry]) -> Json:
     """Return an operation object of OpenAPI; apispec translates our schemas in it."""
-    told = {
-        "operationId": entry.id,
-        "summary": (getdoc(entry.operation.handler) or "").rstrip("."),
-        "tags": [entry.note.tag],
-        "security": entry.part.security(entry.operation.scope),
+    operation = entry.operation
+    described = {
+        "operationId": operation.name,
+        "summary": (getdoc(operation.handler) or "").rstrip("."),
+        "tags": [entry.docs.tag],
+        "security": entry.section.security(operation.scope),
         "parameters": list(_parameters(entry)),
-        "responses": _replies(entry, entries) | refused(dict(_refusals(entry)), lambda status: _headers(entry, status)),
+        "responses": _responses(entry, entries) | error_responses(dict(_errors(entry)), partial(_headers, entry)),
     }
-    return told if entry.operation.body is None else told | {"requestBody": _body(entry)}
+    return described if operation.body is None else described | {"requestBody": _body(operation)}
 
 
 def _parameters(entry: Entry) -> Iterator[Json]:
     for name in entry.parameters:
-        thing = entry.part.things[name]
-        yield {
-            "in": "path",
-            "name": name,
-            "required": True,
-            "description": f"{thing.noun} id",
-            "schema": {"type": "string", "minLength": 1},
-            "example": thing.example,
-        }
+        noun, example = entry.section.parameters[name]
+        yield path_parameter(name, f"{noun} id", example)
     if entry.operation.query is not None:
         yield {"in": "query", "schema": entry.operation.query}
     if entry.replays:
         yield {"in": "header", "schema": IdempotencyHeader()}
     if entry.operation.tagged:
-        about = "The ETag of the reply that the client has."
-        yield {"in": "header", "name": "If-None-Match", "description": about, "schema": {"type": "string"}}
+        yield header_parameter("If-None-Match", "The ETag of the reply that the client has.")
 
 
-def _body(entry: Entry) -> Json:
-    examples = {name: {"value": value} for name, value in entry.note.bodies.items()}
-    content = {"schema": entry.operation.body} | ({"examples": examples} if examples else {})
-    return {"required": not entry.operation.body_optional, "content": {JSON: content}}
+def path_parameter(name: str, about: str, example: str | None = None, **schema: Any) -> Json:
+    """Return a parameter in the path, a text with these further rules."""
+    parameter = {"in": "path", "name": name, "required": True, "description": about, "schema": text(min=1, **schema)}
+    return parameter if example is None else parameter | {"example": example}
 
 
-def _replies(entry: Entry, entries: Sequence[Entry]) -> Json:
+def header_parameter(name: str, about: str) -> Json:
+    return {"in": "header", "name": name, "description": about, "schema": TEXT}
+
+
+def _body(operation: Operation) -> Json:
+    examples = REQUESTS[type(operation.body).__name__]
+    content = {"schema": operation.body, "examples": {title: {"value": value} for title, value in examples.items()}}
+    return {"required": not operation.body_optional, "content": {JSON: content}}
+
+
+def _responses(entry: Entry, entries: Sequence[Entry]) -> Json:
     """Return the responses that are no errors."""
-    replies = {entry.operation.success: entry.note.reply} | dict(entry.note.also)
-    told = {str(status): _reply(entry, status, reply) for status, reply in replies.items()}
+    success = entry.operation.success
+    names = {success: entry.docs.response} | dict(entry.docs.also)
+    responses = {str(status): _response(entry, status, name) for status, name in names.items()}
     if links := dict(_links(entry, entries)):
-        told[str(entry.operation.success)]["links"] = links
+        responses[str(success)]["links"] = links
     if entry.operation.tagged:
-        told["304"] = {"description": "What the client has is still right", "headers": _headers(entry, 304)}
-    return told
+        responses["304"] = {"description": "What the client has is still right", "headers": _headers(entry, 304)}
+    return responses
 
 
-def _reply(entry: Entry, status: int, reply: Reply) -> Json:
-    content = {"schema": ref(reply.schema), "examples": {reply.schema: {"value": reply.example}}}
+def _response(entry: Entry, status: int, name: str) -> Json:
+    content = {"schema": ref(name), "examples": {name: {"value": entry.section.responses[name].example}}}
     return {"description": HTTPStatus(status).phrase, "headers": _headers(entry, status), "content": {JSON: content}}
 
 
 def _links(entry: Entry, entries: Sequence[Entry]) -> Iterator[tuple[str, Json]]:
     """Yield the operations that can take an id from this one's response."""
-    for others, found in (
-        (entries, entry.note.gives),
-        ([other for other in entries if not other.operation.changes], entry.note.shows),
-    ):
-        for other, (name, pointer) in product(others, found.items()):
-            if other.parameters == [name] and not other.note.by_own_links_only:
-                yield other.id, {"operationId": other.id, "parameters": {name: f"$response.body#{pointer}"}}
-    yield from entry.note.links.items()
+    for other in entries:
+        pointers = entry.docs.gives if other.operation.changes else {**entry.docs.gives, **entry.docs.shows}
+        for name, pointer in pointers.items():
+            if other.parameters == [name] and not other.docs.by_own_links_only:
+                yield _link(other.operation.name, name, pointer)
+    yield from entry.docs.links.items()
 
 
-def _refusals(entry: Entry) -> Iterator[tuple[str, Refusal]]:
+def _link(operation: str, parameter: str, pointer: str) -> tuple[str, Json]:
+    return operation, {"operationId": operation, "parameters": {parameter: f"$response.body#{pointer}"}}
+
+
+def _errors(entry: Entry) -> Iterator[tuple[str, ErrorResponse]]:
     """Yield every error of an operation, with an example that fits it."""
-    operation, part = entry.operation, entry.part
-    for name in [*part.refusals, *entry.note.refusals]:
-        yield name, REFUSALS[name]
-    if part.limited:
-        yield "RateLimited", REFUSALS["RateLimited"]._replace(details={"endpointClass": operation.endpoint_class})
+    operation, section = entry.operation, entry.section
+
+    def error(name: str, **example: Any) -> tuple[str, ErrorResponse]:
+        return name, ERRORS[name]._replace(**example)
+
+    yield from map(error, (*section.errors, *entry.docs.errors))
+    if section.limited:
+        yield error("RateLimited", details={"endpointClass": operation.endpoint_class})
     if operation.scope is not None:
-        yield "ForbiddenScope", REFUSALS["ForbiddenScope"]._replace(details={"required": operation.scope})
+        yield error("ForbiddenScope", details={"required": operation.scope})
     for name in entry.parameters:
-        yield "NotFound", REFUSALS["NotFound"]._replace(message=f"{part.things[name].noun} not found.")
+        yield error("NotFound", message=f"{section.parameters[name].noun} not found.")
     if operation.query is not None:
-        details = {"fieldErrors": _fault_of_query(operation.query)}
-        yield "Invalid", REFUSALS["Invalid"]._replace(message="Invalid query.", details=details)
+        yield error("Invalid", message="Invalid query.", details={"fieldErrors": _error_of_query(operation.query)})
     if operation.body is not None:
-        yield from ((name, REFUSALS[name]) for name in ("Invalid", "PayloadTooLarge"))
+        yield from map(error, ("Invalid", "PayloadTooLarge"))
     if entry.replays:
-        yield "IdempotencyConflict", REFUSALS["IdempotencyConflict"]
+        yield error("IdempotencyConflict")
         if operation.secret:
-            yield "SecretNotKept", REFUSALS["SecretNotKept"]
+            yield error("SecretNotKept")
 
 
-def _fault_of_query(query: Schema) -> dict[str, list[str]]:
+def _error_of_query(query: Schema) -> dict[str, list[str]]:
     if "limit" in query.fields:
         return {"limit": ["Number must be greater than or equal to 1"]}
     return {"organizationid": ["Unrecognized key"]}
@@ -289,10 +260,10 @@ def _fault_of_query(query: Schema) -> dict[str, list[str]]:
 def _headers(entry: Entry, status: int) -> Json:
     """Return the headers of a response by name."""
     operation = entry.operation
-    return headers(
-        operation.endpoint_class,
-        limits=entry.part.limited and status != 401,
-        wait=status == 429,
-        replayed=entry.replays and (status < 300 or status in (404, 409)),
-        tag=operation.tagged and status in (operation.success, 304),
-    )
+    sent = {
+        **dict.fromkeys(OF_LIMITS, entry.section.limited and status != 401),
+        "Retry-After": status == 429,
+        "Idempotent-Replayed": entry.replays and (status < 300 or status in (404, 409)),
+        "ETag": operation.tagged and status in (operation.success, 304),
+    }
+    return headers(operation.endpoint_class, *(name for name, is_sent in sent.items() if is_sent))

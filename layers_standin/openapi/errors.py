@@ -4,19 +4,34 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from layers_standin.domain.keys import SCOPES
-from layers_standin.openapi.headers import ENDPOINT_CLASSES
-from layers_standin.openapi.responses import REQUEST_ID, JsonSchema, constant, listed, minted, record, ref
-from layers_standin.web.errors import MAX_BODY_BYTES, STATUS_OF_CODE
+from layers_standin.openapi.json_schema import (
+    COUNT,
+    FIELDS,
+    SHA256,
+    TEXT,
+    JsonSchema,
+    constant,
+    listed,
+    record,
+    record_like,
+    ref,
+)
+from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE
 
 EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"
 
 
-class Refusal(NamedTuple):
-    """An error response; `details` are its details by example, `evidence` their schema, None where there are none."""
+class ErrorResponse(NamedTuple):
+    """An error response.
+
+    `when` is its description, `message` an example, the usual one of its code unless given. `details` are an example
+    too, and `evidence` is their schema; both are None where there are no details, and `always` is false where there
+    are none at times.
+    """
 
     code: str
     when: str
-    message: str
+    message: str | None = None
     details: Mapping[str, Any] | None = None
     evidence: JsonSchema | None = None
     always: bool = True
@@ -27,181 +42,134 @@ class Refusal(NamedTuple):
 
     def schema(self) -> JsonSchema:
         """Return the schema of the whole envelope."""
-        told = {} if self.evidence is None else {"details": self.evidence}
-        known = {"code": constant(self.code), "message": {"type": "string"}, "requestId": REQUEST_ID}
-        error = record(**known | told) if self.always else record(told, **known)
+        details = {} if self.evidence is None else {"details": self.evidence}
+        known = {"code": constant(self.code), "message": TEXT, "requestId": FIELDS["requestId"]}
+        error = record(**known | details) if self.always else record(details, **known)
         return record(error=error) | {"description": self.when}
 
     def example(self) -> dict[str, Any]:
-        error = {"code": self.code, "message": self.message, "requestId": EXAMPLE_REQUEST_ID}
+        message = MESSAGES[self.code] if self.message is None else self.message
+        error = {"code": self.code, "message": message, "requestId": EXAMPLE_REQUEST_ID}
         return {"error": error | ({} if self.details is None else {"details": dict(self.details)})}
 
 
-def refused(refusals: Mapping[str, Refusal], headers: Callable[[int], Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def error_responses(
+    errors: Mapping[str, ErrorResponse], headers: Callable[[int], Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
     """Return the error responses by status; `headers` are those of a status."""
-    by_status: dict[int, dict[str, Refusal]] = {}
-    for name, refusal in refusals.items():
-        by_status.setdefault(refusal.status, {})[name] = refusal
+    by_status: dict[int, dict[str, ErrorResponse]] = {}
+    for name, error in errors.items():
+        by_status.setdefault(error.status, {})[name] = error
     return {str(status): _response(by_status[status], headers(status)) for status in sorted(by_status)}
 
 
-def _response(refusals: Mapping[str, Refusal], headers: Mapping[str, Any]) -> dict[str, Any]:
-    schemas = [ref(name) for name in refusals]
-    examples = {name: {"summary": refusal.when, "value": refusal.example()} for name, refusal in refusals.items()}
+def _response(errors: Mapping[str, ErrorResponse], headers: Mapping[str, Any]) -> dict[str, Any]:
+    schemas = [ref(name) for name in errors]
+    examples = {name: {"summary": error.when, "value": error.example()} for name, error in errors.items()}
     content = {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}, "examples": examples}
-    about = "\n\n".join(f"`{refusal.code}`: {refusal.when}" for refusal in refusals.values())
+    about = "\n\n".join(f"`{error.code}`: {error.when}" for error in errors.values())
     return {"description": about, "headers": dict(headers), "content": {"application/json": content}}
 
 
-def _conflict(subcode: str, when: str, message: str, details: Mapping[str, Any], **fields: JsonSchema) -> Refusal:
-    evidence = record(subcode=constant(subcode), **fields)
-    return Refusal("CONFLICT", when, message, {"subcode": subcode, **details}, evidence)
+def _detailed(code: str, when: str, message: str | None = None, **details: Any) -> ErrorResponse:
+    """Return an error whose details always have the fields of this example."""
+    return ErrorResponse(code, when, message, details, record_like(details, *details.keys() & _CONSTANTS))
 
 
-def _both(value: JsonSchema) -> JsonSchema:
-    return record(expected=value, received=value)
+def _conflict(subcode: str, when: str, message: str, **details: str) -> ErrorResponse:
+    return _detailed("CONFLICT", when, message, subcode=subcode, **details)
 
 
-_ID: JsonSchema = {"type": "string", "minLength": 1}
+def _expected(schema: JsonSchema) -> JsonSchema:
+    return record(expected=schema, received=schema)
+
+
 _ULID = "01HXZF2A4C6E8G0J2M4P6R8T0V"
-_MESSAGES: JsonSchema = listed({"type": "string"})
-_SIZE: JsonSchema = {"type": "integer", "minimum": 0}
-_TYPE: JsonSchema = {"type": "string"}
-_HASH: JsonSchema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_CONSTANTS = {"scope", "stage", "subcode"}
+_MESSAGES = listed(TEXT)
 
 # By the name of its schema in the document.
-REFUSALS: dict[str, Refusal] = {
-    "Unauthenticated": Refusal("UNAUTHENTICATED", "No key, or none of ours.", "Missing or invalid API key."),
-    "NoControlToken": Refusal(
+ERRORS: dict[str, ErrorResponse] = {
+    "Unauthenticated": ErrorResponse("UNAUTHENTICATED", "No key, or none of ours."),
+    "NoControlToken": ErrorResponse(
         "UNAUTHENTICATED", "No control token, or not the one that was set.", "Missing or invalid control token."
     ),
-    "ForbiddenScope": Refusal(
-        "FORBIDDEN_SCOPE",
-        "The key lacks the scope.",
-        "This API key lacks the required scope.",
-        {"required": SCOPES[0]},
-        record(required={"enum": list(SCOPES)}),
-    ),
-    "Forbidden": Refusal(
-        "FORBIDDEN",
-        "The signature is not ours, has expired, or is for another type.",
-        "The upload URL is not valid for this request.",
-    ),
-    "NotFromHere": Refusal(
+    "ForbiddenScope": _detailed("FORBIDDEN_SCOPE", "The key lacks the scope.", required=SCOPES[0]),
+    "Forbidden": ErrorResponse("FORBIDDEN", "The signature is not ours, has expired, or is for another type."),
+    "NotFromHere": ErrorResponse(
         "FORBIDDEN",
         "From another machine, through a proxy, or by a page of another origin; only where no token is set.",
         "The control plane answers only on this machine; set STANDIN_CONTROL to a token to open it.",
     ),
-    "NotFound": Refusal("NOT_FOUND", "Unknown, of another organization, or deleted.", "Not found."),
-    "MethodNotAllowed": Refusal("METHOD_NOT_ALLOWED", "The path has no such method.", "Method not allowed."),
-    "IdempotencyConflict": Refusal(
-        "IDEMPOTENCY_CONFLICT",
-        "The Idempotency-Key came before with another body.",
-        "Idempotency-Key was used with a different body.",
-    ),
+    "NotFound": ErrorResponse("NOT_FOUND", "Unknown, of another organization, or deleted."),
+    "MethodNotAllowed": ErrorResponse("METHOD_NOT_ALLOWED", "The path has no such method."),
+    "IdempotencyConflict": ErrorResponse("IDEMPOTENCY_CONFLICT", "The Idempotency-Key came before with another body."),
     "InfluencerIdTaken": _conflict(
         "ID_TAKEN",
         "The organization has an influencer of that id, perhaps a deleted one.",
         "Influencer id is already taken.",
-        {"influencerId": f"inf_{_ULID}"},
-        influencerId=_ID,
+        influencerId=f"inf_{_ULID}",
     ),
     "ProjectIdTaken": _conflict(
-        "ID_TAKEN",
-        "The organization has a project of that id.",
-        "Project id is already taken.",
-        {"id": "spring-launch"},
-        id=_ID,
+        "ID_TAKEN", "The organization has a project of that id.", "Project id is already taken.", id="spring-launch"
     ),
     "ProjectIsArchived": _conflict(
         "PROJECT_ARCHIVED",
         "An archived project takes no new influencers.",
         "Project is archived.",
-        {"projectId": f"proj_{_ULID}"},
-        projectId=_ID,
+        projectId=f"proj_{_ULID}",
     ),
     "JobNotCancelable": _conflict(
         "JOB_CANCEL_UNAVAILABLE",
         "The job is in its last stage.",
         "The job can no longer be canceled.",
-        {"jobId": f"job_{_ULID}", "stage": "finalizing"},
-        jobId=minted("job"),
-        stage=constant("finalizing"),
+        jobId=f"job_{_ULID}",
+        stage="finalizing",
     ),
     "UploadMissing": _conflict(
-        "UPLOAD_MISSING",
-        "The bytes are not there yet.",
-        "The upload has not arrived.",
-        {"uploadId": f"upl_{_ULID}"},
-        uploadId=minted("upl"),
+        "UPLOAD_MISSING", "The bytes are not there yet.", "The upload has not arrived.", uploadId=f"upl_{_ULID}"
     ),
-    "UploadMismatch": Refusal(
+    "UploadMismatch": ErrorResponse(
         "CONFLICT",
         "The bytes are not as declared.",
         "The upload is not as declared.",
         {"subcode": "UPLOAD_MISMATCH", "sizeBytes": {"expected": 4096, "received": 4095}},
         record(
-            {"contentType": _both(_TYPE), "sizeBytes": _both(_SIZE), "checksumSha256": _both(_HASH)},
+            {"contentType": _expected(TEXT), "sizeBytes": _expected(COUNT), "checksumSha256": _expected(SHA256)},
             subcode=constant("UPLOAD_MISMATCH"),
         ),
     ),
     "UploadFinalized": _conflict(
-        "UPLOAD_FINALIZED",
-        "The upload is an asset by now.",
-        "Upload is already finalized.",
-        {"uploadId": f"upl_{_ULID}"},
-        uploadId=minted("upl"),
+        "UPLOAD_FINALIZED", "The upload is an asset by now.", "Upload is already finalized.", uploadId=f"upl_{_ULID}"
     ),
     "SecretNotKept": _conflict(
         "NOT_KEPT",
         "The repetition of a request whose reply held a secret.",
         "This was done; its reply held a secret and was not kept.",
-        {},
     ),
-    "NoSeed": _conflict("NO_SEED", "The service has no seed.", "There is no seed: STANDIN_SEED is none.", {}),
-    "TooManyFaults": _conflict("TOO_MANY_FAULTS", "There are 100 already.", "There are 100 faults already.", {}),
+    "NoSeed": _conflict("NO_SEED", "The service has no seed.", "There is no seed: STANDIN_SEED is none."),
+    "TooManyFaults": _conflict("TOO_MANY_FAULTS", "There are 100 already.", "There are 100 faults already."),
     "AmbiguousId": _conflict(
         "AMBIGUOUS",
         "Several organizations have an influencer of that id.",
         "Several organizations have an influencer of this id: say organizationId.",
-        {},
     ),
-    "PayloadTooLarge": Refusal(
+    "PayloadTooLarge": _detailed(
         "PAYLOAD_TOO_LARGE",
         "The body is larger than `maxBytes`, or request line and headers are.",
-        "Request body is too large.",
-        {"maxBytes": MAX_BODY_BYTES},
-        record(maxBytes={"type": "integer", "minimum": 1}),
-        always=False,
-    ),
-    "NoSuchPart": Refusal(
-        "RANGE_NOT_SATISFIABLE", "The file ends before the range begins.", "The file has no such part."
-    ),
-    "Invalid": Refusal(
+        maxBytes=MAX_BODY_BYTES,
+    )._replace(always=False),
+    "NoSuchPart": ErrorResponse("RANGE_NOT_SATISFIABLE", "The file ends before the range begins."),
+    "Invalid": ErrorResponse(
         "VALIDATION",
         "Body, query or Idempotency-Key is wrong; all faults at once.",
-        "Invalid body.",
-        {"fieldErrors": {"mood": ["Unrecognized key"]}},
-        record({"formErrors": _MESSAGES}, fieldErrors={"type": "object", "additionalProperties": _MESSAGES}),
+        details={"fieldErrors": {"mood": ["Unrecognized key"]}},
+        evidence=record({"formErrors": _MESSAGES}, fieldErrors={"type": "object", "additionalProperties": _MESSAGES}),
     ),
-    "RateLimited": Refusal(
-        "RATE_LIMITED",
-        "Too many requests; only when limits are on.",
-        "Too many requests.",
-        {"endpointClass": "read-light"},
-        record(endpointClass={"enum": ENDPOINT_CLASSES}),
-    ),
-    "Internal": Refusal("INTERNAL", "A fault of the service.", "Internal error."),
-    "KillSwitch": Refusal(
-        "KILL_SWITCH",
-        "The key is switched off.",
-        "This API key has been disabled.",
-        {"scope": "key"},
-        record(scope=constant("key")),
-    ),
-    "Unavailable": Refusal(
-        "UNAVAILABLE",
-        "The store cannot go on; the message says whether anything may have been done.",
-        "The store is unavailable; nothing was changed.",
+    "RateLimited": _detailed("RATE_LIMITED", "Too many requests; only when limits are on.", endpointClass="read-light"),
+    "Internal": ErrorResponse("INTERNAL", "A fault of the service."),
+    "KillSwitch": _detailed("KILL_SWITCH", "The key is switched off.", scope="key"),
+    "Unavailable": ErrorResponse(
+        "UNAVAILABLE", "The store cannot go on; the message says whether anything may have been done."
     ),
 }

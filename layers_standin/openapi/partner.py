@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from layers_standin.openapi import examples
-from layers_standin.openapi.document import OperationDocs, OperationLike, PathParameter, Reply, Section
+from layers_standin.openapi.document import OperationDocs, PathParameter, Section
 from layers_standin.openapi.files import FILE_ROUTES
-from layers_standin.openapi.responses import SCHEMAS
+from layers_standin.openapi.responses import RESPONSES, SCHEMAS
+from layers_standin.web.operations import Operation
 
 INFLUENCERS, JOBS, PROJECTS, MEDIA, KEYS = "Influencers", "Jobs", "Projects", "Media", "Keys"
 
@@ -23,136 +24,83 @@ _SECURITY_SCHEMES: dict[str, Any] = {
     "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
 }
 
-_THINGS = {
+_PARAMETERS = {
     "influencerId": PathParameter("Influencer", examples.AVA),
     "projectId": PathParameter("Project", examples.SPRING),
     "jobId": PathParameter("Job", examples.JOB),
     "keyId": PathParameter("API key", examples.KEY),
 }
 
-_NEXT = "$response.body#/nextCursor"
-_STARTED = {"jobId": "/jobId", "influencerId": "/influencerId"}
-_OF_INFLUENCER = {"influencerId": "/influencerId"}
+_JOB = {"jobId": "/jobId"}
+_INFLUENCER = {"influencerId": "/influencerId"}
+_PROJECT = {"projectId": "/id"}
+_KEY = {"keyId": "/apiKey/id"}
 
-NOTES: dict[str, OperationDocs] = {
-    "whoami": OperationDocs(KEYS, Reply("WhoAmI", examples.WHO_AM_I)),
-    "get_influencer": OperationDocs(INFLUENCERS, Reply("Influencer", examples.INFLUENCER)),
-    "patch_influencer": OperationDocs(
-        INFLUENCERS, Reply("Influencer", examples.INFLUENCER), examples.PATCH_INFLUENCER, shows=_OF_INFLUENCER
-    ),
-    "delete_influencer": OperationDocs(
-        INFLUENCERS,
-        Reply("InfluencerDeleted", examples.INFLUENCER_DELETED),
-        examples.DELETE_INFLUENCER,
-        shows=_OF_INFLUENCER,
-    ),
-    "attach_reference_images": OperationDocs(
-        INFLUENCERS,
-        Reply("ReferenceImageList", examples.REFERENCE_IMAGES),
-        examples.ATTACH,
-        shows=_OF_INFLUENCER,
-    ),
+_NEW_INFLUENCER = OperationDocs(
+    INFLUENCERS, "JobStarted", errors=["InfluencerIdTaken", "ProjectIsArchived"], gives=_JOB | _INFLUENCER
+)
+
+
+def _next_page(operation: str, **parameters: str) -> dict[str, Any]:
+    cursor = {"cursor": "$response.body#/nextCursor"}
+    return {"nextPage": {"operationId": operation, "parameters": parameters | cursor}}
+
+
+_FINALIZE = {
+    "operationId": "finalizeUpload",
+    "parameters": {"projectId": "$request.path.projectId"},
+    "requestBody": {"uploadId": "$response.body#/uploadId"},
+    "description": "Once the bytes are where `uploadUrl` wants them.",
+}
+
+DOCS: dict[str, OperationDocs] = {
+    "whoami": OperationDocs(KEYS, "WhoAmI"),
+    "get_influencer": OperationDocs(INFLUENCERS, "Influencer"),
+    "patch_influencer": OperationDocs(INFLUENCERS, "Influencer", shows=_INFLUENCER),
+    "delete_influencer": OperationDocs(INFLUENCERS, "InfluencerDeleted", shows=_INFLUENCER),
+    "attach_reference_images": OperationDocs(INFLUENCERS, "ReferenceImageList", shows=_INFLUENCER),
     "list_influencers": OperationDocs(
         INFLUENCERS,
-        Reply("InfluencerPage", examples.INFLUENCER_PAGE),
+        "InfluencerPage",
         gives={"influencerId": "/items/0/influencerId"},
-        links={
-            "nextPage": {
-                "operationId": "listInfluencers",
-                "parameters": {"projectId": "$request.path.projectId", "cursor": _NEXT},
-            }
-        },
+        links=_next_page("listInfluencers", projectId="$request.path.projectId"),
     ),
-    "create_influencer": OperationDocs(
-        INFLUENCERS,
-        Reply("JobStarted", examples.JOB_STARTED),
-        examples.CREATE_INFLUENCER,
-        refusals=["InfluencerIdTaken", "ProjectIsArchived"],
-        gives=_STARTED,
-    ),
-    "clone_influencer": OperationDocs(
-        INFLUENCERS,
-        Reply("JobStarted", examples.JOB_STARTED),
-        examples.CLONE_INFLUENCER,
-        refusals=["InfluencerIdTaken", "ProjectIsArchived"],
-        gives=_STARTED,
-    ),
-    "get_job": OperationDocs(JOBS, Reply("Job", examples.JOB_COMPLETED), gives=_OF_INFLUENCER),
+    "create_influencer": _NEW_INFLUENCER,
+    "clone_influencer": _NEW_INFLUENCER,
+    "get_job": OperationDocs(JOBS, "Job", gives=_INFLUENCER),
     "cancel_job": OperationDocs(
-        JOBS,
-        Reply("CancelAccepted", examples.CANCEL_ACCEPTED),
-        examples.NOTHING,
-        refusals=["JobNotCancelable"],
-        also={200: Reply("CancelTooLate", examples.CANCEL_TOO_LATE)},
-        shows={"jobId": "/jobId"},
+        JOBS, "CancelAccepted", errors=["JobNotCancelable"], also={200: "CancelTooLate"}, shows=_JOB
     ),
-    "create_project": OperationDocs(
-        PROJECTS,
-        Reply("Project", examples.PROJECT),
-        examples.CREATE_PROJECT,
-        refusals=["ProjectIdTaken"],
-        gives={"projectId": "/id"},
-    ),
+    "create_project": OperationDocs(PROJECTS, "Project", errors=["ProjectIdTaken"], gives=_PROJECT),
     "list_projects": OperationDocs(
-        PROJECTS,
-        Reply("ProjectPage", examples.PROJECT_PAGE),
-        gives={"projectId": "/items/0/id"},
-        links={"nextPage": {"operationId": "listProjects", "parameters": {"cursor": _NEXT}}},
+        PROJECTS, "ProjectPage", gives={"projectId": "/items/0/id"}, links=_next_page("listProjects")
     ),
-    "get_project": OperationDocs(PROJECTS, Reply("Project", examples.PROJECT)),
-    "patch_project": OperationDocs(
-        PROJECTS, Reply("Project", examples.PROJECT), examples.PATCH_PROJECT, shows={"projectId": "/id"}
-    ),
-    "delete_project": OperationDocs(
-        PROJECTS,
-        Reply("ProjectArchived", examples.PROJECT_ARCHIVED),
-        examples.NOTHING,
-        shows={"projectId": "/id"},
-    ),
-    "presign_upload": OperationDocs(
-        MEDIA,
-        Reply("UploadPromise", examples.UPLOAD_PROMISE),
-        examples.PRESIGN,
-        links={
-            "finalizeUpload": {
-                "operationId": "finalizeUpload",
-                "parameters": {"projectId": "$request.path.projectId"},
-                "requestBody": {"uploadId": "$response.body#/uploadId"},
-                "description": "Once the bytes are where `uploadUrl` wants them.",
-            }
-        },
-    ),
+    "get_project": OperationDocs(PROJECTS, "Project"),
+    "patch_project": OperationDocs(PROJECTS, "Project", shows=_PROJECT),
+    "delete_project": OperationDocs(PROJECTS, "ProjectArchived", shows=_PROJECT),
+    "presign_upload": OperationDocs(MEDIA, "UploadPromise", links={"finalizeUpload": _FINALIZE}),
     "finalize_upload": OperationDocs(
-        MEDIA,
-        Reply("Asset", examples.ASSET),
-        examples.FINALIZE,
-        refusals=["UploadMissing", "UploadMismatch"],
-        by_own_links_only=True,
+        MEDIA, "Asset", errors=["UploadMissing", "UploadMismatch"], by_own_links_only=True
     ),
-    "upload_inline": OperationDocs(MEDIA, Reply("Asset", examples.ASSET), examples.INLINE),
-    "kill_key": OperationDocs(
-        KEYS, Reply("KeyKilled", examples.KEY_KILLED), examples.NOTHING, gives={"keyId": "/apiKey/id"}
-    ),
-    "rotate_key": OperationDocs(
-        KEYS, Reply("KeyRotated", examples.KEY_ROTATED), examples.NOTHING, gives={"keyId": "/apiKey/id"}
-    ),
-    "delete_key": OperationDocs(
-        KEYS, Reply("KeyDeleted", examples.KEY_DELETED), examples.NOTHING, gives={"keyId": "/apiKey/id"}
-    ),
+    "upload_inline": OperationDocs(MEDIA, "Asset"),
+    "kill_key": OperationDocs(KEYS, "KeyKilled", gives=_KEY),
+    "rotate_key": OperationDocs(KEYS, "KeyRotated", gives=_KEY),
+    "delete_key": OperationDocs(KEYS, "KeyDeleted", gives=_KEY),
 }
 
 
-def partner_api(operations: Sequence[OperationLike]) -> Section:
+def partner_api(operations: Sequence[Operation]) -> Section:
     """Return the operations under `/v1`, which need an API key."""
     return Section(
         operations=operations,
-        notes=NOTES,
+        docs=DOCS,
         tags=TAGS,
+        responses=RESPONSES,
         schemas=SCHEMAS,
         security=_security,
         security_schemes=_SECURITY_SCHEMES,
-        refusals=["Unauthenticated", "RateLimited", "Internal", "KillSwitch", "Unavailable"],
-        things=_THINGS,
+        errors=["Unauthenticated", "RateLimited", "Internal", "KillSwitch", "Unavailable"],
+        parameters=_PARAMETERS,
         routes=FILE_ROUTES,
     )
 

@@ -1,216 +1,231 @@
-"""The responses as JSON Schema: exactly their fields, and no other.
+"""The responses of the partner API: each an example, whose schema allows exactly its fields.
 
-The schemas are dicts, by their names in the document.
+They are those of a new store. Influencer, project and pictures are in the seed; a job, a key and an upload are made up.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from layers_standin.domain.keys import SCOPES
-from schemas import GENDERS, KINDS
-
-JsonSchema = dict[str, Any]
-
-_ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
-_SECONDS = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"}
-MILLISECONDS = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
-_URL = {"type": "string", "format": "uri"}
-TEXT = {"type": "string"}
-ID = {"type": "string", "minLength": 1}
-UUID = {"type": "string", "format": "uuid"}
-FLAG = {"type": "boolean"}
-_NULL = {"type": "null"}
-SCOPE = {"enum": [*SCOPES, "*"]}
-TIER = {"enum": ["standard", "pilot", "partner"]}
-_PROJECT_STATUS = {"enum": ["active", "archived"]}
-
-REQUEST_ID: JsonSchema = {"type": "string", "pattern": f"^req_{_ULID}$"}
+from layers_standin.openapi import examples
+from layers_standin.openapi import json_schema as schema
+from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record_like, ref
 
 
-def ref(name: str) -> JsonSchema:
-    """Return a reference to the schema of that name in the document."""
-    return {"$ref": f"#/components/schemas/{name}"}
+class Response(NamedTuple):
+    """The body of a response: an example, and the schema."""
+
+    example: Any
+    schema: JsonSchema
 
 
-def record(_optional: JsonSchema | None = None, **fields: JsonSchema) -> JsonSchema:
-    """Return the schema of an object with these fields, the `optional` ones if present, and no other."""
-    properties = fields | (_optional or {})
-    return {"type": "object", "properties": properties, "required": list(fields), "additionalProperties": False}
+def response(example: dict[str, Any], *constants: str, **own: JsonSchema) -> Response:
+    """Return a response like the example; for `constants` and `own` see `record_like`."""
+    return Response(example, record_like(example, *constants, **own))
 
 
-def listed(items: JsonSchema) -> JsonSchema:
-    return {"type": "array", "items": items}
+def list_of(name: str, item: dict[str, Any], **more: Any) -> Response:
+    """Return a response with a list of items, whose schema has that name."""
+    return response({"items": [item], **more}, items=schema.listed(ref(name)))
 
 
-def or_null(schema: JsonSchema) -> JsonSchema:
-    """Return the schema that also allows null."""
-    if "enum" in schema:
-        return schema | {"enum": [*schema["enum"], None]}
-    return schema | {"type": [schema["type"], "null"]}
-
-
-def constant(value: str | bool | int) -> JsonSchema:
-    return {"const": value}
-
-
-def minted(prefix: str) -> JsonSchema:
-    return {"type": "string", "pattern": f"^{prefix}_{_ULID}$"}
-
-
-def page(item: str) -> JsonSchema:
-    return record(items=listed(ref(item)), nextCursor=or_null(ID))
-
-
-def _text(most: int) -> JsonSchema:
-    return {"type": ["string", "null"], "maxLength": most}
-
-
-def _job(status: JsonSchema, **more: JsonSchema) -> JsonSchema:
-    """Return the schema of a job with one of these statuses, and the fields of only such jobs."""
-    stage = {"enum": ["queued", "training", "finalizing"]}
-    progress = {"type": "number", "minimum": 0, "maximum": 1}
-    return record(**_JOB | {"status": status, "stage": stage, "progress": progress} | more)
-
-
-_JOB: JsonSchema = {
-    "jobId": minted("job"),
-    "kind": constant("influencer_create"),
-    "status": constant("running"),
-    "stage": constant("queued"),
-    "projectId": ID,
-    "influencerId": ID,
-    "locationUrl": {"type": "string", "pattern": f"^/v1/jobs/job_{_ULID}$"},
-    "startedAt": MILLISECONDS,
+_REFERENCE_IMAGE = {
+    "assetId": examples.PICTURES[0],
+    "url": f"{examples.MEDIA_URL}/{examples.PICTURES[0]}/{examples.PICTURE_MARK}/original/ava-01.jpg",
+    "thumbnailUrl": f"{examples.MEDIA_URL}/{examples.PICTURES[0]}/{examples.PICTURE_MARK}/thumbnail/ava-01-thumb.webp",
+    "addedAt": "2026-04-18T09:25:10Z",
+}
+INFLUENCER = {
+    "influencerId": examples.AVA,
+    "projectId": examples.SPRING,
+    "name": "Ava Chen",
+    "gender": "female",
+    "ageRange": "25-34",
+    "ethnicity": "East Asian",
+    "bodyType": "athletic",
+    "hairColor": "black",
+    "hairStyle": "long, straight, curtain bangs",
+    "style": "minimal streetwear",
+    "vibe": "precise and energetic",
+    "voiceDescription": "Warm alto, unhurried, a smile in it.",
+    "personality": {
+        "traits": ["curious", "warm", "direct"],
+        "values": ["craft", "honesty"],
+        "interests": ["ceramics", "night runs"],
+        "tone": "friendly",
+        "speakingStyle": "short sentences",
+        "humor": "observational",
+    },
+    "referenceImages": [_REFERENCE_IMAGE],
+    "status": "ready",
+    "createdAt": "2026-04-01T14:22:10Z",
+    "updatedAt": "2026-04-18T09:25:10Z",
+}
+_INFLUENCER_ITEM = {
+    "influencerId": examples.AVA,
+    "name": "Ava Chen",
+    "gender": "female",
+    "ageRange": "25-34",
+    "status": "ready",
+    "thumbnailUrl": _REFERENCE_IMAGE["thumbnailUrl"],
+    "createdAt": "2026-04-01T14:22:10Z",
+}
+_JOB_STARTED = {
+    "jobId": examples.JOB,
+    "kind": "influencer_create",
+    "status": "running",
+    "stage": "queued",
+    "projectId": examples.SPRING,
+    "influencerId": examples.NEW_INFLUENCER,
+    "locationUrl": f"/v1/jobs/{examples.JOB}",
+    "startedAt": "2026-04-18T09:30:00.000Z",
+}
+_JOB_RUNNING = _JOB_STARTED | {"progress": 0}
+_JOB_COMPLETED = _JOB_STARTED | {
+    "status": "completed",
+    "stage": "finalizing",
+    "progress": 1,
+    "finishedAt": "2026-04-18T09:30:02.000Z",
+    "result": {"influencerId": examples.NEW_INFLUENCER},
+}
+_ASSET_URL = f"{examples.MEDIA_URL}/{examples.ASSET_ID}/b5N2mK7cYdAXq3v9Lr0TzW"
+_PROJECT_ITEM = {
+    "id": examples.SPRING,
+    "name": "Spring launch",
+    "status": "active",
+    "customerExternalId": "customer-001",
+    "timezone": "America/Los_Angeles",
+    "primaryLanguage": "en",
+    "ownerEmail": "maya@northwind.example",
+    "createdAt": "2026-03-02T08:05:00Z",
+    "updatedAt": "2026-03-02T08:05:00Z",
+}
+_KEY = {
+    "id": examples.KEY,
+    "organizationId": examples.ORGANIZATION,
+    "name": "Staging",
+    "prefix": "lp_test_OQRH3ZRFWSQP5XMJ",
+    "killSwitch": True,
+    "isActive": False,
+    "revokedAt": "2026-04-18T09:50:00.000Z",
+}
+_KEY_ROTATED = _KEY | {
+    "killSwitch": False,
+    "isActive": True,
+    "revokedAt": None,
+    "rotatedAt": "2026-04-18T09:50:00.000Z",
 }
 
-API_KEY: JsonSchema = {"type": "string", "pattern": "^lp_(live|test)_[0-9A-Z]{16}_[0-9A-Za-z_-]{43}$"}
-_KEY: JsonSchema = {
-    "id": UUID,
-    "organizationId": UUID,
-    "name": TEXT,
-    "prefix": {"type": "string", "pattern": "^lp_(live|test)_[0-9A-Z]{16}$"},
-    "killSwitch": FLAG,
-    "isActive": FLAG,
-    "revokedAt": or_null(MILLISECONDS),
-}
-_KILLED = record(**_KEY | {"killSwitch": constant(True), "isActive": constant(False), "revokedAt": MILLISECONDS})
-_ROTATED = record(
-    **_KEY | {"killSwitch": constant(False), "isActive": constant(True), "revokedAt": _NULL, "rotatedAt": MILLISECONDS}
-)
+_PROJECT_STATUS: JsonSchema = {"enum": ["active", "archived"]}
+_KEY_FIELDS = {"id": schema.UUID, "name": schema.TEXT}
+_KILLED = record_like(_KEY, "killSwitch", "isActive", **_KEY_FIELDS, revokedAt=schema.MILLISECONDS)
 
-_PROJECT: JsonSchema = {  # as in a page of projects; a single one has more fields
-    "id": ID,
-    "name": {"type": "string", "minLength": 1, "maxLength": 128},
-    "status": _PROJECT_STATUS,
-    "customerExternalId": or_null(TEXT),
-    "timezone": TEXT,
-    "primaryLanguage": TEXT,
-    "ownerEmail": or_null(TEXT),
-    "createdAt": _SECONDS,
-    "updatedAt": _SECONDS,
-}
-
-SCHEMAS: dict[str, JsonSchema] = {
-    "WhoAmI": record(
-        organizationId=UUID,
-        workspaceId=UUID,
-        organizationName=TEXT,
-        scopes=listed(SCOPE),
-        rateLimitTier=TIER,
-        killSwitch=constant(False),
-        apiAccessRevoked=constant(False),
-        apiKeyId=UUID,
-        creditBalance={"type": "number"},
+RESPONSES: dict[str, Response] = {
+    "WhoAmI": response(
+        {
+            "organizationId": examples.ORGANIZATION,
+            "workspaceId": examples.ORGANIZATION,
+            "organizationName": "Northwind Studio",
+            "scopes": ["*"],
+            "rateLimitTier": "standard",
+            "killSwitch": False,
+            "apiAccessRevoked": False,
+            "apiKeyId": examples.KEY,
+            "creditBalance": 25000,
+        },
+        "killSwitch",
     ),
-    "InfluencerStatus": {"enum": ["draft", "pending", "training", "ready", "failed"]},
-    "Influencer": record(
-        influencerId=ID,
-        projectId=ID,
-        name={"type": "string", "minLength": 1, "maxLength": 128},
-        gender={"enum": [*GENDERS, None]},
-        ageRange=_text(16),
-        ethnicity=_text(128),
-        bodyType=_text(128),
-        hairColor=_text(64),
-        hairStyle=_text(128),
-        style=_text(256),
-        vibe=_text(256),
-        voiceDescription=_text(1024),
-        personality=ref("Personality"),
-        referenceImages=listed(ref("ReferenceImage")),
-        status=ref("InfluencerStatus"),
-        createdAt=_SECONDS,
-        updatedAt=_SECONDS,
+    "Influencer": response(INFLUENCER),
+    "InfluencerPage": list_of("InfluencerItem", _INFLUENCER_ITEM, nextCursor=None),
+    "InfluencerDeleted": response(
+        {"influencerId": examples.AVA, "status": "deleted", "deletedAt": "2026-04-18T09:21:00Z"}, "status"
     ),
-    "InfluencerItem": record(
-        influencerId=ID,
-        name={"type": "string", "minLength": 1, "maxLength": 128},
-        gender={"enum": [*GENDERS, None]},
-        ageRange=_text(16),
-        status=ref("InfluencerStatus"),
-        thumbnailUrl=or_null(_URL),
-        createdAt=_SECONDS,
-    ),
-    "InfluencerPage": page("InfluencerItem"),
-    "InfluencerDeleted": record(influencerId=ID, status=constant("deleted"), deletedAt=_SECONDS),
-    "ReferenceImage": record(assetId=ID, url=_URL, thumbnailUrl=_URL, addedAt=_SECONDS),
-    "ReferenceImageList": record(influencerId=ID, referenceImages=listed(ref("ReferenceImage"))),
-    "JobStarted": record(**_JOB),
-    "JobRunning": _job(constant("running")),
-    "JobCompleted": _job(
-        constant("completed"),
-        progress=constant(1),
-        stage=constant("finalizing"),
-        finishedAt=MILLISECONDS,
-        result=record(influencerId=ID),
-    ),
-    "JobEndedEarly": _job(
-        {"enum": ["failed", "canceled"]}, finishedAt=MILLISECONDS, error=record(code=TEXT, message=TEXT)
-    ),
-    "Job": {"oneOf": [ref("JobRunning"), ref("JobCompleted"), ref("JobEndedEarly")]},
-    "CancelAccepted": record(jobId=minted("job"), accepted=constant(True)),
-    "CancelTooLate": record(
-        jobId=minted("job"),
-        accepted=constant(False),
+    "ReferenceImageList": response({"influencerId": examples.AVA, "referenceImages": [_REFERENCE_IMAGE]}),
+    "JobStarted": response(_JOB_STARTED, "kind", "status", "stage"),
+    "Job": Response(_JOB_COMPLETED, {"oneOf": [ref(name) for name in ("JobRunning", "JobCompleted", "JobEndedEarly")]}),
+    "CancelAccepted": response({"jobId": examples.JOB, "accepted": True}, "accepted"),
+    "CancelTooLate": response(
+        {"jobId": examples.JOB, "accepted": False, "reason": "ALREADY_COMPLETED"},
+        "accepted",
         reason={"enum": ["ALREADY_COMPLETED", "ALREADY_FAILED", "ALREADY_CANCELED"]},
     ),
-    "Project": record(
-        **_PROJECT,
-        organizationId=UUID,
-        brand=_NULL,
-        brandContext=_NULL,
-        ingestState=record(github=_NULL, website=_NULL, appstore=_NULL),
-        requiresApproval=constant(False),
-        firstNPostsBlocked=constant(0),
-        currentBlockedCount=constant(0),
-        metadata={"type": "object"},
+    "Project": response(
+        _PROJECT_ITEM
+        | {
+            "organizationId": examples.ORGANIZATION,
+            "brand": None,
+            "brandContext": None,
+            "ingestState": {"github": None, "website": None, "appstore": None},
+            "requiresApproval": False,
+            "firstNPostsBlocked": 0,
+            "currentBlockedCount": 0,
+            "metadata": {"tier": "gold"},
+        },
+        status=_PROJECT_STATUS,
+        ingestState=schema.record(github=schema.NULL, website=schema.NULL, appstore=schema.NULL),
     ),
-    "ProjectItem": record(**_PROJECT),
-    "ProjectPage": page("ProjectItem"),
-    "ProjectArchived": record(
-        id=ID, status=constant("archived"), archivedAt=_SECONDS, canceledScheduledPosts=constant(0)
+    "ProjectPage": list_of("ProjectItem", _PROJECT_ITEM, nextCursor=None),
+    "ProjectArchived": response(
+        {
+            "id": examples.SPRING,
+            "status": "archived",
+            "archivedAt": "2026-04-18T09:40:00Z",
+            "canceledScheduledPosts": 0,
+        },
+        "status",
     ),
-    "UploadPromise": record(
-        uploadId=minted("upl"),
-        uploadUrl=_URL,
-        method=constant("PUT"),
-        headers=record(**{"Content-Type": TEXT}),
-        expiresAt=MILLISECONDS,
+    "UploadPromise": response(
+        {
+            "uploadId": examples.UPLOAD,
+            "uploadUrl": "http://127.0.0.1:8000/v1/uploads/WyI2ZjFjMmY1ZSIsInVwbF8wMUhYWkZCM0Q1RjdIOUsiXQ.x3Tq0mYw",
+            "method": "PUT",
+            "headers": {"Content-Type": "image/png"},
+            "expiresAt": "2026-04-18T10:00:00.000Z",
+        },
+        "method",
+        headers=schema.record(**{"Content-Type": schema.TEXT}),
     ),
-    "Asset": record(
-        mediaId=ID,
-        assetId=ID,
-        projectId=ID,
-        url=_URL,
-        thumbnailUrl=_URL,
-        kind={"enum": list(KINDS)},
-        contentType=TEXT,
-        mimeType=TEXT,
-        filename=or_null({"type": "string", "minLength": 1, "maxLength": 256}),
-        sizeBytes={"type": "integer", "minimum": 0},
-        checksumSha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
-        createdAt=_SECONDS,
+    "Asset": response(
+        {
+            "mediaId": examples.ASSET_ID,
+            "assetId": examples.ASSET_ID,
+            "projectId": examples.SPRING,
+            "url": f"{_ASSET_URL}/original/pixel.gif",
+            "thumbnailUrl": f"{_ASSET_URL}/thumbnail/pixel-thumb.webp",
+            "kind": "image",
+            "contentType": "image/gif",
+            "mimeType": "image/gif",
+            "filename": "pixel.gif",
+            "sizeBytes": 43,
+            "checksumSha256": examples.PIXEL_HASH,
+            "createdAt": "2026-04-18T09:45:00Z",
+        }
     ),
-    "KeyKilled": record(apiKey=_KILLED, killed=constant(True)),
-    "KeyRotated": record(apiKey=_ROTATED, secret=API_KEY),
-    "KeyDeleted": record(apiKey=_KILLED, deleted=constant(True)),
+    "KeyKilled": response({"apiKey": _KEY, "killed": True}, apiKey=_KILLED),
+    "KeyRotated": response(
+        {"apiKey": _KEY_ROTATED, "secret": examples.API_KEY},
+        apiKey=record_like(_KEY_ROTATED, "killSwitch", "isActive", **_KEY_FIELDS, revokedAt=schema.NULL),
+    ),
+    "KeyDeleted": response({"apiKey": _KEY, "deleted": True}, apiKey=_KILLED),
+}
+
+# The schemas that responses refer to.
+SCHEMAS: dict[str, JsonSchema] = {
+    "InfluencerStatus": {"enum": ["draft", "pending", "training", "ready", "failed"]},
+    "InfluencerItem": record_like(_INFLUENCER_ITEM, thumbnailUrl=schema.or_null(FIELDS["thumbnailUrl"])),
+    "ReferenceImage": record_like(_REFERENCE_IMAGE),
+    "ProjectItem": record_like(_PROJECT_ITEM, status=_PROJECT_STATUS),
+    "JobRunning": record_like(_JOB_RUNNING, "kind", "status"),
+    "JobCompleted": record_like(
+        _JOB_COMPLETED,
+        "kind",
+        "status",
+        "stage",
+        "progress",
+        result=schema.record(influencerId=FIELDS["influencerId"]),
+    ),
+    "JobEndedEarly": record_like(
+        _JOB_RUNNING | {"finishedAt": None, "error": None},
+        "kind",
+        status={"enum": ["failed", "canceled"]},
+        error=schema.record(code=schema.TEXT, message=schema.TEXT),
+    ),
 }

@@ -6,7 +6,7 @@ from conformance import Conformance
 from werkzeug.wrappers import Response
 
 from evidence.told import DOCUMENT, Told
-from layers_standin.openapi.responses import ref
+from layers_standin.openapi.json_schema import ref
 
 _CONFORMANCE = Conformance(DOCUMENT)
 

@@ -8,7 +8,7 @@ from evidence.inside import crash
 from evidence.programs import is_fuzzed
 from evidence.refusals import PROVOCATIONS
 from evidence.told import DOCUMENT, OPERATIONS, Told
-from layers_standin.openapi.errors import REFUSALS
+from layers_standin.openapi.errors import ERRORS
 
 COMMAND = "python docs/conformance.py"
 
@@ -115,13 +115,13 @@ def _callers(told: Told, evidence: Evidence) -> Iterator[str]:
 
 
 def _provocations(evidence: Evidence) -> str:
-    told = {name: [each for each in OPERATIONS if name in each.refusals] for name in REFUSALS}
+    told = {name: [each for each in OPERATIONS if name in each.refusals] for name in ERRORS}
     rows = [_provocation(name, operations, evidence) for name, operations in told.items() if operations]
     return _table(("refusal", "status and code", "how", "of", "provoked"), sorted(rows, key=lambda row: row[1]))
 
 
 def _provocation(name: str, operations: Sequence[Told], evidence: Evidence) -> list[str]:
-    refusal = REFUSALS[name]
+    refusal = ERRORS[name]
     how: Callable[..., object] = crash if name == "Internal" else PROVOCATIONS[name]
     provoked = sum(name in evidence.answers.shown[told.id] for told in operations)
     code = f"{refusal.status} `{refusal.code}`"

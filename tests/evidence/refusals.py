@@ -24,13 +24,15 @@ UNKNOWN = "unknown"
 _MOST_FAULTS = 100
 _MOST_REQUESTS = max(PER_MINUTE["standard"].values()) + 1
 
+_PIXEL = examples.REQUESTS["InlineMedia"]["a pixel"]
+
 # As good as the first example, where that is the only one.
 _OTHER_BODIES: dict[str, Any] = {
     "attachReferenceImages": {"assetIds": examples.PICTURES[:1]},
     "cloneInfluencer": {"name": "Another"},
     "patchProject": {"name": "Another"},
     "finalizeUpload": {"uploadId": "upl_01HXZFB3D5F7H9K1N3Q5S7V9X2"},
-    "uploadInline": {"kind": "image", "mimeType": "image/gif", "dataBase64": examples.INLINE["a pixel"]["dataBase64"]},
+    "uploadInline": {"kind": "image", "mimeType": "image/gif", "dataBase64": _PIXEL["dataBase64"]},
 }
 
 

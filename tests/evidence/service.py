@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from evidence.answers import Answers
 from evidence.told import BY_ID, Told
 from layers_standin.domain.keys import public_id_of
-from layers_standin.openapi import control_examples, examples
+from layers_standin.openapi import examples
 from layers_standin.services import Services, open_media
 from layers_standin.settings import Settings
 
@@ -93,7 +93,7 @@ class Service:
         if not self._is_touched:
             return
         self.ask("restoreSnapshot", name=_BEGINNING)
-        self.ask("createSnapshot", {"name": control_examples.SNAPSHOT})
+        self.ask("createSnapshot", {"name": examples.SNAPSHOT})
         self._is_touched = False
 
     def keep_beginning(self) -> None:
