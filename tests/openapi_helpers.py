@@ -29,7 +29,7 @@ def plant_examples(rooms: Services) -> None:
     store.tables.put("uploads", upload | {"uploadId": examples.UPLOAD, "received": received._asdict()})
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
     store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": control_examples.FAULT})
-    with store.db.saving(control_examples.SNAPSHOT, {}) as snapshot_id:
+    with store.db.create_snapshot(control_examples.SNAPSHOT, {}) as snapshot_id:
         rooms.media.keep(snapshot_id)
 
 

@@ -285,16 +285,16 @@ def test_the_wal_comes_back_to_its_bound_behind_a_long_read_and_after_a_large_re
         assert wal.stat().st_size <= bound
 
         engine.replace_all(("t", "", str(number), orjson.dumps(text)) for number in range(3000))
-        with engine.saving("x", {}):
+        with engine.create_snapshot("x", {}):
             pass
-        engine.restore("x")
+        engine.restore_snapshot("x")
         assert wal.stat().st_size > 2 * bound
         for number in range(3):
             put(engine, "a", {"n": number})
         assert wal.stat().st_size <= bound
         size = (tmp_path / "store.sqlite3").stat().st_size
         for _ in range(3):
-            engine.restore("x")
+            engine.restore_snapshot("x")
         put(engine, "a", {})
         assert (tmp_path / "store.sqlite3").stat().st_size <= 1.1 * size
 

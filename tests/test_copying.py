@@ -42,9 +42,9 @@ def place(tmp_path: Path, server_of_databases: Databases) -> Callable[[str], str
 def opened(place: str) -> Iterator[Engine]:
     engine: Engine
     if place.startswith("postgresql:"):
-        engine = Postgres(place, lists=INDEXES)
+        engine = Postgres(place, indexes=INDEXES)
     else:
-        engine = SQLite(Path(place), lists=INDEXES, sync=False)
+        engine = SQLite(Path(place), indexes=INDEXES, sync=False)
     with closing(engine):
         yield engine
 

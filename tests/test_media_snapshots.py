@@ -416,7 +416,7 @@ def test_a_kill_at_any_call_of_a_snapshot_leaves_the_one_before_or_the_new_one_w
         child = Child(lambda tell, nth=nth: send(tell, nth))
         assert child.finish() == []
         housekeeping(rooms)
-        (one,) = rooms.store.db.saved()
+        (one,) = rooms.store.db.list_snapshots()
         assert snapshots_of(settings) == [f"{one.snapshot_id}.media"]
         pictures = {name.partition("/")[2] for name in kept_in(settings.data, one.snapshot_id)}
         control.post("/snapshots/one/restore")
@@ -438,7 +438,7 @@ def test_a_snapshot_goes_although_its_pictures_cannot_be_removed_now(rooms, sett
     assert len(snapshots_of(settings)) == 1
     assert control.get("/snapshots") == {"items": []}
     control.post("/snapshots", name="two")
-    assert snapshots_of(settings) == [f"{rooms.store.db.saved()[0].snapshot_id}.media"]
+    assert snapshots_of(settings) == [f"{rooms.store.db.list_snapshots()[0].snapshot_id}.media"]
 
 
 def test_an_organization_is_dropped_although_bytes_still_come(folder, tmp_path, monkeypatch):

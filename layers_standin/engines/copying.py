@@ -21,7 +21,7 @@ Watch = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 MARK: Key = ("copies", "", "unfinished")  # there as long as a copy is not finished
 _BATCH = 500
-_TOLD = 3
+_NAMED = 3
 
 
 class Report(NamedTuple):
@@ -66,7 +66,7 @@ def compare(source: Engine, target: Engine, checked: Callable[[int], object]) ->
     for table, partition in sorted({*_spaces(source), *_spaces(target)}):
         here, there = (sum_of(engine, table, partition) for engine in (source, target))
         if here != there:
-            ids = list(islice(_differing(source, target, table, partition), _TOLD))
+            ids = list(islice(_differing(source, target, table, partition), _NAMED))
             raise Different(table, partition, here, there, ids)
         checked(here.documents)
 

@@ -12,10 +12,10 @@ Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
 
 
 class IndexEntry(NamedTuple):
-    """An entry of a document in one ordered index: the index's name (`group`), and the sort key (`key`)."""
+    """An entry of a document in one ordered index: its name and its sort key there."""
 
-    group: str
-    key: str
+    index_name: str
+    sort_key: str
 
 
 IndexRule = Callable[[Record], list[IndexEntry]]  # a document → its index entries

@@ -80,21 +80,21 @@ class Statements:
 
         # All documents of an organization, and its index entries.
         self.clear = _pair(of, "DELETE FROM @{} WHERE organization = :organization")
-        self.keep = _pair(
+        self.save = _pair(
             of,
             "INSERT INTO @snapshot_{0} (snapshot, {1}) SELECT :snapshot, {1} FROM @{0} "
             "WHERE organization = :organization",
         )
-        self.bring_back = _pair(of, f"INSERT INTO @{{0}} ({{1}}) SELECT {{1}} FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
-        self.forget = _pair(of, f"DELETE FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
+        self.restore = _pair(of, f"INSERT INTO @{{0}} ({{1}}) SELECT {{1}} FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
+        self.delete_saved = _pair(of, f"DELETE FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
         self.snapshot_bytes = of(
             f"SELECT coalesce(sum(octet_length({json_text})), 0) FROM @snapshot_documents WHERE {_SNAPSHOT}"
         )
 
         # Of no organization.
         self.snapshots = of("SELECT name, facts FROM @snapshots ORDER BY name")
-        self.name_snapshot = of("INSERT INTO @snapshots (name, facts) VALUES (:name, :facts)")
-        self.forget_name = of("DELETE FROM @snapshots WHERE name = :name")
+        self.insert_snapshot = of("INSERT INTO @snapshots (name, facts) VALUES (:name, :facts)")
+        self.delete_snapshot = of("DELETE FROM @snapshots WHERE name = :name")
         self.facts = of("SELECT name, fact FROM @facts")
         self.note_fact = of(
             "INSERT INTO @facts (name, fact) VALUES (:name, :fact) "
@@ -117,11 +117,11 @@ class Statements:
     def of_new(self, key: Key, document: bytes) -> dict[str, Any]:
         return self.of(key) | {"inserted": _inserted_ns(), "document": document.decode()}
 
-    def inserting(self, document: Document, places: Sequence[IndexEntry]) -> Iterator[Sent]:
+    def inserting(self, document: Document, entries: Sequence[IndexEntry]) -> Iterator[Sent]:
         """Yield the statements that insert a document and its index entries."""
         table, partition, doc_id, text = document
         yield self.insert, self.of_new((table, partition, doc_id), text)
-        yield from self.moves((table, partition, doc_id), [], places)
+        yield from self.moves((table, partition, doc_id), [], entries)
 
     def moves(self, key: Key, left: Sequence[IndexEntry], joined: Sequence[IndexEntry]) -> Iterator[Sent]:
         """Yield the statements that replace the index entries `left` of a document by `joined`."""

@@ -14,7 +14,7 @@ from ulid import ULID
 
 from layers_standin.engines.indexes import Document as Row
 from layers_standin.engines.indexes import Key
-from layers_standin.engines.saved import Saved
+from layers_standin.engines.snapshots import Snapshot
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -63,8 +63,8 @@ class Engine(Protocol):
     def count(self, table: str, partition: str) -> int:
         """Return the number of documents of a table."""
 
-    def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
-        """Return up to `most` sort keys of the index `group`, greatest first, below `before`.
+    def scan(self, table: str, partition: str, index: str, before: str | None = None, limit: int = 1) -> list[str]:
+        """Return up to `limit` sort keys of the index, greatest first, below `before`.
 
         Need not see the writes of its own transaction.
         """
@@ -107,23 +107,24 @@ class Engine(Protocol):
         Raises ValueError when a document comes twice, and the errors of `documents`.
         """
 
-    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]:
+    def create_snapshot(self, name: str, facts: Record) -> AbstractContextManager[str]:
         """Save all documents as of now; yield the snapshot's id; publish it as `name` when the block ends well.
 
-        `facts` (JSON) is stored with it. A snapshot of that name is replaced. Only inside `exclusive`, as are `forget`
-        and `forget_unfinished`. Raises ValueError for a name that `check_name` rejects, TypeError for other facts.
+        `facts` (JSON) is stored with it. A snapshot of that name is replaced. Only inside `exclusive`, as are
+        `delete_snapshot` and `delete_unfinished_snapshots`. Raises ValueError for a name that `check_name` rejects,
+        TypeError for other facts.
         """
 
-    def restore(self, name: str) -> None:
+    def restore_snapshot(self, name: str) -> None:
         """Replace all documents by those of a snapshot. Raises ValueError, NoSnapshot, UnknownFormat."""
 
-    def saved(self) -> list[Saved]:
+    def list_snapshots(self) -> list[Snapshot]:
         """Return the published snapshots, ordered by name."""
 
-    def forget(self, name: str) -> None:
+    def delete_snapshot(self, name: str) -> None:
         """Delete a snapshot. Raises ValueError, NoSnapshot."""
 
-    def forget_unfinished(self) -> None:
+    def delete_unfinished_snapshots(self) -> None:
         """Delete the snapshots that were never published."""
 
     def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:

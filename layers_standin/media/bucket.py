@@ -22,7 +22,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from layers_standin.engines.errors import Unavailable
-from layers_standin.engines.saved import SNAPSHOT_NAME, check_name
+from layers_standin.engines.snapshots import SNAPSHOT_NAME, check_name
 from layers_standin.media.incoming import Measured, new_file
 from layers_standin.media.storage import (
     INCOMING,

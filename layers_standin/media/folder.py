@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from layers_standin.engines.disk import Disk
 from layers_standin.engines.durable import UNFINISHED, DurableFiles
-from layers_standin.engines.saved import check_name
+from layers_standin.engines.snapshots import check_name
 from layers_standin.media.incoming import Measured, new_file
 from layers_standin.media.storage import NAME, PORTRAIT, THUMBNAIL, Incomplete, NoSuchFile, StoredFile, portraits_of
 from layers_standin.media.thumbnails import draw_thumbnail

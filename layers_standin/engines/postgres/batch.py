@@ -10,7 +10,7 @@ class PendingWrite(NamedTuple):
     """A document's JSON, or None when it was deleted, and its index entries."""
 
     document: bytes | None
-    places: list[IndexEntry]
+    entries: list[IndexEntry]
 
 
 class WriteBatch:

@@ -19,8 +19,8 @@ from layers_standin.engines.postgres.batch import PendingWrite, WriteBatch
 from layers_standin.engines.postgres.connections import ConnectionPool, NoneFree, name_of, reason
 from layers_standin.engines.postgres.session import Session, find
 from layers_standin.engines.postgres.sql import CREATE, SCHEMA, SQL, escape_nul, unescape_nul
+from layers_standin.engines.snapshots import BaseEngine, Purpose
 from layers_standin.engines.sql import Sent
-from layers_standin.engines.states import Purpose, States
 from layers_standin.engines.table import Record, Table
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ _BEGINNINGS: dict[Purpose, tuple[str, ...]] = {
     "replace": ("begin", "take time", "no more writes"),
     "restore": ("begin", "take time", "no more snapshots", "no more writes"),
     # The snapshot's moment is that of the first query, which comes after the wait for other saves.
-    "keep": ("begin one moment", "no more snapshots", "take time"),
+    "save": ("begin one moment", "no more snapshots", "take time"),
 }
 
 
@@ -52,13 +52,13 @@ class TryAgain(Unavailable):
     """Nothing was written; the same transaction may well succeed now."""
 
 
-class Postgres(States):
+class Postgres(BaseEngine):
     """TinyDB tables on a PostgreSQL database.
 
     A transaction locks the rows it reads, and sends its writes at its end, in one round trip. A document that it read
     as absent it inserts, so that of two such transactions one fails, and `run_transaction` calls it again. It
     locks documents before index entries.
-    `lists` has the index rule of each table that has indexes.
+    `indexes` has the index rule of each table that has indexes.
     Raises EngineError at opening; Unavailable after waiting `patience_seconds` for a connection or a lock; Unconfirmed
     when the connection is lost during a commit.
     """
@@ -67,11 +67,11 @@ class Postgres(States):
         self,
         url: str,
         *,
-        lists: Mapping[str, IndexRule] | None = None,
+        indexes: Mapping[str, IndexRule] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._url = url
-        self._lists, self._format = lists or {}, FORMAT
+        self._indexes, self._format = indexes or {}, FORMAT
         self._connections = ConnectionPool(url, patience_seconds)
         self._thread = threading.local()
         self._followers: dict[Key | None, dict[Key, None]] = {}
@@ -161,17 +161,18 @@ class Postgres(States):
     ) -> None:
         if self._changes is None:
             raise RuntimeError("a document is written inside a transaction")
-        places = (
-            places_in(table, document, self._lists) if record is None else index_entries(table, record, self._lists)
+        entries = (
+            places_in(table, document, self._indexes) if record is None else index_entries(table, record, self._indexes)
         )
-        self._changes.put((table, partition, doc_id), PendingWrite(document, places))
+        self._changes.put((table, partition, doc_id), PendingWrite(document, entries))
 
-    def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
+    def scan(self, table: str, partition: str, index: str, before: str | None = None, limit: int = 1) -> list[str]:
         """Sees only committed entries."""
-        of = SQL.of_table(table, partition) | {"index": escape_nul(group), "limit": most}
-        if before is None:
-            return [unescape_nul(place) for (place,) in self._ask(SQL.scan, of)]
-        return [unescape_nul(place) for (place,) in self._ask(SQL.scan_below, of | {"before": escape_nul(before)})]
+        of = SQL.of_table(table, partition) | {"index": escape_nul(index), "limit": limit}
+        if before is not None:
+            of["before"] = escape_nul(before)
+        rows = self._ask(SQL.scan if before is None else SQL.scan_below, of)
+        return [unescape_nul(sort_key) for (sort_key,) in rows]
 
     @contextmanager
     def snapshot_read(self) -> Iterator[None]:
@@ -339,14 +340,14 @@ class Postgres(States):
         finally:
             self._thread.changes = outer
 
-    def _lock(self, session: Session, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
+    def _lock(self, session: Session, keys: Sequence[Key], unlocked: Sequence[Key] = ()) -> None:
         """Begin if needed, read the rows of both, and lock those of `keys`, in one round trip."""
-        self._first(session, lambda: session.find_and_lock(keys, glanced))
+        self._first(session, lambda: session.find_and_lock(keys, unlocked))
 
     def _commit(self, session: Session, changes: WriteBatch) -> None:
         """Write and commit in one round trip."""
         written = dict(changes.own())
-        unread = [key for key in written if key[0] in self._lists and key not in session.locked]
+        unread = [key for key in written if key[0] in self._indexes and key not in session.locked]
         if unread or (written and not session.has_begun):
             self._lock(session, unread)
         if not session.has_begun:
@@ -384,7 +385,7 @@ class Postgres(States):
             yield SQL.update, SQL.of(key) | {"document": after.document.decode()}
         else:
             yield SQL.insert if key in session.locked else SQL.upsert, SQL.of_new(key, after.document)
-        yield from SQL.moves(key, places_in(key[0], before, self._lists), after.places)
+        yield from SQL.moves(key, places_in(key[0], before, self._indexes), after.entries)
 
     # All of it.
 

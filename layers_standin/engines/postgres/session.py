@@ -28,19 +28,19 @@ class Session:
     def connection(self) -> Connection[Any]:
         return self.lease.connection
 
-    def find_and_lock(self, keys: Sequence[Key], glanced: Sequence[Key]) -> None:
+    def find_and_lock(self, keys: Sequence[Key], unlocked: Sequence[Key]) -> None:
         """Begin if needed, and read the documents of both, in one round trip. Raises psycopg.Error.
 
-        Locks the rows of `keys`, not those of `glanced`.
+        Locks the rows of `keys`, not those of `unlocked`.
         """
         with self.connection.pipeline():
             if not self.has_begun:
                 self.has_begun = True
                 self.connection.execute(sql.ADMIN["begin"])
-            if glanced and not (keys or self.locked or self.unlocked):  # no row lock keeps a reset out
-                self.connection.execute(sql.PIN, SQL.of_table("", glanced[0][1]))
+            if unlocked and not (keys or self.locked or self.unlocked):  # no row lock keeps a reset out
+                self.connection.execute(sql.PIN, SQL.of_table("", unlocked[0][1]))
             locked = _ask_for(self.connection, keys, locking=True)
-            others = _ask_for(self.connection, glanced, locking=False)
+            others = _ask_for(self.connection, unlocked, locking=False)
         # Not before the pipeline has ended: an error in it would come twice.
         self.locked.update(_found(locked))
         self.unlocked.update(_found(others))

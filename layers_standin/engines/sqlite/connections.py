@@ -103,7 +103,7 @@ class Connections:
 
     def is_log_in_place(self) -> bool:
         """Whether the log and its index are still the files that this process opened first."""
-        return all(_identity_or_none(name) == place for name, place in self.log.items())
+        return all(_identity_or_none(name) == identity for name, identity in self.log.items())
 
     def connect(self) -> apsw.Connection:
         """Open one more connection; the caller closes it."""

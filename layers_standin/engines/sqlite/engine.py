@@ -16,10 +16,10 @@ from layers_standin.engines.disk import Disk
 from layers_standin.engines.errors import Damaged, EngineError, Unavailable, Unconfirmed
 from layers_standin.engines.indexes import IndexEntry, IndexRule, Key
 from layers_standin.engines.lock import locked
+from layers_standin.engines.snapshots import BaseEngine, Purpose
 from layers_standin.engines.sql import Sent, Statements
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, Connections, Session
 from layers_standin.engines.sqlite.files import DATABASE, FORMAT, open_folder
-from layers_standin.engines.states import Purpose, States
 from layers_standin.engines.table import Record, Table
 
 T = TypeVar("T")
@@ -44,13 +44,13 @@ _FIND_MANY = "SELECT kind, organization, id, document FROM documents WHERE (kind
 _JOINED: AbstractContextManager[None] = nullcontext()
 
 
-class SQLite(States):
+class SQLite(BaseEngine):
     """TinyDB tables on `folder/store.sqlite3`.
 
     A transaction holds the database's one write lock from its beginning, so `lock` and `alone` add nothing, and
     `run_transaction` calls once. Readers take no lock and see the last commit before they began. A writer waits
     `patience_seconds` for the write lock, then raises Unavailable; while the same holder keeps it, later writers wait a
-    tenth of a second. `lists` has the index rule of each table that has indexes.
+    tenth of a second. `indexes` has the index rule of each table that has indexes.
     Raises OSError, EngineError at opening; Damaged from every method.
     """
 
@@ -58,7 +58,7 @@ class SQLite(States):
         self,
         folder: Path,
         *,
-        lists: Mapping[str, IndexRule] | None = None,
+        indexes: Mapping[str, IndexRule] | None = None,
         sync: bool = True,
         patience_seconds: float = PATIENCE_SECONDS,
         vfs: str = CHECKSUM_VFS,
@@ -66,12 +66,12 @@ class SQLite(States):
         folder = folder.absolute()
         self.path = folder / DATABASE
         self._file = str(self.path)  # the same, for a look at it before each read
-        self._lists, self._format = lists or {}, FORMAT
+        self._indexes, self._format = indexes or {}, FORMAT
         self._patience_seconds = patience_seconds
         self._connections = Connections(self.path, sync, patience_seconds, vfs)
         self._writing = threading.Lock()
         self._is_stuck = False
-        with self._telling():
+        with self._translated():
             open_folder(folder, self._connections, SQL, Disk(sync))
 
     @property
@@ -94,7 +94,7 @@ class SQLite(States):
         try:
             row = session.connection.execute(_FIND, (partition, table, doc_id)).fetchone()
         except apsw.Error as error:
-            raise self._told(error) from error
+            raise self._error_of(error) from error
         if row is None:
             return None
         record: Record = orjson.loads(row[0])
@@ -124,10 +124,10 @@ class SQLite(States):
     def count(self, table: str, partition: str) -> int:
         return int(self._ask(SQL.count, SQL.of_table(table, partition))[0][0])
 
-    def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
-        of = SQL.of_table(table, partition) | {"index": group, "limit": min(most, _MOST_ROWS)}
+    def scan(self, table: str, partition: str, index: str, before: str | None = None, limit: int = 1) -> list[str]:
+        of = SQL.of_table(table, partition) | {"index": index, "limit": min(limit, _MOST_ROWS)}
         rows = self._ask(SQL.scan, of) if before is None else self._ask(SQL.scan_below, of | {"before": before})
-        return [place for (place,) in rows]
+        return [sort_key for (sort_key,) in rows]
 
     def write(
         self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
@@ -138,13 +138,13 @@ class SQLite(States):
         try:
             if not session.connection.in_transaction:
                 self._session()  # raises Unavailable
-            if table in self._lists:
+            if table in self._indexes:
                 key = (table, partition, doc_id)
                 before = session.loaded[key] if key in session.loaded else self.read_record(*key)
                 after = orjson.loads(document) if record is None and document is not None else record
                 session.loaded[key] = after
-                left = [] if before is None else self._lists[table](before)
-                joined = [] if after is None else self._lists[table](after)
+                left = [] if before is None else self._indexes[table](before)
+                joined = [] if after is None else self._indexes[table](after)
                 if left != joined:
                     self._move(session, key, left, joined)
             if document is None:
@@ -152,7 +152,7 @@ class SQLite(States):
             else:
                 session.connection.execute(_UPSERT, (partition, table, doc_id, time.time_ns(), document.decode()))
         except apsw.Error as error:
-            raise self._told(error) from error
+            raise self._error_of(error) from error
 
     def _move(self, session: Session, key: Key, left: list[IndexEntry], joined: list[IndexEntry]) -> None:
         """Remove the index entries that a document has no longer, add its new ones."""
@@ -160,7 +160,7 @@ class SQLite(States):
         for statement, entries, others in ((_REMOVE_ENTRY, left, joined), (_ADD_ENTRY, joined, left)):
             for entry in entries:
                 if entry not in others:
-                    session.connection.execute(statement, (partition, table, entry.group, entry.key, doc_id))
+                    session.connection.execute(statement, (partition, table, entry.index_name, entry.sort_key, doc_id))
 
     def snapshot_read(self) -> AbstractContextManager[None]:
         """The block sees the state of its first read."""
@@ -177,7 +177,7 @@ class SQLite(States):
         return _Savepoint(self)
 
     def probe(self) -> None:
-        with self.transaction(), self._telling():
+        with self.transaction(), self._translated():
             for statement in SQL.probe:
                 self._session().connection.execute(statement)
 
@@ -186,20 +186,20 @@ class SQLite(States):
 
     def close(self) -> None:
         """Close the connections of this process; the last process to do so writes the log back into the one file."""
-        with self._telling():
+        with self._translated():
             self._connections.close()
 
-    # All documents at once, for `States`.
+    # All documents at once, for `BaseEngine`.
 
     @contextmanager
     def _whole(self, purpose: Purpose) -> Iterator["_Database"]:
         if self._session().depth:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction")
-        with self.transaction(), self._telling():
+        with self.transaction(), self._translated():
             yield _Database(self._session().connection)
 
     def _read_whole(self, read: Callable[["_Database"], T]) -> T:
-        with self.snapshot_read(), self._telling():
+        with self.snapshot_read(), self._translated():
             return read(_Database(self._session().connection))
 
     # One statement.
@@ -211,7 +211,7 @@ class SQLite(States):
             if session is not None and (session.is_reading or (session.depth and session.connection.in_transaction)):
                 return session
         except apsw.Error as error:
-            raise self._told(error) from error
+            raise self._error_of(error) from error
         return self._looked_at()
 
     def _looked_at(self) -> Session:
@@ -227,7 +227,7 @@ class SQLite(States):
         except FileNotFoundError:
             pass
         except apsw.Error as error:
-            raise self._told(error) from error
+            raise self._error_of(error) from error
         except OSError as error:
             raise Unavailable(f"The store's file {self.path} cannot be looked at: {error.strerror}.") from error
         raise Unavailable(_GONE.format(self.path))
@@ -239,22 +239,22 @@ class SQLite(States):
         try:
             return session.connection.execute(statement, parameters).fetchall()
         except apsw.Error as error:
-            raise self._told(error) from error
+            raise self._error_of(error) from error
 
     def _is_in_transaction(self, session: Session) -> bool:
         try:
             return session.connection.in_transaction
         except apsw.Error as error:
-            raise self._told(error) from error
+            raise self._error_of(error) from error
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except apsw.Error as error:
-            raise self._told(error) from error
+            raise self._error_of(error) from error
 
-    def _told(self, error: apsw.Error) -> EngineError:
+    def _error_of(self, error: apsw.Error) -> EngineError:
         """Map an error of SQLite to one of ours."""
         code = getattr(error, "extendedresult", 0)
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError)) or code == apsw.SQLITE_IOERR_DATA:
@@ -283,16 +283,16 @@ class SQLite(States):
                     self._connections.renew(session)
                 self._execute(session, "BEGIN IMMEDIATE")
             self._is_stuck = False
-            for name, place in self._connections.log.items():
+            for name, identity in self._connections.log.items():
                 # No process reads a log that has lost its name, and another index has other writers' locks.
-                if not _is_at(name, place):
+                if not _is_at(name, identity):
                     self._execute(session, "ROLLBACK")
                     raise Unavailable(_GONE.format(name))
         except BaseException as error:
             self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
             self._writing.release()
             if isinstance(error, apsw.Error):
-                raise self._told(error) from error
+                raise self._error_of(error) from error
             if isinstance(error, FileNotFoundError):
                 raise Unavailable(_GONE.format(self.path)) from error
             raise
@@ -310,13 +310,13 @@ class SQLite(States):
         return True
 
 
-def _is_at(name: str, place: tuple[int, int] | None) -> bool:
+def _is_at(name: str, identity: tuple[int, int] | None) -> bool:
     """Whether the file of that name is still this (device, inode); None stands for no file."""
     try:
         found = os.stat(name)
     except OSError:
-        return place is None
-    return (found.st_dev, found.st_ino) == place
+        return identity is None
+    return (found.st_dev, found.st_ino) == identity
 
 
 class _Transaction:
@@ -406,7 +406,7 @@ class _Reading:
                     # Not COMMIT: after a damaged page it fails, and the next reads would see this old state.
                     self._session.connection.execute("ROLLBACK")
             except apsw.Error as error:
-                raise self._engine._told(error) from error
+                raise self._engine._error_of(error) from error
 
 
 class _Database:

@@ -17,11 +17,11 @@ import orjson
 from layers_standin.engines.copying import MARK as UNFINISHED_COPY
 from layers_standin.engines.errors import Unavailable
 from layers_standin.engines.indexes import IndexEntry, IndexRule, index_entries, places_in
+from layers_standin.engines.snapshots import HIDDEN
 from layers_standin.engines.sql import Statements
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.files import DATABASE, check_folder, facts_of, marked_for, refuse_other
 from layers_standin.engines.sqlite.wal import has_lost_commits_in, pages_in
-from layers_standin.engines.states import HIDDEN
 
 # (partition, id) of a document, by its own fields.
 Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
@@ -77,7 +77,7 @@ class Rules:
     """The rules that documents are checked against, and the report."""
 
     identities: Mapping[str, Identity]
-    lists: Mapping[str, IndexRule]
+    indexes: Mapping[str, IndexRule]
     look: Look
     report: Report = field(default_factory=Report)
 
@@ -97,7 +97,7 @@ def faults(folder: Path, rules: Rules) -> Iterator[Fault]:
             yield from _structure_faults(connection, database)
             yield from _Documents(connection, database, rules).faults()
         except apsw.Error as error:
-            yield Fault(str(database), f"it cannot be read to its end ({_said(error)})", _RESTORE)
+            yield Fault(str(database), f"it cannot be read to its end ({_text_of(error)})", _RESTORE)
 
 
 def _first_opened(database: Path) -> apsw.Connection:
@@ -105,7 +105,7 @@ def _first_opened(database: Path) -> apsw.Connection:
         return open_unchanged(database)
     except apsw.Error as error:
         raise Unavailable(
-            f"The database {database} cannot be opened ({_said(error)}): beside it lie changes that only a process "
+            f"The database {database} cannot be opened ({_text_of(error)}): beside it lie changes that only a process "
             "which may write can read; copy the whole folder to a place that can be written, and verify the copy."
         ) from error
 
@@ -144,7 +144,7 @@ def _log_of(database: Path) -> Path:
     return database.with_name(f"{database.name}-wal")
 
 
-def _said(error: Exception) -> str:
+def _text_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
@@ -201,7 +201,7 @@ def _structure_faults(connection: apsw.Connection, database: Path) -> Iterator[F
             if said != "ok":
                 yield Fault(str(database), said.replace("\n", "; "), _RESTORE)
     except apsw.Error as error:
-        yield Fault(str(database), f"SQLite's own check comes to no end ({_said(error)})", _RESTORE)
+        yield Fault(str(database), f"SQLite's own check comes to no end ({_text_of(error)})", _RESTORE)
 
 
 # The documents
@@ -248,11 +248,11 @@ class _Documents:
     def _snapshot_faults(self) -> Generator[Fault, None, dict[str, int]]:
         """Yield the faults of the table of snapshots; return {snapshot's id: number of its documents}."""
         wanted = {}
-        for name, facts in self._connection.execute("SELECT name, facts FROM snapshots"):
+        for name, text in self._connection.execute("SELECT name, facts FROM snapshots"):
             try:
-                told = orjson.loads(facts)
-                snapshot = told["id"]
-                wanted[snapshot] = int(told["documents"])
+                facts = orjson.loads(text)
+                snapshot = facts["id"]
+                wanted[snapshot] = int(facts["documents"])
                 self._snapshots[snapshot] = name
                 if name.startswith(HIDDEN):
                     self._unfinished.add(snapshot)
@@ -276,14 +276,14 @@ class _Documents:
                 record = orjson.loads(document)
                 if not isinstance(record, dict):
                     raise ValueError("it is no JSON object")
-                asked = set(index_entries(key.table, record, self._rules.lists))
+                asked = set(index_entries(key.table, record, self._rules.indexes))
             except (apsw.Error, *_MISSHAPEN) as error:
-                yield self._fault(key, f"it cannot be read ({_said(error)})", _RESTORE)
+                yield self._fault(key, f"it cannot be read ({_text_of(error)})", _RESTORE)
                 continue
             missing = sorted(entry for entry in asked if not self._has(table, key, entry))
             found += len(asked) - len(missing)
             for entry in missing:
-                yield self._fault(key, f"the index {entry.group} has no entry of it at {entry.key}", _COPY)
+                yield self._fault(key, f"the index {entry.index_name} has no entry of it at {entry.sort_key}", _COPY)
             yield from self._misfits(key, record)
             is_whole = key.snapshot not in self._unfinished
             what = self._rules.look(key.snapshot, key.table, record) if is_whole else None
@@ -313,7 +313,7 @@ class _Documents:
         for *row, group, sort_key in self._connection.execute(table.entry_keys):
             key = Key(*row)
             try:
-                asked = places_in(key.table, self._find(self._connection, table, key), self._rules.lists)
+                asked = places_in(key.table, self._find(self._connection, table, key), self._rules.indexes)
             except (apsw.Error, *_MISSHAPEN):
                 continue  # that is the document's own fault
             if IndexEntry(group, sort_key) not in asked:
@@ -325,7 +325,7 @@ class _Documents:
         return None if not rows else rows[0][0].encode() if isinstance(rows[0][0], str) else bytes(rows[0][0])
 
     def _has(self, table: _Table, key: Key, entry: IndexEntry) -> bool:
-        return bool(self._connection.execute(table.find_entry, (*key, entry.group, entry.key)).fetchall())
+        return bool(self._connection.execute(table.find_entry, (*key, entry.index_name, entry.sort_key)).fetchall())
 
     def _is_still(self, table: _Table, key: Key, document: bytes) -> bool:
         """Whether a document is unchanged since it was read: a running service may have changed it."""

@@ -1,28 +1,48 @@
 """All documents of a database at once: replaced, saved as snapshots, and restored; on any database.
 
-An engine inherits `States`. Each function but `saving` is given a database that is in a transaction over all
+An engine inherits `BaseEngine`. Each function but `create` is given a database that is in a transaction over all
 organizations already.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import orjson
 from ulid import ULID
 
 from layers_standin.engines.errors import EngineError, NoSnapshot, Unavailable, UnknownFormat
 from layers_standin.engines.indexes import Document, IndexRule, once_each, places_in
-from layers_standin.engines.saved import Saved, check_name
 from layers_standin.engines.sql import Sent, Statements
 
 T = TypeVar("T")
 
-Purpose = Literal["replace", "restore", "keep"]  # all documents, by others or by a snapshot's; or snapshots
+Purpose = Literal["replace", "restore", "save"]  # all documents, by others or by a snapshot's; or snapshots
 
+SNAPSHOT_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 HIDDEN = "."  # begins the name of an unpublished snapshot; `check_name` rejects it
+
+
+class Snapshot(NamedTuple):
+    """A snapshot: its name, the facts it was saved with, the number of its documents, its size.
+
+    `snapshot_id` is in the names of its rows and its media; no other snapshot ever has it.
+    """
+
+    name: str
+    facts: dict[str, Any]
+    documents: int
+    bytes: int
+    snapshot_id: str
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError unless a snapshot may have that name."""
+    if not SNAPSHOT_NAME.fullmatch(name):
+        raise ValueError(f"a snapshot is named with 1 to 64 letters, digits, _ and -, not {name!r}")
 
 
 class Database(Protocol):
@@ -39,13 +59,13 @@ class Database(Protocol):
         """Send the statements in order; return the number of rows that they changed together."""
 
 
-class States(ABC):
+class BaseEngine(ABC):
     """The operations of an engine on all documents at once, each whole for every process or not done.
 
     Raises Unavailable when nothing was changed, Unconfirmed when that is not known.
     """
 
-    _lists: Mapping[str, IndexRule]
+    _indexes: Mapping[str, IndexRule]
     _format: int
 
     @abstractmethod
@@ -61,27 +81,27 @@ class States(ABC):
 
     def replace_all(self, documents: Iterable[Document]) -> None:
         with self._whole("replace") as database:
-            replace(database, documents, self._lists)
+            replace(database, documents, self._indexes)
 
-    def saving(self, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[str]:
-        return saving(partial(self._whole, "keep"), name, facts, self._format)
+    def create_snapshot(self, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[str]:
+        return create(partial(self._whole, "save"), name, facts, self._format)
 
-    def restore(self, name: str) -> None:
+    def restore_snapshot(self, name: str) -> None:
         check_name(name)
         with self._whole("restore") as database:
             restore(database, name, self._format)
 
-    def saved(self) -> list[Saved]:
-        return self._read_whole(saved)
+    def list_snapshots(self) -> list[Snapshot]:
+        return self._read_whole(published)
 
-    def forget(self, name: str) -> None:
+    def delete_snapshot(self, name: str) -> None:
         check_name(name)
-        with self._whole("keep") as database:
-            forget(database, name)
+        with self._whole("save") as database:
+            delete(database, name)
 
-    def forget_unfinished(self) -> None:
-        with self._whole("keep") as database:
-            forget_unfinished(database)
+    def delete_unfinished_snapshots(self) -> None:
+        with self._whole("save") as database:
+            delete_unfinished(database)
 
 
 def spaces(database: Database) -> list[tuple[str, str]]:
@@ -96,14 +116,14 @@ def organizations(database: Database) -> list[str]:
     return database.columns([(database.statements.organizations, {})])[0]
 
 
-def replace(database: Database, documents: Iterable[Document], lists: Mapping[str, IndexRule]) -> None:
+def replace(database: Database, documents: Iterable[Document], indexes: Mapping[str, IndexRule]) -> None:
     """Replace all documents. Raises ValueError when one comes twice."""
     documents = list(once_each(documents))  # before anything is deleted: they may be read from the same database
     clear(database)
     database.changed(
         sent
         for document in documents
-        for sent in database.statements.inserting(document, places_in(document[0], document[3], lists))
+        for sent in database.statements.inserting(document, places_in(document[0], document[3], indexes))
     )
 
 
@@ -113,7 +133,7 @@ def clear(database: Database) -> None:
 
 
 @contextmanager
-def saving(
+def create(
     whole: Callable[[], AbstractContextManager[Database]], name: str, facts: Mapping[str, Any], version: int
 ) -> Iterator[str]:
     """Save the documents under a new id, and give the snapshot its name when the block has ended well.
@@ -123,8 +143,8 @@ def saving(
     check_name(name)
     snapshot_id = str(ULID())
     with whole() as database:
-        forget_unfinished(database)
-        _keep(database, snapshot_id, facts, version)
+        delete_unfinished(database)
+        _save(database, snapshot_id, facts, version)
     try:
         yield snapshot_id
         with whole() as database:
@@ -135,75 +155,75 @@ def saving(
         raise
 
 
-def forget_unfinished(database: Database) -> None:
+def delete_unfinished(database: Database) -> None:
     """Delete the snapshots that a killed process has left without a name."""
-    for name in _told(database):
+    for name in _all_facts(database):
         if name.startswith(HIDDEN):
             _drop(database, name)
 
 
-def _keep(database: Database, snapshot_id: str, facts: Mapping[str, Any], version: int) -> None:
+def _save(database: Database, snapshot_id: str, facts: Mapping[str, Any], version: int) -> None:
     found, statements = organizations(database), database.statements
-    documents = database.changed(_each(database, found, statements.keep[:1], snapshot=snapshot_id))
-    database.changed(_each(database, found, statements.keep[1:], snapshot=snapshot_id))
+    documents = database.changed(_each(database, found, statements.save[:1], snapshot=snapshot_id))
+    database.changed(_each(database, found, statements.save[1:], snapshot=snapshot_id))
     sizes = database.columns(_each(database, found, (statements.snapshot_bytes,), snapshot=snapshot_id))
     size = sum(int(number) for (number,) in sizes)
-    told = {"id": snapshot_id, "facts": dict(facts), "format": version, "documents": documents, "bytes": size}
-    _note(database, HIDDEN + snapshot_id, told)
+    about = {"id": snapshot_id, "facts": dict(facts), "format": version, "documents": documents, "bytes": size}
+    _note(database, HIDDEN + snapshot_id, about)
 
 
 def _publish(database: Database, name: str, snapshot_id: str) -> None:
     """Give a snapshot its name; delete the one that had it. Raises Unavailable."""
-    told = _told(database).get(HIDDEN + snapshot_id)
-    if told is None:
+    facts = _all_facts(database).get(HIDDEN + snapshot_id)
+    if facts is None:
         raise Unavailable(f"The snapshot {name} was not finished: another save has begun meanwhile.")
     _drop(database, name)
-    database.changed([(database.statements.forget_name, {"name": HIDDEN + snapshot_id})])
-    _note(database, name, told)
+    database.changed([(database.statements.delete_snapshot, {"name": HIDDEN + snapshot_id})])
+    _note(database, name, facts)
 
 
 def restore(database: Database, name: str, version: int) -> None:
     """Replace all documents by those of a snapshot. Raises NoSnapshot, UnknownFormat."""
-    told = _told(database).get(name)
-    if told is None:
+    facts = _all_facts(database).get(name)
+    if facts is None:
         raise NoSnapshot(name)
-    if told["format"] > version:
-        raise UnknownFormat(f"The snapshot {name} has format {told['format']}: only a newer program restores it.")
+    if facts["format"] > version:
+        raise UnknownFormat(f"The snapshot {name} has format {facts['format']}: only a newer program restores it.")
     clear(database)
     (found,) = database.columns([(database.statements.snapshot_organizations, {})])
-    database.changed(_each(database, found, database.statements.bring_back, snapshot=told["id"]))
+    database.changed(_each(database, found, database.statements.restore, snapshot=facts["id"]))
 
 
-def saved(database: Database) -> list[Saved]:
+def published(database: Database) -> list[Snapshot]:
     """Return the snapshots by name."""
     return [
-        Saved(name, told["facts"], told["documents"], told["bytes"], told["id"])
-        for name, told in _told(database).items()
+        Snapshot(name, facts["facts"], facts["documents"], facts["bytes"], facts["id"])
+        for name, facts in _all_facts(database).items()
         if not name.startswith(HIDDEN)
     ]
 
 
-def forget(database: Database, name: str) -> None:
+def delete(database: Database, name: str) -> None:
     """Delete a snapshot. Raises NoSnapshot."""
     if not _drop(database, name):
         raise NoSnapshot(name)
 
 
-def _told(database: Database) -> dict[str, Any]:
-    return {name: orjson.loads(told) for name, told in database.rows(database.statements.snapshots)}
+def _all_facts(database: Database) -> dict[str, Any]:
+    return {name: orjson.loads(facts) for name, facts in database.rows(database.statements.snapshots)}
 
 
-def _note(database: Database, name: str, told: Mapping[str, Any]) -> None:
-    database.changed([(database.statements.name_snapshot, {"name": name, "facts": orjson.dumps(told).decode()})])
+def _note(database: Database, name: str, facts: Mapping[str, Any]) -> None:
+    database.changed([(database.statements.insert_snapshot, {"name": name, "facts": orjson.dumps(facts).decode()})])
 
 
 def _drop(database: Database, name: str) -> bool:
-    told = _told(database).get(name)
-    if told is None:
+    facts = _all_facts(database).get(name)
+    if facts is None:
         return False
-    database.changed([(database.statements.forget_name, {"name": name})])
+    database.changed([(database.statements.delete_snapshot, {"name": name})])
     (found,) = database.columns([(database.statements.snapshot_organizations, {})])
-    database.changed(_each(database, found, database.statements.forget, snapshot=told["id"]))
+    database.changed(_each(database, found, database.statements.delete_saved, snapshot=facts["id"]))
     return True
 
 
