@@ -2,15 +2,15 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import apsw
 import orjson
+from engine_helpers import by_rank
 
-from layers_standin.engines.indexes import IndexEntry
 from layers_standin.engines.sqlite.connections import CHECKSUM_BYTES, CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import DATABASE
@@ -20,13 +20,6 @@ SHM = f"{DATABASE}-shm"
 GROUPS = ("old", "new")
 
 Files = dict[str, bytes]  # what a folder holds, by name
-
-
-def by_rank(document: bytes) -> Iterator[IndexEntry]:
-    """Place a document in one list for each of its groups, by its rank."""
-    record = orjson.loads(document)
-    for group in record.get("groups", ()):
-        yield IndexEntry(group, record["rank"])
 
 
 INDEXES = {"t": by_rank}

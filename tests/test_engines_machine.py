@@ -66,7 +66,7 @@ class Engine(RuleBasedStateMachine):
         with engine.transaction():
             self.apply(engine, made, self.model)
             try:
-                with engine.transaction():
+                with engine.savepoint():
                     self.apply(engine, lost, deepcopy(self.model))
                     raise RolledBack
             except RolledBack:
