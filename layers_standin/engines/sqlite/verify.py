@@ -16,7 +16,7 @@ import orjson
 
 from layers_standin.engines.copying import MARK as UNFINISHED_COPY
 from layers_standin.engines.errors import Unavailable
-from layers_standin.engines.indexes import IndexEntry, IndexRule, index_entries, places_in
+from layers_standin.engines.indexes import IndexEntry, IndexRule, index_entries
 from layers_standin.engines.snapshots import HIDDEN
 from layers_standin.engines.sql import Statements
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
@@ -313,7 +313,7 @@ class _Documents:
         for *row, group, sort_key in self._connection.execute(table.entry_keys):
             key = Key(*row)
             try:
-                asked = places_in(key.table, self._find(self._connection, table, key), self._rules.indexes)
+                asked = index_entries(key.table, self._find(self._connection, table, key), self._rules.indexes)
             except (apsw.Error, *_MISSHAPEN):
                 continue  # that is the document's own fault
             if IndexEntry(group, sort_key) not in asked:
