@@ -182,7 +182,7 @@ def sweep(services: Services, older_than_seconds: float) -> None:
 
 def free_snapshots(services: Services) -> None:
     """Drop the media of snapshots that were deleted. Raises EngineError, OSError."""
-    services.media.forget_others({saved.snapshot_id for saved in services.store.db.list_snapshots()})
+    services.media.delete_other_snapshots({saved.snapshot_id for saved in services.store.db.list_snapshots()})
 
 
 def discard_unfinished(services: Services, store: Store, limit: int = 2) -> None:

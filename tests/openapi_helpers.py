@@ -30,7 +30,7 @@ def plant_examples(rooms: Services) -> None:
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
     store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": control_examples.FAULT})
     with store.db.create_snapshot(control_examples.SNAPSHOT, {}) as snapshot_id:
-        rooms.media.keep(snapshot_id)
+        rooms.media.create_snapshot(snapshot_id)
 
 
 def left_out_of_fuzzing() -> set[str]:

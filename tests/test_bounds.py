@@ -310,7 +310,7 @@ def test_pictures_and_snapshots_are_for_their_owner_only(tmp_path, umask):
         folder.put("org", "asset_a", PNG)
         folder.thumbnail("org", "asset_a")
         folder.portrait("org", "inf_1", "mark", lambda: PNG)
-        folder.keep("x")
+        folder.create_snapshot("x")
     finally:
         os.umask(before)
     found = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store").rglob("*")}
@@ -327,7 +327,7 @@ def test_what_root_makes_belongs_to_the_owner_of_the_data_folder(tmp_path):
     folder = FolderStorage(store / "media")
     folder.put("org", "asset_a", PNG)
     folder.thumbnail("org", "asset_a")
-    folder.keep("x")
+    folder.create_snapshot("x")
     with locked(store / "control.lock"):
         pass
     assert {(path.stat().st_uid, path.stat().st_gid) for path in store.rglob("*")} == {(12345, 54321)}

@@ -84,7 +84,8 @@ def create_snapshot(call: ControlCall) -> Record:
     name = call.body["name"]
     with call.store.db.exclusive(), _freeing_snapshots(call):
         with call.store.db.create_snapshot(name, {"at": milliseconds(call.store.now())}) as snapshot_id:
-            call.services.media.keep(snapshot_id)  # after the documents, so that none of them lacks its bytes
+            # After the documents, so that none of them lacks its bytes.
+            call.services.media.create_snapshot(snapshot_id)
         return _snapshot_view(_snapshot(call.store, name))
 
 
@@ -98,7 +99,7 @@ def list_snapshots(call: ControlCall) -> Record:
 def restore_snapshot(call: ControlCall, name: str) -> Record:
     """Put everything back to a snapshot; it can be restored again."""
     with call.store.db.exclusive(), freeing(call.services):
-        call.services.media.bring_back(_snapshot(call.store, name).snapshot_id)
+        call.services.media.restore_snapshot(_snapshot(call.store, name).snapshot_id)
         call.store.db.restore_snapshot(name)
     return {"name": name, "restored": True}
 
