@@ -22,9 +22,10 @@ Send = Callable[[Iterable[Sent]], list[list[Any]]]  # sends statements in order;
 
 
 class BaseEngine(Engine):
-    """An engine by its statements. What it does to all documents is whole for every process, or not done.
+    """The methods of an engine that are the same on every database; a subclass sends their statements.
 
-    Those methods raise Unavailable when nothing was changed, Unconfirmed when that is not known.
+    A change of all documents is whole for every process, or not done. It raises Unavailable when nothing was changed,
+    Unconfirmed when that is not known.
     """
 
     _sql: Statements
@@ -141,7 +142,7 @@ class BaseEngine(Engine):
             self._delete_unfinished(send)
 
     def _snapshots(self, send: Send) -> dict[str, Any]:
-        """Return what is noted of the snapshots, by name."""
+        """Return the facts that are noted of each snapshot, by name."""
         return {name: orjson.loads(about) for name, about in send([(self._sql.snapshots, {})])[0]}
 
     def _save(self, send: Send, name: str, about: Record) -> None:

@@ -205,9 +205,6 @@ class Table(tinydb.table.Table):
     def remove(  # type: ignore[override]
         self, cond: QueryLike | None = None, doc_ids: Iterable[str] | None = None
     ) -> list[str]:
-        doc_ids = None if doc_ids is None else list(doc_ids)
-        if doc_ids == []:
-            return []
         return cast(list[str], super().remove(cond, cast(Any, doc_ids)))
 
     def _named(self, document: Mapping[str, Any]) -> Document:

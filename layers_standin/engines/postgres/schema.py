@@ -22,7 +22,7 @@ def create_tables(connection: Connection[Any]) -> None:
 def facts_of(connection: Connection[Any], name: str) -> dict[str, int]:
     """Return {"schema", "format"} of a database, {} when it is new. Raises UnknownFormat, EngineError.
 
-    `name` is what the messages call the database.
+    `name` is the name of the database in messages.
     """
     (is_new,) = connection.execute(ADMIN["is new"]).fetchone() or (True,)
     facts = {} if is_new else {fact: int(number) for fact, number in connection.execute(SQL.facts)}

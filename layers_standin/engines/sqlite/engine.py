@@ -19,7 +19,7 @@ from layers_standin.engines.indexes import IndexRule, Key, Record
 from layers_standin.engines.lock import locked
 from layers_standin.engines.sql import Sent, Statements
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, Connections, Session
-from layers_standin.engines.sqlite.files import DATABASE, FORMAT, open_folder
+from layers_standin.engines.sqlite.files import DATABASE, FORMAT, SQL, open_folder
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class SQLite(BaseEngine):
     Raises OSError, EngineError at opening; Damaged from every method.
     """
 
-    _sql, _format = Statements(), FORMAT
+    _sql, _format = SQL, FORMAT
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class SQLite(BaseEngine):
         self._writing = threading.Lock()
         self._is_stuck = False
         with self._translated():
-            open_folder(folder, self._connections, self._sql, Disk(sync))
+            open_folder(folder, self._connections, Disk(sync))
 
     @property
     def name(self) -> str:

@@ -18,7 +18,6 @@ from layers_standin.engines.copying import MARK as UNFINISHED_COPY
 from layers_standin.engines.errors import Unavailable
 from layers_standin.engines.indexes import IndexEntry, IndexRule, index_entries
 from layers_standin.engines.snapshots import HIDDEN
-from layers_standin.engines.sql import Statements
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.files import DATABASE, check_folder, facts_of, marked_for, refuse_other
 from layers_standin.engines.sqlite.wal import has_lost_commits_in, pages_in
@@ -93,7 +92,7 @@ def faults(folder: Path, rules: Rules) -> Iterator[Fault]:
     with database.open("rb") as file, closing(_first_opened(database)) as connection:
         yield from _page_faults(database, file, rules.report)
         try:
-            refuse_other(facts_of(connection, database, Statements()), marked_for(folder), database)
+            refuse_other(facts_of(connection, database), marked_for(folder), database)
             yield from _structure_faults(connection, database)
             yield from _Documents(connection, database, rules).faults()
         except apsw.Error as error:
