@@ -363,7 +363,7 @@ class Store:
         project = self.projects.get(project_id)["id"]
         page = self._page(project, query.get("status"), before, query["limit"])
         now_ms = self.now_ms()
-        return [with_status(document, now_ms) for document in page.documents], write_cursor(page.next_place, *of)
+        return [with_status(document, now_ms) for document in page.documents], write_cursor(page.next_sort_key, *of)
 
     # Jobs
 
@@ -486,13 +486,13 @@ class Store:
 
     def _still_running(self, project: str) -> Iterator[Record]:
         before = oldest_first(self.now_ms(), "")
-        while places := self.db.scan("jobs", self.organization, running(project), before, 100):
-            for place in places:
-                job = self.jobs.get(doc_id=id_of(place))
+        while sort_keys := self.db.scan("jobs", self.organization, running(project), before, 100):
+            for sort_key in sort_keys:
+                job = self.jobs.get(doc_id=id_of(sort_key))
                 document = job and self.influencers.get(doc_id=job["influencerId"])
                 if document is not None and not document["is_archived"]:
                     yield document
-            before = places[-1]
+            before = sort_keys[-1]
 
     def _drop_finished(self, project: str) -> None:
         """Take two finished jobs off the index of running ones, for each that begins: so the index stays short."""

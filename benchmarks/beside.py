@@ -154,7 +154,7 @@ def _operations(db: Engine, sized: Sized) -> list[Callable[[], object]]:
     """Return what a Round measures, in its order."""
     store, opened = Store(db), of_table(db.table("influencers", ORGANIZATION))
     page = min(FAR_PAGE, sized.size // PAGE_SIZE)
-    before = db.scan("influencers", ORGANIZATION, sized.project + OK, most=(page - 1) * PAGE_SIZE)[-1]
+    before = db.scan("influencers", ORGANIZATION, sized.project + OK, limit=(page - 1) * PAGE_SIZE)[-1]
     cursor = write_cursor(before, ORGANIZATION, "influencers", sized.project, None)
     first, far = {"limit": PAGE_SIZE}, {"limit": PAGE_SIZE, "cursor": cursor}
     return [

@@ -44,7 +44,7 @@ def new_database(url: str, name: str) -> str:
 
 
 def open_engine(place: Place) -> Engine:
-    return SQLite(place, lists=INDEXES) if isinstance(place, Path) else open_database(place)
+    return SQLite(place, indexes=INDEXES) if isinstance(place, Path) else open_database(place)
 
 
 def housekeeping(place: Place) -> None:

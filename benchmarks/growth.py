@@ -29,7 +29,7 @@ def measure_growth(folder: Path, size: int, patches: int) -> str:
 
 
 def _grow(place: Path, ids: list[str], patches: int) -> str:
-    db = SQLite(place, lists=INDEXES, sync=False)  # syncs change no size
+    db = SQLite(place, indexes=INDEXES, sync=False)  # syncs change no size
     store = Store(db)
     before = _bytes_of(place)
     for number_of_patch in range(patches):
@@ -51,7 +51,7 @@ def _bytes_of(place: Path) -> int:
 
 def _bytes_anew(place: Path, documents: list[Document]) -> int:
     """Return the size of a new store of these documents."""
-    db = SQLite(place, lists=INDEXES, sync=False)
+    db = SQLite(place, indexes=INDEXES, sync=False)
     db.replace_all(documents)
     db.close()
     return _bytes_of(place)
@@ -70,7 +70,7 @@ def measure_commands(folder: Path, size: int, rounds: int) -> str:
 
 
 def _save(db: Engine) -> None:
-    with db.saving("full", {}):
+    with db.create_snapshot("full", {}):
         pass
 
 
@@ -81,7 +81,7 @@ def _command(place: Path, rounds: int) -> dict[str, list[float]]:
     commands: dict[str, Callable[[], object]] = {
         "save a snapshot": partial(_save, db),
         "replace all by as many": lambda: db.replace_all(documents),
-        "restore the snapshot": lambda: db.restore("full"),
+        "restore the snapshot": lambda: db.restore_snapshot("full"),
     }
     taken: dict[str, list[float]] = {title: [] for title in commands}
     for _ in range(rounds + 1):

@@ -47,6 +47,6 @@ class HalfLog(apsw.VFSFile):
 if __name__ == "__main__":
     load_checksums()
     disk = HalfDisk()
-    store = Store(SQLite(read_settings(os.environ).data, lists=INDEXES, vfs=disk.name))
+    store = Store(SQLite(read_settings(os.environ).data, indexes=INDEXES, vfs=disk.name))
     ava = store.for_organization("6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11").influencer("inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG")
     store.tables.put("influencers", ava | {"vibe": "nobody will hear of this"})

@@ -245,8 +245,9 @@ class Pictures:
                 return None
             self.number += 1
             of, file = document["organizationId"], file_of({**document, **bytes_of})
-            original, kept = partial(self._media.original, of, file), partial(self._media.kept, snapshot, of, file)
-            what = fault_of(kept if snapshot else original, bytes_of["sizeBytes"], bytes_of["checksumSha256"])
+            original = partial(self._media.original, of, file)
+            saved = partial(self._media.snapshot_file, snapshot, of, file)
+            what = fault_of(saved if snapshot else original, bytes_of["sizeBytes"], bytes_of["checksumSha256"])
             return None if what is None else f"its file {of}/{file} is not as it was stored, {what}"
         except (LookupError, TypeError, ValueError) as error:
             return f"it does not tell which bytes it has ({error!r})"

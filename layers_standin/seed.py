@@ -104,7 +104,7 @@ def _check_document(name: str, document: Record) -> None:
     orjson.dumps(document)  # orjson reads deeper nesting than it writes
 
 
-def check_places(tables: Tables) -> None:
+def check_index_entries(tables: Tables) -> None:
     """Raises NotTables when a document lacks a field that its index entries need."""
     for name, document in documents_of(tables):
         try:
@@ -133,7 +133,7 @@ def fill_defaults(tables: Tables, now: datetime) -> None:
         _fill_defaults(tables, now)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise NotTables(f"a document lacks what it must have ({error!r})") from error
-    check_places(tables)
+    check_index_entries(tables)
 
 
 def _fill_defaults(tables: Tables, now: datetime) -> None:

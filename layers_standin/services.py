@@ -64,7 +64,7 @@ def open_folder(settings: Settings) -> SQLite:
     """Open the store of the data folder. Raises StartError."""
     try:
         with _starting():
-            return SQLite(settings.data, lists=INDEXES, sync=settings.sync)
+            return SQLite(settings.data, indexes=INDEXES, sync=settings.sync)
     except OSError as error:
         raise StartError(
             f"The data folder {settings.data} cannot be used ({error.strerror}): "
@@ -79,7 +79,7 @@ def open_database(url: str) -> Engine:
     except ImportError as error:
         raise StartError(f"STANDIN_STORE needs the driver of PostgreSQL: {_install('postgres')}.") from error
     with _starting():
-        return Postgres(url, lists=INDEXES)
+        return Postgres(url, indexes=INDEXES)
 
 
 def open_store(settings: Settings) -> Store:
@@ -171,23 +171,23 @@ def sweep(services: Services, older_than_seconds: float) -> None:
     Files go by the clock of the file system, as no document says whose they are; a younger one may be arriving.
     Only inside `exclusive`. Raises EngineError, OSError.
     """
-    services.store.db.forget_unfinished()
+    services.store.db.delete_unfinished_snapshots()
     free_snapshots(services)
     for organization in (found["id"] for found in services.store.organizations.all()):
         store = services.store.for_organization(organization)
         store.idempotency.forget_past()
-        discard_unfinished(services, store, most=sys.maxsize)
+        discard_unfinished(services, store, limit=sys.maxsize)
     services.media.sweep(_Known(services.store), older_than_seconds)
 
 
 def free_snapshots(services: Services) -> None:
     """Drop the media of snapshots that were deleted. Raises EngineError, OSError."""
-    services.media.forget_others({saved.snapshot_id for saved in services.store.db.saved()})
+    services.media.delete_other_snapshots({saved.snapshot_id for saved in services.store.db.list_snapshots()})
 
 
-def discard_unfinished(services: Services, store: Store, most: int = 2) -> None:
-    """Delete up to `most` uploads that nobody finished within a day, and their bytes."""
-    for upload in store.assets.forget_unfinished(most):
+def discard_unfinished(services: Services, store: Store, limit: int = 2) -> None:
+    """Delete up to `limit` uploads that nobody finished within a day, and their bytes."""
+    for upload in store.assets.delete_unfinished(limit):
         if upload["received"]:
             services.media.discard(store.organization, upload["received"]["file"])
         if services.media.direct is not None:

@@ -63,7 +63,7 @@ def put(engine: Engine, doc_id: str, document: dict[str, Any], table: str = "t",
 
 def save(engine: Engine, name: str, facts: dict[str, Any]) -> None:
     """Keep the documents of this moment under a name."""
-    with engine.saving(name, facts):
+    with engine.create_snapshot(name, facts):
         pass
 
 

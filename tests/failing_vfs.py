@@ -189,7 +189,7 @@ class Driver:
                 for space in self.db.tables()
                 for doc_id in self.db.ids(*space)
             }
-            return documents, [tuple(saved)[:4] for saved in self.db.saved()]
+            return documents, [tuple(saved)[:4] for saved in self.db.list_snapshots()]
 
     def round(self, act: Callable[[], Any], kind: str, nth: int, error: str, lasting: bool) -> dict[str, Any]:
         self.patch()

@@ -30,8 +30,8 @@ def plant_examples(rooms: Services) -> None:
     store.tables.put("uploads", upload | {"uploadId": examples.UPLOAD, "received": received._asdict()})
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
     store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": examples.FAULT})
-    with store.db.saving(examples.SNAPSHOT, {"at": milliseconds(store.now())}) as snapshot_id:
-        rooms.media.keep(snapshot_id)
+    with store.db.create_snapshot(examples.SNAPSHOT, {"at": milliseconds(store.now())}) as snapshot_id:
+        rooms.media.create_snapshot(snapshot_id)
 
 
 def left_out_of_fuzzing() -> set[str]:

@@ -27,7 +27,7 @@ INDEXES = {"t": by_rank}
 
 def opened(folder: Path) -> Any:
     """Open the store of a folder without syncs; `with` closes it."""
-    return closing(SQLite(folder, lists=INDEXES, sync=False, patience_seconds=0.5))
+    return closing(SQLite(folder, indexes=INDEXES, sync=False, patience_seconds=0.5))
 
 
 def answers(folder: Path) -> Any:
@@ -43,9 +43,9 @@ def answers_of(engine: SQLite) -> Any:
             for table, partition in engine.tables()
             for doc_id in engine.ids(table, partition)
         }
-        lists = {group: engine.scan("t", "org", group, most=99) for group in GROUPS}
+        lists = {group: engine.scan("t", "org", group, limit=99) for group in GROUPS}
         counts = {space: engine.count(*space) for space in engine.tables()}
-        return documents, lists, counts, engine.saved()
+        return documents, lists, counts, engine.list_snapshots()
 
 
 def commit(engine: SQLite, number: int) -> None:

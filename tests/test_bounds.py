@@ -287,16 +287,16 @@ def test_the_wal_comes_back_to_its_bound_behind_a_long_read_and_after_a_large_re
         assert wal.stat().st_size <= bound
 
         engine.replace_all(("t", "", str(number), orjson.dumps(text)) for number in range(3000))
-        with engine.saving("x", {}):
+        with engine.create_snapshot("x", {}):
             pass
-        engine.restore("x")
+        engine.restore_snapshot("x")
         assert wal.stat().st_size > 2 * bound
         for number in range(3):
             put(engine, "a", {"n": number})
         assert wal.stat().st_size <= bound
         size = (tmp_path / "store.sqlite3").stat().st_size
         for _ in range(3):
-            engine.restore("x")
+            engine.restore_snapshot("x")
         put(engine, "a", {})
         assert (tmp_path / "store.sqlite3").stat().st_size <= 1.1 * size
 
@@ -312,7 +312,7 @@ def test_pictures_and_snapshots_are_for_their_owner_only(tmp_path, umask):
         folder.put("org", "asset_a", PNG)
         folder.thumbnail("org", "asset_a")
         folder.portrait("org", "inf_1", "mark", lambda: PNG)
-        folder.keep("x")
+        folder.create_snapshot("x")
     finally:
         os.umask(before)
     found = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store").rglob("*")}
@@ -329,7 +329,7 @@ def test_what_root_makes_belongs_to_the_owner_of_the_data_folder(tmp_path):
     folder = FolderStorage(store / "media")
     folder.put("org", "asset_a", PNG)
     folder.thumbnail("org", "asset_a")
-    folder.keep("x")
+    folder.create_snapshot("x")
     with locked(store / "control.lock"):
         pass
     assert {(path.stat().st_uid, path.stat().st_gid) for path in store.rglob("*")} == {(12345, 54321)}

@@ -254,7 +254,7 @@ def test_a_forgotten_snapshot_is_gone_with_its_bytes_and_nothing_else_is(control
     assert control.delete("/snapshots/one") == {"name": "one", "deleted": True}
 
     assert control.get("/snapshots") == {"items": [other]}
-    (kept,) = store.db.saved()
+    (kept,) = store.db.list_snapshots()
     assert [path.name for path in (rooms.settings.data / "snapshots").iterdir()] == [f"{kept.snapshot_id}.media"]
     assert refused(control.send("POST", "/snapshots/one/restore")) == NO_SNAPSHOT
     assert refused(control.send("DELETE", "/snapshots/one")) == NO_SNAPSHOT

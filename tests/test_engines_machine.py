@@ -36,7 +36,7 @@ class Engine(RuleBasedStateMachine):
         self.saved = {}
 
     def open(self):
-        return engine_at(self.place, lists=RULES)
+        return engine_at(self.place, indexes=RULES)
 
     def apply(self, engine, made, model):
         """Make changes to engine and model alike, whichever way the document goes in or out."""
@@ -68,7 +68,7 @@ class Engine(RuleBasedStateMachine):
         with engine.transaction():
             self.apply(engine, made, self.model)
             try:
-                with engine.transaction():
+                with engine.savepoint():
                     self.apply(engine, lost, deepcopy(self.model))
                     raise RolledBack
             except RolledBack:
@@ -100,11 +100,11 @@ class Engine(RuleBasedStateMachine):
     @rule(name=names, second=st.booleans())
     def restore(self, name, second):
         if name in self.saved:
-            self.side(second).restore(name)
+            self.side(second).restore_snapshot(name)
             self.model = deepcopy(self.saved[name][1])
         else:
             with pytest.raises(NoSnapshot):
-                self.side(second).restore(name)
+                self.side(second).restore_snapshot(name)
 
     @rule(both=st.booleans())
     def reopen(self, both):
@@ -132,7 +132,7 @@ class Engine(RuleBasedStateMachine):
     def both_sides_tell_what_was_saved(self):
         told = [(name, {"number": n}, sum(map(len, model.values()))) for name, (n, model) in sorted(self.saved.items())]
         for engine in (self.here, self.there):
-            assert [each[:3] for each in engine.saved()] == told
+            assert [each[:3] for each in engine.list_snapshots()] == told
 
     @invariant()
     def both_sides_list_what_the_model_lists(self):
@@ -141,7 +141,7 @@ class Engine(RuleBasedStateMachine):
             for group in "xy":
                 placed = sorted((d for d, record in documents.items() if group in record["groups"]), reverse=True)
                 for engine in (self.here, self.there):
-                    assert engine.scan(table, partition, group, most=9) == placed
+                    assert engine.scan(table, partition, group, limit=9) == placed
 
     def teardown(self):
         self.here.close()

@@ -27,7 +27,7 @@ from layers_standin.domain.keys import public_id_of
 from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed
 from layers_standin.engines.postgres import sql
-from layers_standin.engines.postgres.connections import MOST_CONNECTIONS, name_of
+from layers_standin.engines.postgres.connections import MAX_CONNECTIONS, name_of
 from layers_standin.engines.postgres.engine import Postgres
 from layers_standin.services import Services
 from layers_standin.settings import Settings
@@ -81,7 +81,7 @@ FILLED = (
     r"(?:VALUES \(%\(organization\)s|SELECT (?:%\(snapshot\)s, )?organization)"
 )
 OF_THE_START = {"facts", "note_fact", "probe"}
-OF_SNAPSHOTS = {"snapshots", "name_snapshot", "forget_name"}
+OF_SNAPSHOTS = {"snapshots", "insert_snapshot", "rename_snapshot", "delete_snapshot"}
 ASK_WHOSE = {"organizations", "snapshot_organizations"}  # each of them is then asked in turn, a statement for one
 
 
@@ -90,7 +90,7 @@ def statements() -> dict[str, str]:
     own = {name: text for name, text in vars(sql).items() if name.isupper() and isinstance(text, str)}
     shared = {name: text for name, text in vars(sql.SQL).items() if isinstance(text, str)}
     several = {name: texts for name, texts in vars(sql.SQL).items() if isinstance(texts, tuple)}
-    assert vars(sql.SQL).keys() - shared.keys() - several.keys() == {"escape"}
+    assert vars(sql.SQL).keys() - shared.keys() - several.keys() == {"escape", "unescape"}
     return own | shared | {f"{name} {text}": text for name, texts in several.items() for text in texts}
 
 
@@ -157,13 +157,13 @@ def test_many_processes_make_the_tables_of_an_empty_database_once(server_of_data
 
 
 def test_an_organization_whose_first_change_is_none_is_found_when_it_has_documents(database):
-    with opened(database, lists={"t": by_rank}) as engine:
+    with opened(database, indexes={"t": by_rank}) as engine:
         with engine.transaction():
             engine.write("t", "org", "a", None)
         put(engine, "a", {"n": 1}, partition="org")
         assert engine.tables() == [("t", "org")]
         save(engine, "x", {})
-        engine.restore("x")
+        engine.restore_snapshot("x")
         assert contents(engine) == {("t", "org"): {"a": {"n": 1}}}
 
 
@@ -182,7 +182,7 @@ def test_a_connection_cut_while_nobody_used_it_is_not_noticed(database, stranger
         cut(stranger)
         save(engine, "x", {})
         cut(stranger)
-        assert [saved.name for saved in engine.saved()] == ["x"]
+        assert [saved.name for saved in engine.list_snapshots()] == ["x"]
 
 
 def test_a_transaction_whose_connection_is_cut_between_two_reads_is_run_again(database, stranger):
@@ -270,27 +270,27 @@ def test_a_request_whose_connection_is_cut_before_its_commit_gets_the_envelope_a
 @contextmanager
 def all_lent(engine: Postgres) -> Iterator[None]:
     """Have all connections of this process be in use."""
-    enough, busy = threading.Event(), threading.Barrier(MOST_CONNECTIONS + 1)
+    enough, busy = threading.Event(), threading.Barrier(MAX_CONNECTIONS + 1)
 
     def hold() -> None:
         with engine.snapshot_read():
             busy.wait(20)
             enough.wait(60)
 
-    holders = [Worker(hold) for _ in range(MOST_CONNECTIONS)]
+    holders = [Worker(hold) for _ in range(MAX_CONNECTIONS)]
     busy.wait(20)
     try:
         yield
     finally:
         enough.set()
-        assert [holder.finish().error for holder in holders] == [None] * MOST_CONNECTIONS
+        assert [holder.finish().error for holder in holders] == [None] * MAX_CONNECTIONS
 
 
 def impatient(settings: Settings, kind: type[Postgres] = Postgres, **options: str) -> Postgres:
     """Open a database so that nothing is waited for longer than SOON; options of the server are laid over that."""
     told = quote(" ".join(f"-c {name}={value}" for name, value in options.items()))
     url = f"{settings.store}&options={told}" if options else settings.store
-    return kind(url, lists=INDEXES, patience_seconds=SOON)
+    return kind(url, indexes=INDEXES, patience_seconds=SOON)
 
 
 def serving(engine: Postgres, rooms: Services, settings: Settings, clock: Callable[[], Any]) -> Callable[..., Any]:
@@ -311,7 +311,7 @@ def test_when_all_connections_are_in_use_a_request_is_refused_and_does_not_hang(
 def test_a_connection_is_free_again_whatever_happened_to_its_user(database, stranger):
     with closing(Postgres(database, patience_seconds=SOON)) as engine:
         count_up(engine)
-        for _ in range(MOST_CONNECTIONS + 1):
+        for _ in range(MAX_CONNECTIONS + 1):
             with pytest.raises(ZeroDivisionError), engine.transaction():
                 put(engine, "counter", {"n": 99})
                 raise ZeroDivisionError
@@ -327,7 +327,7 @@ def test_a_connection_is_free_again_whatever_happened_to_its_user(database, stra
 def test_nothing_is_left_of_an_organization_that_is_dropped_while_a_change_goes_on(store, settings, stranger):
     organization = store.organizations.create("Gone")["id"]
     public_id = public_id_of(store.for_organization(organization).keys.create(["*"], "key"))
-    with closing(Postgres(settings.store, lists=INDEXES)) as engine:
+    with closing(Postgres(settings.store, indexes=INDEXES)) as engine:
         with store.db.transaction():
             assert store.keys.is_known(public_id)
             dropping = Worker(lambda: Store(engine).organizations.drop(organization))
@@ -530,7 +530,7 @@ def test_a_database_is_named_with_the_host_that_is_asked_for_it(monkeypatch, url
 
 def test_a_password_is_in_nothing_that_is_said_while_the_database_is_away(rooms, settings, clock, stranger, caplog):
     named = settings.store.replace("postgresql://?", f"postgresql://?password={SECRET}&")
-    with closing(Postgres(named, lists=INDEXES, patience_seconds=SOON)) as engine, ExitStack() as held:
+    with closing(Postgres(named, indexes=INDEXES, patience_seconds=SOON)) as engine, ExitStack() as held:
         ask = serving(engine, rooms, settings, clock)
         held.enter_context(stranger.transaction())
         stranger.execute("LOCK TABLE standin_documents IN ACCESS EXCLUSIVE MODE")

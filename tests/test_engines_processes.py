@@ -54,17 +54,17 @@ def test_no_increment_of_four_processes_with_two_threads_each_is_lost(place):
 
 def test_every_process_sees_the_lists_of_all(place):
     def work(tell, number):
-        with opened(place, lists={"t": by_rank}) as engine:
+        with opened(place, indexes={"t": by_rank}) as engine:
             for turn in range(10):
                 rank = f"{turn}-{number}"
                 put(engine, rank, {"groups": ["all"], "rank": rank})
-                tell(str(rank in engine.scan("t", "", "all", most=99)))
+                tell(str(rank in engine.scan("t", "", "all", limit=99)))
 
-    with opened(place, lists={"t": by_rank}) as engine:
+    with opened(place, indexes={"t": by_rank}) as engine:
         told = finished([Child(lambda tell, n=number: work(tell, n)) for number in range(4)])
         assert told == [["True"] * 10] * 4
         expected = sorted((f"{turn}-{number}" for turn in range(10) for number in range(4)), reverse=True)
-        assert engine.scan("t", "", "all", most=99) == expected
+        assert engine.scan("t", "", "all", limit=99) == expected
 
 
 def test_what_one_process_was_told_is_done_every_other_one_reads_at_once(place):

@@ -28,7 +28,7 @@ from layers_standin.engines.errors import NoSnapshot, Unavailable, UnknownFormat
 
 pytestmark = pytest.mark.postgres
 
-LISTED = {"lists": {"t": by_rank}}
+LISTED = {"indexes": {"t": by_rank}}
 OLD = {("t", ""): {"a": {"groups": ["x"], "rank": "1"}, "gone": {}}}
 NEW = {("t", ""): {"a": {"groups": ["x"], "rank": "5"}, "b": {"groups": ["x"], "rank": "4"}}, ("u", "org"): {"c": {}}}
 LATER = {("t", ""): {"a": {"groups": [], "rank": "9"}}}
@@ -77,7 +77,7 @@ def test_what_takes_the_place_of_all_is_all_there_is_for_everybody(engine, elsew
     replace(engine, NEW)
     for side in (engine, elsewhere):
         assert contents(side) == NEW
-        assert side.scan("t", "", "x", most=9) == ["5", "4"]
+        assert side.scan("t", "", "x", limit=9) == ["5", "4"]
         assert (side.count("t", ""), side.count("u", "org")) == (2, 1)
     put(elsewhere, "d", {"groups": ["x"], "rank": "6"})
     put(engine, "b", {"groups": ["x"], "rank": "7"})
@@ -86,14 +86,14 @@ def test_what_takes_the_place_of_all_is_all_there_is_for_everybody(engine, elsew
         ("t", ""): NEW["t", ""] | {"d": {"groups": ["x"], "rank": "6"}} | {"b": {"groups": ["x"], "rank": "7"}}
     }
     assert contents(elsewhere) == stored(place, **LISTED) == expected
-    assert elsewhere.scan("t", "", "x", most=9) == ["7", "6", "5"]
+    assert elsewhere.scan("t", "", "x", limit=9) == ["7", "6", "5"]
 
 
 def test_nothing_can_take_the_place_of_all(engine, elsewhere, place):
     engine.replace_all([])
     assert engine.tables() == elsewhere.tables() == []
     assert contents(engine) == contents(elsewhere) == stored(place) == {}
-    assert elsewhere.scan("t", "", "x", most=9) == []
+    assert elsewhere.scan("t", "", "x", limit=9) == []
 
 
 def test_what_takes_its_place_may_be_made_of_what_is_there(engine, elsewhere):
@@ -134,10 +134,10 @@ def test_a_saved_state_comes_back_as_often_as_it_is_asked_for(engine, elsewhere)
     for side, other in ((engine, elsewhere), (elsewhere, engine)):
         replace(side, LATER)
         put(other, "later", {})
-        side.restore("first")
+        side.restore_snapshot("first")
         for seen in (other, side):
             assert contents(seen) == NEW
-            assert seen.scan("t", "", "x", most=9) == ["5", "4"]
+            assert seen.scan("t", "", "x", limit=9) == ["5", "4"]
 
 
 def test_what_is_saved_is_told_by_name(engine):
@@ -146,7 +146,7 @@ def test_what_is_saved_is_told_by_name(engine):
     save(engine, "b", {"savedAt": "now", "deep": {"a": [1, None, "ü"]}})
     save(engine, "A", {})
 
-    told = engine.saved()
+    told = engine.list_snapshots()
     assert [each[:3] for each in told] == [
         ("A", {}, 3),
         ("b", {"savedAt": "now", "deep": {"a": [1, None, "ü"]}}, 3),
@@ -158,7 +158,7 @@ def test_what_is_saved_is_told_by_name(engine):
 
 
 def test_nothing_is_saved_at_first(engine):
-    assert engine.saved() == []
+    assert engine.list_snapshots() == []
 
 
 def test_a_state_saved_under_a_name_that_is_taken_replaces_the_other(engine):
@@ -166,10 +166,10 @@ def test_a_state_saved_under_a_name_that_is_taken_replaces_the_other(engine):
     (before,) = kept_ids(engine)
     replace(engine, NEW)
     save(engine, "x", {"n": 2})
-    assert [(saved.facts, saved.documents) for saved in engine.saved()] == [({"n": 2}, 3)]
-    assert kept_ids(engine) == [engine.saved()[0].snapshot_id] != [before]
+    assert [(saved.facts, saved.documents) for saved in engine.list_snapshots()] == [({"n": 2}, 3)]
+    assert kept_ids(engine) == [engine.list_snapshots()[0].snapshot_id] != [before]
     replace(engine, LATER)
-    engine.restore("x")
+    engine.restore_snapshot("x")
     assert contents(engine) == NEW
 
 
@@ -177,22 +177,22 @@ def test_a_state_of_nothing_can_be_kept(engine):
     engine.replace_all([])
     save(engine, "nothing", {})
     replace(engine, NEW)
-    engine.restore("nothing")
+    engine.restore_snapshot("nothing")
     assert engine.tables() == []
-    assert [saved.documents for saved in engine.saved()] == [0]
+    assert [saved.documents for saved in engine.list_snapshots()] == [0]
 
 
 def test_a_forgotten_state_is_gone_and_no_other(engine):
     save(engine, "x", {})
     save(engine, "y", {})
-    engine.forget("x")
-    (left,) = engine.saved()
+    engine.delete_snapshot("x")
+    (left,) = engine.list_snapshots()
     assert (left.name, kept_ids(engine)) == ("y", [left.snapshot_id])
     with pytest.raises(NoSnapshot):
-        engine.restore("x")
+        engine.restore_snapshot("x")
 
 
-@pytest.mark.parametrize("act", ["restore", "forget"])
+@pytest.mark.parametrize("act", ["restore_snapshot", "delete_snapshot"])
 def test_a_name_under_which_nothing_is_saved_is_told(engine, act):
     before = bytes_of(engine)
     with pytest.raises(NoSnapshot, match=r"^There is no snapshot named 'demo'\.$"):
@@ -203,9 +203,9 @@ def test_a_name_under_which_nothing_is_saved_is_told(engine, act):
 @pytest.mark.parametrize("name", ["a", "Demo_1-b", "0" * 64])
 def test_a_name_may_be_letters_digits_and_dashes(engine, name):
     save(engine, name, {})
-    engine.restore(name)
-    assert [saved.name for saved in engine.saved()] == [name]
-    engine.forget(name)
+    engine.restore_snapshot(name)
+    assert [saved.name for saved in engine.list_snapshots()] == [name]
+    engine.delete_snapshot(name)
 
 
 @pytest.mark.parametrize(
@@ -213,9 +213,9 @@ def test_a_name_may_be_letters_digits_and_dashes(engine, name):
 )
 def test_no_other_name_reaches_the_disk(engine, name):
     before = bytes_of(engine)
-    for act in (lambda: save(engine, name, {}), lambda: engine.restore(name), lambda: engine.forget(name)):
+    for act in (lambda name: save(engine, name, {}), engine.restore_snapshot, engine.delete_snapshot):
         with pytest.raises(ValueError, match="a snapshot is named with"):
-            act()
+            act(name)
     assert bytes_of(engine) == before
 
 
@@ -223,8 +223,8 @@ def test_facts_that_are_not_json_keep_nothing(engine):
     save(engine, "x", {"n": 1})
     with pytest.raises(TypeError):
         save(engine, "x", {"n": object()})
-    assert [saved.facts for saved in engine.saved()] == [{"n": 1}]
-    assert kept_ids(engine) == [engine.saved()[0].snapshot_id]
+    assert [saved.facts for saved in engine.list_snapshots()] == [{"n": 1}]
+    assert kept_ids(engine) == [engine.list_snapshots()[0].snapshot_id]
 
 
 def test_a_state_of_a_newer_format_is_refused_in_a_sentence(engine):
@@ -232,7 +232,7 @@ def test_a_state_of_a_newer_format_is_refused_in_a_sentence(engine):
     newer = "UPDATE @snapshots SET facts = replace(facts, '\"format\":1', '\"format\":2')"
     execute(engine, newer)
     with pytest.raises(UnknownFormat, match="has format 2: only a newer program restores it"):
-        engine.restore("x")
+        engine.restore_snapshot("x")
     assert contents(engine) == OLD
 
 
@@ -250,16 +250,16 @@ def execute(engine, statement):
 
 def test_a_state_has_no_name_until_its_block_has_ended_well(engine, elsewhere):
     save(engine, "x", {"n": 1})
-    (before,) = engine.saved()
+    (before,) = engine.list_snapshots()
     replace(engine, NEW)
-    with engine.saving("x", {"n": 2}) as snapshot_id:
+    with engine.create_snapshot("x", {"n": 2}) as snapshot_id:
         put(elsewhere, "late", {})
         for side in (engine, elsewhere):
-            assert side.saved() == [before]
+            assert side.list_snapshots() == [before]
         assert kept_ids(elsewhere) == sorted([before.snapshot_id, snapshot_id])
-    assert [(each.facts, each.snapshot_id) for each in elsewhere.saved()] == [({"n": 2}, snapshot_id)]
+    assert [(each.facts, each.snapshot_id) for each in elsewhere.list_snapshots()] == [({"n": 2}, snapshot_id)]
     assert kept_ids(elsewhere) == [snapshot_id]
-    elsewhere.restore("x")
+    elsewhere.restore_snapshot("x")
     assert contents(engine) == NEW
 
 
@@ -267,24 +267,24 @@ def test_a_state_has_no_name_until_its_block_has_ended_well(engine, elsewhere):
 def test_a_block_that_fails_keeps_nothing_and_the_one_before_stays(engine, name):
     replace(engine, NEW)
     save(engine, "x", {"n": 1})
-    before = engine.saved()
+    before = engine.list_snapshots()
     replace(engine, OLD)
-    with pytest.raises(ZeroDivisionError), engine.saving(name, {"n": 2}):
+    with pytest.raises(ZeroDivisionError), engine.create_snapshot(name, {"n": 2}):
         raise ZeroDivisionError
-    assert engine.saved() == before
+    assert engine.list_snapshots() == before
     assert kept_ids(engine) == [before[0].snapshot_id]
     assert query(engine, "SELECT count(*) FROM @snapshots") == [1]
-    engine.restore("x")
+    engine.restore_snapshot("x")
     assert contents(engine) == NEW
 
 
 def test_a_state_that_another_save_has_swept_gets_no_name(engine, elsewhere):
     """Which cannot be when both wait for each other, as they are to."""
     save(engine, "x", {"n": 1})
-    before = engine.saved()
-    with pytest.raises(Unavailable, match="The snapshot x was not finished"), engine.saving("x", {"n": 2}):
-        elsewhere.forget_unfinished()
-    assert engine.saved() == before
+    before = engine.list_snapshots()
+    with pytest.raises(Unavailable, match="The snapshot x was not finished"), engine.create_snapshot("x", {"n": 2}):
+        elsewhere.delete_unfinished_snapshots()
+    assert engine.list_snapshots() == before
     assert kept_ids(engine) == [before[0].snapshot_id]
 
 
@@ -297,7 +297,7 @@ def test_a_block_of_reads_stays_with_the_state_it_began_in(engine, elsewhere):
         elsewhere.read("t", "", "a")
         replace(engine, NEW)
         assert contents(elsewhere) == OLD
-        assert elsewhere.scan("t", "", "x", most=9) == ["1"]
+        assert elsewhere.scan("t", "", "x", limit=9) == ["1"]
     assert contents(elsewhere) == NEW
 
 
@@ -307,7 +307,7 @@ def test_a_block_of_reads_that_replaces_all_sees_that(engine):
         replace(engine, NEW)
         assert engine.table("t").get(doc_id="a") == NEW["t", ""]["a"]
         assert engine.count("t", "") == 2
-        engine.restore("x")
+        engine.restore_snapshot("x")
         assert engine.table("t").get(doc_id="a") == OLD["t", ""]["a"]
 
 
@@ -317,7 +317,7 @@ def test_another_process_sees_the_new_state_at_its_next_read_and_adds_to_it(engi
     def work(tell):
         with opened(place, **LISTED) as other:
             for number in range(3):
-                tell(f"{sorted(other.table('t').get(doc_id='a'))} {other.scan('t', '', 'x', most=9)}")
+                tell(f"{sorted(other.table('t').get(doc_id='a'))} {other.scan('t', '', 'x', limit=9)}")
                 os.read(asking, 1)
                 put(other, f"there {number}", {})
 
@@ -327,7 +327,7 @@ def test_another_process_sees_the_new_state_at_its_next_read_and_adds_to_it(engi
     child = Child(work)
     for step, ranks in (
         (lambda: replace(engine, OLD), []),
-        (lambda: engine.restore("new"), ["1"]),
+        (lambda: engine.restore_snapshot("new"), ["1"]),
         (None, ["5", "4"]),
     ):
         assert child.next_line() == f"['groups', 'rank'] {ranks}"
@@ -342,7 +342,7 @@ def test_another_process_sees_the_new_state_at_its_next_read_and_adds_to_it(engi
 def test_inside_a_transaction_all_of_it_is_refused(engine):
     save(engine, "x", {})
     before = bytes_of(engine)
-    for act in (lambda: replace(engine, NEW), lambda: engine.restore("x"), lambda: save(engine, "x", {})):
+    for act in (lambda: replace(engine, NEW), lambda: engine.restore_snapshot("x"), lambda: save(engine, "x", {})):
         with pytest.raises(RuntimeError, match="inside a transaction"), engine.transaction():
             put(engine, "a", {})
             act()
@@ -356,7 +356,7 @@ def test_a_transaction_that_has_begun_is_ended_before_the_switch_and_gone_after_
     with writer.transaction():
         assert writer.table("t").get(doc_id="a") == OLD["t", ""]["a"]
         put(writer, "a", {"groups": ["x"], "rank": "2"})
-        restoring = Worker(lambda: engine.restore("x"))
+        restoring = Worker(lambda: engine.restore_snapshot("x"))
         restoring.join(0.2)  # it must not end, which cannot be waited for in another way
         assert restoring.is_alive()
         put(writer, "b", {})
@@ -400,7 +400,7 @@ def test_a_saved_state_is_of_one_moment_while_threads_and_processes_write(place)
         before, counted = [], []
         for number in range(20):
             before.append(engine.table("t").get(doc_id="a")["n"])
-            with engine.saving(str(number), {}) as kept:
+            with engine.create_snapshot(str(number), {}) as kept:
                 wait_until(lambda: engine.table("t").get(doc_id="a")["n"] > before[-1] + 1)
             of = f"FROM @snapshot_documents WHERE snapshot = '{kept}'"
             first, second = query(engine, f"SELECT document {of} AND id IN ('a', 'b')")
@@ -456,12 +456,12 @@ def test_writers_of_many_processes_lose_nothing_that_came_after_the_last_state(p
         for number in range(GENERATIONS + 1):
             replace(engine, state(number))
             save(engine, str(number), {})
-        engine.restore("0")
+        engine.restore_snapshot("0")
         children = [Child(lambda tell, name=f"w{number}": work(tell, name)) for number in range(WRITERS)]
         listeners = [Worker(child.finish) for child in children]
         for number in range(1, GENERATIONS + 1):
             wait_until(lambda: elsewhere.count("u", "") > WRITERS)
-            engine.restore(str(number)) if act == "restore" else replace(engine, state(number))
+            engine.restore_snapshot(str(number)) if act == "restore" else replace(engine, state(number))
             switched[0] = number
             assert elsewhere.table("t").get(doc_id="mark")["rank"] == str(number)
         told = [line.split() for listener in listeners for line in listener.finish().result]
@@ -471,17 +471,17 @@ def test_writers_of_many_processes_lose_nothing_that_came_after_the_last_state(p
         expected = state(last) | {("t", "org"): kept, ("u", ""): {turn: {"mark": last} for turn in kept}}
         for found in (contents(engine), contents(elsewhere), stored(place, **LISTED)):
             assert found == expected
-        assert elsewhere.scan("t", "org", "written", most=len(told)) == sorted(kept, reverse=True)
+        assert elsewhere.scan("t", "org", "written", limit=len(told)) == sorted(kept, reverse=True)
 
 
 # Kills.
 
 ACTS = {
     "replace_all": lambda engine: replace(engine, NEW),
-    "restore": lambda engine: engine.restore("x"),
+    "restore": lambda engine: engine.restore_snapshot("x"),
     "save another": lambda engine: save(engine, "y", {"n": 2}),
     "save over it": lambda engine: save(engine, "x", {"n": 2}),
-    "forget": lambda engine: engine.forget("x"),
+    "forget": lambda engine: engine.delete_snapshot("x"),
 }
 
 
@@ -515,8 +515,8 @@ def killed_at(nth):
 def whole(engine):
     """Return all that can be had of a store: its documents, and the facts and documents of each state it keeps."""
     found = [contents(engine)]
-    for told in engine.saved():
-        engine.restore(told.name)
+    for told in engine.list_snapshots():
+        engine.restore_snapshot(told.name)
         found.append((told.name, told.facts, told.documents, contents(engine)))
     return found
 
@@ -525,7 +525,7 @@ def prepared(place):
     """Make a store that holds OLD and has NEW saved as `x`."""
     with opened(place, **LISTED) as engine:
         with suppress(NoSnapshot):
-            engine.forget("y")
+            engine.delete_snapshot("y")
         replace(engine, NEW)
         save(engine, "x", {"n": 1})
         replace(engine, OLD)
@@ -555,8 +555,8 @@ def test_a_kill_at_any_statement_leaves_all_of_before_or_all_of_after(place, act
             found = whole(engine)
             assert found in (before, after)
             seen.append(found == after)
-            engine.forget_unfinished()
-            assert kept_ids(engine) == sorted(told.snapshot_id for told in engine.saved())
+            engine.delete_unfinished_snapshots()
+            assert kept_ids(engine) == sorted(told.snapshot_id for told in engine.list_snapshots())
     assert seen == sorted(seen)  # and nothing of after before the last step
 
 
@@ -564,18 +564,18 @@ def test_a_kill_between_the_two_steps_of_a_save_leaves_the_state_before_and_the_
     prepared(place)
 
     def work(tell):
-        with opened(place, **LISTED) as engine, engine.saving("x", {"n": 2}):
+        with opened(place, **LISTED) as engine, engine.create_snapshot("x", {"n": 2}):
             os.kill(os.getpid(), signal.SIGKILL)
 
     child = Child(work)
     assert (child.finish(), child.status) == ([], -signal.SIGKILL)
     with opened(place, **LISTED) as engine:
-        assert [told.facts for told in engine.saved()] == [{"n": 1}]
+        assert [told.facts for told in engine.list_snapshots()] == [{"n": 1}]
         assert len(kept_ids(engine)) == 2
-        with pytest.raises(ZeroDivisionError), engine.saving("z", {}):
+        with pytest.raises(ZeroDivisionError), engine.create_snapshot("z", {}):
             raise ZeroDivisionError
-        assert kept_ids(engine) == [engine.saved()[0].snapshot_id]
-        engine.restore("x")
+        assert kept_ids(engine) == [engine.list_snapshots()[0].snapshot_id]
+        engine.restore_snapshot("x")
         assert contents(engine) == NEW
 
 
@@ -637,12 +637,12 @@ def test_who_has_lost_the_lock_with_its_connection_changes_nothing_more(engine, 
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = "
         "(SELECT oid FROM pg_database WHERE datname = current_database())"
     )
-    with pytest.raises(Unavailable), engine.exclusive(), engine.saving("x", {"n": 2}):
+    with pytest.raises(Unavailable), engine.exclusive(), engine.create_snapshot("x", {"n": 2}):
         assert query(elsewhere, terminate) == [True]
         with elsewhere.exclusive():
             replace(elsewhere, LATER)
-    assert [told.facts for told in engine.saved()] == [{"n": 1}]
+    assert [told.facts for told in engine.list_snapshots()] == [{"n": 1}]
     with engine.exclusive():
-        engine.forget_unfinished()
+        engine.delete_unfinished_snapshots()
     assert len(kept_ids(engine)) == 1
     assert contents(engine) == LATER

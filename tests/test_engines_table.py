@@ -282,7 +282,7 @@ def test_what_is_json_comes_back_as_it_was(people, value):
 
 @pytest.mark.parametrize("odd", ["", "\0", "a\\0", "a\0\\", "🦊", "'", "%s", "x" * 5000])
 def test_what_a_document_is_named_comes_back_as_it_was(place, odd):
-    with opened(place, lists={odd: lambda document: [IndexEntry(odd, odd)]}) as engine:
+    with opened(place, indexes={odd: lambda document: [IndexEntry(odd, odd)]}) as engine:
         put(engine, odd, {"n": 1}, odd, odd)
         assert contents(engine) == {(odd, odd): {odd: {"n": 1}}}
         assert engine.scan(odd, odd, odd) == [odd]
@@ -295,7 +295,7 @@ def test_what_a_document_is_named_comes_back_as_it_was(place, odd):
 def test_what_no_database_can_hold_as_a_name_is_refused_and_nothing_changed(place, named):
     names = dict.fromkeys(["id", "partition", "table"], "a") | {named: "\ud800"}
     placed = "\ud800" if named == "sort key" else "a"
-    with opened(place, lists={"a": lambda document: [IndexEntry("all", placed)]}) as engine:
+    with opened(place, indexes={"a": lambda document: [IndexEntry("all", placed)]}) as engine:
         before = bytes_of(engine)
         with pytest.raises(ValueError, match="surrogates not allowed"):
             put(engine, names["id"], {}, names["table"], names["partition"])

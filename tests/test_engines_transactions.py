@@ -107,14 +107,14 @@ def test_a_transaction_within_can_fail_alone(engine):
 
 
 def test_lists_go_back_with_the_part_of_a_transaction_that_failed(place):
-    with opened(place, lists={"t": by_rank}) as engine:
+    with opened(place, indexes={"t": by_rank}) as engine:
         with engine.transaction():
             put(engine, "a", {"groups": ["x"], "rank": "1"})
             with pytest.raises(ZeroDivisionError), engine.savepoint():
                 put(engine, "a", {"groups": ["y"], "rank": "2"})
                 put(engine, "b", {"groups": ["x"], "rank": "3"})
                 1 / 0  # noqa: B018
-        assert (engine.scan("t", "", "x", most=9), engine.scan("t", "", "y", most=9)) == (["1"], [])
+        assert (engine.scan("t", "", "x", limit=9), engine.scan("t", "", "y", limit=9)) == (["1"], [])
 
 
 def test_nothing_is_written_outside_a_transaction(engine):
@@ -127,8 +127,8 @@ def test_nothing_is_written_outside_a_transaction(engine):
     "whole",
     [
         pytest.param(lambda engine: engine.replace_all([]), id="replace_all"),
-        pytest.param(lambda engine: engine.restore("x"), id="restore"),
-        pytest.param(lambda engine: engine.forget("x"), id="forget"),
+        pytest.param(lambda engine: engine.restore_snapshot("x"), id="restore"),
+        pytest.param(lambda engine: engine.delete_snapshot("x"), id="forget"),
     ],
 )
 def test_nothing_is_replaced_as_a_whole_inside_a_transaction(engine, whole):
@@ -140,7 +140,7 @@ def test_nothing_is_replaced_as_a_whole_inside_a_transaction(engine, whole):
 
 
 def test_a_document_that_cannot_be_placed_fails_its_transaction_and_no_later_one(place):
-    with opened(place, lists={"t": by_rank}) as engine:
+    with opened(place, indexes={"t": by_rank}) as engine:
         before = bytes_of(engine)
         with pytest.raises(KeyError):
             put(engine, "a", {"groups": ["g"]})
@@ -377,28 +377,28 @@ def test_an_engine_that_was_closed_while_threads_used_it_serves_those_who_come_l
 
 
 def test_documents_join_and_leave_lists_as_they_change(place):
-    with opened(place, lists={"t": by_rank}) as engine:
+    with opened(place, indexes={"t": by_rank}) as engine:
         put(engine, "a", {"groups": ["x", "y"], "rank": "1"})
         put(engine, "b", {"groups": ["x"], "rank": "2"})
         put(engine, "c", {"groups": ["x"], "rank": "3"})
-        assert engine.scan("t", "", "x", most=9) == ["3", "2", "1"]
-        assert engine.scan("t", "", "x", before="3", most=1) == ["2"]
-        assert engine.scan("t", "", "x", before="25", most=9) == ["2", "1"]
-        assert engine.scan("t", "", "x", before="1", most=9) == []
-        assert engine.scan("t", "other", "x", most=9) == engine.scan("t", "", "z", most=9) == []
+        assert engine.scan("t", "", "x", limit=9) == ["3", "2", "1"]
+        assert engine.scan("t", "", "x", before="3", limit=1) == ["2"]
+        assert engine.scan("t", "", "x", before="25", limit=9) == ["2", "1"]
+        assert engine.scan("t", "", "x", before="1", limit=9) == []
+        assert engine.scan("t", "other", "x", limit=9) == engine.scan("t", "", "z", limit=9) == []
         put(engine, "a", {"groups": ["y"], "rank": "4"})
-        assert engine.scan("t", "", "y", most=9) == ["4"]
+        assert engine.scan("t", "", "y", limit=9) == ["4"]
         engine.table("t").remove(doc_ids=["c"])
-        assert engine.scan("t", "", "x", most=9) == ["2"]
+        assert engine.scan("t", "", "x", limit=9) == ["2"]
 
 
 def test_a_list_is_the_same_however_it_came_about(place):
-    with opened(place, lists={"t": by_rank}) as engine:
+    with opened(place, indexes={"t": by_rank}) as engine:
         put(engine, "a", {"groups": ["x", "x"], "rank": "1"})
         put(engine, "a", {"groups": ["x"], "rank": "1"})
-        assert engine.scan("t", "", "x", most=9) == ["1"]
-        with opened(place, lists={"t": by_rank}) as reopened:
-            assert reopened.scan("t", "", "x", most=9) == ["1"]
+        assert engine.scan("t", "", "x", limit=9) == ["1"]
+        with opened(place, indexes={"t": by_rank}) as reopened:
+            assert reopened.scan("t", "", "x", limit=9) == ["1"]
 
 
 group_names = st.lists(st.sampled_from("xyz"), unique=True)
@@ -409,7 +409,7 @@ steps = st.lists(st.tuples(st.integers(0, 5), st.none() | st.tuples(group_names,
 @given(steps, st.none() | st.integers(0, 9), st.integers(0, 4), st.booleans())
 def test_lists_walk_as_sorted_lists_do_also_reopened(place, changes, before, most, together):
     model = {}
-    with opened(place, lists={"t": by_rank}) as engine:
+    with opened(place, indexes={"t": by_rank}) as engine:
         engine.replace_all([])
 
         def change():
@@ -434,10 +434,10 @@ def test_lists_walk_as_sorted_lists_do_also_reopened(place, changes, before, mos
             expected[group] = [rank for rank in ranks if below is None or rank < below][:most]
 
         def walked(of):
-            return {group: of.scan("t", "", group, before=below, most=most) for group in "xyz"}
+            return {group: of.scan("t", "", group, before=below, limit=most) for group in "xyz"}
 
         assert walked(engine) == expected
-    with opened(place, lists={"t": by_rank}) as reopened:
+    with opened(place, indexes={"t": by_rank}) as reopened:
         assert walked(reopened) == expected
 
 

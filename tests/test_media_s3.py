@@ -548,7 +548,7 @@ def test_a_sweep_removes_what_nobody_knows_unless_it_is_young_or_not_ours(room):
     assert room.sweep(is_known, older_than_seconds=3600) == []
     assert keys_in(room) == before
     obstore.delete(room._store, "org/asset_orphan")
-    room.keep("saved")
+    room.create_snapshot("saved")
     removed = room.sweep(is_known, older_than_seconds=-2)
     known = {"org/asset_known", "org/asset_known.thumbnail.webp"}
     saved = {"org/asset_saved", "org/asset_saved.thumbnail.webp"}
@@ -556,7 +556,7 @@ def test_a_sweep_removes_what_nobody_knows_unless_it_is_young_or_not_ours(room):
     assert set(removed) == {"org/asset_orphan.thumbnail.webp", "org/portrait-inf_1-mark", "org/asset_known.incoming"}
     assert keys_in(room) == known | saved | theirs | {".kept/saved.json"}
 
-    room.forget_others([]), room.forget_others([])
+    room.delete_other_snapshots([]), room.delete_other_snapshots([])
     assert set(room.sweep(is_known, older_than_seconds=-2)) == saved
     assert keys_in(room) == known | theirs
 
@@ -564,37 +564,37 @@ def test_a_sweep_removes_what_nobody_knows_unless_it_is_young_or_not_ours(room):
 def test_an_organization_goes_but_not_what_a_snapshot_has_of_it(room):
     for organization, asset_id in (("one", "a"), ("one", "b"), ("two", "a")):
         room.put(organization, asset_id, PNG)
-        room.keep("saved") if asset_id == "a" and organization == "one" else None
+        room.create_snapshot("saved") if asset_id == "a" and organization == "one" else None
 
     room.drop_organization("one"), room.drop_organization("three")
-    room.bring_back("saved")
+    room.restore_snapshot("saved")
 
     assert keys_in(room) == {"one/a", "two/a", ".kept/saved.json"}
     with pytest.raises(ValueError, match="a snapshot is named"):
-        room.keep("../saved")
+        room.create_snapshot("../saved")
 
 
 def test_what_a_snapshot_knows_is_not_discarded_and_what_it_lacks_is_told(room):
     for asset_id in ("a", "b"):
         room.put("one", asset_id, drawn(size=(300, 300)))
         room.thumbnail("one", asset_id)
-    room.keep("saved")
+    room.create_snapshot("saved")
     room.discard("one", "a")
-    room.bring_back("saved")
+    room.restore_snapshot("saved")
     assert {"one/a", "one/b"} <= keys_in(room)
 
     obstore.delete(room._store, "one/b")
     with pytest.raises(Incomplete, match="1 of its files are missing or not whole, the first is one/b"):
-        room.bring_back("saved")
+        room.restore_snapshot("saved")
     obstore.put(room._store, "one/b", b"others")
     with pytest.raises(Incomplete, match="the first is one/b"):
-        room.bring_back("saved")
+        room.restore_snapshot("saved")
     for damage in (b'{"one', None):
         obstore.delete(room._store, ".kept/saved.json")
         if damage is not None:
             obstore.put(room._store, ".kept/saved.json", damage)
         with pytest.raises(Incomplete, match="the list of its files is missing or not whole"):
-            room.bring_back("saved")
+            room.restore_snapshot("saved")
 
 
 def test_a_thumbnail_goes_with_its_original(room):

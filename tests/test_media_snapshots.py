@@ -89,20 +89,20 @@ def grown_old(place):
 
 
 def test_bytes_that_were_kept_come_back_where_they_are_missing_and_nothing_else_changes(folder, tmp_path):
-    folder.keep("x")
+    folder.create_snapshot("x")
     folder.original("org", "asset_a").unlink()
     folder.drop_organization("other")
     folder.put("org", "asset_b", b"changed")
     folder.put("org", "asset_new", b"new")
 
     for _ in range(2):
-        folder.bring_back("x")
+        folder.restore_snapshot("x")
         assert found_in(tmp_path / "media") == BYTES | {"org/asset_b": b"changed", "org/asset_new": b"new"}
 
 
 def test_what_is_kept_takes_no_room_where_the_disk_has_links(tmp_path):
     folder = filled(FolderStorage(tmp_path / "media"))
-    folder.keep("x")
+    folder.create_snapshot("x")
 
     assert folder.original("org", "asset_a").samefile(tmp_path / "snapshots" / "x.media" / "org" / "asset_a")
 
@@ -112,17 +112,17 @@ def test_what_can_be_drawn_again_and_what_is_half_there_is_not_kept(folder, tmp_
     folder.thumbnail("org", "asset_picture")
     folder.portrait("org", "inf_1", "mark", lambda: b"drawn")
     (tmp_path / "media" / "org" / "asset_c.123.part").write_bytes(b"half")
-    folder.keep("x")
+    folder.create_snapshot("x")
 
     assert kept_in(tmp_path, "x") == BYTES | {"org/asset_picture": drawn(300, 300)}
 
 
 def test_each_snapshot_keeps_what_was_there_when_it_was_made(folder, tmp_path):
-    folder.keep("x")
+    folder.create_snapshot("x")
     folder.drop_organization("other")
     folder.put("org", "asset_b", b"changed")
     folder.put("org", "asset_new", b"new")
-    folder.keep("y")
+    folder.create_snapshot("y")
 
     now = {"org/asset_a": b"a" * 3000, "org/asset_b": b"changed", "org/asset_new": b"new"}
     assert kept_in(tmp_path, "x") == BYTES
@@ -131,22 +131,22 @@ def test_each_snapshot_keeps_what_was_there_when_it_was_made(folder, tmp_path):
 
 def test_the_media_of_others_are_forgotten_and_nothing_is_taken_away(folder, tmp_path):
     for snapshot_id in ("x", "y", "z"):
-        folder.keep(snapshot_id)
+        folder.create_snapshot(snapshot_id)
     (tmp_path / "snapshots" / "theirs").mkdir()
     for _ in range(2):
-        folder.forget_others({"y"})
+        folder.delete_other_snapshots({"y"})
         assert sorted(path.name for path in (tmp_path / "snapshots").iterdir()) == ["theirs", "y.media"]
 
     with pytest.raises(Incomplete):
-        folder.bring_back("x")
-    folder.bring_back("y")
+        folder.restore_snapshot("x")
+    folder.restore_snapshot("y")
     assert found_in(tmp_path / "media") == BYTES
 
 
 def test_nothing_can_be_kept(tmp_path):
     folder = FolderStorage(tmp_path / "media")
-    folder.keep("x")
-    folder.bring_back("x")
+    folder.create_snapshot("x")
+    folder.restore_snapshot("x")
     folder.drop_organization("org")
 
     assert found_in(tmp_path) == {"snapshots/x.media/files.json": b"{}"}
@@ -166,7 +166,7 @@ def test_an_organization_is_dropped_with_all_its_bytes_and_no_other(folder, tmp_
 def test_no_other_name_reaches_anything(folder, tmp_path, name):
     before = found_in(tmp_path)
 
-    for act in (folder.keep, folder.bring_back):
+    for act in (folder.create_snapshot, folder.restore_snapshot):
         with pytest.raises(ValueError, match="a snapshot is named with"):
             act(name)
     for trick in (name, ".", "/", "../snapshots"):
@@ -180,20 +180,20 @@ def test_no_other_name_reaches_anything(folder, tmp_path, name):
 
 
 def test_no_sweep_touches_what_is_kept(folder, tmp_path):
-    folder.keep("x")
+    folder.create_snapshot("x")
     grown_old(tmp_path)
     assert len(folder.sweep(unknown, DAY)) == 3
 
     assert found_in(tmp_path / "media") == {}
-    folder.bring_back("x")
+    folder.restore_snapshot("x")
     assert found_in(tmp_path / "media") == BYTES
 
 
 def test_no_sweep_takes_what_was_brought_back_before_its_document_is(folder, tmp_path):
-    folder.keep("x")
+    folder.create_snapshot("x")
     grown_old(tmp_path)
     folder.drop_organization("other")
-    folder.bring_back("x")  # some that was missing and some that was not
+    folder.restore_snapshot("x")  # some that was missing and some that was not
 
     assert folder.sweep(unknown, DAY) == []
     assert found_in(tmp_path / "media") == BYTES
@@ -236,11 +236,11 @@ def test_the_names_of_bytes_are_on_disk_before_a_document_can_say_so(tmp_path):
     folder.put("org", "asset_a", b"a")
     assert counter.names == ["sync_folder", "sync_folder", "write", "sync", "replace", "sync_folder"]
     counter.names.clear()
-    folder.keep("x")
+    folder.create_snapshot("x")
     assert counter.names == ["sync_folder"] * 3 + ["link", "sync_folder", "write", "sync", "replace", "sync_folder"]
     folder.drop_organization("org")
     counter.names.clear()
-    folder.bring_back("x")
+    folder.restore_snapshot("x")
     assert counter.names == ["sync_folder", "link", "sync_folder"]
 
 
@@ -261,13 +261,13 @@ def test_the_names_of_bytes_are_on_disk_before_a_document_can_say_so(tmp_path):
     ids=["folder gone", "list gone", "list cut", "file gone", "files gone", "file cut", "file longer"],
 )
 def test_what_is_not_whole_is_not_brought_back_and_changes_nothing(folder, tmp_path, damage, told):
-    folder.keep("x")
+    folder.create_snapshot("x")
     folder.drop_organization("org")
     damage(tmp_path / "snapshots" / "x.media")
     before = found_in(tmp_path)
 
     with pytest.raises(Incomplete, match=told):
-        folder.bring_back("x")
+        folder.restore_snapshot("x")
     assert found_in(tmp_path) == before
 
 
@@ -296,7 +296,7 @@ def test_a_snapshot_whose_pictures_are_damaged_is_refused_and_the_state_stays(ro
 def before_each(media):
     """Have something kept, and something gone that is to come back."""
     filled(media)
-    media.keep("x")
+    media.create_snapshot("x")
     media.drop_organization("other")
     media.put("org", "asset_b", b"changed")
     media.put("org", "asset_new", b"new")
@@ -304,8 +304,8 @@ def before_each(media):
 
 NOW = {"org/asset_a": b"a" * 3000, "org/asset_b": b"changed", "org/asset_new": b"new"}
 ACTS = {
-    "keep": (lambda media: media.keep("y"), "snapshots/y.media", [{}, NOW]),
-    "bring_back": (lambda media: media.bring_back("x"), "media", [NOW, NOW | {"other/asset_a": b"other"}]),
+    "create": (lambda media: media.create_snapshot("y"), "snapshots/y.media", [{}, NOW]),
+    "restore": (lambda media: media.restore_snapshot("x"), "media", [NOW, NOW | {"other/asset_a": b"other"}]),
 }
 
 
@@ -418,7 +418,7 @@ def test_a_kill_at_any_call_of_a_snapshot_leaves_the_one_before_or_the_new_one_w
         child = Child(lambda tell, nth=nth: send(tell, nth))
         assert child.finish() == []
         housekeeping(rooms)
-        (one,) = rooms.store.db.saved()
+        (one,) = rooms.store.db.list_snapshots()
         assert snapshots_of(settings) == [f"{one.snapshot_id}.media"]
         pictures = {name.partition("/")[2] for name in kept_in(settings.data, one.snapshot_id)}
         control.post("/snapshots/one/restore")
@@ -440,7 +440,7 @@ def test_a_snapshot_goes_although_its_pictures_cannot_be_removed_now(rooms, sett
     assert len(snapshots_of(settings)) == 1
     assert control.get("/snapshots") == {"items": []}
     control.post("/snapshots", name="two")
-    assert snapshots_of(settings) == [f"{rooms.store.db.saved()[0].snapshot_id}.media"]
+    assert snapshots_of(settings) == [f"{rooms.store.db.list_snapshots()[0].snapshot_id}.media"]
 
 
 def test_an_organization_is_dropped_although_bytes_still_come(folder, tmp_path, monkeypatch):

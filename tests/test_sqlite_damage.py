@@ -54,7 +54,7 @@ def closed(folder: Path) -> Files:
     with opened(folder) as engine:
         for number in range(COMMITS):
             commit(engine, number)
-        with engine.saving("s", {"at": "then"}):
+        with engine.create_snapshot("s", {"at": "then"}):
             pass
     files = files_in(folder)
     assert files[WAL] == b""
@@ -77,7 +77,7 @@ class Killed:
         pages: list[Files] = []
 
         def work() -> None:
-            engine = SQLite(folder, lists=INDEXES, sync=False)
+            engine = SQLite(folder, indexes=INDEXES, sync=False)
             if is_used_again:  # the WAL has whole frames of an earlier generation behind those that count
                 for number in range(8):
                     commit(engine, number)
@@ -171,7 +171,7 @@ def test_a_flipped_byte_of_the_database_is_answered_as_before_or_refused(folder,
 
 def test_a_flipped_byte_of_a_snapshot_is_found_when_it_is_restored_and_then_nothing_is_changed(folder, closed):
     with opened(folder) as engine:
-        engine.restore("s")
+        engine.restore_snapshot("s")
         expected = answers_of(engine)
         commit(engine, 9)
         before = answers_of(engine)
@@ -184,7 +184,7 @@ def test_a_flipped_byte_of_a_snapshot_is_found_when_it_is_restored_and_then_noth
             with opened(folder) as engine:
                 assert answers_of(engine) == before
                 try:
-                    engine.restore("s")
+                    engine.restore_snapshot("s")
                 except Damaged as error:
                     assert_named(error, folder)
                     assert answers_of(engine) == before

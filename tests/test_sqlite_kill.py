@@ -232,7 +232,7 @@ def test_a_kill_during_reset_snapshot_restore_or_an_upload_leaves_each_whole_or_
         with opened(folder) as store:
             organization = store.organizations.all()[0]["id"]
             vibe = store.for_organization(organization).influencer(AVA)["vibe"]
-            saved = {each.name for each in store.db.saved()}
+            saved = {each.name for each in store.db.list_snapshots()}
         assert saved <= {"s"}
         if states:
             done, under_way = states[-1]

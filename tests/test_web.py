@@ -980,7 +980,7 @@ def valve(request):
 def behind_valve(rooms, settings, valve, clock):
     """A client of the store of `rooms`, whose file lies behind the valve."""
     rooms.store.db.close()
-    db = SQLite(settings.data, lists=INDEXES, vfs=valve.name)
+    db = SQLite(settings.data, indexes=INDEXES, vfs=valve.name)
     yield create_app(Services(Store(db, clock), rooms.media, settings)).test_client()
     db.close()
 

@@ -19,7 +19,7 @@ from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.tables import ALL
 from layers_standin.domain.times import epoch_milliseconds, milliseconds
 from layers_standin.engines.errors import EngineError, Unavailable
-from layers_standin.engines.saved import Saved
+from layers_standin.engines.snapshots import Snapshot
 from layers_standin.engines.table import Record
 from layers_standin.services import free_snapshots, freeing
 from layers_standin.web.logs.requests import FILTERS, RequestLog, entry_view
@@ -88,23 +88,24 @@ def create_snapshot(call: ControlCall) -> Record:
     """Save the state of this moment, media included, under a name; a snapshot of that name is replaced."""
     name = call.body["name"]
     with call.store.db.exclusive(), _freeing_snapshots(call):
-        with call.store.db.saving(name, {"at": milliseconds(call.store.now())}) as snapshot_id:
-            call.services.media.keep(snapshot_id)  # after the documents, so that none of them lacks its bytes
+        with call.store.db.create_snapshot(name, {"at": milliseconds(call.store.now())}) as snapshot_id:
+            # After the documents, so that none of them lacks its bytes.
+            call.services.media.create_snapshot(snapshot_id)
         return _snapshot_view(_snapshot(call.store, name))
 
 
 @_get("/_standin/snapshots")
 def list_snapshots(call: ControlCall) -> Record:
     """Return the snapshots by name."""
-    return {"items": [_snapshot_view(saved) for saved in call.store.db.saved()]}
+    return {"items": [_snapshot_view(saved) for saved in call.store.db.list_snapshots()]}
 
 
 @_post("/_standin/snapshots/<name>/restore", body=EmptyBody(), body_optional=True)
 def restore_snapshot(call: ControlCall, name: str) -> Record:
     """Put everything back to a snapshot; it can be restored again."""
     with call.store.db.exclusive(), freeing(call.services):
-        call.services.media.bring_back(_snapshot(call.store, name).snapshot_id)
-        call.store.db.restore(name)
+        call.services.media.restore_snapshot(_snapshot(call.store, name).snapshot_id)
+        call.store.db.restore_snapshot(name)
     return {"name": name, "restored": True}
 
 
@@ -113,7 +114,7 @@ def delete_snapshot(call: ControlCall, name: str) -> Record:
     """Forget a snapshot."""
     with call.store.db.exclusive(), _freeing_snapshots(call):
         _snapshot(call.store, name)
-        call.store.db.forget(name)
+        call.store.db.delete_snapshot(name)
     return {"name": name, "deleted": True}
 
 
@@ -127,14 +128,14 @@ def _freeing_snapshots(call: ControlCall) -> Iterator[None]:
             free_snapshots(call.services)
 
 
-def _snapshot(store: Store, name: str) -> Saved:
-    for saved in store.db.saved():
+def _snapshot(store: Store, name: str) -> Snapshot:
+    for saved in store.db.list_snapshots():
         if saved.name == name:
             return saved
     raise NotFound("Snapshot not found.")
 
 
-def _snapshot_view(saved: Saved) -> Record:
+def _snapshot_view(saved: Snapshot) -> Record:
     return {"name": saved.name, "at": saved.facts["at"], "documents": saved.documents, "bytes": saved.bytes}
 
 

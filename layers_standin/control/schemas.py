@@ -11,7 +11,7 @@ from marshmallow.fields import Field
 from layers_standin.domain.clocks import LATEST_MS
 from layers_standin.domain.keys import SCOPES
 from layers_standin.domain.times import epoch_milliseconds
-from layers_standin.engines.saved import SNAPSHOT_NAME
+from layers_standin.engines.snapshots import SNAPSHOT_NAME
 from layers_standin.fields import Array, Choice, Integer, Metadata, Object, Pattern, QueryNumber, Text, wrong_type
 from layers_standin.web.errors import STATUS_OF_CODE
 from layers_standin.web.faults import MOST_DELAY_MS

@@ -142,20 +142,20 @@ class Assets:
         self._uploads.insert(upload)
         return upload
 
-    def forget_unfinished(self, most: int = 2) -> list[Record]:
-        """Delete up to `most` uploads that nobody finished in time; return them, so that their bytes can be removed."""
-        return self._tables.db.run_transaction(partial(self._forget_unfinished, most))
+    def delete_unfinished(self, limit: int = 2) -> list[Record]:
+        """Delete up to `limit` uploads that nobody finished in time; return them: their bytes are to be removed."""
+        return self._tables.db.run_transaction(partial(self._delete_unfinished, limit))
 
-    def _forget_unfinished(self, most: int) -> list[Record]:
+    def _delete_unfinished(self, limit: int) -> list[Record]:
         with self._tables.db.transaction():
-            ids = self._tables.oldest("uploads", self._oldest_kept(), most=most)
+            ids = self._tables.oldest("uploads", self._oldest_kept(), limit=limit)
             uploads = list(self._tables.all("uploads", ids))
             self._uploads.remove(doc_ids=ids)
             return uploads
 
     def unfinished(self) -> Iterator[Record]:
         """Yield the uploads that have no asset yet."""
-        return self._tables.all("uploads", self._tables.oldest("uploads", LATEST_MS, most=sys.maxsize))
+        return self._tables.all("uploads", self._tables.oldest("uploads", LATEST_MS, limit=sys.maxsize))
 
     def files(self) -> set[str]:
         """Return the names of the stored files of all assets, and of the uploads that have no asset yet."""

@@ -8,11 +8,11 @@ import orjson
 from layers_standin.domain.errors import BadCursor
 
 
-def write_cursor(place: str | None, *of: str | None) -> str | None:
+def write_cursor(sort_key: str | None, *of: str | None) -> str | None:
     """Return the cursor of a sort key; `of` are the organization, the kind and the filters of the page."""
-    if place is None:
+    if sort_key is None:
         return None
-    return urlsafe_b64encode(orjson.dumps([_mark(of), place])).decode().rstrip("=")
+    return urlsafe_b64encode(orjson.dumps([_mark(of), sort_key])).decode().rstrip("=")
 
 
 def read_cursor(cursor: str | None, *of: str | None) -> str | None:
@@ -32,10 +32,10 @@ def is_cursor(text: str) -> bool:
 
 def _parts(cursor: str) -> tuple[str, str] | None:
     try:
-        mark, place = orjson.loads(urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
+        mark, sort_key = orjson.loads(urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
     except (ValueError, TypeError):
         return None
-    return (mark, place) if isinstance(mark, str) and isinstance(place, str) else None
+    return (mark, sort_key) if isinstance(mark, str) and isinstance(sort_key, str) else None
 
 
 def _mark(of: tuple[str | None, ...]) -> str:

@@ -74,7 +74,7 @@ class Idempotency:
 
     def _forget_some(self) -> int:
         with self._tables.db.transaction():
-            ids = self._tables.oldest("idempotency", self._window_start(), most=_SOME)
+            ids = self._tables.oldest("idempotency", self._window_start(), limit=_SOME)
             self._responses.remove(doc_ids=ids)
             return len(ids)
 

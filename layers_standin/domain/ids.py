@@ -37,6 +37,6 @@ def sort_key_since(moment: datetime, prefix: str, doc_id: str) -> str:
     return f"{prefix}_{ULID.from_datetime(moment)}={canonical(doc_id)}"
 
 
-def id_of(place: str) -> str:
+def id_of(sort_key: str) -> str:
     """Return the id of the document that has this sort key."""
-    return place.rpartition("=")[2]
+    return sort_key.rpartition("=")[2]

@@ -28,8 +28,8 @@ def new_project(organization: str, project_id: str, body: Mapping[str, Any], now
         "metadata": {},
     } | {field: value for field, value in body.items() if field != "id"}
     times = {"createdAt": seconds(now), "updatedAt": seconds(now)}
-    place = new_sort_key("proj", project_id, minted="id" not in body)
-    return {"id": project_id, "organizationId": organization, "status": ACTIVE, "sortKey": place} | given | times
+    sort_key = new_sort_key("proj", project_id, minted="id" not in body)
+    return {"id": project_id, "organizationId": organization, "status": ACTIVE, "sortKey": sort_key} | given | times
 
 
 def merge_project(current: Mapping[str, Any], patch: Mapping[str, Any], now: datetime) -> Record:
@@ -131,11 +131,11 @@ class Projects:
         """Return (documents, cursor). Raises BadCursor."""
         status, search, customer = query.get("status"), query.get("search"), query.get("customerExternalId")
         of = (self._tables.organization, "projects", status, search, customer)
-        group = f"customer:{customer}" if customer is not None else f"status:{status}" if status else "all"
+        index = f"customer:{customer}" if customer is not None else f"status:{status}" if status else "all"
         keep = partial(_is_found, search, status, customer)
         before = read_cursor(query.get("cursor"), *of)
-        page = self._tables.page("projects", [group], before, query["limit"], keep)
-        return page.documents, write_cursor(page.next_place, *of)
+        page = self._tables.page("projects", [index], before, query["limit"], keep)
+        return page.documents, write_cursor(page.next_sort_key, *of)
 
     def _change(self, project_id: str, change: Callable[[Record], Record]) -> Record:
         with self._tables.db.transaction():

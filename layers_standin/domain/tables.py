@@ -65,12 +65,12 @@ def oldest_first(moment_ms: int, doc_id: str) -> str:
     return f"{_FAR_FUTURE_MS - moment_ms:016d}={doc_id}"
 
 
-def moment_of(place: str) -> int:
+def moment_of(sort_key: str) -> int:
     """Return the moment of a sort key made by `oldest_first`."""
-    return _FAR_FUTURE_MS - int(place.partition("=")[0])
+    return _FAR_FUTURE_MS - int(sort_key.partition("=")[0])
 
 
-def _influencer_places(record: Record) -> list[IndexEntry]:
+def _influencer_entries(record: Record) -> list[IndexEntry]:
     """Index entries of an influencer: `<project>:ok` or `<project>:will_fail` by its job's end, newest first.
 
     `<project>:archived` by the time of its deletion. One index a state, so that a million ids are in memory once.
@@ -85,7 +85,7 @@ def _influencer_places(record: Record) -> list[IndexEntry]:
     return [IndexEntry(project + (WILL_FAIL if fails else OK), record["sortKey"])]
 
 
-def _job_places(record: Record) -> list[IndexEntry]:
+def _job_entries(record: Record) -> list[IndexEntry]:
     """Index entries of a job: `running:<project>`, by its end, until a reader has noted that it is over."""
     if record.get("isFinished"):
         return []
@@ -97,27 +97,27 @@ def running(project: str) -> str:
     return f"running:{project}"
 
 
-def _project_places(record: Record) -> list[IndexEntry]:
+def _project_entries(record: Record) -> list[IndexEntry]:
     indexes = ["all", f"status:{record['status']}"]
     if record["customerExternalId"] is not None:
         indexes.append(f"customer:{record['customerExternalId']}")
     return [IndexEntry(index, record["sortKey"]) for index in indexes]
 
 
-def _upload_places(record: Record) -> list[IndexEntry]:
+def _upload_entries(record: Record) -> list[IndexEntry]:
     return [] if record["finalized"] else [IndexEntry("age", oldest_first(record["createdMs"], record["uploadId"]))]
 
 
-def _idempotency_places(record: Record) -> list[IndexEntry]:
+def _idempotency_entries(record: Record) -> list[IndexEntry]:
     return [IndexEntry("age", oldest_first(record["filedAtMs"], record["id"]))]
 
 
 INDEXES: dict[str, IndexRule] = {
-    "influencers": _influencer_places,
-    "jobs": _job_places,
-    "projects": _project_places,
-    "uploads": _upload_places,
-    "idempotency": _idempotency_places,
+    "influencers": _influencer_entries,
+    "jobs": _job_entries,
+    "projects": _project_entries,
+    "uploads": _upload_entries,
+    "idempotency": _idempotency_entries,
 }
 
 
@@ -125,7 +125,7 @@ class Page(NamedTuple):
     """Some documents of an index, and the sort key to go on from, None at its end."""
 
     documents: list[Record]
-    next_place: str | None
+    next_sort_key: str | None
 
 
 @lru_cache(1024)  # they hold no state, and each request asks for a handful
@@ -155,16 +155,16 @@ class Tables:
         self.table(name, partition).upsert(record)
 
     def page(
-        self, name: str, groups: Sequence[str], before: str | None, limit: int, keep: Callable[[Record], bool]
+        self, name: str, indexes: Sequence[str], before: str | None, limit: int, keep: Callable[[Record], bool]
     ) -> Page:
         """Return up to `limit` documents of some indexes for which `keep` is true, newest first, below a sort key."""
         found: list[tuple[str, Record]] = []
-        for place, document in self._walk(name, groups, before, limit):
+        for sort_key, document in self._walk(name, indexes, before, limit):
             if not keep(document):
                 continue
             if len(found) == limit:
                 return Page([kept for _, kept in found], found[-1][0])
-            found.append((place, document))
+            found.append((sort_key, document))
         return Page([kept for _, kept in found], None)
 
     def all(self, name: str, ids: Iterable[str]) -> Iterator[Record]:
@@ -174,20 +174,20 @@ class Tables:
             found = self.db.read_many([(name, self.organization, doc_id) for doc_id in some])
             yield from (document for document in found if document is not None)
 
-    def oldest(self, name: str, before_ms: int, group: str = "age", most: int = 2) -> list[str]:
-        """Return the ids of up to `most` documents not after a moment, from an index made with `oldest_first`."""
-        places = self.db.scan(name, self.organization, group, most=most)
-        return [id_of(place) for place in places if moment_of(place) <= before_ms]
+    def oldest(self, name: str, before_ms: int, index: str = "age", limit: int = 2) -> list[str]:
+        """Return the ids of up to `limit` documents not after a moment, from an index made with `oldest_first`."""
+        sort_keys = self.db.scan(name, self.organization, index, limit=limit)
+        return [id_of(sort_key) for sort_key in sort_keys if moment_of(sort_key) <= before_ms]
 
-    def _walk(self, name: str, groups: Sequence[str], before: str | None, limit: int) -> Iterator[tuple[str, Record]]:
-        while places := self._places(name, groups, before, limit + 1):
-            keys = [(name, self.organization, id_of(place)) for place in places]
-            for place, document in zip(places, self.db.read_many(keys), strict=True):
+    def _walk(self, name: str, indexes: Sequence[str], before: str | None, limit: int) -> Iterator[tuple[str, Record]]:
+        while sort_keys := self._sort_keys(name, indexes, before, limit + 1):
+            keys = [(name, self.organization, id_of(sort_key)) for sort_key in sort_keys]
+            for sort_key, document in zip(sort_keys, self.db.read_many(keys), strict=True):
                 if document is not None:
-                    yield place, document
-            before = places[-1]
+                    yield sort_key, document
+            before = sort_keys[-1]
 
-    def _places(self, name: str, groups: Sequence[str], before: str | None, most: int) -> list[str]:
+    def _sort_keys(self, name: str, indexes: Sequence[str], before: str | None, limit: int) -> list[str]:
         """Return the greatest sort keys of some indexes together, greatest first."""
-        walks = [self.db.scan(name, self.organization, group, before, most) for group in groups]
-        return walks[0] if len(walks) == 1 else list(islice(merge(*walks, reverse=True), most))
+        walks = [self.db.scan(name, self.organization, index, before, limit) for index in indexes]
+        return walks[0] if len(walks) == 1 else list(islice(merge(*walks, reverse=True), limit))

@@ -44,13 +44,10 @@ class NotEmpty(EngineError):
 class Different(EngineError):
     """A copy differs from its source."""
 
-    def __init__(
-        self, table: str, partition: str, here: tuple[int, str], there: tuple[int, str], ids: list[str]
-    ) -> None:
+    def __init__(self, table: str, partition: str, first_ids: list[str], number: int) -> None:
         super().__init__(
-            f"The copy differs in the documents {', '.join(map(repr, ids))} of table {table!r}, partition "
-            f"{partition!r}: {here[0]} documents with checksum {here[1][:12]} to be copied, {there[0]} with "
-            f"{there[1][:12]} in the copy. Run the same command again when nobody writes to either."
+            f"The copy differs in the documents {', '.join(map(repr, first_ids))} of table {table!r}, partition "
+            f"{partition!r}, {number} in all. Run the same command again when nobody writes to either."
         )
 
 

@@ -12,24 +12,21 @@ Document = tuple[str, str, str, bytes]  # table, partition, id, JSON
 
 
 class IndexEntry(NamedTuple):
-    """An entry of a document in one ordered index: the index's name (`group`), and the sort key (`key`)."""
+    """An entry of a document in one ordered index: its name and its sort key there."""
 
-    group: str
-    key: str
+    index_name: str
+    sort_key: str
 
 
 IndexRule = Callable[[Record], list[IndexEntry]]  # a document → its index entries
 
 
-def places_in(table: str, document: bytes | None, rules: Mapping[str, IndexRule]) -> list[IndexEntry]:
-    """Return the index entries of a document's JSON; it is decoded only if the table has indexes."""
-    return index_entries(table, None if document is None or table not in rules else orjson.loads(document), rules)
-
-
-def index_entries(table: str, record: Record | None, rules: Mapping[str, IndexRule]) -> list[IndexEntry]:
-    """Return the index entries of a document; none if it is None, or the table has no indexes."""
+def index_entries(table: str, document: Record | bytes | None, rules: Mapping[str, IndexRule]) -> list[IndexEntry]:
+    """Return the index entries of a document, decoded or as JSON; none if it is None, or the table has no indexes."""
     rule = rules.get(table)
-    return [] if rule is None or record is None else list(rule(record))
+    if rule is None or document is None:
+        return []
+    return list(rule(orjson.loads(document) if isinstance(document, bytes) else document))
 
 
 def once_each(documents: Iterable[Document]) -> Iterator[Document]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from layers_standin.engines.indexes import Document, IndexEntry, Key
+from layers_standin.engines.indexes import IndexEntry, Key
 
 Sent = tuple[str, Mapping[str, Any]]  # a statement and its parameters
 
@@ -39,16 +39,22 @@ class Statements:
     """The shared statements in the dialect of one database.
 
     `parameter` is the replacement for `:name` as `re.sub` takes it; `prefix` begins every table name; `json_text` is
-    the expression that turns the column `document` into text; `escape` returns a name as the database can hold it.
+    the expression that turns the column `document` into text; `escape` returns a name as the database can hold it, and
+    `unescape` the name that it was.
     """
 
     def __init__(
-        self, prefix: str = "", parameter: str = r":\1", json_text: str = "document", escape: Callable[[str], str] = str
+        self,
+        prefix: str = "",
+        parameter: str = r":\1",
+        json_text: str = "document",
+        escape: Callable[[str], str] = str,
+        unescape: Callable[[str], str] = str,
     ) -> None:
         def of(text: str) -> str:
             return re.sub(r":(\w+)", parameter, text).replace("@", prefix)
 
-        self.escape = escape
+        self.escape, self.unescape = escape, unescape
 
         # Documents.
         self.find = of(f"SELECT document FROM @documents WHERE {_ONE}")
@@ -80,21 +86,22 @@ class Statements:
 
         # All documents of an organization, and its index entries.
         self.clear = _pair(of, "DELETE FROM @{} WHERE organization = :organization")
-        self.keep = _pair(
+        self.save = _pair(
             of,
             "INSERT INTO @snapshot_{0} (snapshot, {1}) SELECT :snapshot, {1} FROM @{0} "
             "WHERE organization = :organization",
         )
-        self.bring_back = _pair(of, f"INSERT INTO @{{0}} ({{1}}) SELECT {{1}} FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
-        self.forget = _pair(of, f"DELETE FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
-        self.snapshot_bytes = of(
-            f"SELECT coalesce(sum(octet_length({json_text})), 0) FROM @snapshot_documents WHERE {_SNAPSHOT}"
+        self.restore = _pair(of, f"INSERT INTO @{{0}} ({{1}}) SELECT {{1}} FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
+        self.delete_saved = _pair(of, f"DELETE FROM @snapshot_{{0}} WHERE {_SNAPSHOT}")
+        self.snapshot_size = of(
+            f"SELECT count(*), coalesce(sum(octet_length({json_text})), 0) FROM @snapshot_documents WHERE {_SNAPSHOT}"
         )
 
         # Of no organization.
         self.snapshots = of("SELECT name, facts FROM @snapshots ORDER BY name")
-        self.name_snapshot = of("INSERT INTO @snapshots (name, facts) VALUES (:name, :facts)")
-        self.forget_name = of("DELETE FROM @snapshots WHERE name = :name")
+        self.insert_snapshot = of("INSERT INTO @snapshots (name, facts) VALUES (:name, :facts)")
+        self.rename_snapshot = of("UPDATE @snapshots SET name = :published WHERE name = :name")
+        self.delete_snapshot = of("DELETE FROM @snapshots WHERE name = :name")
         self.facts = of("SELECT name, fact FROM @facts")
         self.note_fact = of(
             "INSERT INTO @facts (name, fact) VALUES (:name, :fact) "
@@ -116,12 +123,6 @@ class Statements:
 
     def of_new(self, key: Key, document: bytes) -> dict[str, Any]:
         return self.of(key) | {"inserted": _inserted_ns(), "document": document.decode()}
-
-    def inserting(self, document: Document, places: Sequence[IndexEntry]) -> Iterator[Sent]:
-        """Yield the statements that insert a document and its index entries."""
-        table, partition, doc_id, text = document
-        yield self.insert, self.of_new((table, partition, doc_id), text)
-        yield from self.moves((table, partition, doc_id), [], places)
 
     def moves(self, key: Key, left: Sequence[IndexEntry], joined: Sequence[IndexEntry]) -> Iterator[Sent]:
         """Yield the statements that replace the index entries `left` of a document by `joined`."""

@@ -1,7 +1,7 @@
 """The protocol of the engines, and TinyDB's table on it: documents one by one, instead of one dict of all of them."""
 
 import json
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast, overload
 
@@ -14,7 +14,7 @@ from ulid import ULID
 
 from layers_standin.engines.indexes import Document as Row
 from layers_standin.engines.indexes import Key
-from layers_standin.engines.saved import Saved
+from layers_standin.engines.snapshots import Snapshot
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -63,8 +63,8 @@ class Engine(Protocol):
     def count(self, table: str, partition: str) -> int:
         """Return the number of documents of a table."""
 
-    def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
-        """Return up to `most` sort keys of the index `group`, greatest first, below `before`.
+    def scan(self, table: str, partition: str, index: str, before: str | None = None, limit: int = 1) -> list[str]:
+        """Return up to `limit` sort keys of the index, greatest first, below `before`.
 
         Need not see the writes of its own transaction.
         """
@@ -107,23 +107,24 @@ class Engine(Protocol):
         Raises ValueError when a document comes twice, and the errors of `documents`.
         """
 
-    def saving(self, name: str, facts: Record) -> AbstractContextManager[str]:
+    def create_snapshot(self, name: str, facts: Record) -> AbstractContextManager[str]:
         """Save all documents as of now; yield the snapshot's id; publish it as `name` when the block ends well.
 
-        `facts` (JSON) is stored with it. A snapshot of that name is replaced. Only inside `exclusive`, as are `forget`
-        and `forget_unfinished`. Raises ValueError for a name that `check_name` rejects, TypeError for other facts.
+        `facts` (JSON) is stored with it. A snapshot of that name is replaced. Only inside `exclusive`, as are
+        `delete_snapshot` and `delete_unfinished_snapshots`. Raises ValueError for a name that `check_name` rejects,
+        TypeError for other facts.
         """
 
-    def restore(self, name: str) -> None:
+    def restore_snapshot(self, name: str) -> None:
         """Replace all documents by those of a snapshot. Raises ValueError, NoSnapshot, UnknownFormat."""
 
-    def saved(self) -> list[Saved]:
+    def list_snapshots(self) -> list[Snapshot]:
         """Return the published snapshots, ordered by name."""
 
-    def forget(self, name: str) -> None:
+    def delete_snapshot(self, name: str) -> None:
         """Delete a snapshot. Raises ValueError, NoSnapshot."""
 
-    def forget_unfinished(self) -> None:
+    def delete_unfinished_snapshots(self) -> None:
         """Delete the snapshots that were never published."""
 
     def exclusive(self, patience_seconds: float = 30.0) -> AbstractContextManager[None]:
@@ -180,9 +181,7 @@ class Table(tinydb.table.Table):
         return None if found is None else Document(found, key)  # type: ignore[arg-type]
 
     def contains(self, cond: QueryLike | None = None, doc_id: str | None = None) -> bool:  # type: ignore[override]
-        if doc_id is None:
-            return super().contains(cond)
-        return self._engine.read(self._name, self._partition, self.document_id_class(doc_id)) is not None
+        return super().contains(cond, cast(Any, doc_id))
 
     def insert(self, document: Mapping[str, Any]) -> str:  # type: ignore[override]
         """Insert a document and return its id. Raises ValueError when there is one of that id."""
@@ -206,9 +205,6 @@ class Table(tinydb.table.Table):
     def remove(  # type: ignore[override]
         self, cond: QueryLike | None = None, doc_ids: Iterable[str] | None = None
     ) -> list[str]:
-        doc_ids = None if doc_ids is None else list(doc_ids)
-        if doc_ids == []:
-            return []
         return cast(list[str], super().remove(cond, cast(Any, doc_ids)))
 
     def _named(self, document: Mapping[str, Any]) -> Document:
@@ -217,7 +213,7 @@ class Table(tinydb.table.Table):
             return cast(Document, document)
         return Document(document, cast(int, self.document_id_class(document[self._key_field])))
 
-    def _read_table(self) -> Mapping[str, Record]:  # type: ignore[override]
+    def _read_table(self) -> "Rows":  # type: ignore[override]
         return Rows(self._engine, self._name, self._partition)
 
     def _update_table(self, updater: Callable[[Any], None]) -> None:
@@ -230,79 +226,55 @@ class Table(tinydb.table.Table):
         return str(ULID())
 
 
-class Rows(Mapping[str, Record]):
-    """A table as TinyDB reads it: id → document, decoded anew at each access."""
-
-    def __init__(self, engine: Engine, name: str, partition: str) -> None:
-        self._engine, self._name, self._partition = engine, name, partition
-
-    def __getitem__(self, doc_id: str) -> Record:
-        document = self._engine.read(self._name, self._partition, doc_id)
-        if document is None:
-            raise KeyError(doc_id)
-        return cast(Record, orjson.loads(document))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._engine.ids(self._name, self._partition))
-
-    def __len__(self) -> int:
-        return self._engine.count(self._name, self._partition)
-
-    def items(self) -> ItemsView[str, Record]:
-        return Items(self)
-
-
-class Items(ItemsView[str, Record]):
-    """Pairs of id and document, without those that another process removes meanwhile."""
-
-    def __init__(self, rows: Rows) -> None:
-        super().__init__(rows)
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[tuple[str, Record]]:
-        for doc_id in self._rows:
-            document = self._rows.get(doc_id)
-            if document is not None:
-                yield doc_id, document
-
-
-class EditableRows(MutableMapping[str, Record]):
-    """A table as TinyDB changes it: documents are edited in memory, and written by `save()`."""
+class Rows(MutableMapping[str, Record]):
+    """A table as TinyDB reads it: id → document, decoded anew at each access. Changes stay in memory, in `edited`."""
 
     def __init__(self, engine: Engine, name: str, partition: str) -> None:
         self._engine, self._space = engine, (name, partition)
-        self._rows = Rows(engine, name, partition)
-        self._edited: dict[str, Record | None] = {}
+        self.edited: dict[str, Record | None] = {}  # None: deleted
+
+    def _read(self, doc_id: str) -> Record | None:
+        found = self._engine.read(*self._space, doc_id)
+        return None if found is None else cast(Record, orjson.loads(found))
 
     def __getitem__(self, doc_id: str) -> Record:
-        if doc_id not in self._edited:
-            self._edited[doc_id] = self._rows[doc_id]
-        document = self._edited[doc_id]
+        document = self.edited[doc_id] if doc_id in self.edited else self._read(doc_id)
         if document is None:
             raise KeyError(doc_id)
         return document
 
     def __setitem__(self, doc_id: str, document: Record) -> None:
-        self._edited[doc_id] = document
+        self.edited[doc_id] = document
 
     def __delitem__(self, doc_id: str) -> None:
         self[doc_id]
-        self._edited[doc_id] = None
+        self.edited[doc_id] = None
 
     def __iter__(self) -> Iterator[str]:
-        gone = {doc_id for doc_id, document in self._edited.items() if document is None}
-        ids = dict.fromkeys(self._rows) | dict.fromkeys(self._edited)
-        return (doc_id for doc_id in ids if doc_id not in gone)
+        ids = dict.fromkeys(self._engine.ids(*self._space)) | self.edited
+        return (doc_id for doc_id in ids if doc_id not in self.edited or self.edited[doc_id] is not None)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return sum(1 for _ in self) if self.edited else self._engine.count(*self._space)
+
+    def items(self) -> Iterator[tuple[str, Record]]:  # type: ignore[override]
+        """Yield pairs of id and document, without those that another process removes meanwhile."""
+        return ((doc_id, document) for doc_id in self if (document := self.get(doc_id)) is not None)
 
     def clear(self) -> None:
-        self._edited = dict.fromkeys(self)  # not one by one: the inherited method reads all other ids for each
+        self.edited = dict.fromkeys(self)  # not one by one: the inherited method reads all other ids for each
+
+
+class EditableRows(Rows):
+    """A table as TinyDB changes it: a document that is read may be altered in place, and is written by `save()`."""
+
+    def __getitem__(self, doc_id: str) -> Record:
+        self.edited[doc_id] = document = super().__getitem__(doc_id)
+        return document
 
     def save(self) -> None:
         """Write the documents that differ. Raises TypeError when one is not JSON."""
-        for doc_id, document in self._edited.items():
+        for doc_id, document in self.edited.items():
             after = None if document is None else _encode(document)
             if after != self._engine.read(*self._space, doc_id):
                 self._engine.write(*self._space, doc_id, after)
@@ -310,13 +282,9 @@ class EditableRows(MutableMapping[str, Record]):
 
 def _encode(document: Mapping[str, Any]) -> bytes:
     encoded = orjson.dumps(document)
-    if b"null" in encoded and orjson.loads(encoded) != document:  # orjson makes null of NaN and infinity too
-        _refuse_not_a_number(document)
+    if b"null" in encoded:  # orjson makes null of NaN and infinity too
+        try:
+            json.dumps(document, allow_nan=False)
+        except ValueError as error:
+            raise TypeError(f"NaN and infinity are not JSON: {error}") from error
     return encoded
-
-
-def _refuse_not_a_number(document: Mapping[str, Any]) -> None:
-    try:
-        json.dumps(document, allow_nan=False)
-    except ValueError as error:
-        raise TypeError(f"NaN and infinity are not JSON: {error}") from error

@@ -22,7 +22,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from layers_standin.engines.errors import Unavailable
-from layers_standin.engines.saved import SNAPSHOT_NAME, check_name
+from layers_standin.engines.snapshots import SNAPSHOT_NAME, check_name
 from layers_standin.media.incoming import Measured, new_file
 from layers_standin.media.storage import (
     INCOMING,
@@ -73,13 +73,13 @@ class BucketStorage:
 
     def __init__(self, bucket: Bucket) -> None:
         self._name = str(bucket)
-        told = {"endpoint": bucket.endpoint, "region": bucket.region}
+        given = {"endpoint": bucket.endpoint, "region": bucket.region}
         self._store = S3Store(
             bucket.name,
             prefix=bucket.prefix,
             client_options=cast(Any, _CLIENT),
             retry_config=cast(Any, _RETRIES),
-            **cast(Any, {name: text for name, text in told.items() if text is not None}),
+            **cast(Any, {name: text for name, text in given.items() if text is not None}),
         )
         self.direct = DirectToBucket(self)
 
@@ -96,7 +96,7 @@ class BucketStorage:
     def original(self, organization: str, file: str) -> StoredObject:
         return self.find(_key(organization, file))
 
-    def kept(self, snapshot: str, organization: str, file: str) -> StoredObject:
+    def snapshot_file(self, snapshot: str, organization: str, file: str) -> StoredObject:
         return self.original(organization, file)
 
     def thumbnail(self, organization: str, file: str) -> StoredObject:
@@ -143,7 +143,7 @@ class BucketStorage:
 
     # Snapshots
 
-    def keep(self, snapshot_id: str) -> None:
+    def create_snapshot(self, snapshot_id: str) -> None:
         """Writes a list of all keys, and once more without those removed before anybody could see the list."""
         sizes = self._sizes()
         self.write(_kept(snapshot_id), json.dumps(sizes).encode())
@@ -152,7 +152,7 @@ class BucketStorage:
             left = {key: size for key, size in sizes.items() if key not in gone}
             self.write(_kept(snapshot_id), json.dumps(left).encode())
 
-    def bring_back(self, snapshot_id: str) -> None:
+    def restore_snapshot(self, snapshot_id: str) -> None:
         """Only checks: a listed object is never removed."""
         key = _kept(snapshot_id)
         try:
@@ -163,7 +163,7 @@ class BucketStorage:
         if missing := [name for name, size in kept.items() if there.get(name) != size]:
             raise Incomplete(f"{self._name}/{key}", missing)
 
-    def forget_others(self, snapshot_ids: Collection[str]) -> None:
+    def delete_other_snapshots(self, snapshot_ids: Collection[str]) -> None:
         known = {_kept(snapshot_id) for snapshot_id in snapshot_ids}
         self.delete([key for key in self._lists() if key not in known])
 

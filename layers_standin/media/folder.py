@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from layers_standin.engines.disk import Disk
 from layers_standin.engines.durable import UNFINISHED, DurableFiles
-from layers_standin.engines.saved import check_name
+from layers_standin.engines.snapshots import check_name
 from layers_standin.media.incoming import Measured, new_file
 from layers_standin.media.storage import NAME, PORTRAIT, THUMBNAIL, Incomplete, NoSuchFile, StoredFile, portraits_of
 
@@ -54,7 +54,7 @@ class FolderStorage:
             raise NoSuchFile(file)
         return path
 
-    def kept(self, snapshot: str, organization: str, file: str) -> Path:
+    def snapshot_file(self, snapshot: str, organization: str, file: str) -> Path:
         return self._kept(snapshot) / self._place(organization, file).relative_to(self._root)
 
     def thumbnail(self, organization: str, file: str) -> Path:
@@ -103,7 +103,7 @@ class FolderStorage:
 
     # Snapshots
 
-    def keep(self, snapshot_id: str) -> None:
+    def create_snapshot(self, snapshot_id: str) -> None:
         kept, sizes = self._kept(snapshot_id), {}
         for path in _originals(self._root):
             place = kept / path.parent.name / path.name
@@ -113,7 +113,7 @@ class FolderStorage:
         self._files.confirm(kept / name for name in sizes)
         self._files.write(kept / _LIST, [json.dumps(sizes).encode()])
 
-    def bring_back(self, snapshot_id: str) -> None:
+    def restore_snapshot(self, snapshot_id: str) -> None:
         """Makes the files young again, so that no sweep takes them for orphans."""
         kept = self._kept(snapshot_id)
         sizes = self._sizes(kept)
@@ -123,7 +123,7 @@ class FolderStorage:
                 self._files.link(kept / name, self._root / name)
         self._files.confirm(self._root / name for name in sizes)
 
-    def forget_others(self, snapshot_ids: Collection[str]) -> None:
+    def delete_other_snapshots(self, snapshot_ids: Collection[str]) -> None:
         for folder in self._snapshots.glob(f"*{_KEPT}"):
             if folder.name.removesuffix(_KEPT) not in snapshot_ids:
                 shutil.rmtree(folder)

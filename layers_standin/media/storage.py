@@ -116,7 +116,7 @@ class MediaStorage(Protocol):
     def original(self, organization: str, file: str) -> File:
         """Return a file."""
 
-    def kept(self, snapshot: str, organization: str, file: str) -> File:
+    def snapshot_file(self, snapshot: str, organization: str, file: str) -> File:
         """Return a file of a snapshot; a folder's may be missing. Raises ValueError for a bad id of a snapshot."""
 
     def thumbnail(self, organization: str, file: str) -> File:
@@ -145,17 +145,17 @@ class MediaStorage(Protocol):
     def drop_organization(self, organization: str) -> None:
         """Remove the files of an organization whose documents are gone; those of snapshots stay."""
 
-    def keep(self, snapshot_id: str) -> None:
+    def create_snapshot(self, snapshot_id: str) -> None:
         """Keep all files for a snapshot, but not thumbnails and portraits.
 
         To be called after the documents were saved: a file is stored before its document, so none can be missing.
         """
 
-    def bring_back(self, snapshot_id: str) -> None:
+    def restore_snapshot(self, snapshot_id: str) -> None:
         """Put missing files of a snapshot back; remove none. To be called before the documents are restored.
 
         Raises Incomplete, with nothing changed, when the snapshot lacks one.
         """
 
-    def forget_others(self, snapshot_ids: Collection[str]) -> None:
+    def delete_other_snapshots(self, snapshot_ids: Collection[str]) -> None:
         """Drop the files of all snapshots but these."""

@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 
 from layers_standin.engines.postgres import sql
 
-MOST_CONNECTIONS = 8
+MAX_CONNECTIONS = 8
 
 # Our own errors say the same, without the parts that quote data or credentials.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
@@ -50,17 +50,17 @@ class Lease:
 
 
 class ConnectionPool:
-    """The connections of this process: a new one is opened when none is idle, and `most` are out at one time.
+    """The connections of this process: a new one is opened when none is idle, and `limit` are out at one time.
 
     It has no thread of its own. So a fork inherits only connections, which the child must leave alone, and a server
     that goes or comes back is noticed at once. (psycopg's own pool lets each caller wait for its patience while the
     server is away, and tries again more and more rarely.)
     """
 
-    def __init__(self, url: str, patience_seconds: float, most: int = MOST_CONNECTIONS) -> None:
+    def __init__(self, url: str, patience_seconds: float, limit: int = MAX_CONNECTIONS) -> None:
         self._url = url
         self._patience_seconds = patience_seconds
-        self._most = most
+        self._limit = limit
         self._inherited: list[Any] = []
         self._starting = threading.Lock()
         self._start()
@@ -88,7 +88,7 @@ class ConnectionPool:
     def _start(self) -> None:
         self._inherited.append(getattr(self, "_idle", None))  # kept, for they are in use on the other side of the fork
         self._idle: list[Connection[Any]] = []
-        self._room = threading.BoundedSemaphore(self._most)
+        self._room = threading.BoundedSemaphore(self._limit)
         self._owner = os.getpid()
 
     def _take(self) -> Connection[Any]:

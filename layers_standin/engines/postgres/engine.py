@@ -4,30 +4,28 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
 import orjson
 import psycopg
-from psycopg import Connection, Cursor
+from psycopg import Connection
 
-from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed, UnknownFormat
-from layers_standin.engines.indexes import IndexRule, Key, index_entries, places_in
+from layers_standin.engines.base import BaseEngine, Purpose, Send
+from layers_standin.engines.errors import Unavailable, Unconfirmed
+from layers_standin.engines.indexes import IndexRule, Key, Record, index_entries
 from layers_standin.engines.postgres import sql
-from layers_standin.engines.postgres.batch import PendingWrite, WriteBatch
-from layers_standin.engines.postgres.connections import ConnectionPool, NoneFree, name_of, reason
-from layers_standin.engines.postgres.session import Session, find
-from layers_standin.engines.postgres.sql import CREATE, SCHEMA, SQL, escape_nul, unescape_nul
+from layers_standin.engines.postgres.connections import ConnectionPool, Lease, NoneFree, name_of, reason
+from layers_standin.engines.postgres.schema import FORMAT, create_tables, facts_of
+from layers_standin.engines.postgres.session import Session
+from layers_standin.engines.postgres.sql import SQL
 from layers_standin.engines.sql import Sent
-from layers_standin.engines.states import Purpose, States
-from layers_standin.engines.table import Record, Table
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 5.0
 ATTEMPTS = 8
-FORMAT = 1
 _PAUSE_SECONDS = 0.01
 _FOLLOWED, _FIRST_KEYS = 6, 1000
 
@@ -44,139 +42,118 @@ _BEGINNINGS: dict[Purpose, tuple[str, ...]] = {
     "replace": ("begin", "take time", "no more writes"),
     "restore": ("begin", "take time", "no more snapshots", "no more writes"),
     # The snapshot's moment is that of the first query, which comes after the wait for other saves.
-    "keep": ("begin one moment", "no more snapshots", "take time"),
+    "save": ("begin one moment", "no more snapshots", "take time"),
+    "probe": ("begin",),
 }
+
+
+class _Thread(threading.local):
+    """The session of a thread's transaction or block of reads, and the connection of its `exclusive` block."""
+
+    session: Session | None = None
+    lease: Lease | None = None
 
 
 class TryAgain(Unavailable):
     """Nothing was written; the same transaction may well succeed now."""
 
 
-class Postgres(States):
+class Postgres(BaseEngine):
     """TinyDB tables on a PostgreSQL database.
 
     A transaction locks the rows it reads, and sends its writes at its end, in one round trip. A document that it read
     as absent it inserts, so that of two such transactions one fails, and `run_transaction` calls it again. It
     locks documents before index entries.
-    `lists` has the index rule of each table that has indexes.
+    `indexes` has the index rule of each table that has indexes.
     Raises EngineError at opening; Unavailable after waiting `patience_seconds` for a connection or a lock; Unconfirmed
     when the connection is lost during a commit.
     """
+
+    _sql, _format = SQL, FORMAT
 
     def __init__(
         self,
         url: str,
         *,
-        lists: Mapping[str, IndexRule] | None = None,
+        indexes: Mapping[str, IndexRule] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._url = url
-        self._lists, self._format = lists or {}, FORMAT
+        self._indexes = indexes or {}
         self._connections = ConnectionPool(url, patience_seconds)
-        self._thread = threading.local()
-        self._followers: dict[Key | None, dict[Key, None]] = {}
+        self._thread = _Thread()
+        self._followers: dict[Key, list[Key]] = {}
         self._open()
 
     @property
     def name(self) -> str:
         return name_of(self._url)
 
-    def table(self, name: str, partition: str = "") -> Table:
-        return Table(self, name, partition)
-
     # Documents, in the calling thread's transaction if it has one.
 
     def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None:
-        key = (table, partition, doc_id)
-        changes, session = self._changes, self._block
-        if changes is not None and key in changes:
-            return changes[key]
-        if changes is None or session is None:
-            return self.read_texts([key])[0]
-        if key in session.locked:
-            return session.locked[key]
-        if lock:
-            self._lock(session, [key])
-            return session.locked[key]
-        if key not in session.unlocked:
-            self._lock(session, [], [key])
-        return session.unlocked[key]
+        return self.read_texts([(table, partition, doc_id)], lock)[0]
 
     def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
         found = self.read(table, partition, doc_id, lock)
         return None if found is None else cast(Record, orjson.loads(found))
 
-    def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
-        changes, session = self._changes, self._block
-        seen = {} if session is None else session.locked
-        wanted = [key for key in keys if key not in seen and (changes is None or key not in changes)]
-        if changes is None or session is None:
-            if wanted:
-                ahead = wanted if session is None else self._ahead_of(session, wanted)
-                seen.update(self._look(partial(find, keys=ahead)))
-            if session is not None:
+    def read_texts(self, keys: Sequence[Key], lock: bool = True) -> list[bytes | None]:
+        with self._lent() as session:
+            is_block = session is self._thread.session and not session.is_transaction
+            if missing := session.missing(keys, lock):
+                ahead = self._ahead_of(session, missing) if is_block else []
+                self._first(session, lambda: session.fetch([*missing, *ahead], lock))
+            if is_block:
                 self._remember(session, keys)
-            return [seen[key] for key in keys]
-        if wanted:
-            self._lock(session, wanted)
-        return [changes[key] if key in changes else session.locked[key] for key in keys]
+            return [session.documents[key] for key in keys]
 
     def _ahead_of(self, session: Session, keys: list[Key]) -> list[Key]:
-        """Return the keys of a block's first read, and those that such a block has read after it lately.
+        """Return the other keys that a block of reads with the same first read has read lately.
 
         A guess that saves trips and is never an answer: all of them are read now.
         """
-        if session.locked or len(keys) > _FOLLOWED:
-            return keys
+        if session.unlocked or len(keys) > _FOLLOWED:
+            return []
         session.first = keys[0]
-        return [*keys, *(key for key in list(self._followers.get(session.first, ())) if key not in keys)]
+        return [key for key in self._followers.get(session.first, []) if key not in keys]
 
     def _remember(self, session: Session, keys: Sequence[Key]) -> None:
-        if session.first is None or len(keys) > _FOLLOWED or session.first in keys:
+        if session.first is None or session.first in keys or len(keys) > _FOLLOWED:
             return
         if len(self._followers) > _FIRST_KEYS:
             self._followers.clear()
-        followers = self._followers.setdefault(session.first, {})
-        for key in keys:  # the latest last
-            followers.pop(key, None)
-            followers[key] = None
-        for key in list(followers)[:-_FOLLOWED]:
-            followers.pop(key, None)
-
-    def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
-        return [None if found is None else orjson.loads(found) for found in self.read_texts(keys)]
+        latest_first = dict.fromkeys([*keys, *self._followers.get(session.first, [])])
+        self._followers[session.first] = list(latest_first)[:_FOLLOWED]
 
     def ids(self, table: str, partition: str) -> list[str]:
-        rows = self._ask(SQL.ids, SQL.of_table(table, partition))
-        ids = [unescape_nul(doc_id) for (doc_id,) in rows]
-        return ids if self._changes is None else self._changes.ids(table, partition, ids)
+        ids = dict.fromkeys(super().ids(table, partition))
+        for (*space, doc_id), document in self._written.items():
+            if space == [table, partition]:
+                ids.pop(doc_id, None) if document is None else ids.setdefault(doc_id)
+        return list(ids)
 
     def count(self, table: str, partition: str) -> int:
-        if self._changes is not None:
-            return len(self.ids(table, partition))
-        return int(self._ask(SQL.count, SQL.of_table(table, partition))[0][0])
+        return len(self.ids(table, partition)) if self._written else super().count(table, partition)
+
+    @property
+    def _written(self) -> Mapping[Key, bytes | None]:
+        """The writes of this thread's transaction that are not sent yet."""
+        return {} if self._thread.session is None else self._thread.session.written
 
     def write(
         self, table: str, partition: str, doc_id: str, document: bytes | None, record: Record | None = None
     ) -> None:
-        if self._changes is None:
+        key, session = (table, partition, doc_id), self._transaction
+        if session is None:
             raise RuntimeError("a document is written inside a transaction")
-        places = (
-            places_in(table, document, self._lists) if record is None else index_entries(table, record, self._lists)
-        )
-        self._changes.put((table, partition, doc_id), PendingWrite(document, places))
-
-    def scan(self, table: str, partition: str, group: str, before: str | None = None, most: int = 1) -> list[str]:
-        """Sees only committed entries."""
-        of = SQL.of_table(table, partition) | {"index": escape_nul(group), "limit": most}
-        if before is None:
-            return [unescape_nul(place) for (place,) in self._ask(SQL.scan, of)]
-        return [unescape_nul(place) for (place,) in self._ask(SQL.scan_below, of | {"before": escape_nul(before)})]
+        session.written[key] = document
+        session.entries[key] = index_entries(table, document if record is None else record, self._indexes)
 
     @contextmanager
     def snapshot_read(self) -> Iterator[None]:
         """The block's reads share a connection, and nothing else."""
-        if self._block is not None:
+        if self._thread.session is not None:
             yield
             return
         with self._lent() as session:
@@ -186,25 +163,21 @@ class Postgres(States):
             finally:
                 self._thread.session = None
 
-    def probe(self) -> None:
-        with self._over_all("begin") as connection:
-            for statement in SQL.probe:
-                connection.execute(statement)
-
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
-        """Inside another transaction the block is a savepoint, and `alone` raises RuntimeError."""
-        outer = self._changes
-        if outer is None:
+        """Inside another transaction `alone` raises RuntimeError."""
+        if self._transaction is None:
             return self._outermost(alone)
         if alone:
             raise RuntimeError("a transaction inside another is not alone: it would wait for itself")
-        return self._inner(outer)
+        return nullcontext()
 
     def savepoint(self) -> AbstractContextManager[None]:
-        return self.transaction()
+        if self._transaction is None:
+            raise RuntimeError("a savepoint is a part of a transaction")
+        return self._transaction.savepoint()
 
     def run_transaction(self, act: Callable[[], T]) -> T:
-        if self._changes is not None:
+        if self._transaction is not None:
             return act()
         for number in range(1, ATTEMPTS):
             try:
@@ -245,21 +218,18 @@ class Postgres(States):
     # One connection.
 
     @property
-    def _block(self) -> Session | None:
-        return getattr(self._thread, "session", None)
-
-    @property
-    def _changes(self) -> WriteBatch | None:
-        return getattr(self._thread, "changes", None)
+    def _transaction(self) -> Session | None:
+        session = self._thread.session
+        return session if session is not None and session.is_transaction else None
 
     @contextmanager
     def _lent(self) -> Iterator[Session]:
         """Yield a session on this thread's connection, or on one from the pool. Raises Unavailable."""
-        if self._block is not None:
-            yield self._block
+        if self._thread.session is not None:
+            yield self._thread.session
             return
-        if (pinned := getattr(self._thread, "lease", None)) is not None:
-            yield Session(pinned)
+        if self._thread.lease is not None:
+            yield Session(self._thread.lease)
             return
         try:
             lease = self._connections.checkout()
@@ -269,9 +239,6 @@ class Postgres(States):
             yield Session(lease)
         finally:
             lease.end()
-
-    def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        return self._look(lambda connection: connection.execute(statement, parameters).fetchall())
 
     def _look(self, look: Callable[[Connection[Any]], T]) -> T:
         """Return `look(connection)`; call it again on a new connection if the first is lost. Raises Unavailable."""
@@ -308,184 +275,110 @@ class Postgres(States):
 
     @contextmanager
     def _outermost(self, alone: bool) -> Iterator[None]:
-        before = self._block
+        outer = self._thread.session
         with self._lent() as lent:
-            session = self._thread.session = Session(lent.lease)
-            changes = self._thread.changes = WriteBatch()
+            session = self._thread.session = Session(lent.lease, is_transaction=True)
             try:
                 if alone:
-                    self._exclude(session)
+                    self._begin(session, ("begin", "no more writes"))
                 yield
-                self._commit(session, changes)
+                self._commit(session)
             except BaseException:
                 session.roll_back()
                 raise
             finally:
-                self._thread.session, self._thread.changes = before, None
-                lent.locked.clear()  # it may have been changed
+                self._thread.session = outer
+                lent.unlocked.clear()  # they may have been changed
 
-    def _exclude(self, session: Session) -> None:
-        try:
-            self._begin_whole(session, ("begin", "no more writes"))
-        except psycopg.Error as error:
-            raise self._refused(session, error) from error
+    def _begin(self, session: Session, beginning: Sequence[str]) -> None:
+        """Begin a transaction by these statements of `ADMIN`."""
 
-    @contextmanager
-    def _inner(self, outer: WriteBatch) -> Iterator[None]:
-        inner = self._thread.changes = WriteBatch(outer)
-        try:
-            yield
-            outer.take(inner)
-        finally:
-            self._thread.changes = outer
+        def send() -> None:
+            session.has_begun = True
+            for each in beginning:
+                session.connection.execute(sql.ADMIN[each])
 
-    def _lock(self, session: Session, keys: Sequence[Key], glanced: Sequence[Key] = ()) -> None:
-        """Begin if needed, read the rows of both, and lock those of `keys`, in one round trip."""
-        self._first(session, lambda: session.find_and_lock(keys, glanced))
+        self._first(session, send)
 
-    def _commit(self, session: Session, changes: WriteBatch) -> None:
+    def _commit(self, session: Session) -> None:
         """Write and commit in one round trip."""
-        written = dict(changes.own())
-        unread = [key for key in written if key[0] in self._lists and key not in session.locked]
-        if unread or (written and not session.has_begun):
-            self._lock(session, unread)
-        if not session.has_begun:
+        unread = [key for key in session.written if key[0] in self._indexes and key not in session.locked]
+        if unread or (session.written and not session.has_begun):
+            self._first(session, lambda: session.fetch(unread, lock=True))
+        if session.has_begun:
+            self._finish(session, [sent for key in session.written for sent in self._statements(session, key)])
+
+    def _statements(self, session: Session, key: Key) -> Iterator[Sent]:
+        before, after = session.locked.get(key), session.written[key]
+        if key in session.locked and before == after:
             return
-        changed = {
-            key: after
-            for key, after in written.items()
-            if key not in session.locked or session.locked[key] != after.document
-        }
-        statements = [*self._writing(session, changed), (sql.ADMIN["commit"], {})]
-        try:
-            with session.connection.pipeline():
-                for statement, parameters in statements:
-                    session.connection.execute(statement, parameters)
-        except _IN_THE_WAY as error:
-            raise self._refused(session, error) from error
-        except psycopg.Error as error:
-            if session.lease.is_lost or isinstance(error, psycopg.errors.StatementCompletionUnknown):
-                raise self._unconfirmed() from error
-            raise self._unavailable(error) from error
-        session.has_begun = False
-
-    def _unconfirmed(self) -> Unconfirmed:
-        return Unconfirmed(f"The database {self.name} was lost before it said whether it has done what it was told.")
-
-    def _writing(self, session: Session, changed: Mapping[Key, PendingWrite]) -> Iterator[Sent]:
-        for key, after in changed.items():
-            yield from self._statements(session, key, after)
-
-    def _statements(self, session: Session, key: Key, after: PendingWrite) -> Iterator[Sent]:
-        before = session.locked.get(key)
-        if after.document is None:
+        if after is None:
             yield SQL.delete, SQL.of(key)
         elif before is not None:
-            yield SQL.update, SQL.of(key) | {"document": after.document.decode()}
+            yield SQL.update, SQL.of(key) | {"document": after.decode()}
         else:
-            yield SQL.insert if key in session.locked else SQL.upsert, SQL.of_new(key, after.document)
-        yield from SQL.moves(key, places_in(key[0], before, self._lists), after.places)
+            yield SQL.insert if key in session.locked else SQL.upsert, SQL.of_new(key, after)
+        yield from SQL.moves(key, index_entries(key[0], before, self._indexes), session.entries[key])
+
+    def _finish(self, session: Session, statements: Iterable[Sent] = ()) -> None:
+        """Send these statements and commit, in one round trip."""
+        try:
+            with session.connection.pipeline():
+                for statement, parameters in (*statements, (sql.ADMIN["commit"], {})):
+                    session.connection.execute(statement, parameters)
+        except psycopg.Error as error:
+            is_lost = session.lease.is_lost or isinstance(error, psycopg.errors.StatementCompletionUnknown)
+            if is_lost and not isinstance(error, _IN_THE_WAY):
+                raise Unconfirmed(
+                    f"The database {self.name} was lost before it said whether it has done what it was told."
+                ) from error
+            raise self._refused(session, error) from error
+        session.has_begun = False
 
     # All of it.
 
-    @contextmanager
-    def _whole(self, purpose: Purpose) -> Iterator["_Database"]:
-        with self._over_all(*_BEGINNINGS[purpose]) as connection:
-            yield _Database(connection)
+    def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+        return self._look(lambda connection: connection.execute(statement, parameters).fetchall())
 
-    def _read_whole(self, read: Callable[["_Database"], T]) -> T:
-        return self._look(lambda connection: read(_Database(connection)))
+    @contextmanager
+    def _whole(self, purpose: Purpose) -> Iterator[Send]:
+        with self._over_all(*_BEGINNINGS[purpose]) as connection:
+            yield partial(_send, connection)
+
+    def _read_whole(self, read: Callable[[Send], T]) -> T:
+        return self._look(lambda connection: read(partial(_send, connection)))
 
     @contextmanager
     def _over_all(self, *beginning: str) -> Iterator[Connection[Any]]:
         """Yield a connection in a transaction over all organizations, begun by these statements of `ADMIN`."""
-        if self._changes is not None:
+        if self._transaction is not None:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction: it would wait for itself")
         with self._lent() as lent:
             session = Session(lent.lease)
             try:
-                self._begin_whole(session, beginning)
+                self._begin(session, beginning)
                 yield session.connection
-                self._end_whole(session)
+                self._finish(session)
             except psycopg.Error as error:
                 raise self._refused(session, error) from error
             finally:
                 session.roll_back()
-                lent.locked.clear()
-
-    def _begin_whole(self, session: Session, beginning: Sequence[str]) -> None:
-        self._first(session, lambda: session.connection.execute(sql.ADMIN[beginning[0]]))
-        session.has_begun = True
-        for each in beginning[1:]:
-            session.connection.execute(sql.ADMIN[each])
-
-    def _end_whole(self, session: Session) -> None:
-        try:
-            session.connection.execute(sql.ADMIN["commit"])
-        except psycopg.Error as error:
-            if session.lease.is_lost:
-                raise self._unconfirmed() from error
-            raise
-        session.has_begun = False
+                lent.unlocked.clear()
 
     def _open(self) -> None:
         """Create the tables of a new database; of many hosts one does it."""
         try:
-            if not self._look(self._facts):
+            if not self._look(partial(facts_of, name=self.name)):
                 with self._over_all("begin", "take time", "wait", "one at a time") as connection:
-                    self._create(connection)
+                    if not facts_of(connection, self.name):
+                        create_tables(connection)
         except BaseException:
             self.close()
             raise
 
-    def _create(self, connection: Connection[Any]) -> None:
-        if not self._facts(connection):
-            for statement in CREATE:
-                connection.execute(statement)
-            for name, number in (("schema", SCHEMA), ("format", FORMAT)):
-                connection.execute(SQL.note_fact, {"name": name, "fact": str(number)})
 
-    def _facts(self, connection: Connection[Any]) -> dict[str, int]:
-        """Return {"schema", "format"} of the database, {} when it is new. Raises UnknownFormat, EngineError."""
-        (is_new,) = connection.execute(sql.ADMIN["is new"]).fetchone() or (True,)
-        facts = {} if is_new else {name: int(fact) for name, fact in connection.execute(SQL.facts)}
-        if facts and facts.get("schema", 0) < SCHEMA:
-            raise UnknownFormat(
-                f"The database {self.name} was written by version 0.1.0: with that version copy it into a folder "
-                "(`flask store copy`) and run `flask store export > backup.json`, then import that here into a new one."
-            )
-        for fact, known in (("schema", SCHEMA), ("format", FORMAT)):
-            if facts.get(fact, 0) > known:
-                raise UnknownFormat(
-                    f"The database {self.name} has {fact} {facts[fact]}, and this program knows up to {known}. "
-                    "Run the newer program, or set STANDIN_STORE to another database."
-                )
-        if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
-            raise EngineError(f"The database {self.name} is encoded in {encoding}: create one whose encoding is UTF8.")
-        return facts
-
-
-class _Database:
-    """Sends the statements over all organizations to PostgreSQL, many in one round trip."""
-
-    statements = SQL
-
-    def __init__(self, connection: Connection[Any]) -> None:
-        self._connection = connection
-
-    def rows(self, statement: str) -> list[Any]:
-        return self._connection.execute(statement).fetchall()
-
-    def columns(self, sent: Iterable[Sent]) -> list[list[Any]]:
-        return [[_unescaped(first) for first, *_ in cursor] for cursor in self._send(sent)]
-
-    def changed(self, sent: Iterable[Sent]) -> int:
-        return sum(cursor.rowcount for cursor in self._send(sent))
-
-    def _send(self, sent: Iterable[Sent]) -> list[Cursor[Any]]:
-        with self._connection.pipeline():
-            return [self._connection.execute(statement, parameters) for statement, parameters in sent]
-
-
-def _unescaped(value: Any) -> Any:
-    return unescape_nul(value) if isinstance(value, str) else value
+def _send(connection: Connection[Any], statements: Iterable[Sent]) -> list[list[Any]]:
+    """Send statements in one round trip; return the rows of each."""
+    with connection.pipeline():
+        cursors = [connection.execute(*each) for each in statements]
+    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]

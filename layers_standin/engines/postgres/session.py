@@ -1,49 +1,72 @@
-"""The state of a thread's work on a connection: documents read and locked, in as few round trips as possible."""
+"""A thread's work on a connection: documents read, locked and written, in as few round trips as possible."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg import Connection, Cursor
 from psycopg.pq import TransactionStatus
 
-from layers_standin.engines.indexes import Key
+from layers_standin.engines.indexes import IndexEntry, Key
 from layers_standin.engines.postgres import sql
 from layers_standin.engines.postgres.connections import Lease
 from layers_standin.engines.postgres.sql import SQL, escape_nul, unescape_nul
 
 
 class Session:
-    """A connection of one thread, the documents that it read with and without locks, and whether BEGIN was sent."""
+    """A connection of one thread, and the documents that it knows.
 
-    def __init__(self, lease: Lease) -> None:
+    `is_transaction` tells a transaction from a block of reads; `has_begun`, whether BEGIN was sent. Writes wait in
+    `written`, with the index entries of each document, until the transaction is committed.
+    """
+
+    def __init__(self, lease: Lease, is_transaction: bool = False) -> None:
         self.lease = lease
+        self.is_transaction = is_transaction
+        self.has_begun = False
+        self.written: dict[Key, bytes | None] = {}
+        self.entries: dict[Key, list[IndexEntry]] = {}
         self.locked: dict[Key, bytes | None] = {}
         self.unlocked: dict[Key, bytes | None] = {}
-        self.has_begun = False
-        self.first: Key | None = None  # the first document read outside of a transaction
+        self.documents: Mapping[Key, bytes | None] = ChainMap(self.written, self.locked, self.unlocked)
+        self.first: Key | None = None  # the first document that a block of reads has read
 
     @property
     def connection(self) -> Connection[Any]:
         return self.lease.connection
 
-    def find_and_lock(self, keys: Sequence[Key], glanced: Sequence[Key]) -> None:
-        """Begin if needed, and read the documents of both, in one round trip. Raises psycopg.Error.
+    def missing(self, keys: Sequence[Key], lock: bool) -> list[Key]:
+        """Return the keys whose documents are to be read, or locked, first."""
+        known = self.documents if not (lock and self.is_transaction) else ChainMap(self.written, self.locked)
+        return [key for key in keys if key not in known]
 
-        Locks the rows of `keys`, not those of `glanced`.
-        """
+    def fetch(self, keys: Sequence[Key], lock: bool) -> None:
+        """Read documents in one round trip; in a transaction, begin if needed, and lock them. Raises psycopg.Error."""
+        lock = lock and self.is_transaction
         with self.connection.pipeline():
-            if not self.has_begun:
+            if self.is_transaction and not self.has_begun:
                 self.has_begun = True
                 self.connection.execute(sql.ADMIN["begin"])
-            if glanced and not (keys or self.locked or self.unlocked):  # no row lock keeps a reset out
-                self.connection.execute(sql.PIN, SQL.of_table("", glanced[0][1]))
-            locked = _ask_for(self.connection, keys, locking=True)
-            others = _ask_for(self.connection, glanced, locking=False)
+            if self.is_transaction and not (lock or self.locked or self.unlocked):  # no row lock keeps a reset out
+                self.connection.execute(sql.PIN, SQL.of_table("", keys[0][1]))
+            sent = [(some, _ask_for(self.connection, some, lock)) for some in _by_partition(keys)]
         # Not before the pipeline has ended: an error in it would come twice.
-        self.locked.update(_found(locked))
-        self.unlocked.update(_found(others))
+        for some, cursor in sent:
+            (self.locked if lock else self.unlocked).update(_found(some, cursor))
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo the writes of the block when it fails."""
+        before = [(each, dict(each)) for each in (self.written, self.entries)]
+        try:
+            yield
+        except BaseException:
+            for now, then in before:
+                now.clear()
+                now.update(then)  # type: ignore[arg-type]
+            raise
 
     def renew(self) -> None:
         """Replace a lost connection; its transaction is lost with it. Raises psycopg.Error."""
@@ -60,43 +83,26 @@ class Session:
         self.has_begun = False
 
 
-def find(connection: Connection[Any], keys: Sequence[Key]) -> dict[Key, bytes | None]:
-    """Return {key: JSON or None} in one round trip, without locks. Raises psycopg.Error."""
-    with connection.pipeline():
-        asked = _ask_for(connection, keys, locking=False)
-    return _found(asked)
+def _by_partition(keys: Sequence[Key]) -> list[list[Key]]:
+    """Return the keys of each partition: a statement has no more than one."""
+    return [[key for key in keys if key[1] == partition] for partition in sorted({key[1] for key in keys})]
 
 
-def _ask_for(connection: Connection[Any], keys: Sequence[Key], locking: bool) -> list[tuple[list[Key], Cursor[Any]]]:
-    """Send one statement a partition; return (keys, cursor) of each."""
-    asked = []
-    for partition in sorted({partition for _, partition, _ in keys}):
-        some = [key for key in keys if key[1] == partition]
-        if len(some) > 1:
-            statement, parameters = sql.FIND_SOME_AND_LOCK if locking else sql.FIND_SOME, _of_some(partition, some)
-        else:
-            statement, parameters = sql.FIND_AND_LOCK if locking else SQL.find, SQL.of(some[0])
-        asked.append((some, connection.execute(statement, parameters)))
-    return asked
-
-
-def _of_some(partition: str, keys: Sequence[Key]) -> dict[str, Any]:
-    """Return the parameters for several documents of one partition, always in the same order."""
+def _ask_for(connection: Connection[Any], keys: Sequence[Key], lock: bool) -> Cursor[Any]:
+    """Send the statement that finds documents of one partition."""
+    if len(keys) == 1:
+        return connection.execute(sql.FIND_AND_LOCK if lock else SQL.find, SQL.of(keys[0]))
+    # Always in the same order, so that no two transactions wait for each other in a circle.
     pairs = sorted((escape_nul(table), escape_nul(doc_id)) for table, _, doc_id in keys)
-    return SQL.of_table("", partition) | {"kinds": [kind for kind, _ in pairs], "ids": [doc_id for _, doc_id in pairs]}
+    of = SQL.of_table("", keys[0][1]) | {"kinds": [kind for kind, _ in pairs], "ids": [doc_id for _, doc_id in pairs]}
+    return connection.execute(sql.FIND_SOME_AND_LOCK if lock else sql.FIND_SOME, of)
 
 
-def _found(asked: Sequence[tuple[list[Key], Cursor[Any]]]) -> dict[Key, bytes | None]:
-    """Return {key: JSON or None} of statements sent by `_ask_for`."""
-    found: dict[Key, bytes | None] = {}
-    for keys, cursor in asked:
-        rows = cursor.fetchall()
-        found |= dict.fromkeys(keys)
-        partition = keys[0][1]
-        if len(keys) == 1 and rows:
-            found[keys[0]] = rows[0][0]
-        elif len(keys) > 1:
-            found |= {
-                (unescape_nul(kind), partition, unescape_nul(doc_id)): document for kind, doc_id, document in rows
-            }
-    return found
+def _found(keys: Sequence[Key], cursor: Cursor[Any]) -> dict[Key, bytes | None]:
+    """Return {key: JSON or None} of the statement for these keys."""
+    partition, rows = keys[0][1], cursor.fetchall()
+    if len(keys) == 1:
+        return {keys[0]: rows[0][0] if rows else None}
+    return dict.fromkeys(keys) | {
+        (unescape_nul(kind), partition, unescape_nul(doc_id)): document for kind, doc_id, document in rows
+    }

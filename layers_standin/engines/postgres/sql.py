@@ -1,8 +1,6 @@
 """The statements that only PostgreSQL understands."""
 
-from layers_standin.engines.sql import Statements, create
-
-SCHEMA = 2
+from layers_standin.engines.sql import Statements
 
 
 def escape_nul(text: str) -> str:
@@ -16,8 +14,7 @@ def unescape_nul(text: str) -> str:
     return "\\".join(part.replace("\\0", "\0") for part in text.split("\\\\"))
 
 
-SQL = Statements("standin_", r"%(\1)s", "CAST(document AS text)", escape_nul)
-CREATE = create("standin_", 'text COLLATE "C" NOT NULL', "json NOT NULL")
+SQL = Statements("standin_", r"%(\1)s", "CAST(document AS text)", escape_nul, unescape_nul)
 
 # Of one organization: `organization` is always a parameter.
 

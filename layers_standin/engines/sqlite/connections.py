@@ -22,7 +22,8 @@ _WAL_BYTES = 4 << 20
 
 _YES = ctypes.c_int(1)
 _loading = threading.Lock()
-_all: "weakref.WeakSet[Connections]"
+_all: "weakref.WeakSet[Connections]" = weakref.WeakSet()
+_inherited: list[apsw.Connection] = []  # those of a parent process: closing them here would take away its locks
 
 
 class Session:
@@ -38,6 +39,13 @@ class Session:
         self.loaded: dict[Key, Record | None] = {}  # the documents that the transaction has read and written so far
 
 
+class _Thread(threading.local):
+    """A thread's session, and the moment, by time.monotonic(), until which it waits for a lock."""
+
+    session: Session | None = None
+    until = 0.0
+
+
 class Connections:
     """The sessions of this process. Each method raises apsw.Error or OSError.
 
@@ -51,8 +59,7 @@ class Connections:
         self._sync = sync
         self._patience_seconds = patience_seconds
         self._vfs = vfs
-        self.thread = threading.local()
-        self.waiting = threading.local()  # `until`: the moment, by time.monotonic(), until which a thread waits
+        self.thread = _Thread()
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._is_inherited = False
         self._opening = threading.Lock()
@@ -66,7 +73,7 @@ class Connections:
 
         Raises FileNotFoundError when other files have their names by now.
         """
-        session: Session | None = getattr(self.thread, "session", None)
+        session = self.thread.session
         if session is None or (session.file is None and not session.depth):
             with self._opening:
                 session = self.thread.session = Session(*self._opened())
@@ -75,7 +82,9 @@ class Connections:
 
     def _opened(self) -> tuple[apsw.Connection, tuple[int, int]]:
         """Open a connection to the same database, log and index of the log as all others of this process."""
-        file = file_identity(self._path)  # before the file is opened: if it was replaced in between, that shows
+        # Before the file is opened: if it was replaced in between, that shows.
+        if (file := file_identity(self._path)) is None:
+            raise FileNotFoundError(self._path)
         is_first = all(each.file is None for each in list(self._sessions))
         if self._file not in (None, file) or not (is_first or self.is_log_in_place()):
             raise FileNotFoundError(self._path)
@@ -83,7 +92,7 @@ class Connections:
         try:
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # which opens the log
             if is_first:
-                self._file, self.log = file, {name: _identity_or_none(name) for name in self.log}
+                self._file, self.log = file, {name: file_identity(name) for name in self.log}
             elif not self.is_log_in_place():
                 raise FileNotFoundError(self._path)
         except BaseException:
@@ -103,7 +112,7 @@ class Connections:
 
     def is_log_in_place(self) -> bool:
         """Whether the log and its index are still the files that this process opened first."""
-        return all(_identity_or_none(name) == place for name, place in self.log.items())
+        return all(file_identity(name) == identity for name, identity in self.log.items())
 
     def connect(self) -> apsw.Connection:
         """Open one more connection; the caller closes it."""
@@ -156,26 +165,22 @@ class Connections:
 
     def _is_worth_waiting(self, times: int) -> bool:
         """Wait a little for a lock of another process; return False when the wait was long enough."""
-        until = getattr(self.waiting, "until", None)
-        if times == 0 and (until is None or until < time.monotonic()):
-            until = self.waiting.until = time.monotonic() + self._patience_seconds
-        if time.monotonic() >= (until or 0.0):
+        now = time.monotonic()
+        if times == 0 and self.thread.until < now:
+            self.thread.until = now + self._patience_seconds
+        if now >= self.thread.until:
             return False
         time.sleep(0.0002 if times < 5 else 0.002)  # a commit takes a fraction of a millisecond, a sync a few
         return True
 
 
-def file_identity(path: Path | str) -> tuple[int, int]:
-    """Return (device, inode) of a file. Raises OSError."""
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
-
-
-def _identity_or_none(path: str) -> tuple[int, int] | None:
+def file_identity(path: Path | str) -> tuple[int, int] | None:
+    """Return (device, inode) of a file, None when there is none. Raises OSError."""
     try:
-        return file_identity(path)
+        found = os.stat(path)
     except FileNotFoundError:
         return None
+    return found.st_dev, found.st_ino
 
 
 def load_checksums() -> None:
@@ -191,6 +196,4 @@ def _each(do: Callable[["Connections"], None]) -> None:
         do(connections)
 
 
-_all = weakref.WeakSet()
-_inherited: list[apsw.Connection] = []  # those of a parent process: closing them here would take away its locks
 os.register_at_fork(before=lambda: _each(Connections.close_idle), after_in_child=lambda: _each(Connections.forget))

@@ -14,6 +14,7 @@ from layers_standin.engines.sql import Statements, create
 from layers_standin.engines.sqlite.connections import CHECKSUM_BYTES, Connections
 from layers_standin.engines.sqlite.wal import has_lost_commits
 
+SQL = Statements()
 DATABASE = "store.sqlite3"
 MARK = "store.id"
 FORMAT = 1
@@ -23,7 +24,7 @@ _BELONGINGS = ("media", "snapshots")
 _TEXT = "text NOT NULL"
 
 
-def open_folder(folder: Path, connections: Connections, statements: Statements, disk: Disk) -> None:
+def open_folder(folder: Path, connections: Connections, disk: Disk) -> None:
     """Make a folder ready to be served: create its database if it is empty, refuse everything doubtful.
 
     Raises OSError, apsw.Error; Misplaced, Damaged, UnknownFormat, each with a remedy.
@@ -38,10 +39,10 @@ def open_folder(folder: Path, connections: Connections, statements: Statements, 
     with closing(connections.connect()) as connection, closing(connections.connect()) as other:
         # A refusal leaves the log as it is: written back and emptied, it would be found in order the next time.
         _write_back_on_close(False, connection, other)
-        found = facts_of(connection, database, statements)
+        found = facts_of(connection, database)
         if not found and marked is None:
-            _create(connection, statements, folder)
-            found = facts_of(connection, database, statements)
+            _create(connection, folder)
+            found = facts_of(connection, database)
         refuse_other(found, marked, database)
         if has_lost_commits(connection, other):
             raise Damaged(
@@ -109,7 +110,7 @@ def _remains(folder: Path) -> list[str]:
     return rests + ([MARK] if (folder / MARK).exists() else [])
 
 
-def facts_of(connection: apsw.Connection, database: Path, statements: Statements) -> dict[str, str]:
+def facts_of(connection: apsw.Connection, database: Path) -> dict[str, str]:
     """Return {"store", "format"} of the database, {} when it is new. Raises Damaged."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if not tables:
@@ -118,7 +119,7 @@ def facts_of(connection: apsw.Connection, database: Path, statements: Statements
         raise Damaged(database, "it is a database, but not one of the stand-in")
     if int(connection.pragma("checksum_verification")) == 0:  # which comes as text
         raise Damaged(database, "its pages carry no checksums")
-    return dict(connection.execute(statements.facts))
+    return dict(connection.execute(SQL.facts))
 
 
 def refuse_other(found: dict[str, str], marked: str | None, database: Path) -> None:
@@ -137,7 +138,7 @@ def refuse_other(found: dict[str, str], marked: str | None, database: Path) -> N
         )
 
 
-def _create(connection: apsw.Connection, statements: Statements, folder: Path) -> None:
+def _create(connection: apsw.Connection, folder: Path) -> None:
     """Make the tables, in one step; of several processes that do so at once, one does. Raises Damaged."""
     # Pictures come after the tables: read in this order, they do not stand beside a database without any.
     remains = _remains(folder)
@@ -150,6 +151,6 @@ def _create(connection: apsw.Connection, statements: Statements, folder: Path) -
         for statement in create("", _TEXT, _TEXT, " WITHOUT ROWID"):
             connection.execute(statement)
         for name, fact in {"store": str(uuid4()), "format": str(FORMAT)}.items():
-            connection.execute(statements.note_fact, {"name": name, "fact": fact})
+            connection.execute(SQL.note_fact, {"name": name, "fact": fact})
     connection.execute("COMMIT")
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)  # from now on the file itself says whose it is

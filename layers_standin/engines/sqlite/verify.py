@@ -4,7 +4,7 @@ Documents and index entries are looked at one by one, so the memory this takes d
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,12 +16,11 @@ import orjson
 
 from layers_standin.engines.copying import MARK as UNFINISHED_COPY
 from layers_standin.engines.errors import Unavailable
-from layers_standin.engines.indexes import IndexEntry, IndexRule, index_entries, places_in
-from layers_standin.engines.sql import Statements
+from layers_standin.engines.indexes import IndexEntry, IndexRule, index_entries
+from layers_standin.engines.snapshots import HIDDEN
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.files import DATABASE, check_folder, facts_of, marked_for, refuse_other
 from layers_standin.engines.sqlite.wal import has_lost_commits_in, pages_in
-from layers_standin.engines.states import HIDDEN
 
 # (partition, id) of a document, by its own fields.
 Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
@@ -77,7 +76,7 @@ class Rules:
     """The rules that documents are checked against, and the report."""
 
     identities: Mapping[str, Identity]
-    lists: Mapping[str, IndexRule]
+    indexes: Mapping[str, IndexRule]
     look: Look
     report: Report = field(default_factory=Report)
 
@@ -93,11 +92,11 @@ def faults(folder: Path, rules: Rules) -> Iterator[Fault]:
     with database.open("rb") as file, closing(_first_opened(database)) as connection:
         yield from _page_faults(database, file, rules.report)
         try:
-            refuse_other(facts_of(connection, database, Statements()), marked_for(folder), database)
+            refuse_other(facts_of(connection, database), marked_for(folder), database)
             yield from _structure_faults(connection, database)
             yield from _Documents(connection, database, rules).faults()
         except apsw.Error as error:
-            yield Fault(str(database), f"it cannot be read to its end ({_said(error)})", _RESTORE)
+            yield Fault(str(database), f"it cannot be read to its end ({_text_of(error)})", _RESTORE)
 
 
 def _first_opened(database: Path) -> apsw.Connection:
@@ -105,7 +104,7 @@ def _first_opened(database: Path) -> apsw.Connection:
         return open_unchanged(database)
     except apsw.Error as error:
         raise Unavailable(
-            f"The database {database} cannot be opened ({_said(error)}): beside it lie changes that only a process "
+            f"The database {database} cannot be opened ({_text_of(error)}): beside it lie changes that only a process "
             "which may write can read; copy the whole folder to a place that can be written, and verify the copy."
         ) from error
 
@@ -144,7 +143,7 @@ def _log_of(database: Path) -> Path:
     return database.with_name(f"{database.name}-wal")
 
 
-def _said(error: Exception) -> str:
+def _text_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
@@ -201,26 +200,21 @@ def _structure_faults(connection: apsw.Connection, database: Path) -> Iterator[F
             if said != "ok":
                 yield Fault(str(database), said.replace("\n", "; "), _RESTORE)
     except apsw.Error as error:
-        yield Fault(str(database), f"SQLite's own check comes to no end ({_said(error)})", _RESTORE)
+        yield Fault(str(database), f"SQLite's own check comes to no end ({_text_of(error)})", _RESTORE)
 
 
 # The documents
 
 
-class _Table:
-    """The statements for the served documents, or for those of the snapshots."""
-
-    def __init__(self, prefix: str, snapshot: str) -> None:
-        of = "organization = ?3 AND kind = ?2 AND id = ?4" + (" AND snapshot = ?1" if prefix else "")
-        key = f"{snapshot}, kind, organization, id"
-        self.keys = f"SELECT {key} FROM {prefix}documents"
-        self.find = f"SELECT document FROM {prefix}documents WHERE {of}"
-        self.entry_keys = f"SELECT {key}, index_name, sort_key FROM {prefix}index_entries"
-        self.find_entry = f"SELECT 1 FROM {prefix}index_entries WHERE {of} AND index_name = ?5 AND sort_key = ?6"
-        self.count_entries = f"SELECT count(*) FROM {prefix}index_entries"
-
-
-_SERVED, _KEPT = _Table("", "''"), _Table("snapshot_", "snapshot")
+# Those served, with "" for a snapshot, and those of the snapshots.
+_DOCUMENTS = "(SELECT '' AS snapshot, * FROM documents UNION ALL SELECT * FROM snapshot_documents)"
+_ENTRIES = "(SELECT '' AS snapshot, * FROM index_entries UNION ALL SELECT * FROM snapshot_index_entries)"
+# Of an index alone, or the first damaged document would be the last one looked at.
+_KEYS = (
+    "SELECT '', kind, organization, id FROM documents "
+    "UNION ALL SELECT snapshot, kind, organization, id FROM snapshot_documents"
+)
+_KEY = "snapshot = ? AND kind = ? AND organization = ? AND id = ?"
 
 
 class _Documents:
@@ -229,110 +223,104 @@ class _Documents:
     def __init__(self, connection: apsw.Connection, database: Path, rules: Rules) -> None:
         self._connection, self._database, self._rules = connection, database, rules
         self._snapshots: dict[str, str] = {}  # names by id
-        self._unfinished: set[str] = set()  # ids of unpublished snapshots, which may lack files
+        self._wanted: dict[str, int] = {}  # the number of documents by a snapshot's id
         self._counts: Counter[str] = Counter()
+        self._found = 0  # index entries that belong to a document
 
     def faults(self) -> Iterator[Fault]:
-        wanted = yield from self._snapshot_faults()
-        for table in (_SERVED, _KEPT):
-            found = yield from self._document_faults(table)
-            there = cast(int, self._connection.execute(table.count_entries).fetchall()[0][0])
-            self._rules.report.entries += there
-            if found != there:
-                yield from self._stray_entries(table)
-        for snapshot, number in wanted.items():
+        yield from self._snapshot_faults()
+        for row in self._connection.execute(_KEYS):
+            yield from self._document_faults(Key(*row))
+        ((entries,),) = self._connection.execute(f"SELECT count(*) FROM {_ENTRIES}").fetchall()
+        self._rules.report.entries = cast(int, entries)
+        if self._rules.report.entries != self._found:
+            yield from self._stray_entries()
+        for snapshot, number in self._wanted.items():
             if (there := self._counts[snapshot]) != number:
                 place = f"{self._database}, snapshot {self._snapshots[snapshot]}"
                 yield Fault(place, f"it has {there} documents instead of {number}", _SNAPSHOTS)
 
-    def _snapshot_faults(self) -> Generator[Fault, None, dict[str, int]]:
-        """Yield the faults of the table of snapshots; return {snapshot's id: number of its documents}."""
-        wanted = {}
-        for name, facts in self._connection.execute("SELECT name, facts FROM snapshots"):
+    def _snapshot_faults(self) -> Iterator[Fault]:
+        for name, text in self._connection.execute("SELECT name, facts FROM snapshots"):
             try:
-                told = orjson.loads(facts)
-                snapshot = told["id"]
-                wanted[snapshot] = int(told["documents"])
-                self._snapshots[snapshot] = name
-                if name.startswith(HIDDEN):
-                    self._unfinished.add(snapshot)
+                facts = orjson.loads(text)
+                self._wanted[facts["id"]] = int(facts["documents"])
+                self._snapshots[facts["id"]] = name
+                self._rules.report.snapshots += not name.startswith(HIDDEN)
             except _MISSHAPEN as error:
                 yield Fault(f"{self._database}, snapshot {name}", f"its facts are damaged ({error!r})", _SNAPSHOTS)
-        self._rules.report.snapshots = len(wanted) - len(self._unfinished)
-        return wanted
 
-    def _document_faults(self, table: _Table) -> Generator[Fault, None, int]:
-        """Yield the faults of the documents; return the number of their index entries that were found."""
-        found = 0
-        for row in self._connection.execute(table.keys):
-            key = Key(*row)
-            self._rules.report.documents += 1
-            self._counts[key.snapshot] += 1
-            if key.snapshot and key.snapshot not in self._snapshots:
-                self._snapshots[key.snapshot] = key.snapshot  # reported once
-                yield Fault(f"{self._database}, snapshot {key.snapshot}", "nothing is told of it", _RESTORE)
-            try:
-                document = self._find(self._connection, table, key) or b""
-                record = orjson.loads(document)
-                if not isinstance(record, dict):
-                    raise ValueError("it is no JSON object")
-                asked = set(index_entries(key.table, record, self._rules.lists))
-            except (apsw.Error, *_MISSHAPEN) as error:
-                yield self._fault(key, f"it cannot be read ({_said(error)})", _RESTORE)
-                continue
-            missing = sorted(entry for entry in asked if not self._has(table, key, entry))
-            found += len(asked) - len(missing)
-            for entry in missing:
-                yield self._fault(key, f"the index {entry.group} has no entry of it at {entry.key}", _COPY)
-            yield from self._misfits(key, record)
-            is_whole = key.snapshot not in self._unfinished
-            what = self._rules.look(key.snapshot, key.table, record) if is_whole else None
-            if what is not None and self._is_still(table, key, document):
-                yield self._fault(key, what, _PICTURES)
-        return found
+    def _document_faults(self, key: Key) -> Iterator[Fault]:
+        self._rules.report.documents += 1
+        self._counts[key.snapshot] += 1
+        if key.snapshot and key.snapshot not in self._snapshots:
+            self._snapshots[key.snapshot] = key.snapshot  # reported once
+            yield Fault(f"{self._database}, snapshot {key.snapshot}", "nothing is told of it", _RESTORE)
+        try:
+            document = _find(self._connection, key) or b""
+            record = orjson.loads(document)
+            if not isinstance(record, dict):
+                raise ValueError("it is no JSON object")
+            entries = set(index_entries(key.table, record, self._rules.indexes))
+        except (apsw.Error, *_MISSHAPEN) as error:
+            yield self._fault(key, f"it cannot be read ({_text_of(error)})", _RESTORE)
+            return
+        for entry in sorted(entries):
+            if self._has(key, entry):
+                self._found += 1
+            else:
+                what = f"the index {entry.index_name} has no entry of it at {entry.sort_key}"
+                yield self._fault(key, what, _COPY)
+        yield from self._misfits(key, record)
+        # An unpublished snapshot may lack files; a running service may have changed the document meanwhile.
+        is_whole = not self._snapshots.get(key.snapshot, "").startswith(HIDDEN)
+        fault = self._rules.look(key.snapshot, key.table, record) if is_whole else None
+        if fault is not None and self._is_still(key, document):
+            yield self._fault(key, fault, _PICTURES)
 
     def _misfits(self, key: Key, record: Mapping[str, Any]) -> Iterator[Fault]:
         """Yield a fault when a document's key differs from the one in its own fields."""
-        identity = self._rules.identities.get(key.table)
         if key[1:] == UNFINISHED_COPY:
             yield Fault(str(self._database), "it is a copy that was not finished", _FINISH)
-        elif identity is None:
+        elif key.table not in self._rules.identities:
             yield self._fault(key, "there is no such table", _RESTORE)
         else:
             try:
-                organization, doc_id = identity(record)
-            except _MISSHAPEN as error:
-                yield self._fault(key, f"it does not tell whose it is ({error!r})", _RESTORE)
-            else:
+                organization, doc_id = self._rules.identities[key.table](record)
                 if (organization, doc_id) != key[2:]:
                     what = f"by its own fields it is of organization {organization}, id {doc_id}"
                     yield self._fault(key, what, _RESTORE)
+            except _MISSHAPEN as error:
+                yield self._fault(key, f"it does not tell whose it is ({error!r})", _RESTORE)
 
-    def _stray_entries(self, table: _Table) -> Iterator[Fault]:
+    def _stray_entries(self) -> Iterator[Fault]:
         """Yield a fault for each index entry whose document is missing, or has another sort key."""
-        for *row, group, sort_key in self._connection.execute(table.entry_keys):
+        columns = "snapshot, kind, organization, id, index_name, sort_key"
+        for *row, index, sort_key in self._connection.execute(f"SELECT {columns} FROM {_ENTRIES}"):
             key = Key(*row)
             try:
-                asked = places_in(key.table, self._find(self._connection, table, key), self._rules.lists)
+                entries = index_entries(key.table, _find(self._connection, key), self._rules.indexes)
             except (apsw.Error, *_MISSHAPEN):
                 continue  # that is the document's own fault
-            if IndexEntry(group, sort_key) not in asked:
-                yield self._fault(key, f"the index {group} has an entry of it at {sort_key} for no reason", _COPY)
+            if IndexEntry(index, sort_key) not in entries:
+                yield self._fault(key, f"the index {index} has an entry of it at {sort_key} for no reason", _COPY)
 
-    def _find(self, connection: apsw.Connection, table: _Table, key: Key) -> bytes | None:
-        """Return a stored document, or None. Raises apsw.Error, TypeError, ValueError."""
-        rows: list[Any] = connection.execute(table.find, key).fetchall()
-        return None if not rows else rows[0][0].encode() if isinstance(rows[0][0], str) else bytes(rows[0][0])
+    def _has(self, key: Key, entry: IndexEntry) -> bool:
+        statement = f"SELECT 1 FROM {_ENTRIES} WHERE {_KEY} AND index_name = ? AND sort_key = ?"
+        return bool(self._connection.execute(statement, (*key, *entry)).fetchall())
 
-    def _has(self, table: _Table, key: Key, entry: IndexEntry) -> bool:
-        return bool(self._connection.execute(table.find_entry, (*key, entry.group, entry.key)).fetchall())
-
-    def _is_still(self, table: _Table, key: Key, document: bytes) -> bool:
-        """Whether a document is unchanged since it was read: a running service may have changed it."""
+    def _is_still(self, key: Key, document: bytes) -> bool:
+        """Whether a document is unchanged since it was read."""
         with closing(open_unchanged(self._database)) as now:
-            return self._find(now, table, key) == document
+            return _find(now, key) == document
 
     def _fault(self, key: Key, what: str, way_out: str) -> Fault:
         kept = f", snapshot {self._snapshots[key.snapshot]}" if key.snapshot else ""
         place = f"{self._database}{kept}, table {key.table}, organization {key.organization}, id {key.id}"
         return Fault(place, what, _SNAPSHOTS if kept else way_out)
+
+
+def _find(connection: apsw.Connection, key: Key) -> bytes | None:
+    """Return a stored document, or None. Raises apsw.Error, TypeError, ValueError."""
+    rows: list[Any] = connection.execute(f"SELECT document FROM {_DOCUMENTS} WHERE {_KEY}", key).fetchall()
+    return None if not rows else rows[0][0].encode() if isinstance(rows[0][0], str) else bytes(rows[0][0])

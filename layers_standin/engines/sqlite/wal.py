@@ -5,10 +5,11 @@ and wrong when a bit has flipped in the middle. The frames behind it tell one fr
 one in the log, and behind a damaged one the next was begun. Layout: https://sqlite.org/fileformat2.html#walformat
 """
 
+import os
 import struct
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 import apsw
 
@@ -32,7 +33,8 @@ def has_lost_commits(connection: apsw.Connection, other: apsw.Connection) -> boo
     try:
         other.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
         seen, _ = other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-        return _goes_on(Path(connection.filename_wal), max(seen, 0), int(connection.pragma("page_size")))
+        wal, page_bytes = Path(connection.filename_wal), int(connection.pragma("page_size"))
+        return _lost_after(wal, page_bytes, max(seen, 0)) is not None
     finally:
         connection.execute("ROLLBACK")
 
@@ -42,7 +44,7 @@ def has_lost_commits_in(wal: Path, page_bytes: int) -> bool:
     before = None
     while True:
         # What is being written while we look is whole at the second look, and a new log has another header.
-        end = _end_of(wal, page_bytes)
+        end = _lost_after(wal, page_bytes)
         if end == before or end is None:
             return end is not None
         before = end
@@ -52,45 +54,40 @@ def pages_in(wal: Path, page_bytes: int) -> set[int]:
     """Return the numbers of the pages in a log's commits. Raises OSError."""
     if not wal.exists():
         return set()
-    with closing(_Log(wal, page_bytes)) as log:
+    with wal.open("rb") as file:
+        log = _Log(file, page_bytes)
         return {log.page(number) for number in range(log.seen())}
 
 
-def _end_of(wal: Path, page_bytes: int) -> tuple[object, int] | None:
+def _lost_after(wal: Path, page_bytes: int, seen: int | None = None) -> tuple[object, int] | None:
     """Return (header, number of frames before the end that SQLite finds) if lost commits follow it, else None."""
     if not wal.exists():
         return None
-    with closing(_Log(wal, page_bytes)) as log:
-        seen = log.seen()
-        header = log.header
-    return (header, seen) if _goes_on(wal, seen, page_bytes) else None
+    with wal.open("rb") as file:
+        log = _Log(file, page_bytes)
+        seen = log.seen() if seen is None else seen
+        return (log.header, seen) if _goes_on(log, seen) else None
 
 
-def _goes_on(wal: Path, seen: int, page_bytes: int) -> bool:
-    if not wal.exists():
-        return False
-    with closing(_Log(wal, page_bytes)) as log:
-        if log.frames and not log.is_header_whole:  # a header is synced before its first frame is written
-            return log.follows(-1) or any(log.follows(number) for number in range(log.frames - 1))
-        return any(log.is_commit(number) and log.follows(number) for number in range(seen, log.frames - 1))
+def _goes_on(log: "_Log", seen: int) -> bool:
+    if log.frames and not log.is_header_whole:  # a header is synced before its first frame is written
+        return log.follows(-1) or any(log.follows(number) for number in range(log.frames - 1))
+    return any(log.is_commit(number) and log.follows(number) for number in range(seen, log.frames - 1))
 
 
 class _Log:
     """A log file; frames count from 0, and the header has the number -1."""
 
-    def __init__(self, path: Path, page_bytes: int) -> None:
-        self._file = path.open("rb")
+    def __init__(self, file: BinaryIO, page_bytes: int) -> None:
+        self._file = file
         self._frame_bytes = _FRAME.size + page_bytes
-        header = self._file.read(_HEADER.size).ljust(_HEADER.size, b"\0")
-        self.frames = max(path.stat().st_size - _HEADER.size, 0) // self._frame_bytes
+        header = file.read(_HEADER.size).ljust(_HEADER.size, b"\0")
+        self.frames = max(os.stat(file.fileno()).st_size - _HEADER.size, 0) // self._frame_bytes
         self.header = _HEADER.unpack(header)
         self._order = ">" if self.header[0] == _BIG_ENDIAN else "<"
         self.is_header_whole = self.header[0] in (_BIG_ENDIAN, _LITTLE_ENDIAN) and (
             self._sum(header[:24], (0, 0)) == self.header[6:]
         )
-
-    def close(self) -> None:
-        self._file.close()
 
     def seen(self) -> int:
         """Return the number of frames, by their checksums, that SQLite takes for commits."""

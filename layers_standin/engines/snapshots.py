@@ -1,12 +1,13 @@
-"""Snapshots of a store: their names, and the facts about each, on any engine."""
+"""Snapshots of a store: their names, and the facts about each."""
 
 import re
 from typing import Any, NamedTuple
 
 SNAPSHOT_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
+HIDDEN = "."  # begins the name of an unpublished snapshot; `check_name` rejects it
 
 
-class Saved(NamedTuple):
+class Snapshot(NamedTuple):
     """A snapshot: its name, the facts it was saved with, the number of its documents, its size.
 
     `snapshot_id` is in the names of its rows and its media; no other snapshot ever has it.
