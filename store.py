@@ -3,10 +3,9 @@
 The other nouns (projects, jobs, keys, assets) have their rules in `layers_standin/domain/`, one module each.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property, lru_cache, partial
-from hashlib import sha256
+from functools import cached_property, partial
 from operator import itemgetter
 from secrets import token_urlsafe
 from typing import Any, Self
@@ -19,18 +18,17 @@ from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import Faults
 from layers_standin.domain.history import SYSTEM, Actor, History
 from layers_standin.domain.idempotency import Idempotency
-from layers_standin.domain.ids import canonical, id_of, mint, new_sort_key
+from layers_standin.domain.ids import canonical, mint
+from layers_standin.domain.influencers import DESCRIPTION_FIELDS, new_influencer, refresh_references
 from layers_standin.domain.jobs import cancel, influencer_status, new_schedule, state_at
 from layers_standin.domain.keys import Keys
 from layers_standin.domain.organizations import Organizations
+from layers_standin.domain.pictures import thumbnail_path
 from layers_standin.domain.projects import Projects
-from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables, oldest_first, running
+from layers_standin.domain.running_jobs import RunningJobs
+from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables
 from layers_standin.domain.times import epoch_milliseconds, seconds, utc_now
 from layers_standin.engines.table import Engine, Record, Table
-
-DESCRIPTION_FIELDS = (
-    "gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle", "style", "vibe", "voiceDescription",
-)  # fmt: skip
 
 INFLUENCER_FIELDS = (
     "influencerId", "projectId", "name", *DESCRIPTION_FIELDS,
@@ -40,7 +38,6 @@ INFLUENCER_FIELDS = (
 _AUDITED_FIELDS = tuple(field for field in INFLUENCER_FIELDS if field != "updatedAt")
 _shown, _audited = itemgetter(*INFLUENCER_FIELDS), itemgetter(*_AUDITED_FIELDS)
 
-_PORTRAIT_FIELDS = ("gender", "ageRange", "ethnicity", "bodyType", "hairColor", "hairStyle", "style", "vibe")
 
 
 # Rules: pure functions on documents. None of them alters its arguments.
@@ -145,35 +142,6 @@ def influencer_item(document: Mapping[str, Any], base_url: Callable[[], str]) ->
     }
 
 
-def thumbnail_path(document: Mapping[str, Any]) -> str | None:
-    if document["referenceImages"]:
-        return str(document["referenceImages"][0]["thumbnailPath"])
-    return portrait_path(document) if document["status"] == "ready" else None
-
-
-def portrait_path(document: Mapping[str, Any]) -> str:
-    """Return the path of the influencer's portrait: another one for every change that it shows."""
-    owner = f"{document['organizationId']}/{canonical(document['influencerId'])}"
-    return f"/media/{owner}/{portrait_mark(document)}/portrait/portrait.png"
-
-
-def portrait_mark(document: Mapping[str, Any]) -> str:
-    """Return the unguessable part of the path: a hash of a secret token and of the drawn fields."""
-    return _mark((document["token"], document["influencerId"], *_traits(document)))
-
-
-_traits = itemgetter(*_PORTRAIT_FIELDS)
-
-
-@lru_cache(4096)  # pages ask for the same ones again and again
-def _mark(drawn: tuple[str | None, ...]) -> str:
-    return sha256("\0".join(part or "" for part in drawn).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def portrait_traits(document: Mapping[str, Any]) -> dict[str, str | None]:
-    return {field: document[field] for field in _PORTRAIT_FIELDS}
-
-
 def audit_view(document: Mapping[str, Any]) -> Record:
     """Return an influencer as its history compares it: the fields that clients see, and its deletion."""
     view: Record = dict(zip(_AUDITED_FIELDS, _audited(document), strict=True))
@@ -185,30 +153,6 @@ def audit_view(document: Mapping[str, Any]) -> Record:
     return view
 
 
-def new_influencer(
-    organization: str, project_id: str, influencer_id: str, body: Mapping[str, Any], schedule: Record, now: datetime
-) -> Record:
-    """Return the document of an influencer made from a validated body; its job follows `schedule`."""
-    described = {field: body.get(field) for field in DESCRIPTION_FIELDS}
-    return {
-        "influencerId": influencer_id,
-        "organizationId": organization,
-        "projectId": project_id,
-        "name": body["name"],
-        **described,
-        "personality": dict(body.get("personality", {})),
-        "referenceImages": [],
-        "status": "pending",
-        "schedule": schedule,
-        "createdAt": seconds(now),
-        "updatedAt": seconds(now),
-        "is_archived": False,
-        "attributes": {},
-        "token": token_urlsafe(16),
-        "sortKey": new_sort_key("inf", influencer_id, minted="influencerId" not in body),
-    }
-
-
 def body_of_clone(source: Mapping[str, Any], body: Mapping[str, Any]) -> Record:
     """Return the create body that makes a clone: the source's description with the overrides laid over it."""
     overrides = body.get("overrides", {})
@@ -216,11 +160,6 @@ def body_of_clone(source: Mapping[str, Any], body: Mapping[str, Any]) -> Record:
     personality = merge_personality(source["personality"], overrides.get("personality", {}))
     clone: Record = {"name": body["name"]} | described | overrides | {"personality": personality}
     return clone | ({"influencerId": body["newInfluencerId"]} if "newInfluencerId" in body else {})
-
-
-def refresh_references(references: list[Record], now: datetime) -> list[Record]:
-    """Return the same reference images, attached now."""
-    return [entry | {"addedAt": seconds(now)} for entry in references]
 
 
 def with_status(document: Record, now_ms: int) -> Record:
@@ -261,6 +200,10 @@ class Store:
     @cached_property
     def jobs(self) -> Table:
         return self.tables.table("jobs")
+
+    @cached_property
+    def running_jobs(self) -> RunningJobs:
+        return RunningJobs(self.tables)
 
     @cached_property
     def history(self) -> History:
@@ -445,7 +388,8 @@ class Store:
         }
         self._put_influencer(None, influencer | {"referenceImages": references})
         self.jobs.insert(job)
-        self._drop_finished(project_id)
+        if self._is_by_real_clock():
+            self.running_jobs.drop_finished(project_id)
         return job
 
     def _follow(self, job: Record, schedule: Record) -> None:
@@ -477,28 +421,13 @@ class Store:
         """Return the influencers whose job still runs: only those begun within a job's length are read."""
         found = [
             document
-            for document in self._still_running(project)
+            for document in filter(None, map(self._influencer_of, self.running_jobs.all(project)))
             if influencer_status(document, self.now_ms()) == status and (before is None or document["sortKey"] < before)
         ]
         found.sort(key=lambda document: str(document["sortKey"]), reverse=True)
         more = found[limit - 1]["sortKey"] if len(found) > limit else None
         return Page(found[:limit], more)
 
-    def _still_running(self, project: str) -> Iterator[Record]:
-        before = oldest_first(self.now_ms(), "")
-        while sort_keys := self.db.scan("jobs", self.organization, running(project), before, 100):
-            for sort_key in sort_keys:
-                job = self.jobs.get(doc_id=id_of(sort_key))
-                document = job and self.influencers.get(doc_id=job["influencerId"])
-                if document is not None and not document["is_archived"]:
-                    yield document
-            before = sort_keys[-1]
-
-    def _drop_finished(self, project: str) -> None:
-        """Take two finished jobs off the index of running ones, for each that begins: so the index stays short."""
-        if not self._is_by_real_clock():
-            return
-        for job_id in self.tables.oldest("jobs", self.now_ms(), running(project)):
-            job = self.jobs.get(doc_id=job_id)
-            if job is not None:
-                self.jobs.upsert(job | {"isFinished": True})
+    def _influencer_of(self, job: Record) -> Record | None:
+        document = self.influencers.get(doc_id=job["influencerId"])
+        return None if document is None or document["is_archived"] else document

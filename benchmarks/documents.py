@@ -10,6 +10,7 @@ import orjson
 from benchmarks.databases import Place, housekeeping, open_engine
 from layers_standin.domain.assets import asset_of, new_upload
 from layers_standin.domain.ids import mint
+from layers_standin.domain.influencers import new_influencer
 from layers_standin.domain.jobs import new_schedule
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.domain.projects import new_project
@@ -17,7 +18,7 @@ from layers_standin.domain.tables import identity_of
 from layers_standin.domain.times import epoch_milliseconds, milliseconds, utc_now
 from layers_standin.engines.indexes import Document
 from layers_standin.engines.table import Record
-from store import Store, new_influencer
+from store import Store
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
 ASSETS = 6

@@ -2,34 +2,31 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NoReturn, TypeVar, cast
+from typing import IO, NoReturn, TypeVar, cast
 
 import click
 import orjson
 
 from layers_standin import launch
 from layers_standin.control.reset import reset_store
-from layers_standin.domain.assets import file_of
 from layers_standin.domain.errors import StoreError
 from layers_standin.domain.ids import is_uuid
 from layers_standin.domain.keys import SCOPES
-from layers_standin.domain.tables import INDEXES, NOT_EXPORTED, PRIMARY_KEYS, identity_of
+from layers_standin.domain.tables import NOT_EXPORTED, PRIMARY_KEYS
 from layers_standin.engines.copying import copy
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import DATABASE, check_folder
-from layers_standin.engines.sqlite.verify import Rules, faults
 from layers_standin.engines.table import Engine, Record
-from layers_standin.media.storage import MediaStorage
-from layers_standin.media.verify import fault_of
 from layers_standin.seed import NotTables, documents_of, fill_defaults, read_tables
 from layers_standin.services import open_database, open_folder, open_media, open_services
 from layers_standin.settings import Settings, StartError, read_settings
+from layers_standin.verify import Verification, counted
 from store import Store
 
 T = TypeVar("T")
@@ -145,25 +142,14 @@ def verify() -> None:
     """Read everything in the store, pictures and snapshots included, and tell every fault; change nothing."""
     _refuse_database()
     settings = _settings()
-    pictures = Pictures(_started(open_media))
-    rules = Rules({name: partial(identity_of, name) for name in PRIMARY_KEYS}, INDEXES, pictures.fault_of)
+    verification = Verification(settings.data, _started(open_media))
     number, ways_out = 0, {}
-    for fault in _guarded_each(faults(settings.data, rules)):
+    for fault in _guarded_each(iter(verification)):
         click.echo(f"{fault.place}: {fault.what}.", err=True)
         number, ways_out[fault.way_out] = number + 1, True
     if number:
-        _fail(" ".join([f"The store is damaged: {_counted(number, 'fault')}.", *ways_out]))
-    found = rules.report
-    counts = ", ".join(
-        [
-            _counted(found.documents, "document"),
-            _counted(found.entries, "index entry", "index entries"),
-            _counted(pictures.number, "picture"),
-            _counted(found.snapshots, "snapshot"),
-            _counted(found.pages, "page"),
-        ]
-    )
-    click.echo(f"{_from_here(settings.data / DATABASE)}: {counts}, no fault.")
+        _fail(" ".join([f"The store is damaged: {counted(number, 'fault')}.", *ways_out]))
+    click.echo(f"{_from_here(settings.data / DATABASE)}: {verification.counts()}, no fault.")
 
 
 @store.command("export")
@@ -228,34 +214,6 @@ def _from_here(path: Path) -> Path:
     """Return a path as a person would type it: relative if it is below the current folder."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-class Pictures:
-    """The bytes of the documents' files, those of unfinished uploads included; `number` were checked."""
-
-    def __init__(self, media: MediaStorage) -> None:
-        self._media = media
-        self.number = 0
-
-    def fault_of(self, snapshot: str, table: str, document: Mapping[str, Any]) -> str | None:
-        """Return a sentence about a document's missing or damaged bytes, or None."""
-        try:
-            bytes_of = document if table == "assets" else self._received(snapshot, table, document)
-            if bytes_of is None:
-                return None
-            self.number += 1
-            of, file = document["organizationId"], file_of({**document, **bytes_of})
-            original = partial(self._media.original, of, file)
-            saved = partial(self._media.snapshot_file, snapshot, of, file)
-            what = fault_of(saved if snapshot else original, bytes_of["sizeBytes"], bytes_of["checksumSha256"])
-            return None if what is None else f"its file {of}/{file} is not as it was stored, {what}"
-        except (LookupError, TypeError, ValueError) as error:
-            return f"it does not tell which bytes it has ({error!r})"
-
-    def _received(self, snapshot: str, table: str, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        # A snapshot may lack a file that was uploaded again just while it was saved.
-        is_awaited = table == "uploads" and not snapshot and not document["finalized"]
-        return document["received"] if is_awaited else None
 
 
 @contextmanager
@@ -409,10 +367,6 @@ def _guarded_each(items: Iterator[T]) -> Iterator[T]:
     end = object()
     while (item := _guarded(partial(next, items, end))) is not end:
         yield cast(T, item)
-
-
-def _counted(number: int, one: str, more: str | None = None) -> str:
-    return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -13,6 +13,7 @@ import orjson
 
 from layers_standin.domain.assets import media_paths
 from layers_standin.domain.ids import canonical, sort_key_since
+from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.jobs import job_view
 from layers_standin.domain.keys import DEMO_KEY, key_documents, key_view, new_key
 from layers_standin.domain.organizations import organization_view
@@ -23,7 +24,7 @@ from layers_standin.engines.indexes import IndexEntry
 from layers_standin.engines.table import Record
 from layers_standin.media.storage import MediaStorage
 from layers_standin.settings import StartError
-from store import DESCRIPTION_FIELDS, Store, influencer_view
+from store import Store, influencer_view
 
 Tables = dict[str, dict[str, Record]]
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from layers_standin.application import IS_INSTALLED
 from layers_standin.domain.keys import DEMO_KEY, public_id_of
+from layers_standin.domain.pictures import portrait_mark
 from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.copying import is_unfinished
 from layers_standin.engines.disk import Disk
@@ -25,7 +26,7 @@ from layers_standin.media.folder import FolderStorage
 from layers_standin.media.storage import INCOMING, MediaStorage, portrait_in
 from layers_standin.seed import load_seed
 from layers_standin.settings import Settings, StartError
-from store import Store, portrait_mark
+from store import Store
 
 logger = logging.getLogger("standin")
 

@@ -15,12 +15,12 @@ from engine_helpers import Worker, bytes_of, put, wait_until
 from test_uploads import PNG, drawn
 
 from layers_standin.domain.errors import NotFound
+from layers_standin.domain.pictures import portrait_path
 from layers_standin.engines.errors import Unavailable, Unconfirmed
 from layers_standin.engines.lock import locked
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.media.folder import FolderStorage
 from layers_standin.services import Housekeeping, housekeeping, sweep
-from store import portrait_path
 
 pytestmark = pytest.mark.postgres
 

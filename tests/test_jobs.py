@@ -23,11 +23,13 @@ from hypothesis import strategies as st
 from servers import STAYS_OPEN, opened, serving
 
 from app import create_app
+from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.jobs import cancel, new_schedule, state_at
+from layers_standin.domain.pictures import portrait_path
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds
 from layers_standin.services import Services, open_services
 from layers_standin.settings import Settings
-from store import DESCRIPTION_FIELDS, INFLUENCER_FIELDS, Store, portrait_path
+from store import INFLUENCER_FIELDS, Store
 
 pytestmark = pytest.mark.postgres
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.keys import SCOPES
 from schemas import GENDERS, KINDS, InfluencerPatch
-from store import DESCRIPTION_FIELDS
 
 JsonSchema = dict[str, Any]
 

@@ -10,12 +10,12 @@ from werkzeug.wsgi import FileWrapper
 from layers_standin.domain.assets import file_of
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.ids import canonical
+from layers_standin.domain.pictures import portrait_mark, portrait_traits
 from layers_standin.engines.errors import Unavailable
 from layers_standin.engines.table import Record
 from layers_standin.media.serving import HEADERS, is_inert
 from layers_standin.media.storage import THUMBNAIL_PIXELS, File, NoSuchFile, StoredObject
 from layers_standin.services import Services
-from store import portrait_mark, portrait_traits
 
 _CHUNK_BYTES = 1 << 18
 
