@@ -77,8 +77,8 @@ only_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests marked `postgres` on both engines, all others on the default one."""
-    names = [name for mark in metafunc.definition.iter_markers("parametrize") for name in mark.args[:1]]
-    if "kind" in metafunc.fixturenames and "kind" not in names:
+    given = " ".join(str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize"))
+    if "kind" in metafunc.fixturenames and not re.search(r"\bkind\b", given):
         kinds = ["sqlite", "postgres"] if metafunc.definition.get_closest_marker("postgres") else ["sqlite"]
         metafunc.parametrize("kind", kinds, indirect=True)
 
