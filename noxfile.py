@@ -13,6 +13,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def lint(session: nox.Session) -> None:
-    session.install("-e", ".[test,lint]")
+    groups = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "lint")
+    session.install("-e", ".[test]", *groups)
     session.run("ruff", "check", ".")
     session.run("mypy")
