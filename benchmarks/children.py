@@ -1,4 +1,4 @@
-"""Work in a fresh process, so that its memory and its warmth are its own."""
+"""Run a function in a new process, so that no earlier measurement affects its memory and caches."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -10,6 +10,6 @@ T = TypeVar("T")
 
 
 def in_child(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what `work`, a function of a module, returns in a new process."""
+    """Call `work(*args, **kwargs)` in a new process and return its result; `work` must be a module's function."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(work, *args, **kwargs).result()

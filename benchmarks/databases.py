@@ -1,4 +1,4 @@
-"""Where a store to be measured lies: in a folder, or in a database of a PostgreSQL server of our own."""
+"""The locations of the measured stores: a folder, or a database on a PostgreSQL server started here."""
 
 import sys
 import warnings
@@ -12,12 +12,12 @@ from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.table import Engine
 from layers_standin.services import open_database
 
-Place = Path | str  # a folder, or the URL of a database
+Location = Path | str  # a folder, or the URL of a database
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Run PostgreSQL from the wheel as it comes, with its default durability; return its URL."""
+    """Run PostgreSQL from the wheel, with its default settings, and yield its URL. Exits when the wheel is missing."""
     folder.chmod(0o755)  # root cannot run a server: the wheel has a user for it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does well without
@@ -34,7 +34,7 @@ def server(folder: Path) -> Iterator[str]:
 
 
 def new_database(url: str, name: str) -> str:
-    """Return the URL of a new database on a server."""
+    """Create a database on the server at `url` and return its URL."""
     import psycopg  # noqa: PLC0415 - it comes with an extra
     from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
 
@@ -43,15 +43,15 @@ def new_database(url: str, name: str) -> str:
     return "postgresql://?" + urlencode(conninfo_to_dict(url) | {"dbname": name})
 
 
-def open_engine(place: Place) -> Engine:
-    return SQLite(place, indexes=INDEXES) if isinstance(place, Path) else open_database(place)
+def open_engine(location: Location) -> Engine:
+    return SQLite(location, indexes=INDEXES) if isinstance(location, Path) else open_database(location)
 
 
-def housekeeping(place: Place) -> None:
-    """Do what time would do by itself: have a database server look at what is in it."""
-    if not isinstance(place, Path):
+def vacuum(location: Location) -> None:
+    """Run VACUUM, ANALYZE and CHECKPOINT on a database, which the server would do later; do nothing for a folder."""
+    if not isinstance(location, Path):
         import psycopg  # noqa: PLC0415 - it comes with an extra
 
-        with psycopg.connect(place, autocommit=True) as connection:
+        with psycopg.connect(location, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
             connection.execute("CHECKPOINT")

@@ -1,4 +1,4 @@
-"""Stores of any size to measure on: one project with that many influencers, made by the rules of the API."""
+"""Stores to measure, of any size: one project with many influencers, made by the rules of the API."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from benchmarks.databases import Place, housekeeping, open_engine
+from benchmarks.databases import Location, open_engine, vacuum
 from layers_standin.domain.assets import asset_of, new_upload
 from layers_standin.domain.ids import mint
 from layers_standin.domain.influencers import new_influencer
@@ -22,30 +22,30 @@ from store import Store
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
 ASSETS = 6
-MOST_SAMPLED = 50_000
+MAX_SAMPLED = 50_000
 
 _WHEN = utc_now() - timedelta(days=1)
 
 
 class Sample(NamedTuple):
-    """A store's one project, some of its influencers in random order, and all of its assets."""
+    """Ids from a populated store: its project, up to MAX_SAMPLED influencers in random order, and all assets."""
 
     project: str
     influencers: list[str]
     assets: list[str]
 
 
-def populate(place: Place, count: int) -> Sample:
-    """Make a store with the demo key and `count` influencers in one project; return a sample of them."""
-    db = open_engine(place)
+def populate(location: Location, count: int) -> Sample:
+    """Create a store with the demo key and `count` influencers in one project; return a sample of its ids."""
+    db = open_engine(location)
     project = new_project(ORGANIZATION, mint("proj"), {"name": "Spring launch", "timezone": "UTC"}, _WHEN)
     assets = [_asset(project["id"]) for _ in range(ASSETS)]
     ids = [mint("inf") for _ in range(count)]
     db.replace_all(_encoded(_documents(project, assets, ids)))
     Store(db).for_organization(ORGANIZATION).keys.create(["*"], "Demo key", DEMO_KEY)
     db.close()
-    housekeeping(place)
-    sampled = random.sample(ids, min(count, MOST_SAMPLED))
+    vacuum(location)
+    sampled = random.sample(ids, min(count, MAX_SAMPLED))
     return Sample(project["id"], sampled, [asset["assetId"] for asset in assets])
 
 
@@ -63,9 +63,9 @@ def _encoded(documents: Iterable[tuple[str, Record]]) -> Iterator[Document]:
 
 
 def influencer(influencer_id: str, project_id: str) -> Record:
-    """Return a document of some 1,100 bytes, 600 of them content; its job was done long ago."""
-    course = new_schedule(epoch_milliseconds(_WHEN), 2000)
-    return new_influencer(ORGANIZATION, project_id, influencer_id, description(), course, _WHEN)
+    """Return an influencer's document of about 1,100 bytes, 600 of them content; its job has finished."""
+    schedule = new_schedule(epoch_milliseconds(_WHEN), 2000)
+    return new_influencer(ORGANIZATION, project_id, influencer_id, description(), schedule, _WHEN)
 
 
 def description() -> Record:
@@ -95,8 +95,8 @@ def _organization() -> Record:
 
 
 def _asset(project_id: str) -> Record:
-    promised = {"kind": "reference_image", "mimeType": "image/jpeg", "filename": "portrait.jpg"}
-    upload = new_upload(ORGANIZATION, project_id, promised, _WHEN)
+    declaration = {"kind": "reference_image", "mimeType": "image/jpeg", "filename": "portrait.jpg"}
+    upload = new_upload(ORGANIZATION, project_id, declaration, _WHEN)
     return asset_of(upload | {"received": {"file": upload["assetId"], "sizeBytes": 0, "checksumSha256": ""}}, _WHEN)
 
 

@@ -1,4 +1,4 @@
-"""How the file grows under changes, and how long a snapshot, a reset and a restore take."""
+"""The growth of the database file under changes, and the time of a snapshot, a reset and a restore."""
 
 import time
 from collections.abc import Callable
@@ -22,39 +22,39 @@ _COMMANDS_HEAD = ("command", "influencers", "took")
 
 
 def measure_growth(folder: Path, size: int, patches: int) -> str:
-    """Return a table of the file's size under changes by the rules of the API, in a process that is not restarted."""
-    place = folder / "growth"
-    sample = in_child(populate, place, size)
-    return in_child(_grow, place, sample.influencers, patches)
+    """Return a table of the file's size before and after `patches` random changes of `size` influencers."""
+    store_folder = folder / "growth"
+    sample = in_child(populate, store_folder, size)
+    return in_child(_grow, store_folder, sample.influencers, patches)
 
 
-def _grow(place: Path, ids: list[str], patches: int) -> str:
-    db = SQLite(place, indexes=INDEXES, sync=False)  # syncs change no size
+def _grow(folder: Path, ids: list[str], patches: int) -> str:
+    db = SQLite(folder, indexes=INDEXES, sync=False)  # syncs change no size
     store = Store(db)
-    before = _bytes_of(place)
+    before = _database_bytes(folder)
     for number_of_patch in range(patches):
         patch = {"vibe": f"calm and curious, take {number_of_patch:09}", "personality": {"tone": "friendly"}}
         store.for_organization(ORGANIZATION).patch_influencer(choice(ids), patch)
-    after, log = _bytes_of(place), place.joinpath(f"{DATABASE}-wal").stat().st_size
+    after, log = _database_bytes(folder), folder.joinpath(f"{DATABASE}-wal").stat().st_size
     documents = _documents(db)
     db.close()
     others = [document for document in documents if document[0] != "history"]
-    history = _bytes_anew(place / "all", documents) - _bytes_anew(place / "others", others)
-    told = f"{patches:,} changes of {len(ids):,} influencers"
+    history = _new_store_bytes(folder / "all", documents) - _new_store_bytes(folder / "others", others)
+    title = f"{patches:,} changes of {len(ids):,} influencers"
     sizes = [_megabytes(size) for size in (before, after, history)]
-    return markdown(_GROWTH_HEAD, [(told, *sizes, number((after - history) / before), _megabytes(log))])
+    return markdown(_GROWTH_HEAD, [(title, *sizes, number((after - history) / before), _megabytes(log))])
 
 
-def _bytes_of(place: Path) -> int:
-    return place.joinpath(DATABASE).stat().st_size
+def _database_bytes(folder: Path) -> int:
+    return folder.joinpath(DATABASE).stat().st_size
 
 
-def _bytes_anew(place: Path, documents: list[Document]) -> int:
-    """Return the size of a new store of these documents."""
-    db = SQLite(place, indexes=INDEXES, sync=False)
+def _new_store_bytes(folder: Path, documents: list[Document]) -> int:
+    """Create a store of these documents in `folder` and return the size of its file."""
+    db = SQLite(folder, indexes=INDEXES, sync=False)
     db.replace_all(documents)
     db.close()
-    return _bytes_of(place)
+    return _database_bytes(folder)
 
 
 def _megabytes(size_bytes: int) -> str:
@@ -62,35 +62,35 @@ def _megabytes(size_bytes: int) -> str:
 
 
 def measure_commands(folder: Path, size: int, rounds: int) -> str:
-    """Return a table of what is done to all documents at once."""
-    place = folder / "commands"
-    in_child(populate, place, size)
-    taken = in_child(_command, place, rounds)
-    return markdown(_COMMANDS_HEAD, [(title, f"{size:,}", spread(times, " ms")) for title, times in taken.items()])
+    """Return a table of the time to save, replace and restore all documents of a store of `size` influencers."""
+    store_folder = folder / "commands"
+    in_child(populate, store_folder, size)
+    times_ms = in_child(_time_commands, store_folder, rounds)
+    return markdown(_COMMANDS_HEAD, [(title, f"{size:,}", spread(times, " ms")) for title, times in times_ms.items()])
 
 
-def _save(db: Engine) -> None:
+def _create_snapshot(db: Engine) -> None:
     with db.create_snapshot("full", {}):
         pass
 
 
-def _command(place: Path, rounds: int) -> dict[str, list[float]]:
-    """Return the milliseconds of each command by round; the first of all is to warm up."""
-    db = open_engine(place)
+def _time_commands(folder: Path, rounds: int) -> dict[str, list[float]]:
+    """Return {title: milliseconds of each round}; an additional first round warms up and is left out."""
+    db = open_engine(folder)
     documents = _documents(db)
     commands: dict[str, Callable[[], object]] = {
-        "save a snapshot": partial(_save, db),
+        "save a snapshot": partial(_create_snapshot, db),
         "replace all by as many": lambda: db.replace_all(documents),
         "restore the snapshot": lambda: db.restore_snapshot("full"),
     }
-    taken: dict[str, list[float]] = {title: [] for title in commands}
+    times_ms: dict[str, list[float]] = {title: [] for title in commands}
     for _ in range(rounds + 1):
         for title, command in commands.items():
             started = time.perf_counter()
             command()
-            taken[title].append((time.perf_counter() - started) * 1000)
+            times_ms[title].append((time.perf_counter() - started) * 1000)
     db.close()
-    return {title: times[1:] for title, times in taken.items()}
+    return {title: times[1:] for title, times in times_ms.items()}
 
 
 def _documents(db: Engine) -> list[Document]:

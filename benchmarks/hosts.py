@@ -1,9 +1,9 @@
-"""One host beside two on the same database: each a gunicorn of its own, all on this machine."""
+"""Compare two hosts on one database with one host: each is a gunicorn of its own, all on this machine."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from benchmarks.influencers import OPERATIONS, Filled
+from benchmarks.influencers import OPERATIONS, ServedStore
 from benchmarks.load import Round
 from benchmarks.rounds import Bench, Side
 from benchmarks.servers import Server
@@ -11,8 +11,8 @@ from benchmarks.servers import Server
 MEASURED = ("get", "patch")
 
 
-class Both(NamedTuple):
-    """Two hosts that are loaded at the same time; what they do is added up, of their latencies the worse told."""
+class HostPair(NamedTuple):
+    """Two hosts that are loaded at the same time: rates are added up, and the worse latency counts."""
 
     one: Side
     other: Side
@@ -26,22 +26,23 @@ class Both(NamedTuple):
             max(one.p50, other.p50),
             max(one.p99, other.p99),
             one.repeats + other.repeats,
-            _together(one, other),
+            _mean_cpu(one, other),
         )
 
 
-def _together(one: Round, other: Round) -> float | None:
-    """Return the processor time of an answer, whichever of two hosts gave it."""
+def _mean_cpu(one: Round, other: Round) -> float | None:
+    """Return the average processor time for each answer of two hosts; None where the system reports none."""
     if one.cpu is None or other.cpu is None:
         return None
     return (one.cpu * one.requests + other.cpu * other.requests) / (one.requests + other.requests)
 
 
-def compare_hosts(bench: Bench, store: Filled, second: Server) -> None:
+def compare_hosts(bench: Bench, store: ServedStore, second: Server) -> None:
+    """Measure each of MEASURED on `store` and `second` together, beside `store` alone; print a row for each."""
     for name in MEASURED:
         operation = OPERATIONS[name]
-        load, other = (bench.load(operation.asked(store.sample)) for _ in range(2))
-        one = Side(store.server, load)
+        generator, other = (bench.generator(operation.workload(store.sample)) for _ in range(2))
+        one = Side(store.server, generator)
         bench.compare(
-            f"{operation.title}, two hosts", f"{store.size:,}", Both(one, Side(second, other)), "one host", one
+            f"{operation.title}, two hosts", f"{store.size:,}", HostPair(one, Side(second, other)), "one host", one
         )

@@ -1,13 +1,13 @@
-"""What is asked of a store of many influencers, and what each answer is compared with."""
+"""The measured operations on a store of many influencers, each compared with a bare view or another page."""
 
 import json
 from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks.documents import Sample, description
-from benchmarks.load import MARK, Asked
+from benchmarks.load import MARK, Workload
 from benchmarks.rounds import Bench, Side
-from benchmarks.servers import Server, ask, bare
+from benchmarks.servers import Server, bare_server, fetch
 
 PAGE_SIZE, FAR_PAGE = 25, 10_000
 
@@ -15,8 +15,8 @@ _INFLUENCER = "/v1/influencers/<influencer_id>"
 _INFLUENCERS = "/v1/projects/<project_id>/influencers"
 
 
-class Filled(NamedTuple):
-    """A stand-in on a store of `size` influencers, and a sample of what is in it."""
+class ServedStore(NamedTuple):
+    """A running stand-in on a store of `size` influencers, and a sample of the ids in it."""
 
     server: Server
     sample: Sample
@@ -24,23 +24,23 @@ class Filled(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """What the table calls an operation, its route in Flask's notation, and what to ask of a store with that sample."""
+    """An operation: its name in the table, its route as Flask writes it, and its workload for a sample of ids."""
 
     title: str
     rule: str
-    asked: Callable[[Sample], Asked]
+    workload: Callable[[Sample], Workload]
 
 
-def get(sample: Sample) -> Asked:
-    return Asked("GET", [(f"/v1/influencers/{influencer}", "") for influencer in sample.influencers])
+def get(sample: Sample) -> Workload:
+    return Workload("GET", [(f"/v1/influencers/{influencer}", "") for influencer in sample.influencers])
 
 
-def patch(sample: Sample) -> Asked:
+def patch(sample: Sample) -> Workload:
     body = _json({"vibe": f"calm and curious, take {MARK}", "personality": {"tone": f"friendly {MARK}"}})
-    return Asked("PATCH", [(f"/v1/influencers/{influencer}", body) for influencer in sample.influencers])
+    return Workload("PATCH", [(f"/v1/influencers/{influencer}", body) for influencer in sample.influencers])
 
 
-def attach(sample: Sample) -> Asked:
+def attach(sample: Sample) -> Workload:
     """Attach an asset to every influencer before the next one.
 
     With the times on them in whole seconds, attaching the same one twice within a second would be a write that
@@ -48,19 +48,19 @@ def attach(sample: Sample) -> Asked:
     """
     bodies = [_json({"assetIds": [asset]}) for asset in sample.assets]
     paths = [f"/v1/influencers/{influencer}/reference-images" for influencer in sample.influencers]
-    return Asked("POST", [(path, body) for body in bodies for path in paths])
+    return Workload("POST", [(path, body) for body in bodies for path in paths])
 
 
-def first_page(sample: Sample) -> Asked:
-    return Asked("GET", [(_list_path(sample), "")])
+def first_page(sample: Sample) -> Workload:
+    return Workload("GET", [(_list_path(sample), "")])
 
 
-def create(sample: Sample) -> Asked:
+def create(sample: Sample) -> Workload:
     body = _json(description() | {"vibe": f"calm and curious, take {MARK}"})
-    return Asked("POST", [(_list_path(sample), body)], is_keyed=True)
+    return Workload("POST", [(_list_path(sample), body)], is_keyed=True)
 
 
-# By what --only calls them.
+# By the names for --only.
 OPERATIONS = {
     "get": Operation("GET influencer", _INFLUENCER, get),
     "patch": Operation("PATCH influencer", _INFLUENCER, patch),
@@ -70,37 +70,37 @@ OPERATIONS = {
 }
 
 
-def compare_with_bare(bench: Bench, operation: Operation, store: Filled) -> None:
+def compare_with_bare(bench: Bench, operation: Operation, store: ServedStore) -> None:
     """Measure an operation beside a bare view that answers the same bytes."""
-    asked = operation.asked(store.sample)
-    load = bench.load(asked)
-    body = load.folder / "answer.json"
-    body.write_bytes(_answer(store.server, asked))
-    with bare(load.folder, "answer_bytes", asked.method, operation.rule, str(body)) as floor:
-        ours, other = Side(store.server, load), Side(floor, load)
+    workload = operation.workload(store.sample)
+    generator = bench.generator(workload)
+    body = generator.folder / "answer.json"
+    body.write_bytes(_answer(store.server, workload))
+    with bare_server(generator.folder, "answer_bytes", workload.method, operation.rule, str(body)) as floor:
+        ours, other = Side(store.server, generator), Side(floor, generator)
         bench.compare(operation.title, f"{store.size:,}", ours, "bare view", other)
 
 
-def compare_pages(bench: Bench, store: Filled) -> None:
-    """Measure a page far down a list, the last one of a short list, beside its first."""
+def compare_pages(bench: Bench, store: ServedStore) -> None:
+    """Measure page FAR_PAGE of a list, or the last page of a shorter list, beside the first page."""
     page = min(FAR_PAGE, store.size // PAGE_SIZE)
-    far = bench.load(Asked("GET", [(_walk(store, page), "")]))
-    ours, other = Side(store.server, far), Side(store.server, bench.load(first_page(store.sample)))
+    far = bench.generator(Workload("GET", [(_path_of_page(store, page), "")]))
+    ours, other = Side(store.server, far), Side(store.server, bench.generator(first_page(store.sample)))
     bench.compare(f"GET influencers, page {page:,}", f"{store.size:,}", ours, "page 1", other)
 
 
-def _answer(server: Server, asked: Asked) -> bytes:
-    """Ask some of what is asked of the first path, and return the last answer."""
-    first, _ = asked.requests[0]
-    bodies = [body for path, body in asked.requests if path == first]
-    return [ask(server.port, asked.method, first, body.encode()) for body in bodies[:3]][-1]
+def _answer(server: Server, workload: Workload) -> bytes:
+    """Send up to three of the requests for the first path, and return the last answer."""
+    first, _ = workload.requests[0]
+    bodies = [body for path, body in workload.requests if path == first]
+    return [fetch(server.port, workload.method, first, body.encode()) for body in bodies[:3]][-1]
 
 
-def _walk(store: Filled, page: int) -> str:
-    """Follow a list's cursors to a page, and return its path."""
+def _path_of_page(store: ServedStore, page: int) -> str:
+    """Return the path of a page, found by following the cursors from the first one."""
     first = path = _list_path(store.sample)
     for _ in range(page - 1):
-        path = f"{first}?cursor={json.loads(ask(store.server.port, 'GET', path))['nextCursor']}"
+        path = f"{first}?cursor={json.loads(fetch(store.server.port, 'GET', path))['nextCursor']}"
     return path
 
 

@@ -1,4 +1,4 @@
-"""Three ways to keep documents: TinyDB's own JSONStorage, a bare connection to SQLite, and the stand-in's engine."""
+"""Three kinds of store for documents: TinyDB's own JSONStorage, bare SQLite, and the stand-in's engine."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -21,19 +21,23 @@ _FIND = "SELECT document FROM documents WHERE organization = ? AND kind = 'influ
 _UPDATE = "UPDATE documents SET document = ? WHERE organization = ? AND kind = 'influencers' AND id = ?"
 
 
-class Opened(NamedTuple):
-    """A store that is open: how to read a document, and how to count one up in it, on disk when that returns."""
+class OpenStore(NamedTuple):
+    """An open store: `get(id)` reads a document, `increment(id)` adds one to its counter and syncs it to disk."""
 
     get: Callable[[Any], Record]
-    count_up: Callable[[Any], object]
+    increment: Callable[[Any], object]
 
 
-class Kind(NamedTuple):
-    """How to fill a new folder, which returns ids, and how to open what is in it."""
+class StoreKind(NamedTuple):
+    """A kind of store.
+
+    `fill(folder, count)` creates one with `count` influencers and returns their ids; `open(folder)` is a context
+    manager that yields the OpenStore.
+    """
 
     name: str
     fill: Callable[[Path, int], list[Any]]
-    opened: Callable[[Path], Any]
+    open: Callable[[Path], Any]
 
 
 def fill_tinydb(folder: Path, count: int) -> list[int]:
@@ -48,23 +52,23 @@ def fill_store(folder: Path, count: int) -> list[str]:
 
 
 @contextmanager
-def open_tinydb(folder: Path) -> Iterator[Opened]:
+def open_tinydb(folder: Path) -> Iterator[OpenStore]:
     with TinyDB(folder / "tinydb.json") as db:
-        yield of_table(db.table("influencers"))
+        yield store_on(db.table("influencers"))
 
 
 @contextmanager
-def open_store(folder: Path) -> Iterator[Opened]:
+def open_store(folder: Path) -> Iterator[OpenStore]:
     db = open_engine(folder)
     try:
-        yield of_table(db.table("influencers", ORGANIZATION))
+        yield store_on(db.table("influencers", ORGANIZATION))
     finally:
         db.close()
 
 
 @contextmanager
-def open_bare(folder: Path) -> Iterator[Opened]:
-    """Open the same file by a connection of the same pragmas and checksums, with nothing of ours on it."""
+def open_bare(folder: Path) -> Iterator[OpenStore]:
+    """Open the stand-in's file with a bare `apsw` connection that has the same pragmas and checksums."""
     with closing(Connections(folder / DATABASE, True, _PATIENCE_SECONDS).connect()) as connection:
 
         def get(doc_id: str) -> Record:
@@ -72,19 +76,19 @@ def open_bare(folder: Path) -> Iterator[Opened]:
                 return dict(orjson.loads(document))
             raise KeyError(doc_id)
 
-        def count_up(doc_id: str) -> None:
+        def increment(doc_id: str) -> None:
             connection.execute("BEGIN IMMEDIATE")
             document = get(doc_id)
             add_one(document)
             connection.execute(_UPDATE, (orjson.dumps(document).decode(), ORGANIZATION, doc_id))
             connection.execute("COMMIT")
 
-        yield Opened(get, count_up)
+        yield OpenStore(get, increment)
 
 
-def of_table(table: Table) -> Opened:
-    """Return what is done to a table of TinyDB, ours or its own."""
-    return Opened(
+def store_on(table: Table) -> OpenStore:
+    """Return the OpenStore of a TinyDB table, of the stand-in or of TinyDB itself."""
+    return OpenStore(
         lambda doc_id: table.get(doc_id=doc_id),  # type: ignore[arg-type, return-value]
         lambda doc_id: table.update(add_one, doc_ids=[doc_id]),
     )
@@ -94,6 +98,6 @@ def add_one(document: Any) -> None:
     document["attributes"]["count"] = document["attributes"].get("count", 0) + 1
 
 
-TINYDB = Kind("TinyDB's JSONStorage", fill_tinydb, open_tinydb)
-BARE = Kind("bare apsw", fill_store, open_bare)
-OURS = Kind("the store", fill_store, open_store)
+TINYDB = StoreKind("TinyDB's JSONStorage", fill_tinydb, open_tinydb)
+BARE = StoreKind("bare apsw", fill_store, open_bare)
+OURS = StoreKind("the store", fill_store, open_store)

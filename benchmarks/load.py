@@ -1,4 +1,4 @@
-"""wrk: the load generator, and the Lua script that tells it what to ask."""
+"""The load generator wrk, and the Lua script with which it sends the requests of a workload."""
 
 import json
 import random
@@ -45,10 +45,11 @@ end
 """
 
 
-class Asked(NamedTuple):
-    """Requests of one method, as (path, body or nothing) in the order they are asked.
+class Workload(NamedTuple):
+    """Requests of one method, as (path, body or "") in the order of sending.
 
-    Where a body has MARK, each request has another number. `is_keyed` ones carry an Idempotency-Key of their own.
+    wrk replaces each MARK in a body by a number that no other request has. With `is_keyed`, each request has an
+    Idempotency-Key of its own.
     """
 
     method: str
@@ -57,10 +58,10 @@ class Asked(NamedTuple):
 
 
 class Round(NamedTuple):
-    """What one run of wrk saw; latencies in milliseconds.
+    """The result of one run of wrk: the latencies `p50` and `p99` are in milliseconds.
 
-    `cpu` is the processor time, user and system, of all processes of the server for each answer, in milliseconds; None
-    where the system does not tell it.
+    `repeats` is the number of discarded runs before it. `cpu` is the processor time (user and system, of all processes
+    of the server) for each answer, in milliseconds; None where the system does not report it.
     """
 
     requests: int
@@ -71,40 +72,40 @@ class Round(NamedTuple):
     cpu: float | None = None
 
 
-class Failed(Exception):
-    """Something was answered with an error, or not at all: numbers beside it would mean nothing."""
+class LoadFailed(Exception):
+    """The server answered a request with an error, or not at all, so the measured numbers would mean nothing."""
 
 
-class Load:
-    """One kind of load for any server, its files in a folder of its own."""
+class LoadGenerator:
+    """Sends one workload to any server for `seconds`; the files for wrk are in `folder`."""
 
-    def __init__(self, folder: Path, asked: Asked, seconds: int) -> None:
+    def __init__(self, folder: Path, workload: Workload, seconds: int) -> None:
         self.folder = folder
         self._script, self._requests = folder / "load.lua", folder / "requests.txt"
         self._script.write_text(_SCRIPT, "utf-8")
-        self._requests.write_text("".join(f"{path}\t{body}\n" for path, body in asked.requests), "utf-8")
-        self._asked, self._seconds = asked, seconds
+        self._requests.write_text("".join(f"{path}\t{body}\n" for path, body in workload.requests), "utf-8")
+        self._workload, self._seconds = workload, seconds
 
     def run(self, url: str) -> Round:
-        """Load the server at `url`. Raises Failed on any answer that is not a success."""
+        """Load the server at `url`, and return the result. Raises LoadFailed on any answer that is not a success."""
         done = subprocess.run(
             self._command(url), capture_output=True, encoding="utf-8", check=False, timeout=60 + self._seconds
         )
         if done.returncode != 0 or not done.stdout.rstrip().endswith("}"):
-            raise Failed(f"wrk failed: {done.stdout}{done.stderr}")
+            raise LoadFailed(f"wrk failed: {done.stdout}{done.stderr}")
         result = json.loads(done.stdout.rstrip().rsplit("\n", 1)[-1])
         if result["refused"] or result["broken"]:
-            what = f"{self._asked.method} {url}{self._asked.requests[0][0]}"
-            raise Failed(f"{what}: {result['refused']} error answers, {result['broken']} broken connections.")
+            request = f"{self._workload.method} {url}{self._workload.requests[0][0]}"
+            raise LoadFailed(f"{request}: {result['refused']} error answers, {result['broken']} broken connections.")
         per_second = result["requests"] / result["microseconds"] * 1e6
         return Round(result["requests"], per_second, result["p50"] / 1000, result["p99"] / 1000)
 
     def _command(self, url: str) -> list[str]:
-        first_turn = random.randrange(10**8)  # so that no two runs write the same
-        keyed = "keyed" if self._asked.is_keyed else "plain"
+        first_turn = random.randrange(10**8)  # so that no two runs write the same number
+        keyed = "keyed" if self._workload.is_keyed else "plain"
         options = ["-t1", f"-c{CONNECTIONS}", f"-d{self._seconds}s", "--timeout", "10s", "-s", str(self._script)]
         options += ["-H", f"X-Api-Key: {DEMO_KEY}"]
-        return ["wrk", *options, url, "--", str(self._requests), self._asked.method, str(first_turn), keyed]
+        return ["wrk", *options, url, "--", str(self._requests), self._workload.method, str(first_turn), keyed]
 
 
 def check_wrk() -> None:

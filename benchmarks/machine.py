@@ -1,4 +1,4 @@
-"""What the numbers were measured on, and how much memory a process holds."""
+"""The machine that the numbers were measured on, and the memory and processor time of processes."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ import apsw
 
 
 def describe(folder: Path) -> str:
-    """Return one line: processor, cores, system, Python, gunicorn, and the file system below `folder`."""
+    """Return one line: processor, cores, system, versions of Python and libraries, and the file system of `folder`."""
     return (
         f"{_processor()}, {os.cpu_count()} cores; {_system()}; {platform.python_implementation()} "
         f"{platform.python_version()}; gunicorn {version('gunicorn')}, Flask {version('flask')}, "
@@ -21,7 +21,7 @@ def describe(folder: Path) -> str:
 
 
 def resident_bytes(pid: int) -> int:
-    """Return a process's memory, what it shares counted in parts (PSS) where the system tells, else whole (RSS)."""
+    """Return a process's memory: its proportional set size (PSS) on Linux, else its resident set size (RSS)."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8")
     except OSError:
@@ -30,8 +30,8 @@ def resident_bytes(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def begin_peak(pid: int) -> int | None:
-    """Forget the most memory a process ever held, and return what it holds; None where the system does not tell."""
+def reset_peak(pid: int) -> int | None:
+    """Reset the peak memory of a process, and return its present memory in bytes; None on systems other than Linux."""
     try:
         Path(f"/proc/{pid}/clear_refs").write_text("5", "utf-8")
         return peak_bytes(pid)
@@ -40,13 +40,13 @@ def begin_peak(pid: int) -> int | None:
 
 
 def peak_bytes(pid: int) -> int:
-    """Return the most memory that a process held since `begin_peak`. Raises OSError beside Linux."""
+    """Return the peak memory of a process since `reset_peak`. Raises OSError on systems other than Linux."""
     found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("utf-8"), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
 def processor_seconds(pid: int) -> float:
-    """Return how long a process has kept a processor busy, user and system time. Raises OSError beside Linux."""
+    """Return the processor time of a process, user and system. Raises OSError on systems other than Linux."""
     fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -75,7 +75,7 @@ def _system() -> str:
 
 
 def _file_system(folder: Path) -> str:
-    """Return its type; a file system in memory would make every sync free, so that is said loudly."""
+    """Return the type of a folder's file system, with a warning for one in memory, on which a sync costs nothing."""
     words = _output("df", "-PT", str(folder)).splitlines()[-1:]
     kind = words[0].split()[1] if words else "an unknown file system"
     return f"{kind} — IN MEMORY, SYNCS COST NOTHING; set TMPDIR to a disk" if kind in ("tmpfs", "ramfs") else kind

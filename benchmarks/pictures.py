@@ -1,4 +1,4 @@
-"""Bytes instead of JSON: an upload beside plain writing, and a thumbnail beside a file that Flask serves."""
+"""Files instead of JSON: an upload beside a plain write, and a thumbnail beside a file that Flask serves."""
 
 import json
 import os
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from benchmarks.load import Asked
-from benchmarks.machine import begin_peak, peak_bytes
+from benchmarks.load import Workload
+from benchmarks.machine import peak_bytes, reset_peak
 from benchmarks.rounds import Bench, Side
-from benchmarks.servers import ROOT, Server, ask, bare
+from benchmarks.servers import ROOT, Server, bare_server, fetch
 from benchmarks.tables import markdown, number, spread
 
 UPLOAD_BYTES = 50 << 20
@@ -20,51 +20,51 @@ _PICTURE = ROOT / "data" / "pictures" / "ava-01.jpg"
 _HEAD = ("upload", "PUT", "written and synced from Python", "time, of that", "a worker's memory grew by")
 
 
-class Target(NamedTuple):
-    """Where an upload goes: its presigned path, and what its project and itself are called."""
+class UploadTarget(NamedTuple):
+    """A presigned upload: the path of its URL, the id of its project, and its own id."""
 
     path: str
     project: str
     upload: str
 
 
-class Timed(NamedTuple):
-    """One round: the same bytes put to the stand-in and written by this process, in seconds."""
+class UploadTiming(NamedTuple):
+    """The seconds of one round: to upload bytes to the stand-in, and to write them from this process."""
 
-    ours: float
-    plain: float
+    upload: float
+    write: float
 
 
 # Uploads
 
 
 def measure_uploads(server: Server, folder: Path, rounds: int) -> str:
-    """Return a table of how long uploads took; `folder` is on the disk that the stand-in writes to."""
+    """Return a table of the times of uploads; `folder` must be on the disk that the stand-in writes to."""
     data = os.urandom(UPLOAD_BYTES)
-    before = {worker: begin_peak(worker) for worker in server.workers()}
-    timed = [_measure_round(server, folder, data, number_of_round) for number_of_round in range(-1, rounds)][1:]
-    grew = [peak_bytes(worker) - at_first for worker, at_first in before.items() if at_first is not None]
-    return markdown(_HEAD, [_cells(timed, grew)])
+    before = {worker: reset_peak(worker) for worker in server.workers()}
+    timings = [_measure_round(server, folder, data, number_of_round) for number_of_round in range(-1, rounds)][1:]
+    growths = [peak_bytes(worker) - first for worker, first in before.items() if first is not None]
+    return markdown(_HEAD, [_cells(timings, growths)])
 
 
-def _measure_round(server: Server, folder: Path, data: bytes, number_of_round: int) -> Timed:
-    """Do both, the one that goes first changing; the very first round is to warm up."""
+def _measure_round(server: Server, folder: Path, data: bytes, number_of_round: int) -> UploadTiming:
+    """Upload and write the same bytes; rounds alternate in the order of the two."""
     if number_of_round % 2:
-        return Timed(time_put(server, data), time_writing(folder / "plain", data))
-    plain = time_writing(folder / "plain", data)
-    return Timed(time_put(server, data), plain)
+        return UploadTiming(time_put(server, data), time_writing(folder / "plain", data))
+    write = time_writing(folder / "plain", data)
+    return UploadTiming(time_put(server, data), write)
 
 
 def time_put(server: Server, data: bytes) -> float:
-    """Return the seconds until an upload is answered, without those of asking where it may go."""
+    """Return the seconds of the PUT of an upload, without those of its presign."""
     target = _presign(server, "video/mp4")
     started = time.perf_counter()
-    ask(server.port, "PUT", target.path, data, "video/mp4")
+    fetch(server.port, "PUT", target.path, data, "video/mp4")
     return time.perf_counter() - started
 
 
 def time_writing(path: Path, data: bytes) -> float:
-    """Return the seconds it takes to write a new file and sync it."""
+    """Return the seconds to write a new file and to sync it."""
     started = time.perf_counter()
     with path.open("xb", buffering=0) as file:
         file.write(data)
@@ -78,45 +78,45 @@ def time_writing(path: Path, data: bytes) -> float:
 
 
 def compare_thumbnail(bench: Bench, server: Server) -> None:
-    """Measure a thumbnail that has been drawn already beside a bare file of the same bytes."""
+    """Measure a thumbnail that is already drawn, beside a bare file of the same bytes."""
     path = _upload_picture(server)
-    load = bench.load(Asked("GET", [(path, "")]))
-    file = load.folder / "thumbnail.webp"
-    file.write_bytes(ask(server.port, "GET", path))
-    with bare(load.folder, "answer_file", "/media/<path:name>", str(file), "image/webp") as floor:
-        bench.compare("GET thumbnail", "demo seed", Side(server, load), "bare file", Side(floor, load))
+    generator = bench.generator(Workload("GET", [(path, "")]))
+    file = generator.folder / "thumbnail.webp"
+    file.write_bytes(fetch(server.port, "GET", path))
+    with bare_server(generator.folder, "answer_file", "/media/<path:name>", str(file), "image/webp") as floor:
+        bench.compare("GET thumbnail", "demo seed", Side(server, generator), "bare file", Side(floor, generator))
 
 
 def _upload_picture(server: Server) -> str:
-    """Upload a picture, have its thumbnail drawn, and return the path of that."""
+    """Upload a picture, have its thumbnail drawn, and return the thumbnail's path."""
     target = _presign(server, "image/jpeg")
-    ask(server.port, "PUT", target.path, _PICTURE.read_bytes(), "image/jpeg")
+    fetch(server.port, "PUT", target.path, _PICTURE.read_bytes(), "image/jpeg")
     asset = _post(server, f"/v1/projects/{target.project}/media/finalize", {"uploadId": target.upload})
     path = urlsplit(asset["thumbnailUrl"]).path
-    ask(server.port, "GET", path)
+    fetch(server.port, "GET", path)
     return path
 
 
-def _presign(server: Server, mime_type: str) -> Target:
-    """Ask where a video or an image may go, in whatever project comes first."""
-    project = json.loads(ask(server.port, "GET", "/v1/projects"))["items"][0]["id"]
+def _presign(server: Server, mime_type: str) -> UploadTarget:
+    """Presign an upload of a video or an image, in the first project of the list."""
+    project = json.loads(fetch(server.port, "GET", "/v1/projects"))["items"][0]["id"]
     body = {"kind": mime_type.partition("/")[0], "mimeType": mime_type}
-    promised = _post(server, f"/v1/projects/{project}/media/presign", body)
-    return Target(urlsplit(promised["uploadUrl"]).path, project, promised["uploadId"])
+    upload = _post(server, f"/v1/projects/{project}/media/presign", body)
+    return UploadTarget(urlsplit(upload["uploadUrl"]).path, project, upload["uploadId"])
 
 
 def _post(server: Server, path: str, body: dict[str, str]) -> dict[str, str]:
-    answer: dict[str, str] = json.loads(ask(server.port, "POST", path, json.dumps(body).encode()))
+    answer: dict[str, str] = json.loads(fetch(server.port, "POST", path, json.dumps(body).encode()))
     return answer
 
 
 # Printing
 
 
-def _cells(timed: list[Timed], grew: list[int]) -> list[str]:
-    ours, plain = spread([each.ours for each in timed], " s"), spread([each.plain for each in timed], " s")
-    ratios = [each.ours / each.plain * 100 for each in timed]
-    return [f"{UPLOAD_BYTES >> 20} MiB", ours, plain, spread(ratios, " %"), ", ".join(map(_megabytes, grew))]
+def _cells(timings: list[UploadTiming], growths: list[int]) -> list[str]:
+    upload, write = spread([each.upload for each in timings], " s"), spread([each.write for each in timings], " s")
+    ratios = [each.upload / each.write * 100 for each in timings]
+    return [f"{UPLOAD_BYTES >> 20} MiB", upload, write, spread(ratios, " %"), ", ".join(map(_megabytes, growths))]
 
 
 def _megabytes(size_bytes: int) -> str:

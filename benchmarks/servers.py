@@ -1,4 +1,4 @@
-"""The two servers under load, each a gunicorn of its own on 127.0.0.1, stopped when its block is left."""
+"""The servers under load: each block runs a gunicorn of its own on 127.0.0.1, and stops it at its end."""
 
 import os
 import runpy
@@ -23,11 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _START_SECONDS = 120
 _STOP_SECONDS = 15
-_OWN_TO_EACH = {"bind", "worker_class", "accesslog"}
+_NOT_SHARED = {"bind", "worker_class", "accesslog"}
 
 
 class Server(NamedTuple):
-    """A running gunicorn; `seconds_to_answer` counts from the start of the process to the first 200."""
+    """A running gunicorn; `seconds_to_answer` is the time from the start of its process to the first 200."""
 
     pid: int
     port: int
@@ -41,32 +41,38 @@ class Server(NamedTuple):
         return children(self.pid)
 
     def worker_bytes(self) -> list[int]:
-        """Return the memory of each worker."""
+        """Return the memory of each worker process."""
         return [resident_bytes(worker) for worker in self.workers()]
 
     def busy_seconds(self) -> list[float]:
-        """Return for how long each process has been busy, gunicorn's own first; nothing where the system is silent."""
+        """Return the processor time of each process, the arbiter's first; [] where the system does not report it."""
         try:
             return [processor_seconds(pid) for pid in (self.pid, *self.workers())]
         except OSError:
             return []
 
 
-class NoAnswer(Exception):
-    """A server ended, or did not answer as it should; the message holds the end of what it wrote."""
+class ServerFailed(Exception):
+    """A server ended, or answered with an error; the message has the answer, or the end of the server's output."""
 
 
 @contextmanager
 def stand_in(folder: Path, path: str, **settings: str) -> Iterator[Server]:
-    """Run `gunicorn app:app` as it is meant to be run, its access log in `folder`; `path` must answer."""
+    """Run `gunicorn app:app` with data and log in `folder`; yield the server as soon as GET `path` succeeds.
+
+    `settings` are the stand-in's, named as in `seed="none"` for STANDIN_SEED. Raises ServerFailed.
+    """
     environ = {f"STANDIN_{name.upper()}": value for name, value in settings.items()}
     with _running(["app:app"], folder, path, {"STANDIN_DATA": str(folder / "data")} | environ) as server:
         yield server
 
 
 @contextmanager
-def bare(folder: Path, factory: str, *arguments: str) -> Iterator[Server]:
-    """Run an app that a function of bare.py returns, under the stand-in's own gunicorn settings."""
+def bare_server(folder: Path, factory: str, *arguments: str) -> Iterator[Server]:
+    """Run the app that the function `factory` of bare.py returns, under the stand-in's own gunicorn settings.
+
+    `arguments` are those of the function; `folder` takes configuration and log. Raises ServerFailed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "bare.conf.py"
     conf.write_text("".join(f"{name} = {value!r}\n" for name, value in plain_settings().items()), "utf-8")
@@ -76,14 +82,14 @@ def bare(folder: Path, factory: str, *arguments: str) -> Iterator[Server]:
 
 
 def plain_settings() -> dict[str, int | str]:
-    """Return what gunicorn.conf.py sets beside its hooks: workers, threads, whatever comes to it later."""
+    """Return gunicorn.conf.py's settings that are numbers or texts, such as workers and threads, without its hooks."""
     conf = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
-    known = {setting.name for setting in KNOWN_SETTINGS} - _OWN_TO_EACH
+    known = {setting.name for setting in KNOWN_SETTINGS} - _NOT_SHARED
     return {name: value for name, value in conf.items() if name in known and isinstance(value, int | str)}
 
 
-def ask(port: int, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
-    """Return the body of a success with the demo key. Raises NoAnswer, OSError."""
+def fetch(port: int, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
+    """Send a request with the demo key, and return the body of its answer. Raises ServerFailed, OSError."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         headers = {"X-Api-Key": DEMO_KEY} | ({"Content-Type": content_type} if body else {})
@@ -91,11 +97,11 @@ def ask(port: int, method: str, path: str, body: bytes = b"", content_type: str 
         response = connection.getresponse()
         text = response.read()
     except HTTPException as error:
-        raise NoAnswer(f"{method} {path}: {error!r}") from error
+        raise ServerFailed(f"{method} {path}: {error!r}") from error
     finally:
         connection.close()
     if response.status >= 300:
-        raise NoAnswer(f"{method} {path} answered {response.status}: {text[:500]!r}")
+        raise ServerFailed(f"{method} {path} answered {response.status}: {text[:500]!r}")
     return text
 
 
@@ -117,7 +123,10 @@ def _running(arguments: list[str], folder: Path, path: str, settings: Mapping[st
 
 
 def _environ(folder: Path) -> dict[str, str]:
-    """Return this process's environment without what would change a server; its control socket goes to `folder`."""
+    """Return the environment of a server: this one's, without settings of the stand-in or of gunicorn.
+
+    gunicorn makes its control socket in `folder`.
+    """
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("STANDIN_", "GUNICORN_"))}
     return ours | {"XDG_RUNTIME_DIR": str(folder)}
 
@@ -132,20 +141,20 @@ def _wait_for_answer(process: subprocess.Popen[bytes], port: int, path: str, log
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(OSError):
-            ask(port, "GET", path)
+            fetch(port, "GET", path)
             return
         time.sleep(0.005)
-    raise NoAnswer(f"gunicorn did not come up; the end of its output is:\n{log.read_text('utf-8')[-2000:]}")
+    raise ServerFailed(f"gunicorn did not come up; the end of its output is:\n{log.read_text('utf-8')[-2000:]}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a gunicorn and its workers, by force if it must be; by id, and only those."""
+    """Terminate a gunicorn; kill it and its workers if it has not ended after _STOP_SECONDS."""
     workers = children(process.pid) if process.poll() is None else []
     process.terminate()
     try:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
-    finally:  # slow, or interrupted once more
+    finally:  # slow, or this process was interrupted again
         if process.poll() is None:
             for pid in (process.pid, *workers):
                 with suppress(ProcessLookupError):

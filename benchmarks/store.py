@@ -4,10 +4,10 @@
     python benchmarks/store.py --only beside --rounds 9
     python benchmarks/store.py --only sizes --sizes 1000,1000000
 
-An update is `update(fn, doc_ids=[...])` of one random document, counting one up in it; all sync it to the disk. The
-bare connection has the same pragmas, the same checksums and the same table, and does the same to it in four lines.
-Each round measures each of them, in changing order, and a ratio is taken within the round, so that what else the
-machine does hits all. Of the disk's part in an update all have the same; the processor's is told beside.
+An update is `update(fn, doc_ids=[...])`: it adds one to a counter in one random document and syncs it to the disk. The
+bare connection has the same pragmas, checksums and table, and updates with four lines of SQL. Each round measures all
+stores, in alternating order, and a ratio compares values of the same round, so that other work of the machine affects
+both alike. The disk's part in an update is the same for all; the processor time has columns of its own.
 """
 
 import argparse
@@ -34,13 +34,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each measurement (%(default)s)")
     parser.add_argument("--seconds", type=float, default=1, help="spent on each operation in a round (%(default)s)")
     parser.add_argument("--patches", type=int, default=100_000, help="for the growth of the file (%(default)s)")
-    parser.add_argument("--only", default=",".join(PARTS), help="what to measure (%(default)s)")
+    parser.add_argument("--only", default=",".join(PARTS), help="the parts to measure (%(default)s)")
     given = parser.parse_args()
     sizes = [int(size) for size in given.sizes.split(",")]
     tinydb_sizes = [int(size) for size in given.tinydb_sizes.split(",")]
     with tempfile.TemporaryDirectory(prefix="standin-") as name:
         folder = Path(name)
-        print(f"Machine: {describe(folder)}. Medians of {given.rounds} rounds, least and most in brackets.", flush=True)
+        print(
+            f"Machine: {describe(folder)}. Medians of {given.rounds} rounds, minimum and maximum in brackets.",
+            flush=True,
+        )
         parts = {
             "beside": lambda: measure_beside(folder, sizes[0], tinydb_sizes, given.rounds, given.seconds),
             "writers": lambda: measure_writers(folder, sizes[0], tinydb_sizes[0], given.seconds),

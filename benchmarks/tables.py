@@ -1,11 +1,11 @@
-"""Numbers to Markdown."""
+"""Formatting of numbers, and of Markdown tables."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, its first column to the left and all others to the right."""
+    """Return a Markdown table, its first column aligned left and all others right."""
     rule = ["---"] + ["---:"] * (len(head) - 1)
     return "\n".join(row(cells) for cells in (head, rule, *rows))
 
@@ -15,7 +15,7 @@ def row(cells: Sequence[str]) -> str:
 
 
 def number(value: float) -> str:
-    """Return three significant digits, thousands separated: 0.123, 1.23, 12.3, 123, 1,234."""
+    """Format with three significant digits and separated thousands: 0.123, 1.23, 12.3, 123, 1,234."""
     for limit, digits in ((1, 3), (10, 2), (100, 1)):
         if abs(value) < limit:
             return f"{value:.{digits}f}"
@@ -27,11 +27,11 @@ def megabytes(size_bytes: float) -> str:
 
 
 def spread(values: Sequence[float], unit: str = "") -> str:
-    """Return `median (least to most)`."""
+    """Return `median (minimum to maximum)`, with `unit` behind the median."""
     return f"{number(median(values))}{unit} ({number(min(values))} to {number(max(values))})"
 
 
 def percentile(values: Iterable[float], percent: float) -> float:
-    """Return the nearest-rank percentile of one value or more."""
+    """Return the nearest-rank percentile of at least one value."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
