@@ -1,4 +1,4 @@
-"""The tests on every Python that is there: `pipx run nox`, or `pipx run nox -s tests-3.13 -- tests/test_app.py`."""
+"""Run the tests on every installed Python: `pipx run nox`, or `pipx run nox -s tests-3.13 -- tests/test_app.py`."""
 
 import nox
 

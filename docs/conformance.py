@@ -1,6 +1,6 @@
-"""Write `docs/conformance.md` anew, from what the service does now: `python docs/conformance.py`.
+"""Generate `docs/conformance.md` from the answers of the present service: `python docs/conformance.py`.
 
-It takes as long as a few tests, needs what they need (`pip install -e '.[test]'`), and shares their `evidence/`.
+It needs the packages of the tests (`pip install -e '.[test]'`), and uses their `evidence/`.
 """
 
 import sys
@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
 
 
 def main() -> None:
-    """Gather the evidence and write the page beside this file."""
+    """Run the evidence, and write the page beside this file."""
     with tempfile.TemporaryDirectory() as folder:
         page = conformance_page(gather(Path(folder)))
     Path(__file__).with_suffix(".md").write_text(page, "utf-8")

@@ -1,4 +1,6 @@
-"""Die in the midst of a commit, on a disk that takes half of a page: see docs/tour.md. Never on a store you need.
+"""Kill this process in the middle of a commit, after half of a page is written: see docs/tour.md.
+
+Never run it on a store that you need.
 
 STANDIN_DATA=/tmp/tour python docs/die_half_way.py
 """
@@ -22,7 +24,7 @@ PAGE_BYTES = 4096
 
 
 class HalfDisk(apsw.VFS):
-    """Opens files as SQLite does, but for its log."""
+    """Opens the write-ahead log as a HalfLog, and every other file as SQLite does."""
 
     name = "half"
 
@@ -35,13 +37,13 @@ class HalfDisk(apsw.VFS):
 
 
 class HalfLog(apsw.VFSFile):
-    """A log that takes half of a page."""
+    """Writes half of the first page, then kills this process."""
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         if len(data) == PAGE_BYTES:
             super().xWrite(data[: PAGE_BYTES // 2], offset)
             os.kill(os.getpid(), signal.SIGKILL)
-        super().xWrite(data, offset)  # the few bytes that stand before a page
+        super().xWrite(data, offset)  # the few bytes before a page
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Take the screenshots of the console: `python docs/take_screenshots.py http://127.0.0.1:8000`, of a fresh service.
+"""Take the screenshots of the console: `python docs/take_screenshots.py http://127.0.0.1:8000`, of a new service.
 
-It needs the test extra and a Chromium. What it does there stays: an influencer more, one archived, a fault that struck.
+It needs the test extra and a Chromium. Its changes stay: one more influencer, an archived one, a fault that has struck.
 """
 
 import shutil
@@ -23,6 +23,8 @@ WIDE, PHONE = {"width": 1200, "height": 760}, {"width": 390, "height": 780}
 
 
 class Shot(NamedTuple):
+    """A screenshot: the name of its file, the path of the page, and the color scheme and size of the browser."""
+
     name: str
     path: str
     scheme: str = "light"
@@ -40,7 +42,7 @@ SHOTS = [
 
 def main(url: str) -> None:
     with httpx.Client(base_url=url, headers={"X-Api-Key": KEY}) as layers:
-        _live_a_little(layers)
+        _make_changes(layers)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for shot in SHOTS:
@@ -50,8 +52,8 @@ def main(url: str) -> None:
         browser.close()
 
 
-def _live_a_little(layers: httpx.Client) -> None:
-    """Do what makes the console worth looking at."""
+def _make_changes(layers: httpx.Client) -> None:
+    """Make the calls whose effects the screenshots show."""
 
     def send(method: str, path: str, **body: Any) -> httpx.Response:
         return layers.request(method, path, json=body)

@@ -1,4 +1,4 @@
-"""Attach pictures to an influencer, and look at which of them stuck: what its project does not have drops out.
+"""Attach pictures to an influencer, and print the result for each: pictures of another project are dropped.
 
     LAYERS_BASE_URL=http://127.0.0.1:8000 LAYERS_API_KEY=... \
         python examples/bind_reference.py [influencer id [asset id ...]]
@@ -14,11 +14,11 @@ except ImportError:
     sys.exit("This example needs httpx: pip install httpx")
 
 AVA = "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FG"  # of the seed
-HERS = ["asset_01HXZ9K1M3N5P7Q9R1S3T5V7W9", "asset_01HXZ9M2N4P6Q8R0S2T4V6W8X0"]
-OF_ANOTHER_PROJECT = "asset_01HXZD4E6F8G0H2J4K6M8N0P2Q"
+AVAS_ASSETS = ["asset_01HXZ9K1M3N5P7Q9R1S3T5V7W9", "asset_01HXZ9M2N4P6Q8R0S2T4V6W8X0"]
+ASSET_OF_ANOTHER_PROJECT = "asset_01HXZD4E6F8G0H2J4K6M8N0P2Q"
 
 influencer_id = sys.argv[1] if len(sys.argv) > 1 else AVA
-asset_ids = sys.argv[2:] or [*HERS, OF_ANOTHER_PROJECT]
+asset_ids = sys.argv[2:] or [*AVAS_ASSETS, ASSET_OF_ANOTHER_PROJECT]
 
 response = httpx.post(
     f"{os.environ['LAYERS_BASE_URL']}/v1/influencers/{influencer_id}/reference-images",

@@ -1,4 +1,4 @@
-"""Archive an influencer and say why, then look for it: it is gone for every reader.
+"""Archive an influencer with a reason, then try to read it: the API answers 404.
 
 LAYERS_BASE_URL=http://127.0.0.1:8000 LAYERS_API_KEY=... python examples/delete_influencer.py [influencer id]
 """

@@ -1,4 +1,4 @@
-"""Walk through the whole API once, in a project of its own: one line a step, and an exit code that says how it went.
+"""Call the whole API once, in a new project: print one line for each step, and exit with 1 at the first wrong reply.
 
 LAYERS_BASE_URL=http://127.0.0.1:8000 LAYERS_API_KEY=... python examples/full_tour.py
 """
@@ -23,33 +23,36 @@ JOB_PATIENCE_SECONDS = 60
 
 
 class Tour:
-    """A client that prints a line for each call, and gives up at the first reply that is not as it should be."""
+    """A client that prints a line for each call, and exits at the first reply that differs from the expected one."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
         self._client = httpx.Client(base_url=base_url, headers={"X-Api-Key": api_key})
 
     def call(
-        self, what: str, status: int, method: str, path: str, show: Callable[[Reply], object], **request: Any
+        self, step: str, status: int, method: str, path: str, show: Callable[[Reply], object], **request: Any
     ) -> Reply:
-        """Make one call; return its JSON, of which `show` picks what is worth a look."""
+        """Make one call and return its JSON; `step` names it in the printed line, `show(reply)` is the end of the line.
+
+        Exits unless the reply has the HTTP status `status`. `request` are more arguments for httpx, such as `json`.
+        """
         response = self._client.request(method, path, **request)
         if response.status_code != status:
-            sys.exit(f"{what}: {method} {path} should answer {status}, but: {response.status_code} {response.text}")
+            sys.exit(f"{step}: {method} {path} should answer {status}, but: {response.status_code} {response.text}")
         reply: Reply = response.json()
-        print(f"{what}: {status}, {show(reply)}")
+        print(f"{step}: {status}, {show(reply)}")
         return reply
 
-    def upload(self, what: str, presigned: Reply, data: bytes) -> None:
-        """Send bytes to where a presigned upload wants them; the URL is the permission, no key goes along."""
+    def upload(self, step: str, presigned: Reply, data: bytes) -> None:
+        """Send bytes to the URL of a presigned upload; the URL is the permission, so the request has no key."""
         response = httpx.request(
             presigned["method"], presigned["uploadUrl"], headers=presigned["headers"], content=data
         )
         if response.status_code != 200:
-            sys.exit(f"{what}: {response.status_code} {response.text}")
-        print(f"{what}: {response.status_code}, {len(data)} bytes")
+            sys.exit(f"{step}: {response.status_code} {response.text}")
+        print(f"{step}: {response.status_code}, {len(data)} bytes")
 
     def job_done(self, job_id: str) -> Reply:
-        """Ask about a job until it is over; return how it ended."""
+        """Poll a job until it has ended, and return it; exit after JOB_PATIENCE_SECONDS."""
         deadline = time.monotonic() + JOB_PATIENCE_SECONDS
         while time.monotonic() < deadline:
             job: Reply = self._client.get(f"/v1/jobs/{job_id}").raise_for_status().json()
@@ -61,14 +64,14 @@ class Tour:
         )
 
 
-def check(holds: bool, what: str) -> None:
-    """Give up when something that was answered cannot be right."""
+def check(holds: bool, problem: str) -> None:
+    """Exit with the problem unless `holds` is true."""
     if not holds:
-        sys.exit(f"Something is off: {what}")
+        sys.exit(f"Something is off: {problem}")
 
 
 def png(width: int, height: int, shade: Callable[[int, int], tuple[int, int, int]]) -> bytes:
-    """Return a picture, drawn pixel by pixel."""
+    """Return a PNG; `shade(x, y)` is the red, green and blue of a pixel."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -80,7 +83,7 @@ def png(width: int, height: int, shade: Callable[[int, int], tuple[int, int, int
 
 
 def walk(tour: Tour) -> None:
-    """Take every step once."""
+    """Make every call once, and exit at the first that fails."""
     tour.call("Who am I", 200, "GET", "/v1/whoami", lambda me: f"{me['organizationName']}, {me['rateLimitTier']}")
     project = tour.call(
         "Create a project",
@@ -100,7 +103,7 @@ def walk(tour: Tour) -> None:
 
 
 def upload_dusk(tour: Tour, project_path: str) -> str:
-    """Upload a picture in three steps, as one does with large files; return its id."""
+    """Upload a picture in three steps (presign, PUT, finalize), as for large files; return its id."""
     data = png(320, 200, lambda x, y: (200 - y // 2, 80 + x // 8, 90 + y // 2))
     presigned = tour.call(
         "Presign an upload",
@@ -129,7 +132,7 @@ def upload_dusk(tour: Tour, project_path: str) -> str:
 
 
 def upload_dawn(tour: Tour, project_path: str) -> str:
-    """Upload a picture in one step, as one does with small files; return its id."""
+    """Upload a picture in one step (inline), as for small files; return its id."""
     data = png(64, 64, lambda x, y: (255 - y, 200 - y, 160 + x))
     asset = tour.call(
         "Upload another inline",
@@ -148,7 +151,7 @@ def upload_dawn(tour: Tour, project_path: str) -> str:
 
 
 def create(tour: Tour, project_path: str, pictures: list[str]) -> str:
-    """Create an influencer with pictures and wait until it is ready; return its id."""
+    """Create an influencer with pictures, wait until its job has ended, and return the influencer's id."""
     job = tour.call(
         "Create an influencer",
         202,
@@ -178,7 +181,7 @@ def names(page: Reply) -> str:
 
 
 def edit(tour: Tour, influencer_id: str, pictures: list[str]) -> None:
-    """Read an influencer, change some of it, and attach pictures; one of them it has already."""
+    """Read an influencer, change two fields, and attach two pictures, one of which it has already."""
     path = f"/v1/influencers/{influencer_id}"
     before = tour.call("Read it", 200, "GET", path, lambda record: f"{record['status']}, {record['vibe']}")
     after = tour.call(
@@ -203,7 +206,7 @@ def edit(tour: Tour, influencer_id: str, pictures: list[str]) -> None:
 
 
 def clone_and_cancel(tour: Tour, influencer_id: str) -> None:
-    """Begin a clone and think better of it."""
+    """Clone an influencer, and cancel the clone's job."""
     job = tour.call(
         "Clone it",
         202,
@@ -221,7 +224,7 @@ def clone_and_cancel(tour: Tour, influencer_id: str) -> None:
 
 
 def delete(tour: Tour, influencer_id: str) -> None:
-    """Delete an influencer, and try it again."""
+    """Delete an influencer, and check that a second delete answers 404."""
     path = f"/v1/influencers/{influencer_id}"
     reason = {"reason": "The tour is over."}
     tour.call("Delete the first", 200, "DELETE", path, lambda reply: reply["status"], json=reason)

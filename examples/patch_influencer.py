@@ -1,4 +1,4 @@
-"""Give an influencer another style and a drier humor; whatever is not named stays as it is.
+"""Change the style and the humor of an influencer; the other fields stay as they are.
 
 LAYERS_BASE_URL=http://127.0.0.1:8000 LAYERS_API_KEY=... python examples/patch_influencer.py [influencer id]
 """

@@ -1,4 +1,4 @@
-"""A Layers stand-in for the whole run, and an organization of its own for every test."""
+"""Fixtures: one Layers stand-in for the whole run, and a new organization for every test."""
 
 import os
 import re
@@ -20,7 +20,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def standin(tmp_path_factory):
-    """Run a stand-in until the last test is over; return a client for its control plane."""
+    """Run a stand-in until the last test has ended; return a client for its control plane."""
     folder = tmp_path_factory.mktemp("standin")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -40,7 +40,7 @@ def standin(tmp_path_factory):
 
 
 def address(process, log):
-    """Return the URL that a stand-in listens on, as soon as it says so."""
+    """Wait until a stand-in logs the URL that it listens on, and return it."""
     while not (found := re.search(r"listens on (http://[\d.:]+)", log.read_text())):
         assert process.poll() is None, log.read_text()
         time.sleep(0.02)
@@ -49,7 +49,7 @@ def address(process, log):
 
 @pytest.fixture
 def organization(standin):
-    """Return {"organizationId", "apiKey", ...} of a new organization: no other test sees what it has."""
+    """Return {"organizationId", "apiKey", ...} of a new organization; no other test sees its data."""
     return standin.post("/_standin/organizations").raise_for_status().json()
 
 
@@ -62,7 +62,7 @@ def layers(standin, organization):
 
 @pytest.fixture
 def fault(standin, organization):
-    """Return a function that makes the next call of an operation go wrong, for this test only."""
+    """Return a function that makes the next call of an operation fail, for this test only."""
 
     def inject(operation, **answer):
         rule = {"match": {"operation": operation}, "times": 1, "answer": answer}
@@ -74,7 +74,7 @@ def fault(standin, organization):
 
 @pytest.fixture
 def clock(standin, organization):
-    """Return a function that sets the clock, for this test only."""
+    """Return a function that sets the clock of the test's organization."""
 
     def set_clock(**setting):
         own = {"organizationId": organization["organizationId"]}

@@ -1,4 +1,4 @@
-// What the tests share: an organization of their own, calls of it, and what is asked of the stand-in for it.
+// Creates an organization for a test, with functions to call the API and to set faults and the clock.
 
 import assert from 'node:assert/strict';
 import process from 'node:process';
@@ -23,7 +23,7 @@ export async function newOrganization() {
   const { organizationId, apiKey } = await command('POST', '/_standin/organizations', {});
   return {
     call: (method, path, body, headers) => call(method, path, body, { 'X-Api-Key': apiKey, ...headers }),
-    // Makes the next call of an operation go wrong.
+    // Makes the next call of an operation fail.
     fault: (operation, answer) =>
       command('POST', '/_standin/faults', { organizationId, match: { operation }, times: 1, answer }),
     clock: (setting) => command('PUT', '/_standin/clock', { organizationId, ...setting }),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Start a stand-in, try a client's way against it, and stop it: the exit code says whether all was as it should be.
+# Start a stand-in, call it as a client does, and stop it: exits with 0 if every reply was as expected.
 set -eu
 
 checkout=${LAYERS_STANDIN:-../layers-stand-in} # where you cloned it

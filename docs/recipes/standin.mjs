@@ -1,5 +1,5 @@
-// A Layers stand-in that starts when this module is imported, and ends with the process that has imported it:
-// the whole run as `globalSetup` of Vitest or Jest, one test file as `--import` of Node's own runner.
+// Starts a Layers stand-in when this module is imported, and stops it at the end of the importing process. Use it as
+// `globalSetup` of Vitest or Jest, for the whole run, or as `--import` of Node's own runner, for one test file.
 
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
