@@ -8,7 +8,7 @@ from gunicorn.arbiter import Arbiter
 
 from layers_standin.services import greeting, prepare, prepare_in_child
 from layers_standin.settings import StartError, read_settings
-from layers_standin.startup import is_shared, refuse_address, sharing
+from layers_standin.startup import is_shared, refuse_address, sharing_notice
 from layers_standin.web.worker import Worker
 
 
@@ -30,7 +30,7 @@ control_socket_disable = True  # two stand-ins of one user would fight over its 
 
 
 def on_starting(server: Arbiter) -> None:
-    """Prepare the store once, before any worker: an error of it is reported once, and the start ends."""
+    """Prepare the store once, before any worker starts: an error is reported once, and ends the start."""
     try:
         settings = read_settings(os.environ)
         addresses = [address for address in server.cfg.address if isinstance(address, tuple)]
@@ -47,10 +47,10 @@ def on_starting(server: Arbiter) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Say where it listens and, if another serves the same store, that it does."""
+    """Print the addresses and, if another service has the same store, a notice of that."""
     settings, addresses = read_settings(os.environ), [str(listener) for listener in server.LISTENERS]
     if server.is_shared:
-        sys.stderr.write(sharing(settings))
+        sys.stderr.write(sharing_notice(settings))
         sys.stderr.flush()
     sys.stdout.write(greeting(settings, addresses, server.has_demo_key))
     sys.stdout.flush()

@@ -10,24 +10,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-_CARRIED = _PACKAGE / "_application"
+_INCLUDED = _PACKAGE / "_application"
 
-IS_INSTALLED = _CARRIED.is_dir()
-APPLICATION = _CARRIED if IS_INSTALLED else _PACKAGE.parent
+IS_INSTALLED = _INCLUDED.is_dir()
+APPLICATION = _INCLUDED if IS_INSTALLED else _PACKAGE.parent
 
 
 def isolate() -> None:
-    """Let this process import the application and what is installed, but nothing of a project it is started in."""
+    """Let this process import the application and installed packages, but no module of the current folder's project."""
     searched = {os.path.realpath(folder) for folder in _python_path(os.environ)}
     dropped = searched - {os.path.realpath(folder) for folder in installed_folders(os.environ)}
     if os.path.realpath(sys.path[0]) == os.path.realpath(os.getcwd()) and not _has_packages(os.getcwd()):
         del sys.path[0]  # `python -m` has put it there
-    kept = [folder for folder in sys.path if os.path.realpath(folder) not in dropped]
-    sys.path[:] = [str(APPLICATION), *kept]
+    remaining = [folder for folder in sys.path if os.path.realpath(folder) not in dropped]
+    sys.path[:] = [str(APPLICATION), *remaining]
 
 
 def installed_folders(environ: Mapping[str, str]) -> list[str]:
-    """Return the folders of PYTHONPATH into which packages are installed; others hold the modules of projects."""
+    """Return the folders of PYTHONPATH with installed packages; the others hold modules of projects."""
     return [folder for folder in _python_path(environ) if _has_packages(folder)]
 
 

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class _Group(click.Group):
-    """Commands, of which `serve` need not be named."""
+    """A group of commands; `serve` is the default."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("--help", "--version")):
@@ -79,7 +79,7 @@ def openapi(server: str) -> None:
 @cli.command()
 @click.option("--to", type=click.Choice(["seed", "empty"]), help="Else the seed, if there is one.")
 def reset(to: str | None) -> None:
-    """Put the store back to the seed, or to nothing; a running service goes on with that."""
+    """Reset the store to the seed, or to nothing; a running service continues with the new data."""
     services = _started(open_services)
     done = _guarded(lambda: reset_store(services, to))
     click.echo(f"The store is reset to {'nothing' if done == 'empty' else 'the seed'}.", err=True)
@@ -87,7 +87,7 @@ def reset(to: str | None) -> None:
 
 @cli.group()
 def organizations() -> None:
-    """Look at the organizations."""
+    """List the organizations."""
 
 
 @organizations.command("list")
@@ -103,7 +103,7 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--org", required=True, help="Id of an organization, or a name: one that is not there yet is created.")
+@click.option("--org", required=True, help="Id of an organization, or a name: a new name creates one.")
 @click.option("--scopes", required=True, help="Separated by commas; '*' for all.")
 @click.option("--name", default="Created on the command line", show_default=True)
 def create_key(org: str, scopes: str, name: str) -> None:
@@ -134,21 +134,21 @@ def delete_key(key_id: str) -> None:
 
 @cli.group()
 def store() -> None:
-    """Look after the store."""
+    """Verify, export, import and copy the store."""
 
 
 @store.command()
 def verify() -> None:
-    """Read everything in the store, pictures and snapshots included, and tell every fault; change nothing."""
+    """Read everything in the store, pictures and snapshots included, and report every fault; change nothing."""
     _refuse_database()
     settings = _settings()
     verification = Verification(settings.data, _started(open_media))
-    number, ways_out = 0, {}
+    number, remedies = 0, {}
     for fault in _guarded_each(iter(verification)):
-        click.echo(f"{fault.place}: {fault.what}.", err=True)
-        number, ways_out[fault.way_out] = number + 1, True
+        click.echo(f"{fault.location}: {fault.evidence}.", err=True)
+        number, remedies[fault.remedy] = number + 1, True
     if number:
-        _fail(" ".join([f"The store is damaged: {counted(number, 'fault')}.", *ways_out]))
+        _fail(" ".join([f"The store is damaged: {counted(number, 'fault')}.", *remedies]))
     click.echo(f"{_from_here(settings.data / DATABASE)}: {verification.counts()}, no fault.")
 
 
@@ -160,7 +160,7 @@ def export_tables() -> None:
 
 @store.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--merge", is_flag=True, help="Into a store that is not empty; what has the same id is replaced.")
+@click.option("--merge", is_flag=True, help="Into a store that is not empty; documents with the same id are replaced.")
 def import_tables(file: Path, merge: bool) -> None:
     """Fill the store from a file that `layers-stand-in store export` has written."""
     target = _store()
@@ -172,7 +172,7 @@ def import_tables(file: Path, merge: bool) -> None:
         documents = list(documents_of(tables))
     except (OSError, NotTables) as error:
         _fail(f"{file} cannot be imported: {error}.")
-    with click.progressbar(documents, label="Importing", file=sys.stderr, hidden=_unwatched()) as progress:
+    with click.progressbar(documents, label="Importing", file=sys.stderr, hidden=_hides_progress()) as progress:
         _guarded(partial(_put_all, target, progress))
     click.echo(f"{len(documents)} documents imported.", err=True)
 
@@ -184,27 +184,27 @@ def copy_store(source: str, target: str) -> None:
     """Copy every document FROM one store TO an empty one, and compare them all at the end.
 
     Each is a folder, as in STANDIN_DATA, or a URL like postgresql://user@host/database, as in STANDIN_STORE; a password
-    is better kept in PGPASSWORD or in ~/.pgpass than on the command line.
+    is safer in PGPASSWORD or in ~/.pgpass than on the command line.
 
-    Stop the service first: what it writes to FROM meanwhile may not be copied, and is then found to differ. A copy that
-    was interrupted goes on when the same command is run again; until it is finished no service starts on it.
+    Stop the service first: a document that it writes to FROM during the copy may be missing, and is then reported as a
+    difference. To continue an interrupted copy, run the same command again; no service starts on an unfinished copy.
     Pictures and snapshots are not documents, and stay where they are.
     """
-    with closing(_place(source, is_source=True)) as here:
+    with closing(_open_engine(source, is_source=True)) as here:
         if not _guarded(here.tables):
             _fail("There is nothing to copy: FROM holds no document.")
-        with closing(_place(target)) as there:
-            report = _guarded(partial(copy, here, there, here.name, _watched))
+        with closing(_open_engine(target)) as there:
+            report = _guarded(partial(copy, here, there, here.name, _progress))
     click.echo(f"{report.documents} documents copied and compared, {report.written} of them written now.")
 
 
-def _place(place: str, is_source: bool = False) -> Engine:
-    """Open a store by its folder or URL."""
-    if place.startswith(("postgresql://", "postgres://")):
-        return _started(lambda _: open_database(place))
-    if "://" in place:  # not printed: there may be a password in it
+def _open_engine(location: str, is_source: bool = False) -> Engine:
+    """Open the store in a folder or at a URL; the folder of a source must have one."""
+    if location.startswith(("postgresql://", "postgres://")):
+        return _started(lambda _: open_database(location))
+    if "://" in location:  # not printed: there may be a password in it
         _fail("A store is a folder, or a URL like postgresql://user@host/database.")
-    folder = Path(place)
+    folder = Path(location)
     if is_source:
         _guarded(partial(check_folder, folder))
     return _started(lambda settings: open_folder(replace(settings, data=folder)))
@@ -217,13 +217,13 @@ def _from_here(path: Path) -> Path:
 
 
 @contextmanager
-def _watched(what: str, steps: int) -> Iterator[Callable[[int], object]]:
-    with click.progressbar(length=steps, label=what, file=sys.stderr, hidden=_unwatched()) as progress:
+def _progress(title: str, steps: int) -> Iterator[Callable[[int], object]]:
+    with click.progressbar(length=steps, label=title, file=sys.stderr, hidden=_hides_progress()) as progress:
         yield progress.update
 
 
 def _put_all(target: Store, documents: Iterable[tuple[str, Record]]) -> None:
-    """Import everything, or nothing: half an import would look like a whole store."""
+    """Put all documents into the store in one transaction: half an import would look like a whole store."""
     with target.db.transaction():
         for table, document in documents:
             target.tables.put(table, document)
@@ -242,9 +242,9 @@ def _write_tables(db: Engine, out: IO[bytes]) -> None:
 
 
 def _write_rows(db: Engine, table: str, out: IO[bytes]) -> None:
-    """Write `"1":{…},"2":{…}`: numbers, because TinyDB takes a row's name for a number."""
+    """Write `"1":{…},"2":{…}`: numbers, because TinyDB converts the name of a row to a number."""
     spaces = [space for space in db.tables() if space[0] == table]
-    with click.progressbar(spaces, label=f"Exporting {table}", file=sys.stderr, hidden=_unwatched()) as progress:
+    with click.progressbar(spaces, label=f"Exporting {table}", file=sys.stderr, hidden=_hides_progress()) as progress:
         number = 0
         for _, partition in progress:
             for doc_id in db.ids(table, partition):
@@ -305,7 +305,7 @@ def _organization(target: Store, named: str) -> str:
     return str(made["id"])
 
 
-def _unwatched() -> bool:
+def _hides_progress() -> bool:
     return not sys.stderr.isatty()
 
 
@@ -331,7 +331,7 @@ def _refuse_database() -> None:
 
 
 def _existing_store() -> SQLite:
-    """Open the store where there is one: a mistyped folder must not look like an empty store."""
+    """Open the store if the folder has one, else exit: a mistyped folder must not look like an empty store."""
     _refuse_database()
     _guarded(partial(check_folder, _settings().data))
     return _folder()
@@ -347,6 +347,7 @@ def _seeded_store() -> Store:
 
 
 def _started(opening: Callable[[Settings], T]) -> T:
+    """Return `opening(settings)`; exit with the sentence of a StartError."""
     try:
         return opening(_settings())
     except StartError as error:
@@ -354,6 +355,7 @@ def _started(opening: Callable[[Settings], T]) -> T:
 
 
 def _guarded(act: Callable[[], T]) -> T:
+    """Return `act()`; exit with a sentence when it raises an error of the store or of the file system."""
     try:
         return act()
     except (EngineError, StoreError) as error:
@@ -370,6 +372,7 @@ def _guarded_each(items: Iterator[T]) -> Iterator[T]:
 
 
 def _fail(sentence: str) -> NoReturn:
+    """Print the sentence on standard error, and exit with 1."""
     click.echo(sentence, err=True)
     sys.exit(1)
 

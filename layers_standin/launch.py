@@ -1,4 +1,4 @@
-"""Starting the service from any folder: gunicorn with our configuration, in a process of its own."""
+"""Start the service from any folder: gunicorn with our configuration, in a process of its own."""
 
 import os
 import sys
@@ -14,9 +14,9 @@ _FOLDERS = ("STANDIN_DATA", "STANDIN_SEED")
 
 
 def default_data() -> Path:
-    """Return the folder of the store by default: `data/store` of a checkout, else the user's data folder.
+    """Return the default folder of the store: `data/store` of a checkout, else one in the user's data folder.
 
-    Raises StartError when the user has none.
+    Raises StartError when the user has no home folder.
     """
     if not IS_INSTALLED:
         return APPLICATION / "data" / "store"
@@ -27,7 +27,7 @@ def default_data() -> Path:
 
 
 def server_command(host: str, port: int) -> list[str]:
-    """Return the command that serves; gunicorn.conf.py takes everything else from the environment."""
+    """Return the command that starts gunicorn; gunicorn.conf.py reads all other settings from the environment."""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     configuration = str(APPLICATION / "gunicorn.conf.py")
     return [sys.executable, "-P", "-m", "gunicorn", "-c", configuration, "--bind", address, "app:app"]
@@ -36,14 +36,14 @@ def server_command(host: str, port: int) -> list[str]:
 def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the server, with absolute paths, and without settings that change its imports.
 
-    Of PYTHONPATH only the folders stay into which packages are installed, after the application. The options of a
-    gunicorn that is somebody else's go too.
+    PYTHONPATH has the application, then the folders with installed packages; folders of projects are left out. So is
+    GUNICORN_CMD_ARGS, which is meant for another gunicorn.
     """
-    kept = {name: text for name, text in environ.items() if name not in ("PYTHONPATH", "GUNICORN_CMD_ARGS")}
+    environment = {name: text for name, text in environ.items() if name not in ("PYTHONPATH", "GUNICORN_CMD_ARGS")}
     for name in _FOLDERS:
-        if kept.get(name) and (name, kept[name]) != ("STANDIN_SEED", "none"):
-            kept[name] = os.path.abspath(kept[name])
-    return kept | {"PYTHONPATH": os.pathsep.join([str(APPLICATION), *installed_folders(environ)])}
+        if environment.get(name) and (name, environment[name]) != ("STANDIN_SEED", "none"):
+            environment[name] = os.path.abspath(environment[name])
+    return environment | {"PYTHONPATH": os.pathsep.join([str(APPLICATION), *installed_folders(environ)])}
 
 
 def serve(host: str, port: int, environ: Mapping[str, str]) -> None:

@@ -30,7 +30,7 @@ Tables = dict[str, dict[str, Record]]
 
 
 class NotTables(ValueError):
-    """The file is not `{table: {id: document}}` with our tables and documents; the message says where."""
+    """The file is not `{table: {id: document}}` with valid tables and documents; the message names the invalid part."""
 
 
 def read_tables(path: Path) -> Tables:
@@ -56,13 +56,13 @@ def documents_of(tables: Tables) -> Iterator[tuple[str, Record]]:
 def seed_documents(path: Path, media: MediaStorage, now: datetime) -> list[tuple[str, Record]]:
     """Return (table, document) of a whole seed and of a demo key for its first organization. Raises StartError.
 
-    A seed may leave out fields with a default, and name pictures beside it: their bytes are on disk when this
-    returns, so that the documents can follow.
+    A seed may leave out fields with a default, and name pictures beside it: this function stores their bytes, so that
+    no document is written before its picture.
     """
     try:
         tables = read_tables(path)
         for asset in tables.get("assets", {}).values():
-            _take_picture(asset, path.parent, media)
+            _store_picture(asset, path.parent, media)
         fill_defaults(tables, now)
     except (OSError, NotTables) as error:
         raise StartError(f"The seed {path} cannot be used: {error}.") from error
@@ -72,10 +72,7 @@ def seed_documents(path: Path, media: MediaStorage, now: datetime) -> list[tuple
 
 
 def load_seed(path: Path, store: Store, media: MediaStorage) -> None:
-    """Fill an empty store from a seed, in one transaction. Raises StartError.
-
-    Of two processes that do this at once, the second finds the store filled.
-    """
+    """Fill an empty store from a seed, in one transaction; do nothing if it is not empty. Raises StartError."""
     store.db.run_transaction(partial(_put_in_empty, store, seed_documents(path, media, store.now())))
 
 
@@ -109,17 +106,17 @@ def check_index_entries(tables: Tables) -> None:
     """Raises NotTables when a document lacks a field that its index entries need."""
     for name, document in documents_of(tables):
         try:
-            list(INDEXES.get(name, _nowhere)(document))
+            list(INDEXES.get(name, _no_entries)(document))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise NotTables(f"a document of table {name!r} has no place in its lists ({error!r})") from error
 
 
-def _nowhere(_: Record) -> list[IndexEntry]:
+def _no_entries(_: Record) -> list[IndexEntry]:
     return []
 
 
-def _take_picture(asset: Record, folder: Path, media: MediaStorage) -> None:
-    """Turn `picture`, a path beside the seed, into bytes in the media folder and the facts about them."""
+def _store_picture(asset: Record, folder: Path, media: MediaStorage) -> None:
+    """Store the bytes of `picture`, a path beside the seed, and replace it in the asset by name, size and checksum."""
     picture = asset.pop("picture", None)
     if picture is None:
         return
@@ -129,7 +126,10 @@ def _take_picture(asset: Record, folder: Path, media: MediaStorage) -> None:
 
 
 def fill_defaults(tables: Tables, now: datetime) -> None:
-    """Fill in the fields with a default; check that each document can be shown and indexed. Raises NotTables."""
+    """Fill in missing fields that have a default; check that each document has a view and index entries.
+
+    Raises NotTables.
+    """
     try:
         _fill_defaults(tables, now)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
@@ -145,21 +145,21 @@ def _fill_defaults(tables: Tables, now: datetime) -> None:
         paths[identity_of("assets", asset)] = {name: asset[name] for name in ("path", "thumbnailPath")}
     for project in tables.get("projects", {}).values():
         project |= _PROJECT | timestamps | project
-        project |= {"sortKey": project.get("sortKey") or _place("proj", project, "id")}
+        project |= {"sortKey": project.get("sortKey") or _sort_key_of("proj", project, "id")}
     for influencer in tables.get("influencers", {}).values():
         influencer |= _INFLUENCER | timestamps | {"token": token_urlsafe(16)} | influencer
-        influencer |= {"sortKey": influencer.get("sortKey") or _place("inf", influencer, "influencerId")}
+        influencer |= {"sortKey": influencer.get("sortKey") or _sort_key_of("inf", influencer, "influencerId")}
         entries = influencer["referenceImages"]
         pictures = ((influencer["organizationId"], canonical(entry["assetId"])) for entry in entries)
-        told = [paths.get(picture, {}) | entry for picture, entry in zip(pictures, entries, strict=True)]
-        influencer |= {"referenceImages": told}
+        completed = [paths.get(picture, {}) | entry for picture, entry in zip(pictures, entries, strict=True)]
+        influencer |= {"referenceImages": completed}
     for organization in tables.get("organizations", {}).values():
         organization |= {"creditBalance": 0, "createdAt": milliseconds(now)} | organization
     for table, document in documents_of(tables):
         _VIEWS.get(table, dict)(document)
 
 
-def _place(prefix: str, document: Record, id_field: str) -> str:
+def _sort_key_of(prefix: str, document: Record, id_field: str) -> str:
     return sort_key_since(datetime.fromisoformat(document["createdAt"]), prefix, document[id_field])
 
 
@@ -171,7 +171,7 @@ def _demo_key_documents(tables: Tables, now: datetime) -> list[tuple[str, Record
     return key_documents(new_key(api_key_id, first["id"], DEMO_KEY, ["*"], "Demo key", "standard", now))
 
 
-# The view of each kind of document: called at once, so that a bad document is found before a request finds it.
+# The view of each kind of document: called at the import, so that no request is the first to find an invalid document.
 _VIEWS: dict[str, Callable[[Record], Record]] = {
     "organizations": organization_view,
     "projects": project_view,

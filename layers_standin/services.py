@@ -1,4 +1,4 @@
-"""From settings to an open, seeded store: common to every way of starting."""
+"""Open the store and the media of the settings, seed a new store, and do the housekeeping."""
 
 import logging
 import os
@@ -30,16 +30,19 @@ from store import Store
 
 logger = logging.getLogger("standin")
 
-ORPHANS_KEPT_SECONDS = 24 * 60 * 60
-ARRIVING_SECONDS = 15 * 60  # an upload, and the wait for its document, take less
-TIDY_EVERY_SECONDS = 60 * 60
-TIDY_SECONDS = 3.0  # the wait for other `exclusive` blocks
+ORPHAN_AGE_SECONDS = 24 * 60 * 60
+UPLOAD_SECONDS = 15 * 60  # an upload, and the wait for its document, take less
+HOUSEKEEPING_EVERY_SECONDS = 60 * 60
+HOUSEKEEPING_PATIENCE_SECONDS = 3.0  # the wait for other `exclusive` blocks
 DEMO_KEY_ID = public_id_of(DEMO_KEY)
 _PACKAGES = {"postgres": "psycopg[binary]>=3.2", "s3": "obstore>=0.9"}  # as pyproject.toml has them
 
 
 class Services(NamedTuple):
-    """The opened store and media, and their settings; `limits(store, key, endpoint_class)` counts a request."""
+    """The opened store and media, and their settings.
+
+    `limits(store, key, endpoint_class)` counts a request and returns its headers, see `web/limits.py`; None: no limits.
+    """
 
     store: Store
     media: MediaStorage
@@ -57,7 +60,7 @@ def _starting() -> Iterator[None]:
 
 
 def _install(extra: str) -> str:
-    """Return the command that installs an extra, in a checkout or for a wheel, whose name is on no index."""
+    """Return the command that installs an extra: of a checkout, or beside a wheel, whose name is on no index."""
     return f"pip install '{_PACKAGES[extra]}'" if IS_INSTALLED else f"pip install -e '.[{extra}]'"
 
 
@@ -120,7 +123,7 @@ def open_services(settings: Settings) -> Services:
 def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
     """Open and seed the store and do the housekeeping once, before the workers; return whether the demo key works.
 
-    Raises StartError, also when strangers could use the demo key.
+    Raises StartError, also when one of the addresses `hosts` is public and the demo key works.
     """
     services = open_services(settings)
     try:
@@ -134,43 +137,46 @@ def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
 
 
 def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
-    """Do the same in a child process: a process that has used a bucket's client must not fork after that."""
+    """Call `prepare` in a child process: a process that has used a bucket's client must not fork after that."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        told = b"\2The service could not be prepared, for a reason that is told above."
+        message = b"\2The service could not be prepared: the traceback above has the reason."
         try:
-            told = b"\1" if prepare(settings, hosts) else b"\0"
+            message = b"\1" if prepare(settings, hosts) else b"\0"
         except StartError as error:
-            told = b"\2" + str(error).encode()
+            message = b"\2" + str(error).encode()
         except BaseException:  # noqa: BLE001 - printed, and then the child ends: it must not go on as a second service
             traceback.print_exc()
         finally:
-            os.write(writing, told)
+            os.write(writing, message)
             os._exit(0)
     os.close(writing)
     with open(reading, "rb") as pipe:
-        told = pipe.read()
+        message = pipe.read()
     os.waitpid(child, 0)
-    if told not in (b"\0", b"\1"):
-        raise StartError(told[1:].decode() or "The service was killed while it was prepared.")
-    return told == b"\1"
+    if message not in (b"\0", b"\1"):
+        raise StartError(message[1:].decode() or "The service was killed while it was prepared.")
+    return message == b"\1"
 
 
-def housekeeping(services: Services, patience_seconds: float = TIDY_SECONDS) -> None:
-    """Sweep, at start and every TIDY_EVERY_SECONDS or so; a failure is logged and is no error."""
+def housekeeping(services: Services, patience_seconds: float = HOUSEKEEPING_PATIENCE_SECONDS) -> None:
+    """Remove expired documents and orphaned files; log a failure, and raise nothing.
+
+    Runs at start and about every HOUSEKEEPING_EVERY_SECONDS. `patience_seconds` limits the wait for `exclusive`.
+    """
     try:
         with services.store.db.exclusive(patience_seconds):
-            sweep(services, ORPHANS_KEPT_SECONDS)
+            sweep(services, ORPHAN_AGE_SECONDS)
     except (EngineError, OSError) as error:
         logger.warning("Not tidied: %s", error)
 
 
 def sweep(services: Services, older_than_seconds: float) -> None:
-    """Remove expired documents by their organization's clock, and files that no document and no snapshot knows.
+    """Remove expired documents, by their organization's clock, and orphans: files without a document or snapshot.
 
-    Files go by the clock of the file system, as no document says whose they are; a younger one may be arriving.
-    Only inside `exclusive`. Raises EngineError, OSError.
+    `older_than_seconds` is the least age of a removed orphan by the clock of the file system: a younger file may
+    belong to an upload in progress. Only inside `exclusive`. Raises EngineError, OSError.
     """
     services.store.db.delete_unfinished_snapshots()
     free_snapshots(services)
@@ -178,16 +184,16 @@ def sweep(services: Services, older_than_seconds: float) -> None:
         store = services.store.for_organization(organization)
         store.idempotency.forget_past()
         discard_unfinished(services, store, limit=sys.maxsize)
-    services.media.sweep(_Known(services.store), older_than_seconds)
+    services.media.sweep(_ReferencedFiles(services.store), older_than_seconds)
 
 
 def free_snapshots(services: Services) -> None:
-    """Drop the media of snapshots that were deleted. Raises EngineError, OSError."""
+    """Delete the media of deleted snapshots. Raises EngineError, OSError."""
     services.media.delete_other_snapshots({saved.snapshot_id for saved in services.store.db.list_snapshots()})
 
 
 def discard_unfinished(services: Services, store: Store, limit: int = 2) -> None:
-    """Delete up to `limit` uploads that nobody finished within a day, and their bytes."""
+    """Delete up to `limit` uploads that were not finished within a day, and their bytes."""
     for upload in store.assets.delete_unfinished(limit):
         if upload["received"]:
             services.media.discard(store.organization, upload["received"]["file"])
@@ -196,10 +202,11 @@ def discard_unfinished(services: Services, store: Store, limit: int = 2) -> None
 
 
 @contextmanager
-def freeing(services: Services) -> Iterator[None]:
-    """Discard the files that assets had before the block and none has after it; the next sweep takes the rest.
+def discarding_unreferenced(services: Services) -> Iterator[None]:
+    """Discard the files that an asset referenced before the block, and none references after it.
 
-    Each of them was received whole, so none is still arriving. Only inside `exclusive`.
+    None of them belongs to an upload in progress, so their age does not matter. If this fails, a later sweep removes
+    them. Only inside `exclusive`.
     """
     organizations = [found["id"] for found in services.store.organizations.all()]
     stores = [services.store.for_organization(organization) for organization in organizations]
@@ -209,11 +216,11 @@ def freeing(services: Services) -> Iterator[None]:
         for store, files in zip(stores, before, strict=True):
             for file in files - store.assets.files():
                 services.media.discard(store.organization, file)
-        sweep(services, ARRIVING_SECONDS)
+        sweep(services, UPLOAD_SECONDS)
 
 
-class _Known:
-    """Whether an organization's documents know a file. Caches one organization, as a sweep asks in their order."""
+class _ReferencedFiles:
+    """Tells whether a document of an organization references a file. Caches one organization: a sweep goes by them."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._organization, self._files = store, "", set[str]()
@@ -221,37 +228,37 @@ class _Known:
     def __call__(self, organization: str, file: str) -> bool:
         portrait = portrait_in(file)
         if portrait is not None:
-            return self._shows(organization, *portrait)
+            return self._is_current_portrait(organization, *portrait)
         if organization != self._organization:
             assets = self._store.for_organization(organization).assets
             awaited = {upload["assetId"] + INCOMING for upload in assets.unfinished()}
             self._organization, self._files = organization, assets.files() | awaited
         return file in self._files
 
-    def _shows(self, organization: str, influencer_id: str, mark: str) -> bool:
+    def _is_current_portrait(self, organization: str, influencer_id: str, mark: str) -> bool:
         influencer = self._store.tables.table("influencers", organization).get(doc_id=influencer_id)
         return influencer is not None and portrait_mark(influencer) == mark
 
 
 class Housekeeping:
-    """Does the housekeeping now and then, in a thread of its own, begun by the first request when it is due."""
+    """Does the housekeeping about every `every_seconds`, in a thread that a request starts after `due`."""
 
-    def __init__(self, services: Services, every_seconds: float = TIDY_EVERY_SECONDS) -> None:
+    def __init__(self, services: Services, every_seconds: float = HOUSEKEEPING_EVERY_SECONDS) -> None:
         self._services, self._every_seconds = services, every_seconds
-        self._turn = threading.Lock()
+        self._running = threading.Lock()
         self.due = self._next()  # by time.monotonic()
 
     def begin(self) -> None:
-        """Begin the housekeeping, unless it is running."""
-        if self._turn.acquire(blocking=False):
+        """Start the thread, unless it is running."""
+        if self._running.acquire(blocking=False):
             self.due = self._next()
-            threading.Thread(target=self._tidy, daemon=True).start()
+            threading.Thread(target=self._run, daemon=True).start()
 
-    def _tidy(self) -> None:
+    def _run(self) -> None:
         try:
             housekeeping(self._services)
         finally:
-            self._turn.release()
+            self._running.release()
 
     def _next(self) -> float:
         # Not all workers at the same time: they would only wait for each other.
@@ -259,11 +266,11 @@ class Housekeeping:
 
 
 def refuse_public_demo_key(store: Store, settings: Settings, host: str) -> None:
-    """Raises StartError when strangers could use the demo key, which everybody knows."""
+    """Raises StartError when other machines can connect to `host` and the publicly known demo key works."""
     if settings.allow_demo_key or is_loopback(host) or not has_demo_key(store):
         return
     raise StartError(
-        f"Refusing to listen on {host} while the demo key is active, for everybody knows it: "
+        f"Refusing to listen on {host} while the demo key is active, because everybody knows it: "
         f"run `layers-stand-in keys delete {DEMO_KEY_ID}`, or set STANDIN_ALLOW_DEMO_KEY=1 if that is what you want."
     )
 
@@ -287,7 +294,7 @@ def is_loopback(host: str) -> bool:
 
 
 def greeting(settings: Settings, addresses: list[str], demo_key: bool) -> str:
-    """Return the lines of the start: the addresses and, if the demo key works, a first call."""
+    """Return the lines printed at start: the addresses, the data's location and, if `demo_key` works, a first call."""
     documents = settings.data if settings.store is None else "the database of STANDIN_STORE"  # may have a password
     pictures = settings.data if settings.media is None else "the bucket of STANDIN_MEDIA"
     places = " and ".join(dict.fromkeys([str(documents), str(pictures)]))

@@ -40,7 +40,7 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """One field a setting; the table in docs/settings.md says what each is for."""
+    """One field for each setting; the table in docs/settings.md describes them."""
 
     data: Path = Path("data/store")
     store: str | None = None
@@ -58,7 +58,7 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Return the settings of an environment. Raises StartError that names the setting at fault."""
+    """Return the settings of an environment. Raises StartError that names the invalid setting."""
     given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
     values: dict[str, Any] = {_field(name): _parse(name, text) for name, text in given.items()}
     return Settings(**values)
@@ -78,8 +78,8 @@ def _parse(name: str, text: str) -> object:
     try:
         return _PARSERS[name](text)
     except ValueError as error:
-        told = "." if name in _NEVER_ECHOED else f", not {text!r}."
-        raise StartError(f"{name} must be {error}{told}") from None
+        received = "." if name in _NEVER_ECHOED else f", not {text!r}."
+        raise StartError(f"{name} must be {error}{received}") from None
 
 
 def _folder(text: str) -> Path:

@@ -1,4 +1,4 @@
-"""What a start checks besides the store: where the service listens, by which way it came, who else has its folder."""
+"""The checks of a start: its addresses, its gunicorn configuration, and other processes on the same store."""
 
 import errno
 import fcntl
@@ -23,9 +23,9 @@ CONFIGURATION = APPLICATION / "gunicorn.conf.py"
 
 
 def refuse_address(host: str, port: int, reuse_port: bool = False) -> None:
-    """Raises StartError when nothing can listen on an address, because of another program or because it is none."""
+    """Raises StartError when gunicorn cannot listen on an address: it is in use by another program, or invalid."""
     deadline = time.monotonic() + PORT_PATIENCE_SECONDS
-    while (error := _fault_of(host, port, reuse_port)) is not None:
+    while (error := _listen_error(host, port, reuse_port)) is not None:
         if error.errno != errno.EADDRINUSE:
             raise StartError(
                 f"Cannot listen on {host}, port {port} ({error.strerror or error}): choose another address, by --host "
@@ -39,8 +39,8 @@ def refuse_address(host: str, port: int, reuse_port: bool = False) -> None:
         time.sleep(0.05)
 
 
-def _fault_of(host: str, port: int, reuse_port: bool) -> OSError | None:
-    """Return why gunicorn could not listen there, None if it can."""
+def _listen_error(host: str, port: int, reuse_port: bool) -> OSError | None:
+    """Return the error of listening on an address, or None."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
@@ -54,10 +54,10 @@ def _fault_of(host: str, port: int, reuse_port: bool) -> OSError | None:
 
 
 def is_shared(settings: Settings) -> bool:
-    """Whether others serve the store of the data folder already; from now on they are told that this process does.
+    """Whether another service already serves the store of the data folder; lock it so that later ones see this one.
 
-    Each who serves a store has a shared lock on its mark, as long as any of its processes lives. A store without a
-    mark lies in a database, which is there to be shared.
+    Each service holds a shared lock on the mark of its store until its last process ends. False for a store in a
+    database, which has no mark: several hosts may share it.
     """
     try:
         descriptor = os.open(settings.data / MARK, os.O_RDONLY)  # never closed: that would end the lock
@@ -73,8 +73,8 @@ def is_shared(settings: Settings) -> bool:
     return found
 
 
-def sharing(settings: Settings) -> str:
-    """Return the line that is said at a start on a store that is served already."""
+def sharing_notice(settings: Settings) -> str:
+    """Return the line printed at a start on a store that another service already serves."""
     return (
         f"The store in {settings.data} is served by another process too, and both work on the same data: "
         "to give this one its own, stop it and set STANDIN_DATA to another folder.\n"
@@ -82,10 +82,9 @@ def sharing(settings: Settings) -> str:
 
 
 def check_server() -> str | None:
-    """Return the line that is said when the application is served without our configuration; None if it is loaded.
+    """Return the line printed when the application is served without our configuration; None if it is loaded.
 
-    Raises StartError when others than this machine could then reach it, as far as that can be known: gunicorn's
-    addresses can, those of another server cannot.
+    Raises StartError when gunicorn then listens on a public address; the addresses of other servers are unknown.
     """
     servers = list(_servers())
     if servers and _is_configured(servers[0]):
@@ -97,13 +96,13 @@ def check_server() -> str | None:
                 f"`layers-stand-in --host {host}`, or give gunicorn the option `-c {CONFIGURATION}`."
             )
     return (
-        "The stand-in was started without its own configuration, so workers, time limits and the replies to what is no "
+        "The stand-in was started without its own configuration, so its workers, time limits and replies to invalid "
         f"HTTP are not as described: start it by `layers-stand-in`, or give gunicorn the option `-c {CONFIGURATION}`.\n"
     )
 
 
 def fail(sentence: str) -> NoReturn:
-    """End the process that was to serve, and tell why."""
+    """Exit with the sentence, so that gunicorn does not start another worker."""
     server = next(_servers(), None)
     if server is None or _is_configured(server):
         sys.exit(sentence)
@@ -112,13 +111,13 @@ def fail(sentence: str) -> NoReturn:
 
 
 def _is_configured(server: Any) -> bool:
-    """Whether the hook that looks at settings, addresses and store before any worker does is ours."""
+    """Whether `server` has loaded our gunicorn.conf.py, whose hook checks settings, addresses and store first."""
     code = getattr(server.cfg.on_starting, "__code__", None)
     return code is not None and Path(code.co_filename).resolve() == CONFIGURATION
 
 
 def _servers() -> Iterator[Any]:
-    """Yield gunicorn's objects that have a configuration, from those that call us just now: no API tells of them."""
+    """Yield gunicorn's objects with a configuration from the call stack: no API returns them."""
     frame = sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back
@@ -129,7 +128,7 @@ def _servers() -> Iterator[Any]:
 
 
 def _hosts(server: Any) -> Iterator[str]:
-    """Yield where a worker, an arbiter or an application of gunicorn listens, or is going to."""
+    """Yield the hosts that a worker, an arbiter or an application of gunicorn listens on, or will listen on."""
     yield from (address[0] for address in server.cfg.address if isinstance(address, tuple))
     listeners = getattr(server, "sockets", None) or getattr(server, "LISTENERS", None) or []
     for name in (listener.getsockname() for listener in listeners):  # handed over by systemd, perhaps

@@ -1,4 +1,4 @@
-"""Verify a whole store: its database, and the files that its documents name."""
+"""Verify a whole store: its database, and the files that its documents reference."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -13,39 +13,39 @@ from layers_standin.media.verify import fault_of
 
 
 class Verification:
-    """The faults of a store, found while they are iterated over; nothing is changed. Raises EngineError, OSError."""
+    """An iterable of the faults of a store; reads everything, changes nothing. Raises EngineError, OSError."""
 
     def __init__(self, folder: Path, media: MediaStorage) -> None:
-        self._folder, self._files = folder, _Files(media)
+        self._folder, self._files_check = folder, _FilesCheck(media)
         identities = {name: partial(identity_of, name) for name in PRIMARY_KEYS}
-        self._rules = Rules(identities, INDEXES, self._files.fault_of)
+        self._rules = Rules(identities, INDEXES, self._files_check.fault_of)
 
     def __iter__(self) -> Iterator[Fault]:
         return faults(self._folder, self._rules)
 
     def counts(self) -> str:
-        """Return how much was read, as in "19 documents, 9 index entries, 8 pictures, 0 snapshots, 15 pages"."""
+        """Return the numbers read, as in "19 documents, 9 index entries, 8 pictures, 0 snapshots, 15 pages"."""
         found = self._rules.report
         return ", ".join(
             [
                 counted(found.documents, "document"),
                 counted(found.entries, "index entry", "index entries"),
-                counted(self._files.number, "picture"),
+                counted(self._files_check.number, "picture"),
                 counted(found.snapshots, "snapshot"),
                 counted(found.pages, "page"),
             ]
         )
 
 
-class _Files:
-    """The bytes of the documents' files, those of unfinished uploads included; `number` were checked."""
+class _FilesCheck:
+    """Compares the files of documents and unfinished uploads with their checksums; `number` counts the files."""
 
     def __init__(self, media: MediaStorage) -> None:
         self._media = media
         self.number = 0
 
     def fault_of(self, snapshot: str, table: str, document: Mapping[str, Any]) -> str | None:
-        """Return a sentence about a document's missing or damaged bytes, or None."""
+        """Return a sentence about a document's missing or damaged file, or None; `snapshot` may be ""."""
         try:
             bytes_of = document if table == "assets" else self._received(snapshot, table, document)
             if bytes_of is None:
@@ -54,8 +54,8 @@ class _Files:
             of, file = document["organizationId"], file_of({**document, **bytes_of})
             original = partial(self._media.original, of, file)
             saved = partial(self._media.snapshot_file, snapshot, of, file)
-            what = fault_of(saved if snapshot else original, bytes_of["sizeBytes"], bytes_of["checksumSha256"])
-            return None if what is None else f"its file {of}/{file} is not as it was stored, {what}"
+            fault = fault_of(saved if snapshot else original, bytes_of["sizeBytes"], bytes_of["checksumSha256"])
+            return None if fault is None else f"its file {of}/{file} is not as it was stored, {fault}"
         except (LookupError, TypeError, ValueError) as error:
             return f"it does not tell which bytes it has ({error!r})"
 
@@ -66,4 +66,5 @@ class _Files:
 
 
 def counted(number: int, one: str, more: str | None = None) -> str:
+    """Return `1 document` or `2 documents`; `more` is an irregular plural."""
     return f"{number} {one if number == 1 else more or f'{one}s'}"

@@ -21,7 +21,7 @@ from layers_standin.domain.times import epoch_milliseconds, milliseconds
 from layers_standin.engines.errors import EngineError, Unavailable
 from layers_standin.engines.snapshots import Snapshot
 from layers_standin.engines.table import Record
-from layers_standin.services import free_snapshots, freeing
+from layers_standin.services import discarding_unreferenced, free_snapshots
 from layers_standin.web.logs.requests import FILTERS, RequestLog, entry_view
 from layers_standin.web.operations import Call, Operations
 from schemas import EmptyBody
@@ -103,7 +103,7 @@ def list_snapshots(call: ControlCall) -> Record:
 @_post("/_standin/snapshots/<name>/restore", body=EmptyBody(), body_optional=True)
 def restore_snapshot(call: ControlCall, name: str) -> Record:
     """Put everything back to a snapshot; it can be restored again."""
-    with call.store.db.exclusive(), freeing(call.services):
+    with call.store.db.exclusive(), discarding_unreferenced(call.services):
         call.services.media.restore_snapshot(_snapshot(call.store, name).snapshot_id)
         call.store.db.restore_snapshot(name)
     return {"name": name, "restored": True}

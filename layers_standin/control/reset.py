@@ -1,4 +1,4 @@
-"""Resets: rows of (table, partition, id, JSON) that replace all documents."""
+"""Resets replace all documents by rows of (table, partition, id, JSON)."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from layers_standin.domain.tables import identity_of
 from layers_standin.engines.indexes import Document
 from layers_standin.engines.table import Record
 from layers_standin.seed import seed_documents
-from layers_standin.services import Services, freeing
+from layers_standin.services import Services, discarding_unreferenced
 from store import Store
 
 
 def empty_rows(store: Store) -> list[Document]:
-    """Return the rows of an empty store: its signing key, or the next start would take it for a new store."""
+    """Return the rows of an empty store: its signing key, because the next start would seed a store without rows."""
     return [row_of("secrets", {"id": "signing", "key": store.signing_key()})]
 
 
 def seed_rows(seed: Path, services: Services) -> list[Document]:
-    """Return the rows of a seed; its pictures are on disk. Raises StartError."""
+    """Return the rows of a seed, after its pictures are stored. Raises StartError."""
     return [row_of(table, document) for table, document in seed_documents(seed, services.media, services.store.now())]
 
 
@@ -28,12 +28,15 @@ def row_of(table: str, document: Record) -> Document:
 
 
 def reset_store(services: Services, to: str | None) -> str:
-    """Put everything back to the seed, or to nothing, and return which. Raises Conflict, StartError, EngineError."""
+    """Replace all documents by those of the seed, or by none; return "seed" or "empty".
+
+    `to` is one of these, or None for the seed if there is one. Raises Conflict, StartError, EngineError.
+    """
     seed = services.settings.seed
     to = to or ("seed" if seed is not None else "empty")
     if to == "seed" and seed is None:
         raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
-    with services.store.db.exclusive(), freeing(services):
+    with services.store.db.exclusive(), discarding_unreferenced(services):
         rows = seed_rows(seed, services) if to == "seed" and seed is not None else []
         services.store.db.replace_all(empty_rows(services.store) + rows)
     return to

@@ -1,6 +1,6 @@
-"""Whether a store's database holds the documents that were written: reads everything, and changes nothing.
+"""Verify that a store's database holds the documents that were written: reads everything, and changes nothing.
 
-Documents and index entries are looked at one by one, so the memory this takes does not grow with them.
+Documents and index entries are read one by one, so the memory for this does not grow with their number.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ Identity = Callable[[Mapping[str, Any]], tuple[str, str]]
 Look = Callable[[str, str, Mapping[str, Any]], str | None]
 
 _PATIENCE_MS = 3000
-_MOST_PAGES = 100
+_MAX_PAGES = 100
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\0"
 
@@ -45,11 +45,11 @@ _MISSHAPEN = (ValueError, LookupError, TypeError, AttributeError)
 
 
 class Fault(NamedTuple):
-    """A difference from the stored state: its place, the evidence, and the remedy as a sentence."""
+    """A difference from the stored state: its location, the evidence, and the remedy as a sentence."""
 
-    place: str
-    what: str
-    way_out: str
+    location: str
+    evidence: str
+    remedy: str
 
 
 class Key(NamedTuple):
@@ -63,7 +63,7 @@ class Key(NamedTuple):
 
 @dataclass
 class Report:
-    """The numbers of things looked at so far."""
+    """The numbers of documents, entries, snapshots and pages read so far."""
 
     pages: int = 0
     documents: int = 0
@@ -161,13 +161,13 @@ def _page_faults(database: Path, file: BinaryIO, report: Report) -> Iterator[Fau
         return
     # The log's copy of a page is the one that counts, and a checkpoint may be writing just this page.
     logged = pages_in(_log_of(database), page_bytes)
-    damaged = list(islice(_damaged_pages(file, page_bytes, logged, report), _MOST_PAGES + 1))
+    damaged = list(islice(_damaged_pages(file, page_bytes, logged, report), _MAX_PAGES + 1))
     owners = _owners_of(database, damaged)
-    for number in damaged[:_MOST_PAGES]:
+    for number in damaged[:_MAX_PAGES]:
         first = (number - 1) * page_bytes
-        place = f"{database}, page {number}{owners.get(number, '')}, bytes {first} to {first + page_bytes - 1}"
-        yield Fault(place, "they do not match their checksum", _RESTORE)
-    if len(damaged) > _MOST_PAGES:
+        location = f"{database}, page {number}{owners.get(number, '')}, bytes {first} to {first + page_bytes - 1}"
+        yield Fault(location, "they do not match their checksum", _RESTORE)
+    if len(damaged) > _MAX_PAGES:
         yield Fault(str(database), "more pages than these do not match their checksums", _RESTORE)
     if has_lost_commits_in(_log_of(database), page_bytes):
         yield Fault(str(_log_of(database)), "acknowledged changes stand behind bytes that are not whole", _RESTORE)
@@ -175,10 +175,10 @@ def _page_faults(database: Path, file: BinaryIO, report: Report) -> Iterator[Fau
 
 def _damaged_pages(file: BinaryIO, page_bytes: int, logged: set[int], report: Report) -> Iterator[int]:
     # The function comes with the checksum VFS to every connection, also to one of no file.
-    with closing(apsw.Connection(":memory:")) as judge:
+    with closing(apsw.Connection(":memory:")) as memory:
         while page := file.read(page_bytes):
             report.pages += 1
-            if report.pages not in logged and judge.execute("SELECT verify_checksum(?)", (page,)).fetchall() != [(1,)]:
+            if report.pages not in logged and memory.execute("SELECT verify_checksum(?)", (page,)).fetchall() != [(1,)]:
                 yield report.pages
 
 
@@ -196,9 +196,9 @@ def _owners_of(database: Path, pages: list[int]) -> dict[int, str]:
 
 def _structure_faults(connection: apsw.Connection, database: Path) -> Iterator[Fault]:
     try:
-        for (said,) in connection.execute("PRAGMA integrity_check"):
-            if said != "ok":
-                yield Fault(str(database), said.replace("\n", "; "), _RESTORE)
+        for (message,) in connection.execute("PRAGMA integrity_check"):
+            if message != "ok":
+                yield Fault(str(database), message.replace("\n", "; "), _RESTORE)
     except apsw.Error as error:
         yield Fault(str(database), f"SQLite's own check comes to no end ({_text_of(error)})", _RESTORE)
 
@@ -237,8 +237,8 @@ class _Documents:
             yield from self._stray_entries()
         for snapshot, number in self._wanted.items():
             if (there := self._counts[snapshot]) != number:
-                place = f"{self._database}, snapshot {self._snapshots[snapshot]}"
-                yield Fault(place, f"it has {there} documents instead of {number}", _SNAPSHOTS)
+                location = f"{self._database}, snapshot {self._snapshots[snapshot]}"
+                yield Fault(location, f"it has {there} documents instead of {number}", _SNAPSHOTS)
 
     def _snapshot_faults(self) -> Iterator[Fault]:
         for name, text in self._connection.execute("SELECT name, facts FROM snapshots"):
@@ -269,8 +269,8 @@ class _Documents:
             if self._has(key, entry):
                 self._found += 1
             else:
-                what = f"the index {entry.index_name} has no entry of it at {entry.sort_key}"
-                yield self._fault(key, what, _COPY)
+                evidence = f"the index {entry.index_name} has no entry of it at {entry.sort_key}"
+                yield self._fault(key, evidence, _COPY)
         yield from self._misfits(key, record)
         # An unpublished snapshot may lack files; a running service may have changed the document meanwhile.
         is_whole = not self._snapshots.get(key.snapshot, "").startswith(HIDDEN)
@@ -288,8 +288,8 @@ class _Documents:
             try:
                 organization, doc_id = self._rules.identities[key.table](record)
                 if (organization, doc_id) != key[2:]:
-                    what = f"by its own fields it is of organization {organization}, id {doc_id}"
-                    yield self._fault(key, what, _RESTORE)
+                    evidence = f"by its own fields it is of organization {organization}, id {doc_id}"
+                    yield self._fault(key, evidence, _RESTORE)
             except _MISSHAPEN as error:
                 yield self._fault(key, f"it does not tell whose it is ({error!r})", _RESTORE)
 
@@ -314,10 +314,10 @@ class _Documents:
         with closing(open_unchanged(self._database)) as now:
             return _find(now, key) == document
 
-    def _fault(self, key: Key, what: str, way_out: str) -> Fault:
-        kept = f", snapshot {self._snapshots[key.snapshot]}" if key.snapshot else ""
-        place = f"{self._database}{kept}, table {key.table}, organization {key.organization}, id {key.id}"
-        return Fault(place, what, _SNAPSHOTS if kept else way_out)
+    def _fault(self, key: Key, evidence: str, remedy: str) -> Fault:
+        in_snapshot = f", snapshot {self._snapshots[key.snapshot]}" if key.snapshot else ""
+        location = f"{self._database}{in_snapshot}, table {key.table}, organization {key.organization}, id {key.id}"
+        return Fault(location, evidence, _SNAPSHOTS if in_snapshot else remedy)
 
 
 def _find(connection: apsw.Connection, key: Key) -> bytes | None:
