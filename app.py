@@ -143,11 +143,11 @@ def get_job(call: Call, job_id: str) -> Record:
     "POST", "/v1/jobs/<job_id>/cancel", scope=JOBS_CANCEL, body=schemas.EmptyBody(), body_optional=True, success=202
 )
 def cancel_job(call: Call, job_id: str) -> Record | Reply:
-    """End a job, if it is not too late."""
-    over = call.store.cancel_job(job_id)
-    if over is None:
+    """Cancel a job, unless it has ended or is finalizing."""
+    final_status = call.store.cancel_job(job_id)
+    if final_status is None:
         return {"jobId": job_id, "accepted": True}
-    return Reply(200, {"jobId": job_id, "accepted": False, "reason": f"ALREADY_{over.upper()}"})
+    return Reply(200, {"jobId": job_id, "accepted": False, "reason": f"ALREADY_{final_status.upper()}"})
 
 
 # Projects
@@ -189,7 +189,7 @@ def delete_project(call: Call, project_id: str) -> Record:
 
 @operations.add("POST", f"{_PROJECT}/media/presign", scope=PROJECTS_WRITE, body=schemas.Presign())
 def presign_upload(call: Call, project_id: str) -> Record:
-    """Promise an upload; return the URL for its bytes."""
+    """Presign an upload; return the URL for its bytes."""
     project = call.store.projects.get(project_id)
     discard_unfinished(call.services, call.store)
     upload = call.store.assets.presign(project["id"], call.body)
@@ -243,7 +243,7 @@ def _finalize_inline(call: Call, project_id: str, inspected: InspectedUpload | N
 
 
 def _refuse_picture(inspected: InspectedUpload | None) -> None:
-    """Raises NotAcceptable when the bytes of a picture are not of the declared type."""
+    """Raises NotAcceptable unless the bytes of a picture have the declared type."""
     if inspected is not None and inspected.fault is not None:
         raise NotAcceptable("Invalid body.", fieldErrors={"mimeType": [inspected.fault]})
 
@@ -259,7 +259,7 @@ def kill_key(call: Call, key_id: str) -> Record:
 
 @operations.add("POST", f"{_KEY}/rotate", scope=None, body=schemas.EmptyBody(), body_optional=True, secret=True)
 def rotate_key(call: Call, key_id: str) -> Record:
-    """Give a key a new secret; the one time it is seen."""
+    """Give a key a new secret; only this response shows it."""
     if not call.store.keys.is_known(call.key["publicId"], lock=True):  # of two rotations by itself, one acts
         raise Unauthenticated
     document, text = call.store.keys.rotate(key_id)
@@ -268,7 +268,7 @@ def rotate_key(call: Call, key_id: str) -> Record:
 
 @operations.add("DELETE", _KEY, scope=None, body=schemas.EmptyBody(), body_optional=True)
 def delete_key(call: Call, key_id: str) -> Record:
-    """Switch a key off for good."""
+    """Switch a key off permanently."""
     return {"apiKey": key_view(call.store.keys.delete(key_id)), "deleted": True}
 
 
@@ -304,7 +304,7 @@ def create_app(services: Services) -> Flask:
 
 
 def serve() -> Flask:
-    """Return the app of the environment's settings; exit with one sentence if it cannot start."""
+    """Return the app with the settings of the environment; exit with one sentence if it cannot start."""
     context = click.get_current_context(silent=True)
     try:
         note = check_server() if context is None else None

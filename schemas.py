@@ -1,4 +1,4 @@
-"""The schemas of a client's bodies and queries. Strict at every level; all errors at once, in the real service's words.
+"""The schemas of a client's bodies and queries. Strict at every level; all errors at once, worded as by Layers.
 
 A schema's `load` returns plain values or raises marshmallow's ValidationError; `details` turns its messages into
 the `fieldErrors` and `formErrors` of the contract.
@@ -53,7 +53,7 @@ GENDERS = ("male", "female", "nonbinary", "unspecified")
 
 @cache
 def _timezones() -> set[str]:
-    """Return the IANA's names of time zones; cached, for it means opening every file of them."""
+    """Return the IANA's names of time zones; cached, because reading them opens every file of the database."""
     return available_timezones() - {"localtime"}  # a machine's own link, which no other knows
 
 
@@ -71,16 +71,16 @@ class Strict(Schema):
         unknown = RAISE
 
     def load_given(self, data: Any) -> Any:
-        """Validate `data` as `load` does, but walk only the fields that it has: most bodies have two of many."""
-        walked = _narrowed(type(self), tuple(_walked(self, data))) if isinstance(data, dict) else self
-        return walked.load(data)
+        """Validate `data` as `load` does, but visit only its own fields, because most bodies have two of many."""
+        narrowed = _narrowed(type(self), tuple(_fields_to_check(self, data))) if isinstance(data, dict) else self
+        return narrowed.load(data)
 
     def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
         if not isinstance(data, dict):
             raise ValidationError(wrong_type("object", data))
 
 
-def _walked(schema: Schema, data: Mapping[str, Any]) -> list[str]:
+def _fields_to_check(schema: Schema, data: Mapping[str, Any]) -> list[str]:
     """Return the names of the fields that can have an error in `data`, nested ones as `outer.inner`."""
     names = []
     for name, field in schema.load_fields.items():
@@ -88,7 +88,7 @@ def _walked(schema: Schema, data: Mapping[str, Any]) -> list[str]:
             if field.required or field.load_default is not missing:
                 names.append(name)
         elif isinstance(field, Object) and isinstance(data[name], dict):
-            inner = _walked(field.schema, data[name])
+            inner = _fields_to_check(field.schema, data[name])
             names += map(f"{name}.".__add__, inner) if inner else [name]
         else:
             names.append(name)
@@ -325,7 +325,7 @@ class IdempotencyHeader(Strict):
 
 
 def details(*errors: ValidationError) -> dict[str, Any]:
-    """Return the contract's details: fieldErrors always, formErrors only where there are any."""
+    """Return {"fieldErrors": {field: [message]}, "formErrors": [message]}; formErrors only if there are any."""
     field_errors: dict[str, list[str]] = {}
     form_errors: list[str] = []
     for error in errors:
@@ -343,12 +343,12 @@ def _by_field(error: ValidationError) -> dict[str, Any]:
 
 
 def _sentences(faults: Any, path: str | None = None) -> Iterator[str]:
-    """Yield the messages of one top-level field, those of nested fields with their path before them."""
+    """Yield the messages of a top-level field; a nested field's message begins with its path."""
     if isinstance(faults, str):
         yield faults if path is None else f"{path}: {faults}"
     elif isinstance(faults, list):
-        for fault in faults:
-            yield from _sentences(fault, path)
+        for nested_error in faults:
+            yield from _sentences(nested_error, path)
     else:
         for name, nested in faults.items():
             inner = str(name) if path is None else f"{path}.{name}"

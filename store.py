@@ -1,4 +1,4 @@
-"""The rules of influencers, as small functions on documents, and the Store that applies them. Knows no HTTP.
+"""The rules of influencers, as small functions on documents, and the Store that applies them. No HTTP here.
 
 The other nouns (projects, jobs, keys, assets) have their rules in `layers_standin/domain/`, one module each.
 """
@@ -36,7 +36,7 @@ INFLUENCER_FIELDS = (
 )  # fmt: skip
 
 _AUDITED_FIELDS = tuple(field for field in INFLUENCER_FIELDS if field != "updatedAt")
-_shown, _audited = itemgetter(*INFLUENCER_FIELDS), itemgetter(*_AUDITED_FIELDS)
+_view_values, _audited_values = itemgetter(*INFLUENCER_FIELDS), itemgetter(*_AUDITED_FIELDS)
 
 
 
@@ -58,7 +58,7 @@ def merge_personality(current: Mapping[str, Any], patch: Mapping[str, Any]) -> R
 
 
 def merge_influencer(current: Mapping[str, Any], patch: Mapping[str, Any], now: datetime) -> Record:
-    """Return the influencer after a PATCH: given fields replaced, null clears, personality merged, updatedAt moved."""
+    """Return the influencer after a PATCH: given fields replaced, or cleared by null, and the personality merged."""
     merged = dict(current) | dict(patch) | {"updatedAt": seconds(now)}
     if "personality" in patch:
         merged["personality"] = merge_personality(current["personality"], patch["personality"])
@@ -66,7 +66,10 @@ def merge_influencer(current: Mapping[str, Any], patch: Mapping[str, Any], now: 
 
 
 def archive_influencer(current: Mapping[str, Any], reason: str | None, key_id: str, now: datetime) -> Record:
-    """Return the influencer after a DELETE: whole, with actor, time and reason beside it. Source: delete-influencer."""
+    """Return the influencer after a DELETE, archived with key, time and reason. Source: delete-influencer.
+
+    `reason` may be None; `key_id` is the `apiKeyId` of the key that deletes it.
+    """
     deletion = {"reason": reason, "apiKeyId": key_id, "deletedAt": seconds(now)}
     attributes = current["attributes"] | {"deletion": deletion}
     return dict(current) | {"is_archived": True, "attributes": attributes, "updatedAt": seconds(now)}
@@ -93,7 +96,7 @@ def attach_references(current: Mapping[str, Any], assets: list[Record], now: dat
 
 
 def reference_to(asset: Mapping[str, Any], now: datetime) -> Record:
-    """Return the reference image entry of an asset; assets never change, so it has all that a response needs."""
+    """Return the reference image entry of an asset, with the paths for responses, which never change."""
     return {
         "assetId": asset["assetId"],
         "path": asset["path"],
@@ -103,11 +106,11 @@ def reference_to(asset: Mapping[str, Any], now: datetime) -> Record:
 
 
 def influencer_view(document: Mapping[str, Any], base_url: Callable[[], str]) -> Record:
-    """Return the full record of the contract, all its fields in its order.
+    """Return the full record of an influencer, with all fields of the contract in its order.
 
     `base_url()` is called only when there are pictures; its result has no slash at its end.
     """
-    view: Record = dict(zip(INFLUENCER_FIELDS, _shown(document), strict=True))
+    view: Record = dict(zip(INFLUENCER_FIELDS, _view_values(document), strict=True))
     if view["referenceImages"]:
         view["referenceImages"] = references_view(view["referenceImages"], base_url)
     return view
@@ -129,7 +132,7 @@ def references_view(entries: list[Record], base_url: Callable[[], str]) -> list[
 
 
 def influencer_item(document: Mapping[str, Any], base_url: Callable[[], str]) -> Record:
-    """Return an influencer as a page shows it, with its first reference image, else its portrait."""
+    """Return an influencer as an item of a list; its thumbnail is its first reference image, else its portrait."""
     picture = thumbnail_path(document)
     return {
         "influencerId": document["influencerId"],
@@ -143,8 +146,8 @@ def influencer_item(document: Mapping[str, Any], base_url: Callable[[], str]) ->
 
 
 def audit_view(document: Mapping[str, Any]) -> Record:
-    """Return an influencer as its history compares it: the fields that clients see, and its deletion."""
-    view: Record = dict(zip(_AUDITED_FIELDS, _audited(document), strict=True))
+    """Return the fields of an influencer that its history compares: those of the API, and its deletion."""
+    view: Record = dict(zip(_AUDITED_FIELDS, _audited_values(document), strict=True))
     if view["referenceImages"]:
         view["referenceImages"] = [
             {"assetId": entry["assetId"], "addedAt": entry["addedAt"]} for entry in view["referenceImages"]
@@ -154,7 +157,7 @@ def audit_view(document: Mapping[str, Any]) -> Record:
 
 
 def body_of_clone(source: Mapping[str, Any], body: Mapping[str, Any]) -> Record:
-    """Return the create body that makes a clone: the source's description with the overrides laid over it."""
+    """Return the body that creates a clone: the source's description, with the overrides of `body` applied."""
     overrides = body.get("overrides", {})
     described = {field: source[field] for field in DESCRIPTION_FIELDS}
     personality = merge_personality(source["personality"], overrides.get("personality", {}))
@@ -163,7 +166,7 @@ def body_of_clone(source: Mapping[str, Any], body: Mapping[str, Any]) -> Record:
 
 
 def with_status(document: Record, now_ms: int) -> Record:
-    """Return an influencer with its status at a moment."""
+    """Return an influencer with its status at `now_ms`."""
     return document | {"status": influencer_status(document, now_ms)} if "schedule" in document else document
 
 
@@ -191,7 +194,7 @@ class Store:
         self.tables = Tables(db, now, organization)
         self.actor = actor
 
-    # Repositories are made when they are asked for: each request has a store of its own, and needs few of them.
+    # Repositories are created on demand: each request has a store of its own, and needs few of them.
 
     @cached_property
     def influencers(self) -> Table:
@@ -272,7 +275,7 @@ class Store:
         return self._change(influencer_id, partial(archive_influencer, reason=reason, key_id=key_id, now=now), now)
 
     def attach_reference_images(self, influencer_id: str, asset_ids: list[str]) -> Record:
-        """Attach the assets of the influencer's own project among these; others drop out."""
+        """Attach those of the assets that belong to the influencer's project, and return it. Raises NotFound."""
         with self.db.transaction():
             project = self.influencer(influencer_id)["projectId"]
             assets = self.assets.of_project(project, asset_ids)
@@ -318,7 +321,7 @@ class Store:
         return document
 
     def cancel_job(self, job_id: str) -> str | None:
-        """End a job, and return None; or, when it is over, the status it ended with. Raises NotFound, Conflict."""
+        """Cancel a running job and return None, or return the status of an ended one. Raises NotFound, Conflict."""
         with self.db.transaction():
             job = self.job(job_id)
             state = state_at(job["schedule"], self.now_ms())
@@ -331,13 +334,13 @@ class Store:
                     jobId=job["jobId"],
                     stage=state.stage,
                 )
-            self._follow(job, cancel(job["schedule"], self.now_ms()))
+            self._reschedule(job, cancel(job["schedule"], self.now_ms()))
             return None
 
     # The store as a whole
 
     def signing_key(self) -> str:
-        """Return the secret that signs presigned URLs: made once, the same for every worker."""
+        """Return the secret that signs presigned URLs, created once for all workers."""
         found = self.tables.table("secrets", "signing").get(doc_id="signing")
         return str((found or self.db.run_transaction(self._make_signing_key))["key"])
 
@@ -355,7 +358,7 @@ class Store:
         return epoch_milliseconds(self.now())
 
     def _change(self, influencer_id: str, change: Callable[[Record], Record], now: datetime) -> Record:
-        """Replace an influencer by `change` of it, and return the new one. Raises NotFound."""
+        """Replace a living influencer by `change(influencer)`, and return the new one. Raises NotFound."""
         with self.db.transaction():
             before = self.any_influencer(influencer_id)
             if before["is_archived"]:
@@ -392,8 +395,8 @@ class Store:
             self.running_jobs.drop_finished(project_id)
         return job
 
-    def _follow(self, job: Record, schedule: Record) -> None:
-        """Give a job and its influencer another schedule."""
+    def _reschedule(self, job: Record, schedule: Record) -> None:
+        """Replace the schedule of a job and of its influencer."""
         self.jobs.upsert(job | {"schedule": schedule})
         influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:

@@ -17,13 +17,16 @@ from layers_standin.domain.times import epoch_milliseconds, seconds
 from layers_standin.engines.table import Record
 
 UPLOAD_WINDOW = timedelta(minutes=15)
-UNFINISHED_KEPT = timedelta(hours=24)
+UNFINISHED_LIFETIME = timedelta(hours=24)
 
 _UNSAFE_IN_URL = re.compile(r"[^0-9A-Za-z._-]+")
 
 
 def new_upload(organization: str, project_id: str, body: Mapping[str, Any], now: datetime) -> Record:
-    """Return the document of a promised upload; size and checksum are None unless the client declares them."""
+    """Return the document of a presigned upload; size and checksum are None unless the client declares them.
+
+    `body` is a validated presign body; `now` begins the UPLOAD_WINDOW.
+    """
     return {
         "uploadId": mint("upl"),
         "organizationId": organization,
@@ -40,10 +43,10 @@ def new_upload(organization: str, project_id: str, body: Mapping[str, Any], now:
     }
 
 
-def disagreement(upload: Mapping[str, Any], checksum: str | None) -> Record | None:
-    """Return {field: {"expected", "received"}} of the declared fields that the received bytes contradict, or None.
+def mismatched_fields(upload: Mapping[str, Any], checksum: str | None) -> Record | None:
+    """Return {field: {"expected", "received"}} of each declared field that differs from the received bytes, or None.
 
-    `contentType` is compared only for bytes that were sent straight to the bucket.
+    `checksum` is one declared after the presign, or None. `contentType` is compared only for bytes sent to the bucket.
     """
     found = {}
     for field, expected in (
@@ -59,9 +62,9 @@ def disagreement(upload: Mapping[str, Any], checksum: str | None) -> Record | No
 
 def asset_of(upload: Mapping[str, Any], now: datetime) -> Record:
     """Return the asset of an upload whose bytes were received."""
-    kept = ("organizationId", "projectId", "assetId", "kind", "contentType", "filename")
+    copied = ("organizationId", "projectId", "assetId", "kind", "contentType", "filename")
     asset: Record = {field: upload["received"][field] for field in ("file", "sizeBytes", "checksumSha256")}
-    asset |= {field: upload[field] for field in kept}
+    asset |= {field: upload[field] for field in copied}
     asset |= {"token": secrets.token_urlsafe(16), "createdAt": seconds(now)}
     return asset | media_paths(asset)
 
@@ -74,7 +77,7 @@ def file_of(asset: Mapping[str, Any]) -> str:
 def media_paths(asset: Mapping[str, Any]) -> Record:
     """Return {"path", "thumbnailPath"} of an asset, both without a host; its token makes them unguessable.
 
-    The name at the end is for people to save the file under; the service ignores it.
+    The name at the end of a path is the name of a download; the service ignores it.
     """
     # Without dots around it: `.` and `..` at the end of a URL are not names but folders.
     safe = _UNSAFE_IN_URL.sub("-", asset["filename"] or "").strip(".") or _unnamed(asset["contentType"])
@@ -90,7 +93,7 @@ def _unnamed(content_type: str) -> str:
 
 
 def asset_view(asset: Mapping[str, Any], base_url: str) -> Record:
-    """Return the asset of the contract, all its fields in its order."""
+    """Return an asset with all fields of the contract in its order; `base_url` has no slash at its end."""
     return {
         "mediaId": asset["assetId"],
         "assetId": asset["assetId"],
@@ -127,28 +130,28 @@ class Assets:
         return document
 
     def has_file(self, file: str) -> bool:
-        """Whether an asset has the stored file of that name: `<asset id>`, or `<asset id>-<mark of the upload>`."""
+        """Whether an asset has the stored file `file`: `<asset id>`, or `<asset id>-<mark of the upload>`."""
         owners = (self._assets.get(doc_id=name) for name in (file, file.rpartition("-")[0]))
         return any(asset is not None and file_of(asset) == file for asset in owners)
 
     def of_project(self, project_id: str, asset_ids: list[str]) -> list[Record]:
-        """Return those of these assets that belong to the project."""
+        """Return the assets among `asset_ids` that belong to the project."""
         found = (self._assets.get(doc_id=asset_id) for asset_id in asset_ids)
         return [asset for asset in found if asset is not None and asset["projectId"] == project_id]
 
     def presign(self, project_id: str, body: Mapping[str, Any]) -> Record:
-        """Create a promised upload."""
+        """Create a presigned upload."""
         upload = new_upload(self._tables.organization, project_id, body, self._tables.now())
         self._uploads.insert(upload)
         return upload
 
     def delete_unfinished(self, limit: int = 2) -> list[Record]:
-        """Delete up to `limit` uploads that nobody finished in time; return them: their bytes are to be removed."""
+        """Delete up to `limit` unfinished uploads after UNFINISHED_LIFETIME; return them, so that their bytes can go."""
         return self._tables.db.run_transaction(partial(self._delete_unfinished, limit))
 
     def _delete_unfinished(self, limit: int) -> list[Record]:
         with self._tables.db.transaction():
-            ids = self._tables.oldest("uploads", self._oldest_kept(), limit=limit)
+            ids = self._tables.oldest("uploads", self._oldest_unfinished_ms(), limit=limit)
             uploads = list(self._tables.all("uploads", ids))
             self._uploads.remove(doc_ids=ids)
             return uploads
@@ -164,14 +167,14 @@ class Assets:
         return {file_of(asset) for asset in assets} | set(waiting)
 
     def upload(self, upload_id: str) -> Record:
-        """Return a promised upload that is not too old. Raises NotFound."""
+        """Return an upload, unless it is unfinished and older than UNFINISHED_LIFETIME. Raises NotFound."""
         upload = self._uploads.get(doc_id=upload_id)
-        if upload is None or (not upload["finalized"] and upload["createdMs"] <= self._oldest_kept()):
+        if upload is None or (not upload["finalized"] and upload["createdMs"] <= self._oldest_unfinished_ms()):
             raise NotFound("Upload not found.")
         return upload
 
     def open_upload(self, upload_id: str) -> Record:
-        """Return an upload that still takes bytes. Raises NotFound, Conflict."""
+        """Return an upload that is not finalized. Raises NotFound, Conflict."""
         upload = self.upload(upload_id)
         if upload["finalized"]:
             raise Conflict("Upload is already finalized.", subcode="UPLOAD_FINALIZED", uploadId=upload["uploadId"])
@@ -187,7 +190,7 @@ class Assets:
     def receive(self, upload_id: str, received: Record) -> Record | None:
         """Record the received bytes of an upload: {"file", "sizeBytes", "checksumSha256"}.
 
-        Return the previous ones, or None; no document has them any more. Raises NotFound, Conflict.
+        Return the previous ones, which no document references any more, or None. Raises NotFound, Conflict.
         """
         return self._tables.db.run_transaction(partial(self._receive, upload_id, received))
 
@@ -208,13 +211,13 @@ class Assets:
                 self._assets.insert(asset)
             return asset
 
-    def _oldest_kept(self) -> int:
-        return epoch_milliseconds(self._tables.now() - UNFINISHED_KEPT)
+    def _oldest_unfinished_ms(self) -> int:
+        return epoch_milliseconds(self._tables.now() - UNFINISHED_LIFETIME)
 
 
 def verify_received(upload: Mapping[str, Any], checksum: str | None) -> None:
     """Raises Conflict unless an upload's bytes were received and are as declared."""
     if upload["received"] is None:
         raise Conflict("The upload has not arrived.", subcode="UPLOAD_MISSING", uploadId=upload["uploadId"])
-    if different := disagreement(upload, checksum):
-        raise Conflict("The upload is not as declared.", subcode="UPLOAD_MISMATCH", **different)
+    if mismatched := mismatched_fields(upload, checksum):
+        raise Conflict("The upload is not as declared.", subcode="UPLOAD_MISMATCH", **mismatched)

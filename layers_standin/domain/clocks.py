@@ -17,7 +17,7 @@ LATEST_MS = 253_399_622_400_000  # 9999-12-01: a time after it, such as an expir
 
 
 def frozen(at_ms: int) -> Record:
-    return {"mode": "frozen", "frozenMs": _possible(at_ms)}
+    return {"mode": "frozen", "frozenMs": _clamped(at_ms)}
 
 
 def shifted(offset_ms: int) -> Record:
@@ -25,20 +25,20 @@ def shifted(offset_ms: int) -> Record:
 
 
 def advance(clock: Clock, by_ms: int) -> Record:
-    """Return the clock moved on; a frozen one stays frozen, the others run on from there."""
+    """Return the clock advanced by `by_ms`; a frozen clock stays frozen, any other continues from the new time."""
     if clock["mode"] == "frozen":
         return frozen(clock["frozenMs"] + by_ms)
     return shifted(clock.get("offsetMs", 0) + by_ms)
 
 
 def time_by(clock: Clock, real: datetime) -> datetime:
-    """Return the time of a clock at a real moment, from 1970 to the year 9999."""
+    """Return the time that a clock shows at the real time `real`, from 1970 to the year 9999."""
     if clock["mode"] == "frozen":
         return from_epoch_milliseconds(clock["frozenMs"])
     if clock["mode"] == "offset":
-        return from_epoch_milliseconds(_possible(epoch_milliseconds(real) + clock["offsetMs"]))
+        return from_epoch_milliseconds(_clamped(epoch_milliseconds(real) + clock["offsetMs"]))
     return real
 
 
-def _possible(moment_ms: int) -> int:
+def _clamped(moment_ms: int) -> int:
     return min(max(moment_ms, 0), LATEST_MS)

@@ -30,7 +30,7 @@ class Controls:
         self._tables = tables
 
     def effective(self, organization: str) -> Overrides:
-        """Return the settings that apply to an organization: its own, else those of ALL; but the faults of both."""
+        """Return the settings that apply to an organization: its own, else those of ALL; faults apply from both."""
         own, everyone = self._tables.db.read_many([("controls", scope, scope) for scope in (organization, ALL)])
         if own is None and everyone is None:
             return NO_OVERRIDES
@@ -53,9 +53,9 @@ class Controls:
     def _change(self, scope: str, name: str, change: Callable[[Any], Any]) -> None:
         with self._tables.db.transaction():
             before = self._find(scope) or {}
-            kept = {key: value for key, value in before.items() if key not in (name, "id")}
+            others = {key: value for key, value in before.items() if key not in (name, "id")}
             value = change(before.get(name))
-            after = kept if value is None else kept | {name: value}
+            after = others if value is None else others | {name: value}
             if after:
                 self._tables.table("controls", scope).upsert({"id": scope} | after)
             else:

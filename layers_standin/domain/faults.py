@@ -33,23 +33,23 @@ class RequestInfo(NamedTuple):
 
 def new_rule(body: Mapping[str, Any], now: datetime) -> Record:
     """Return the rule of a validated body; without `times` it applies until it is removed."""
-    told = {"match": body["match"], "times": body.get("times"), "answer": body["answer"]}
-    return {"id": mint("fault"), **told, "used": 0, "createdAt": milliseconds(now)}
+    rule = {"match": body["match"], "times": body.get("times"), "answer": body["answer"]}
+    return {"id": mint("fault"), **rule, "used": 0, "createdAt": milliseconds(now)}
 
 
 def is_spent(rule: Mapping[str, Any]) -> bool:
     return rule["times"] is not None and rule["used"] >= rule["times"]
 
 
-def matches(rule: Mapping[str, Any], asked: RequestInfo) -> bool:
-    """Whether a rule matches this request; a field that the rule leaves out matches anything."""
+def matches(rule: Mapping[str, Any], info: RequestInfo) -> bool:
+    """Whether a rule matches a request; a field that is absent from the rule matches any value."""
     match = rule["match"]
     return (
-        match.get("operation", asked.operation) == asked.operation
-        and match.get("method", asked.method) == asked.method
-        and ("keyId" not in match or match["keyId"] in asked.key_ids)
-        and ("path" not in match or fits_path(match["path"], asked.path))
-        and ("failJob" not in rule["answer"] or asked.begins_job)
+        match.get("operation", info.operation) == info.operation
+        and match.get("method", info.method) == info.method
+        and ("keyId" not in match or match["keyId"] in info.key_ids)
+        and ("path" not in match or fits_path(match["path"], info.path))
+        and ("failJob" not in rule["answer"] or info.begins_job)
     )
 
 
@@ -74,27 +74,27 @@ def _fits_piece(pattern: str, piece: str) -> bool:
     return piece.endswith(last) and len(piece) - len(last) > end
 
 
-def first_match(rules: Iterable[Record], asked: RequestInfo) -> Record | None:
-    """Return the oldest rule that is about a request and not spent."""
-    return next((rule for rule in rules if not is_spent(rule) and matches(rule, asked)), None)
+def first_match(rules: Iterable[Record], info: RequestInfo) -> Record | None:
+    """Return the first rule that matches a request and is not spent, or None."""
+    return next((rule for rule in rules if not is_spent(rule) and matches(rule, info)), None)
 
 
 class Faults:
-    """The rules in force: those for one organization, and those for all."""
+    """The stored rules: those for one organization, and those for all."""
 
     def __init__(self, controls: Controls) -> None:
         self._controls = controls
 
     def of(self, scope: str) -> list[Record]:
-        """Return the rules of an organization, or of ALL, oldest first, spent ones among them."""
+        """Return the rules of an organization, or of ALL, oldest first, with the spent ones."""
         return self._controls.own(scope, "faults") or []
 
     def add(self, scope: str, rule: Record) -> None:
-        """Add a rule. Raises Conflict when MOST_RULES are there and none is spent."""
+        """Add a rule. Raises Conflict when there are MOST_RULES, none of them spent."""
         self._controls.change(scope, "faults", lambda rules: [*_with_room(rules or []), rule])
 
     def remove(self, scope: str, rule_id: str) -> None:
-        """Remove a rule of an organization, or with ALL of anyone. Raises NotFound."""
+        """Remove a rule of an organization; with ALL, of any scope. Raises NotFound."""
         scopes = self._controls.scopes() if scope == ALL else [scope]
         owner = next((each for each in scopes if any(rule["id"] == rule_id for rule in self.of(each))), None)
         if owner is None:
@@ -104,20 +104,20 @@ class Faults:
     def clear(self, scope: str) -> None:
         self._controls.change(scope, "faults", lambda _: None)
 
-    def take(self, organization: str, asked: RequestInfo) -> Record | None:
-        """Return the rule that matches this request, counted once more, or None; the organization's own come first."""
+    def take(self, organization: str, info: RequestInfo) -> Record | None:
+        """Return the first matching rule, with its count raised, or None; the organization's own rules come first."""
         for scope in (organization, ALL):
-            if first_match(self.of(scope), asked) is not None and (rule := self._count(scope, asked)):
+            if first_match(self.of(scope), info) is not None and (rule := self._count(scope, info)):
                 return rule
         return None
 
-    def _count(self, scope: str, asked: RequestInfo) -> Record | None:
-        """Return the first match with its count raised, or None; under the lock, for the rule may be spent by now."""
+    def _count(self, scope: str, info: RequestInfo) -> Record | None:
+        """Return the first match with its count raised, or None; under the lock, because it may be spent by then."""
         found: Record | None = None
 
         def count(rules: list[Record] | None) -> list[Record] | None:
             nonlocal found
-            found = first_match(rules or [], asked)
+            found = first_match(rules or [], info)
             if found is not None:
                 found["used"] += 1
             return rules
@@ -127,11 +127,11 @@ class Faults:
 
 
 def _with_room(rules: list[Record]) -> list[Record]:
-    """Return fewer than MOST_RULES rules; spent ones go if there are too many. Raises Conflict."""
-    kept = rules if len(rules) < MOST_RULES else [rule for rule in rules if not is_spent(rule)]
-    if len(kept) >= MOST_RULES:
+    """Return fewer than MOST_RULES rules: at that number, the spent ones are removed. Raises Conflict."""
+    remaining = rules if len(rules) < MOST_RULES else [rule for rule in rules if not is_spent(rule)]
+    if len(remaining) >= MOST_RULES:
         raise Conflict(f"There are {MOST_RULES} faults already.", subcode="TOO_MANY_FAULTS")
-    return kept
+    return remaining
 
 
 def _without(rules: list[Record], rule_id: str) -> list[Record]:

@@ -17,7 +17,7 @@ KEPT = 100
 
 
 class Actor(NamedTuple):
-    """The API key and the request that ask for a change; all None when no request does."""
+    """The API key and the request that cause a change; all None for a change without a request."""
 
     api_key_id: str | None = None
     request_id: str | None = None
@@ -28,7 +28,7 @@ SYSTEM = Actor()
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Record, Record]:
-    """Return the fields that are not the same, as they were and as they are."""
+    """Return ({field: old value}, {field: new value}) of the fields that differ."""
     was: Record = {}
     became: Record = {}
     for field in dict(before) | dict(after):
@@ -54,7 +54,10 @@ class History:
         self._actor = actor
 
     def note(self, influencer: Record, before: Record | None, after: Record, now: datetime) -> None:
-        """Write the change number `revision` of an influencer: its fields that differ, before and after."""
+        """Write change number `influencer["revision"]`: the fields that differ between `before` and `after`.
+
+        Both are views by `audit_view`; `before` is None for a new influencer.
+        """
         revision = influencer["revision"]
         was, became = (None, after) if before is None else difference(before, after)
         self._changes.upsert(
@@ -74,7 +77,7 @@ class History:
             self._changes.remove(doc_ids=[_name(influencer["influencerId"], revision - KEPT)])
 
     def of(self, influencer: Record) -> list[Record]:
-        """Return the changes of an influencer that are kept, newest first."""
+        """Return the stored changes of an influencer, newest first."""
         last = influencer.get("revision", 0)
         names = (_name(influencer["influencerId"], revision) for revision in range(last, max(0, last - KEPT), -1))
         found = (self._changes.get(doc_id=name) for name in names)

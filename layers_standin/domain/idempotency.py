@@ -1,4 +1,4 @@
-"""Idempotency-Key: the response of a request, stored in the same commit as its effect, and replayed to repetitions."""
+"""Idempotency-Key: a response is stored in the same commit as its effect, and replayed to repeated requests."""
 
 from datetime import timedelta
 from hashlib import sha256
@@ -23,7 +23,7 @@ class IdempotencyKey(NamedTuple):
 
     @classmethod
     def of(cls, api_key_id: str, method: str, path: str, key: str, body: object) -> "IdempotencyKey":
-        """Return the key of a request; `body` is the parsed one, so that spacing and order do not matter."""
+        """Return the key of a request; `body` is the decoded JSON, so that spacing and order do not matter."""
         scope = sha256("\0".join((api_key_id, method, path, key)).encode()).hexdigest()
         return cls(scope[:32], sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest())
 
@@ -44,7 +44,7 @@ class Idempotency:
         self._responses = tables.table("idempotency")
 
     def find(self, key: IdempotencyKey) -> StoredResponse | None:
-        """Return the response stored under a key, or None. Raises IdempotencyConflict when its body was another."""
+        """Return the response stored under a key, or None. Raises IdempotencyConflict for another request body."""
         record = self._responses.get(doc_id=key.record_id)
         if record is None or record["filedAtMs"] <= self._window_start():
             return None
@@ -68,7 +68,7 @@ class Idempotency:
         )
 
     def forget_past(self) -> None:
-        """Delete all responses past their window."""
+        """Delete all expired responses."""
         while self._tables.db.run_transaction(self._forget_some):
             pass
 

@@ -10,7 +10,7 @@ UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def mint(prefix: str) -> str:
-    """Return a new id; those of one process sort by the order they were minted in."""
+    """Return a new id; the ids of one process sort in the order of their creation."""
     return f"{prefix}_{ULID()}"
 
 
@@ -25,7 +25,7 @@ def canonical(identifier: str) -> str:
 
 
 def new_sort_key(prefix: str, doc_id: str, minted: bool) -> str:
-    """Return a sort key behind those of all older documents; `id_of` reads the id from it.
+    """Return a sort key greater than those of all older documents; `id_of` returns its id.
 
     A minted id is its own sort key. An id that a caller chose says nothing about time, so a ULID goes before it.
     """
@@ -33,7 +33,7 @@ def new_sort_key(prefix: str, doc_id: str, minted: bool) -> str:
 
 
 def sort_key_since(moment: datetime, prefix: str, doc_id: str) -> str:
-    """Return the sort key of a document that was created at a moment, for imports and seeds."""
+    """Return the sort key of a document created at `moment`, for imports and seeds."""
     return f"{prefix}_{ULID.from_datetime(moment)}={canonical(doc_id)}"
 
 

@@ -17,7 +17,10 @@ DESCRIPTION_FIELDS = (
 def new_influencer(
     organization: str, project_id: str, influencer_id: str, body: Mapping[str, Any], schedule: Record, now: datetime
 ) -> Record:
-    """Return the document of an influencer made from a validated body; its job follows `schedule`."""
+    """Return the document of a new influencer.
+
+    `body` is a validated create body; `schedule` is the one of its job, see `domain/jobs.py`.
+    """
     described = {field: body.get(field) for field in DESCRIPTION_FIELDS}
     return {
         "influencerId": influencer_id,
@@ -39,5 +42,5 @@ def new_influencer(
 
 
 def refresh_references(references: list[Record], now: datetime) -> list[Record]:
-    """Return the same reference images, attached now."""
+    """Return the same reference images with `now` as the time of attachment."""
     return [entry | {"addedAt": seconds(now)} for entry in references]

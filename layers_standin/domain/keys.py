@@ -22,7 +22,7 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 def mint_key(environment: str = "test") -> str:
-    """Return a new key: 80 bits to name it, 256 to open it."""
+    """Return a new key with a public id of 80 random bits and a secret of 256."""
     public_id = "".join(secrets.choice(_ALPHABET) for _ in range(16))
     return f"lp_{environment}_{public_id}_{secrets.token_urlsafe(32)}"
 
@@ -44,7 +44,10 @@ def opens(key: Mapping[str, Any], secret: str) -> bool:
 def new_key(
     api_key_id: str, organization: str, key: str, scopes: list[str], name: str, tier: str, now: datetime
 ) -> Record:
-    """Return the document of a key; the key itself is not in it."""
+    """Return the document of an API key: its public id and the hash of its secret.
+
+    `key` is the whole text of the key; `tier` is one of the rate limit tiers.
+    """
     _, environment, public_id, secret = key.split("_", 3)
     return {
         "apiKeyId": api_key_id,
@@ -63,7 +66,7 @@ def new_key(
 
 
 def kill_key(current: Mapping[str, Any], now: datetime) -> Record:
-    """Return the key switched off; the time it was first switched off stays."""
+    """Return the key switched off; an earlier time of switching off stays."""
     return dict(current) | {"killSwitch": True, "revokedAt": current["revokedAt"] or milliseconds(now)}
 
 
@@ -75,7 +78,7 @@ def rotate_key(current: Mapping[str, Any], key: str, now: datetime) -> Record:
 
 
 def key_documents(document: Record) -> list[tuple[str, Record]]:
-    """Return (table, document) of both documents of a key: the key by public id, and the public id by the key's id."""
+    """Return (table, document) of both documents of a key: by its public id, and by its `apiKeyId`."""
     known = {field: document[field] for field in ("apiKeyId", "organizationId", "publicId")}
     return [("api_keys", document), ("api_key_ids", known)]
 
@@ -108,17 +111,17 @@ def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any]) -> Reco
 
 
 class Keys:
-    """The API keys: of every organization by their public id, of this one by their id."""
+    """The API keys: those of all organizations by public id, those of this one by `apiKeyId`."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
     def find(self, public_id: str) -> Record | None:
-        """Return the document of the key with that public id, or None."""
+        """Return the document of the key with this public id, or None."""
         return self._tables.table("api_keys", public_id).get(doc_id=public_id)
 
     def is_known(self, public_id: str, lock: bool = False) -> bool:
-        """Whether a key with that public id exists. Without `lock` it may be rotated until the transaction ends."""
+        """Whether a key has this public id. Without `lock`, another transaction may rotate it meanwhile."""
         return self._tables.db.read("api_keys", public_id, public_id, lock) is not None
 
     def all(self) -> list[Record]:
@@ -136,7 +139,10 @@ class Keys:
         return key
 
     def create(self, scopes: list[str], name: str, key: str | None = None, tier: str = "standard") -> str:
-        """Create a key of this organization and return it whole: the one time its secret is seen. Raises NotFound."""
+        """Create a key of this organization and return its text, which is not stored. Raises NotFound.
+
+        `key` is the text, minted if None; `tier` is its rate limit tier.
+        """
         key = key or mint_key()
         with self._tables.db.transaction():
             organization = self._tables.organization
@@ -146,14 +152,14 @@ class Keys:
         return key
 
     def kill(self, api_key_id: str) -> Record:
-        """Switch a key off: it answers 503 from its next request on."""
+        """Switch a key off: its requests are answered with 503 from now on."""
         with self._tables.db.transaction():
             killed = kill_key(self.get(api_key_id), self._tables.now())
             self._put(killed)
             return killed
 
     def rotate(self, api_key_id: str) -> tuple[Record, str]:
-        """Return the key's document and its new text; the old text is unknown from its next request on."""
+        """Give a key a new text; return (document, text). The old text is invalid from now on."""
         with self._tables.db.transaction():
             current = self.get(api_key_id)
             text = mint_key(current["environment"])
@@ -163,14 +169,14 @@ class Keys:
             return rotated, text
 
     def delete(self, api_key_id: str) -> Record:
-        """Switch a key off for good."""
+        """Switch a key off permanently."""
         with self._tables.db.transaction():
             deleted = kill_key(self.get(api_key_id), self._tables.now()) | {"deleted": True}
             self._put(deleted)
             return deleted
 
     def delete_public(self, public_id: str) -> None:
-        """Switch the key with that public id off for good. Raises NotFound."""
+        """Switch the key with this public id off permanently. Raises NotFound."""
         with self._tables.db.transaction():
             key = self.find(public_id)
             if key is None:

@@ -18,7 +18,7 @@ def thumbnail_path(document: Mapping[str, Any]) -> str | None:
 
 
 def portrait_path(document: Mapping[str, Any]) -> str:
-    """Return the path of the influencer's portrait: another one for every change that it shows."""
+    """Return the path of the influencer's portrait: a change of a drawn field changes the path."""
     owner = f"{document['organizationId']}/{canonical(document['influencerId'])}"
     return f"/media/{owner}/{portrait_mark(document)}/portrait/portrait.png"
 

@@ -20,7 +20,7 @@ _ITEM_FIELDS = (
 
 
 def new_project(organization: str, project_id: str, body: Mapping[str, Any], now: datetime) -> Record:
-    """Return the document of a project made from a validated body."""
+    """Return the document of a new project; `body` is a validated create body."""
     given = {
         "customerExternalId": None,
         "ownerEmail": None,
@@ -33,14 +33,14 @@ def new_project(organization: str, project_id: str, body: Mapping[str, Any], now
 
 
 def merge_project(current: Mapping[str, Any], patch: Mapping[str, Any], now: datetime) -> Record:
-    """Return the project after a PATCH: given fields replaced, metadata whole, updatedAt moved."""
+    """Return the project after a PATCH: given fields replaced, metadata as a whole."""
     merged = dict(current) | dict(patch) | {"updatedAt": seconds(now)}
     since = current.get("archivedAt") or seconds(now)
     return merged | {"archivedAt": since if merged["status"] == ARCHIVED else None}
 
 
 def archive_project(current: Mapping[str, Any], now: datetime) -> Record:
-    """Return the project after a DELETE; an archived one stays unchanged, the time it was archived included."""
+    """Return the project after a DELETE; an archived project stays unchanged."""
     if current["status"] == ARCHIVED and current.get("archivedAt"):
         return dict(current)
     return merge_project(current, {"status": ARCHIVED}, now)
@@ -70,7 +70,7 @@ def project_view(document: Mapping[str, Any]) -> Record:
 
 
 def project_item(document: Mapping[str, Any]) -> Record:
-    """Return a project as a page of projects shows it."""
+    """Return a project as an item of a list."""
     return {field: document[field] for field in _ITEM_FIELDS}
 
 
@@ -112,7 +112,7 @@ class Projects:
         return document
 
     def create(self, body: Mapping[str, Any]) -> Record:
-        """Raises Conflict when the organization has a project of that id."""
+        """Create a project and return its document. Raises Conflict when its id is taken."""
         project_id = body.get("id") or mint("proj")
         with self._tables.db.transaction():
             if self._projects.contains(doc_id=project_id):

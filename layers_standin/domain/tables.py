@@ -61,12 +61,12 @@ def partition_key(name: str) -> str:
 
 
 def oldest_first(moment_ms: int, doc_id: str) -> str:
-    """Return a sort key so that a scan from the greatest down meets the oldest first."""
+    """Return a sort key with which a descending scan returns the oldest document first."""
     return f"{_FAR_FUTURE_MS - moment_ms:016d}={doc_id}"
 
 
 def moment_of(sort_key: str) -> int:
-    """Return the moment of a sort key made by `oldest_first`."""
+    """Return the milliseconds since 1970 of a sort key made by `oldest_first`."""
     return _FAR_FUTURE_MS - int(sort_key.partition("=")[0])
 
 
@@ -86,14 +86,14 @@ def _influencer_entries(record: Record) -> list[IndexEntry]:
 
 
 def _job_entries(record: Record) -> list[IndexEntry]:
-    """Index entries of a job: `running:<project>`, by its end, until a reader has noted that it is over."""
+    """Index entries of a job: `running:<project>`, by its end, until `drop_finished` has removed it."""
     if record.get("isFinished"):
         return []
     return [IndexEntry(running(record["projectId"]), oldest_first(end_ms(record["schedule"]), record["jobId"]))]
 
 
 def running(project: str) -> str:
-    """Return the name of the index of a project's jobs that may still run; a scan meets the first to end first."""
+    """Return the name of the index of a project's running jobs; a scan returns the first to end first."""
     return f"running:{project}"
 
 
@@ -122,7 +122,7 @@ INDEXES: dict[str, IndexRule] = {
 
 
 class Page(NamedTuple):
-    """Some documents of an index, and the sort key to go on from, None at its end."""
+    """Documents of an index in order, and the sort key to continue from, None at the end."""
 
     documents: list[Record]
     next_sort_key: str | None
@@ -137,7 +137,7 @@ def _table(db: Hashable, name: str, partition: str) -> Table:
 class Tables:
     """The tables of one organization, on any engine, with its clock `now`.
 
-    Documents of a table in PARTITION_KEYS have another partition than the organization.
+    The partition of a table in PARTITION_KEYS is that field of its documents, that of any other is the organization.
     """
 
     def __init__(self, db: Engine, now: Callable[[], datetime], organization: str = "") -> None:
@@ -146,7 +146,7 @@ class Tables:
         self.organization = organization
 
     def table(self, name: str, partition: str | None = None) -> Table:
-        """Return the organization's table of that name, or the one of another partition."""
+        """Return the table `name` of a partition, by default the organization."""
         return _table(cast(Hashable, self.db), name, self.organization if partition is None else partition)
 
     def put(self, name: str, record: Mapping[str, Any]) -> None:
@@ -157,7 +157,10 @@ class Tables:
     def page(
         self, name: str, indexes: Sequence[str], before: str | None, limit: int, keep: Callable[[Record], bool]
     ) -> Page:
-        """Return up to `limit` documents of some indexes for which `keep` is true, newest first, below a sort key."""
+        """Return up to `limit` documents of some indexes, merged in descending order of sort key.
+
+        The sort keys are below `before`, if given; documents for which `keep(document)` is false are left out.
+        """
         found: list[tuple[str, Record]] = []
         for sort_key, document in self._walk(name, indexes, before, limit):
             if not keep(document):
@@ -168,14 +171,17 @@ class Tables:
         return Page([kept for _, kept in found], None)
 
     def all(self, name: str, ids: Iterable[str]) -> Iterator[Record]:
-        """Yield the documents of these ids that are there, fetched some at a time."""
+        """Yield the existing documents among these ids, fetched in batches."""
         rest = iter(ids)
         while some := list(islice(rest, _AT_ONCE)):
             found = self.db.read_many([(name, self.organization, doc_id) for doc_id in some])
             yield from (document for document in found if document is not None)
 
     def oldest(self, name: str, before_ms: int, index: str = "age", limit: int = 2) -> list[str]:
-        """Return the ids of up to `limit` documents not after a moment, from an index made with `oldest_first`."""
+        """Return the ids of up to `limit` documents, oldest first, not later than `before_ms` since 1970.
+
+        The sort keys of the index are made by `oldest_first`.
+        """
         sort_keys = self.db.scan(name, self.organization, index, limit=limit)
         return [id_of(sort_key) for sort_key in sort_keys if moment_of(sort_key) <= before_ms]
 
@@ -188,6 +194,6 @@ class Tables:
             before = sort_keys[-1]
 
     def _sort_keys(self, name: str, indexes: Sequence[str], before: str | None, limit: int) -> list[str]:
-        """Return the greatest sort keys of some indexes together, greatest first."""
+        """Return the `limit` greatest sort keys of some indexes, greatest first, below `before` if given."""
         walks = [self.db.scan(name, self.organization, index, before, limit) for index in indexes]
         return walks[0] if len(walks) == 1 else list(islice(merge(*walks, reverse=True), limit))
