@@ -64,9 +64,9 @@ def card_of(document: Record, now_ms: int, key_name: KeyName) -> View:
 
 
 def deletion_of(document: Record, key_name: KeyName) -> View:
-    """Return reason, time and key of an influencer's deletion; `who` is the name of the key."""
+    """Return reason, time and key of an influencer's deletion; `key_name` is the name of the key."""
     deletion = _NO_DELETION | (document["attributes"].get("deletion") or {})
-    return deletion | {"who": key_name(deletion["apiKeyId"])}
+    return deletion | {"key_name": key_name(deletion["apiKeyId"])}
 
 
 def job_of(document: Record, now_ms: int) -> View | None:
@@ -104,7 +104,7 @@ def change_of(change: Record, key_name: KeyName) -> View:
     operation, request_id = change["operation"], change["requestId"]
     return change | {
         "title": _TITLES.get(operation, operation or "Changed"),
-        "who": key_name(change["apiKeyId"]),
+        "key_name": key_name(change["apiKeyId"]),
         "request_href": f"/console/requests#{request_id}" if request_id else None,
         "is_first": change["before"] is None,
         "differences": differences(change["before"], change["after"]),

@@ -95,8 +95,8 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
     show = partial(pages.card_of, now_ms=own.now_ms(), key_name=key_names(own, organization))
 
     def page(status: str | None, limit: int) -> tuple[list[View], str | None]:
-        asked = {"status": status, "cursor": cursor, "limit": limit}
-        documents, after = own.page_of_influencers(project_id, asked)
+        page_query = {"status": status, "cursor": cursor, "limit": limit}
+        documents, after = own.page_of_influencers(project_id, page_query)
         return [show(document) for document in documents], after
 
     cards, after = page(status, MOST_CARDS)

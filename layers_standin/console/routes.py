@@ -1,4 +1,4 @@
-"""Between Flask and the console: routes, access, and the headers of every page."""
+"""The Flask routes of the console: access, pages, and the headers of every page."""
 
 from collections.abc import Callable
 from functools import partial
@@ -107,7 +107,7 @@ def _validated(query: Schema) -> Any:
 
 
 def _may_command(services: Services) -> bool:
-    """Whether the visitor may use the control plane too. Raises Refusal, NotFound for one who may not see the page."""
+    """Whether the visitor may use the control plane too. Raises Refusal, NotFound if the page is not allowed."""
     try:
         authorize(request.environ, services.settings, services.store.signing_key)
     except (Refusal, NotFound):

@@ -1,4 +1,4 @@
-"""Faults match operations of the API only."""
+"""Check that a fault's rule can match an operation of the API."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

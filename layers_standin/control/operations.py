@@ -74,7 +74,7 @@ def get_health(call: ControlCall) -> Record:
 
 @_post("/_standin/reset", body=schemas.Reset(), body_optional=True)
 def reset(call: ControlCall) -> Record:
-    """Put everything back to the seed, or to nothing: data, clocks, faults, and the request log."""
+    """Reset data, clocks, faults and the request log to the seed, or to nothing."""
     to = reset_store(call.services, call.body.get("to"))
     call.log.clear(ALL)
     return {"reset": True, "to": to}
@@ -85,9 +85,9 @@ def reset(call: ControlCall) -> Record:
 
 @_create("/_standin/snapshots", body=schemas.SnapshotCreate())
 def create_snapshot(call: ControlCall) -> Record:
-    """Save the state of this moment, media included, under a name; a snapshot of that name is replaced."""
+    """Save the present state, media included, under a name; a snapshot of that name is replaced."""
     name = call.body["name"]
-    with call.store.db.exclusive(), _freeing_snapshots(call):
+    with call.store.db.exclusive(), _deleting_unused_media(call):
         with call.store.db.create_snapshot(name, {"at": milliseconds(call.store.now())}) as snapshot_id:
             # After the documents, so that none of them lacks its bytes.
             call.services.media.create_snapshot(snapshot_id)
@@ -102,7 +102,7 @@ def list_snapshots(call: ControlCall) -> Record:
 
 @_post("/_standin/snapshots/<name>/restore", body=EmptyBody(), body_optional=True)
 def restore_snapshot(call: ControlCall, name: str) -> Record:
-    """Put everything back to a snapshot; it can be restored again."""
+    """Replace everything by a snapshot; it can be restored again."""
     with call.store.db.exclusive(), discarding_unreferenced(call.services):
         call.services.media.restore_snapshot(_snapshot(call.store, name).snapshot_id)
         call.store.db.restore_snapshot(name)
@@ -111,16 +111,16 @@ def restore_snapshot(call: ControlCall, name: str) -> Record:
 
 @_delete("/_standin/snapshots/<name>")
 def delete_snapshot(call: ControlCall, name: str) -> Record:
-    """Forget a snapshot."""
-    with call.store.db.exclusive(), _freeing_snapshots(call):
+    """Delete a snapshot."""
+    with call.store.db.exclusive(), _deleting_unused_media(call):
         _snapshot(call.store, name)
         call.store.db.delete_snapshot(name)
     return {"name": name, "deleted": True}
 
 
 @contextmanager
-def _freeing_snapshots(call: ControlCall) -> Iterator[None]:
-    """Drop the media of snapshots that the block deletes or leaves unfinished; if that fails, a later sweep does."""
+def _deleting_unused_media(call: ControlCall) -> Iterator[None]:
+    """Delete the media of snapshots that the block deletes or leaves unfinished; if this fails, a later sweep does."""
     try:
         yield
     finally:
@@ -144,7 +144,7 @@ def _snapshot_view(saved: Snapshot) -> Record:
 
 @_create("/_standin/organizations", body=schemas.OrganizationCreate(), body_optional=True, secret=True)
 def create_organization(call: ControlCall) -> Record:
-    """Make an organization with a key of its own; the one time the key is seen."""
+    """Create an organization with a key; only this response shows the key."""
     with call.store.db.transaction():
         organization = call.store.for_organization(ALL).organizations.create(call.body.get("name", "Organization"))
         key = _create_key(call, organization["id"])
@@ -159,7 +159,7 @@ def list_organizations(call: ControlCall) -> Record:
 
 @_delete("/_standin/organizations/<organization_id>")
 def delete_organization(call: ControlCall, organization_id: str) -> Record:
-    """Drop an organization whole: its documents, pictures, keys, clock, faults, and entries of the request log."""
+    """Delete an organization: its documents, pictures, keys, clock, faults, and entries of the request log."""
     with call.store.db.exclusive():
         call.store.organizations.get(organization_id)
         call.store.signing_key()  # for a store with nothing in it is filled from the seed at the next start
@@ -172,7 +172,7 @@ def delete_organization(call: ControlCall, organization_id: str) -> Record:
 
 @_create("/_standin/organizations/<organization_id>/keys", body=schemas.KeyCreate(), body_optional=True, secret=True)
 def create_key(call: ControlCall, organization_id: str) -> Record:
-    """Make another key of an organization; the one time it is seen."""
+    """Create another key of an organization; only this response shows it."""
     return _create_key(call, call.store.organizations.get(organization_id)["id"])
 
 
@@ -195,13 +195,13 @@ def get_clock(call: ControlCall) -> Record:
 
 @_put("/_standin/clock", body=schemas.ClockSetting())
 def set_clock(call: ControlCall) -> Record:
-    """Freeze, shift, advance, or let go the clock of an organization or of all."""
+    """Freeze, shift, advance, or reset the clock of an organization or of all."""
     return _change_clock(call, lambda clock: _new_clock(clock, call.body, call.store.now()))
 
 
 @_delete("/_standin/clock", query=schemas.ScopeQuery())
 def delete_clock(call: ControlCall) -> Record:
-    """Let an organization go by the clock of all again, or all by the real one."""
+    """Remove an organization's own clock, so that the one of all applies; or that of all, so that the real one does."""
     return _change_clock(call, lambda _: None)
 
 
@@ -240,7 +240,7 @@ def _clock_view(store: Store, scope: str) -> Record:
 
 @_create("/_standin/faults", body=schemas.FaultCreate())
 def create_fault(call: ControlCall) -> Record:
-    """Let requests go wrong, in one organization or in all."""
+    """Make requests fail, in one organization or in all."""
     check_rule(call.body, call.api)
     scope = _scope(call)
     rule = new_rule(call.body, call.store.for_organization(scope).now())
@@ -288,7 +288,7 @@ def list_requests(call: ControlCall) -> Record:
 
 @_put("/_standin/requests", body=schemas.LogSetting())
 def set_request_log(call: ControlCall) -> Record:
-    """Log the requests of an organization, or of all, or don't."""
+    """Switch the request log on or off, for an organization or for all."""
     scope = _scope(call)
     call.store.controls.change(scope, "isLogged", lambda _: call.body["enabled"])
     return {"organizationId": _whose(scope), "enabled": call.body["enabled"]}
@@ -320,7 +320,7 @@ def get_history(call: ControlCall, influencer_id: str) -> Record:
 
 
 def _find_influencer(call: ControlCall, influencer_id: str) -> Record:
-    """Return the influencer with this id, of the organization said or else of any. Raises NotFound, Conflict."""
+    """Return the influencer with this id, of the requested organization or of any. Raises NotFound, Conflict."""
     scope = _scope(call)
     scopes = [each["id"] for each in call.store.organizations.all()] if scope == ALL else [scope]
     tables = call.store.tables

@@ -1,4 +1,4 @@
-"""Between Flask and the control plane."""
+"""The Flask routes of the control plane."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -24,7 +24,7 @@ _NOTHING = EmptyBody()
 
 
 def add_control(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
-    """Add the routes of the control plane, to command the operations of `api` with; none where it is off."""
+    """Add the routes of the control plane, unless it is off; `api` has the operations that faults can match."""
     if services.settings.control == OFF:
         return
     for operation in operations:

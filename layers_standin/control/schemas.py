@@ -14,12 +14,12 @@ from layers_standin.domain.times import epoch_milliseconds
 from layers_standin.engines.snapshots import SNAPSHOT_NAME
 from layers_standin.fields import Array, Choice, Integer, Metadata, Object, Pattern, QueryNumber, Text, wrong_type
 from layers_standin.web.errors import STATUS_OF_CODE
-from layers_standin.web.faults import MOST_DELAY_MS
+from layers_standin.web.faults import MAX_DELAY_MS
 from layers_standin.web.limits import PER_MINUTE
 from layers_standin.web.logs.requests import MOST_ENTRIES
 from schemas import Strict
 
-_NUMBER = "[0-9]{1,6}"  # more is understood, and none that anybody needs
+_NUMBER = "[0-9]{1,6}"  # larger numbers would be valid, but nobody needs them
 _DURATION = (
     rf"^-?P(?!$)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?!$)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}(?:\.{_NUMBER})?S)?)?$"
 )
@@ -100,7 +100,7 @@ class Duration(Text):
 
 
 class Reset(Strict):
-    """reset: to the seed (the default, where there is one) or to nothing."""
+    """reset: to the seed (the default, if there is one) or to nothing."""
 
     to = Choice("seed", "empty")
 
@@ -210,7 +210,7 @@ class Answer(Strict):
     message = Text(min=1, max=1024)
     details = Metadata(max=8192, metadata=_DETAILS)
     retryAfter = Integer(max=86_400)
-    delayMs = Integer(max=MOST_DELAY_MS)
+    delayMs = Integer(max=MAX_DELAY_MS)
     dropConnection = Flag()
     truncateBody = Integer(max=1 << 30)
     loseReplyAfterEffect = Flag()

@@ -146,7 +146,7 @@ class Assets:
         return upload
 
     def delete_unfinished(self, limit: int = 2) -> list[Record]:
-        """Delete up to `limit` unfinished uploads after UNFINISHED_LIFETIME; return them, so that their bytes can go."""
+        """Delete up to `limit` unfinished uploads after UNFINISHED_LIFETIME; return them: their bytes must go."""
         return self._tables.db.run_transaction(partial(self._delete_unfinished, limit))
 
     def _delete_unfinished(self, limit: int) -> list[Record]:

@@ -1,1 +1,1 @@
-"""Where documents live: the store under the TinyDB tables. Knows no influencers and no HTTP."""
+"""The engines: databases of JSON documents under the TinyDB tables. They know no influencers and no HTTP."""

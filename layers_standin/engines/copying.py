@@ -1,6 +1,6 @@
-"""All documents from one engine to another: in batches, so that a copy can be resumed, and compared at the end.
+"""Copy all documents from one engine to another, in batches, so that a copy can be resumed; compare them at the end.
 
-An unfinished copy is marked in its target, which nobody should serve until the mark is gone.
+An unfinished copy has a mark in its target, and no service starts on it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from layers_standin.engines.table import Engine
 # Shows the progress: (title, number of steps) → a block with a function to call with the number of steps done.
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
-MARK: Key = ("copies", "", "unfinished")  # there as long as a copy is not finished
+MARK: Key = ("copies", "", "unfinished")  # present until the copy is finished
 _BATCH = 500
 _NAMED = 3  # documents of a difference
 
@@ -69,19 +69,19 @@ def compare(source: Engine, target: Engine, checked: Callable[[int], object]) ->
 def _begin(source: Engine, target: Engine, origin: str) -> None:
     """Mark the target. Raises NotEmpty when it has documents of its own, or the source is an unfinished copy."""
     if is_unfinished(source):
-        raise NotEmpty("What should be copied is itself a copy that was not finished.")
+        raise NotEmpty("The source is a copy that was not finished.")
     mark = target.read(*MARK)
     if mark is None and target.tables():
         raise NotEmpty("Where it should be copied to there are documents already.")
     if mark is not None and orjson.loads(mark)["from"] != origin:
-        raise NotEmpty(f"Where it should be copied to there is an unfinished copy of {orjson.loads(mark)['from']}.")
+        raise NotEmpty(f"The target has an unfinished copy of {orjson.loads(mark)['from']}.")
     _write(target, {MARK: orjson.dumps({"from": origin})})
 
 
 def _remove_surplus(source: Engine, target: Engine) -> None:
     for batch in _batches(_keys(target)):
-        gone = [key for key, document in _read(source, batch).items() if document is None]
-        _write(target, dict.fromkeys(gone))
+        surplus = [key for key, document in _read(source, batch).items() if document is None]
+        _write(target, dict.fromkeys(surplus))
 
 
 def _carry(source: Engine, target: Engine, keys: Sequence[Key], moved: Callable[[int], object]) -> int:

@@ -34,7 +34,7 @@ class DurableFiles:
         self.confirm([path])
 
     def link(self, source: Path, target: Path) -> None:
-        """Hard-link a file, to be confirmed; copy it when the disk has no links, or `target` has other bytes."""
+        """Hard-link a file, durable after `confirm`; copy it if the disk has no links, or `target` has other bytes."""
         self._make_folder(target.parent)
         try:
             self._disk.link(source, target)

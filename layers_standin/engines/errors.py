@@ -16,14 +16,14 @@ class Unconfirmed(EngineError):
 
 
 class Damaged(EngineError):
-    """A file of the store does not contain the bytes that were written to it; `what` is the evidence."""
+    """A file of the store does not contain the bytes that were written to it; `evidence` says how that shows."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, evidence: str) -> None:
         super().__init__(
-            f"The store's file {path} is damaged: {what}. Nothing was changed. Put a copy of the whole data folder in "
-            "its place, or set STANDIN_DATA to a new folder; `layers-stand-in store verify` lists every fault."
+            f"The store's file {path} is damaged: {evidence}. Nothing was changed. Put a copy of the whole data folder "
+            "in its place, or set STANDIN_DATA to a new folder; `layers-stand-in store verify` lists every fault."
         )
-        self.path, self.what = path, what
+        self.path, self.evidence = path, evidence
 
 
 class Misplaced(EngineError):

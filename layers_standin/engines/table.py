@@ -1,4 +1,4 @@
-"""The protocol of the engines, and TinyDB's table on it: documents one by one, instead of one dict of all of them."""
+"""The protocol of the engines, and TinyDB's table on it, which reads single documents instead of one dict of all."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence

@@ -144,23 +144,23 @@ class BucketStorage:
     # Snapshots
 
     def create_snapshot(self, snapshot_id: str) -> None:
-        """Writes a list of all keys, and once more without those removed before anybody could see the list."""
+        """Writes a list of all keys, and again without the objects that were removed before it was visible."""
         sizes = self._sizes()
         self.write(_kept(snapshot_id), json.dumps(sizes).encode())
         there = self._sizes()
-        if gone := sizes.keys() - there.keys():
-            left = {key: size for key, size in sizes.items() if key not in gone}
+        if removed := sizes.keys() - there.keys():
+            left = {key: size for key, size in sizes.items() if key not in removed}
             self.write(_kept(snapshot_id), json.dumps(left).encode())
 
     def restore_snapshot(self, snapshot_id: str) -> None:
         """Only checks: a listed object is never removed."""
         key = _kept(snapshot_id)
         try:
-            kept: dict[str, int] = json.loads(self._whole(key))
+            sizes: dict[str, int] = json.loads(self._whole(key))
         except (NoSuchFile, ValueError):
             raise Incomplete(f"{self._name}/{key}", []) from None
-        there = self._sizes() if kept else {}
-        if missing := [name for name, size in kept.items() if there.get(name) != size]:
+        there = self._sizes() if sizes else {}
+        if missing := [name for name, size in sizes.items() if there.get(name) != size]:
             raise Incomplete(f"{self._name}/{key}", missing)
 
     def delete_other_snapshots(self, snapshot_ids: Collection[str]) -> None:
@@ -184,11 +184,11 @@ class BucketStorage:
             return file.read()
 
     def _remove(self, keys: Sequence[str]) -> list[str]:
-        """Remove the objects that no snapshot keeps, and thumbnails of such; return their keys."""
+        """Remove the objects that no snapshot lists, and their thumbnails; return the removed keys."""
         kept = self._all_kept() if keys else set()
-        gone = [key for key in keys if key.removesuffix(THUMBNAIL) not in kept]
-        self.delete(gone)
-        return gone
+        removable = [key for key in keys if key.removesuffix(THUMBNAIL) not in kept]
+        self.delete(removable)
+        return removable
 
     # The bucket
 
@@ -296,8 +296,8 @@ class DirectToBucket:
         except NoSuchFile:
             return None
         try:
-            with self._bucket.original(organization, file).open("rb", _READ_BYTES) as taken:
-                measured = Measured(iter(partial(taken.read, _READ_BYTES), b""))
+            with self._bucket.original(organization, file).open("rb", _READ_BYTES) as copied:
+                measured = Measured(iter(partial(copied.read, _READ_BYTES), b""))
                 for _ in measured:
                     pass
         except BaseException:
@@ -311,7 +311,7 @@ class DirectToBucket:
 
 
 class _Reader(io.RawIOBase):
-    """An object as a file. Each read is a request of its own, so each is short, however slow the reader."""
+    """An object as a file. Each read is one short request, so a slow reader holds none open."""
 
     def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
         self._fetch, self._size, self._position = fetch, size, 0

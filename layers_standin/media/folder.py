@@ -96,31 +96,31 @@ class FolderStorage:
 
     def drop_organization(self, organization: str) -> None:
         folder = self._folder(organization)
-        gone = folder.with_name(f"{organization}.{uuid4().hex}{UNFINISHED}")
+        removed = folder.with_name(f"{organization}.{uuid4().hex}{UNFINISHED}")
         with suppress(FileNotFoundError):
-            folder.rename(gone)  # or an upload under way would put its bytes into the folder while it is removed
-            shutil.rmtree(gone)
+            folder.rename(removed)  # or an upload under way would put its bytes into the folder while it is removed
+            shutil.rmtree(removed)
 
     # Snapshots
 
     def create_snapshot(self, snapshot_id: str) -> None:
-        kept, sizes = self._kept(snapshot_id), {}
+        snapshot_folder, sizes = self._kept(snapshot_id), {}
         for path in _originals(self._root):
-            place = kept / path.parent.name / path.name
+            target = snapshot_folder / path.parent.name / path.name
             with suppress(FileNotFoundError):  # discarded meanwhile
-                self._files.link(path, place)
-                sizes[f"{path.parent.name}/{path.name}"] = place.stat().st_size
-        self._files.confirm(kept / name for name in sizes)
-        self._files.write(kept / _LIST, [json.dumps(sizes).encode()])
+                self._files.link(path, target)
+                sizes[f"{path.parent.name}/{path.name}"] = target.stat().st_size
+        self._files.confirm(snapshot_folder / name for name in sizes)
+        self._files.write(snapshot_folder / _LIST, [json.dumps(sizes).encode()])
 
     def restore_snapshot(self, snapshot_id: str) -> None:
-        """Makes the files young again, so that no sweep takes them for orphans."""
-        kept = self._kept(snapshot_id)
-        sizes = self._sizes(kept)
+        """Sets the time of the files to now, so that no sweep removes them as orphans."""
+        snapshot_folder = self._kept(snapshot_id)
+        sizes = self._sizes(snapshot_folder)
         for name in sizes:
-            os.utime(kept / name)  # the time of all links to the file
+            os.utime(snapshot_folder / name)  # the time of all links to the file
             if not _is_touched(self._root / name):
-                self._files.link(kept / name, self._root / name)
+                self._files.link(snapshot_folder / name, self._root / name)
         self._files.confirm(self._root / name for name in sizes)
 
     def delete_other_snapshots(self, snapshot_ids: Collection[str]) -> None:
@@ -136,14 +136,14 @@ class FolderStorage:
         check_name(snapshot_id)
         return self._snapshots / (snapshot_id + _KEPT)
 
-    def _sizes(self, kept: Path) -> dict[str, int]:
+    def _sizes(self, snapshot_folder: Path) -> dict[str, int]:
         """Return the sizes of a snapshot's files by `organization/name`. Raises Incomplete."""
         try:
-            sizes: dict[str, int] = json.loads((kept / _LIST).read_bytes())
+            sizes: dict[str, int] = json.loads((snapshot_folder / _LIST).read_bytes())
         except (FileNotFoundError, NotADirectoryError, ValueError):
-            raise Incomplete(kept, []) from None
-        if missing := [name for name, size in sizes.items() if _size_of(kept / name) != size]:
-            raise Incomplete(kept, missing)
+            raise Incomplete(snapshot_folder, []) from None
+        if missing := [name for name, size in sizes.items() if _size_of(snapshot_folder / name) != size]:
+            raise Incomplete(snapshot_folder, missing)
         return sizes
 
     # The folder
@@ -181,7 +181,7 @@ def _size_of(path: Path) -> int | None:
 
 
 def _is_removed(path: Path, limit: float) -> bool:
-    """Remove a file older than `limit`; its time is read last, for somebody may just have touched it."""
+    """Remove a file older than `limit`; its time is read last, because it may just have been touched."""
     with suppress(FileNotFoundError):
         if path.stat().st_mtime < limit:
             path.unlink()

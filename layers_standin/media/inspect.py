@@ -5,7 +5,7 @@ from typing import BinaryIO
 from PIL import Image
 
 # 64 megapixels take 256 MB to decode; a file of a few kB can claim a hundred times that.
-MOST_PIXELS = 64_000_000
+MAX_PIXELS = 64_000_000
 
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # the latter where warnings are errors
 NO_PICTURE = Exception  # its decoders are many, and odd bytes make some of them raise anything
@@ -35,7 +35,7 @@ def fault_of_picture(file: BinaryIO, mime_type: str) -> str | None:
         return "The picture is too large"
     except NO_PICTURE:
         return f"The bytes are not {mime_type}" if _is_known(mime_type) else None
-    if width * height > MOST_PIXELS:
+    if width * height > MAX_PIXELS:
         return f"The picture is too large: {width} x {height} pixels"
     if _plain(found) != _plain(mime_type):
         return f"The bytes are not {mime_type}, but {found}"
@@ -43,7 +43,7 @@ def fault_of_picture(file: BinaryIO, mime_type: str) -> str | None:
 
 
 def drawn_formats() -> list[str]:
-    """Return Pillow's names of the formats that it may draw of strangers' files."""
+    """Return Pillow's names of the formats that it may decode from untrusted files."""
     Image.init()
     return [name for name in Image.ID if name in _DRAWN]
 

@@ -1,4 +1,4 @@
-"""The headers for strangers' files."""
+"""The headers for untrusted files."""
 
 # What a browser only ever shows or plays. Everything else, SVG and HTML above all, could run in our origin.
 _SHOWN = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"}
@@ -6,7 +6,7 @@ _PLAYED = ("video/", "audio/")
 
 
 def is_inert(content_type: str) -> bool:
-    """Whether a browser may show this type in place; the others are only for download."""
+    """Whether a browser may show a file of this type; all others are sent as downloads."""
     plain = content_type.partition(";")[0].strip().lower()
     return plain in _SHOWN or plain.startswith(_PLAYED)
 

@@ -146,7 +146,7 @@ class MediaStorage(Protocol):
         """Remove the files of an organization whose documents are gone; those of snapshots stay."""
 
     def create_snapshot(self, snapshot_id: str) -> None:
-        """Keep all files for a snapshot, but not thumbnails and portraits.
+        """Store all files for a snapshot, except thumbnails and portraits.
 
         To be called after the documents were saved: a file is stored before its document, so none can be missing.
         """
@@ -158,4 +158,4 @@ class MediaStorage(Protocol):
         """
 
     def delete_other_snapshots(self, snapshot_ids: Collection[str]) -> None:
-        """Drop the files of all snapshots but these."""
+        """Delete the files of all snapshots except these."""

@@ -4,7 +4,7 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageOps
 
-from layers_standin.media.inspect import MOST_PIXELS, NO_PICTURE, drawn_formats
+from layers_standin.media.inspect import MAX_PIXELS, NO_PICTURE, drawn_formats
 from layers_standin.media.storage import THUMBNAIL_PIXELS, File
 
 
@@ -13,7 +13,7 @@ def draw_thumbnail(original: File) -> bytes:
     small = BytesIO()
     try:
         with original.open("rb") as file, Image.open(file, formats=drawn_formats()) as picture:
-            if picture.width * picture.height > MOST_PIXELS:  # a file declared a video is not inspected
+            if picture.width * picture.height > MAX_PIXELS:  # a file declared a video is not inspected
                 raise Image.DecompressionBombError
             picture.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
             upright = ImageOps.exif_transpose(picture)

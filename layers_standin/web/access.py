@@ -52,7 +52,7 @@ def authorize(environ: "WSGIEnvironment", settings: Settings, signing_key: Calla
 
 
 def is_from_here(environ: "WSGIEnvironment", settings: Settings) -> bool:
-    """Whether a request was sent on this machine, to a name of it, and by no page of another origin."""
+    """Whether a request was sent from this machine, to a name of this machine, and by no page of another origin."""
     return (
         is_loopback(environ.get("REMOTE_ADDR", ""))
         and not any(name.startswith(_OF_PROXIES) for name in environ)
@@ -91,7 +91,7 @@ def is_own_page(environ: "WSGIEnvironment", settings: Settings) -> bool:
 
 
 def is_token(given: str, settings: Settings) -> bool:
-    """Whether this is the token that opens the control plane."""
+    """Whether `given` is the token of the control plane."""
     return settings.control not in (OFF, LOOPBACK) and hmac.compare_digest(given.encode(), settings.control.encode())
 
 

@@ -14,7 +14,7 @@ _KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
 
 
 def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
-    """Return the document of the key that a request carries. Raises Unauthenticated, KeyKilled.
+    """Return the document of a request's API key. Raises Unauthenticated, KeyKilled.
 
     `X-Api-Key` wins over `Authorization` even when it is wrong.
     """

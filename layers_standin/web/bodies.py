@@ -1,4 +1,4 @@
-"""From the bytes and headers of a request to values that a schema has validated."""
+"""Read and validate the body, the query and the Idempotency-Key of a request."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,8 +14,8 @@ from layers_standin.web.errors import MAX_BODY_BYTES, Invalid
 from schemas import IdempotencyHeader, Strict, details
 
 ABSENT = object()
-_MOST_FORGOTTEN_BYTES = 64 << 20
-_MOST_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around the client's value
+_MAX_DISCARDED_BYTES = 64 << 20
+_MAX_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around the client's value
 _idempotency_header = IdempotencyHeader()
 
 
@@ -40,12 +40,12 @@ def whole_body(request: Request) -> bytes:
 
 
 def read_on(request: Request) -> None:
-    """Read and drop the rest of a body: left unread, it makes a server hang up on a client that still sends."""
-    if "wsgi.input_terminated" not in request.environ or (request.content_length or 0) > _MOST_FORGOTTEN_BYTES:
+    """Read and discard the rest of a body, or the server closes the connection of a client that is still sending."""
+    if "wsgi.input_terminated" not in request.environ or (request.content_length or 0) > _MAX_DISCARDED_BYTES:
         return
     stream = request.environ["wsgi.input"]
     with suppress(Exception):  # the answer is the same
-        for _ in range(_MOST_FORGOTTEN_BYTES >> 16):
+        for _ in range(_MAX_DISCARDED_BYTES >> 16):
             if not stream.read(1 << 16):
                 return
 
@@ -65,8 +65,8 @@ def parse_json(data: bytes) -> Any:
         parsed = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValidationError(f"Malformed JSON: {error}", SCHEMA) from None
-    if data.count(b"[") + data.count(b"{") > _MOST_NESTED and _is_nested_beyond(_MOST_NESTED, parsed):
-        raise ValidationError(f"Malformed JSON: nested more than {_MOST_NESTED} levels deep", SCHEMA)
+    if data.count(b"[") + data.count(b"{") > _MAX_NESTED and _is_nested_beyond(_MAX_NESTED, parsed):
+        raise ValidationError(f"Malformed JSON: nested more than {_MAX_NESTED} levels deep", SCHEMA)
     return parsed
 
 
@@ -78,30 +78,33 @@ def _is_nested_beyond(levels: int, value: Any) -> bool:
 
 
 def load_request(schema: Strict | None, optional: bool, data: bytes, idempotency_key: str | None) -> tuple[Any, Any]:
-    """Return (parsed body or None, validated body). Raises Invalid with all errors of body and headers at once."""
-    faults: list[ValidationError] = []
+    """Return (decoded body or None, validated body). Raises Invalid with all errors of body and header at once.
+
+    `optional`: an absent body is valid, and loads as {}. A `schema` of None ignores the body.
+    """
+    errors: list[ValidationError] = []
     parsed: Any = None
-    judged: Any = {}
+    validated: Any = {}
     try:
         if schema is not None:
             parsed = parse_json(data)
             if parsed is ABSENT and not optional:
                 raise ValidationError("Malformed JSON: the body is empty", SCHEMA)
-            parsed, judged = (None, {}) if parsed is ABSENT else (parsed, schema.load_given(parsed))
+            parsed, validated = (None, {}) if parsed is ABSENT else (parsed, schema.load_given(parsed))
     except ValidationError as error:
-        faults.append(error)
+        errors.append(error)
     try:
         if idempotency_key is not None:
             _idempotency_header.load({"Idempotency-Key": idempotency_key})
     except ValidationError as error:
-        faults.append(error)
-    if faults:
-        raise Invalid(**details(*faults))
-    return parsed, judged
+        errors.append(error)
+    if errors:
+        raise Invalid(**details(*errors))
+    return parsed, validated
 
 
 def load_query(schema: Schema, query: Mapping[str, str]) -> Any:
-    """Return the validated query; of a name that is given twice the first counts. Raises Invalid."""
+    """Return the validated query; of a repeated parameter the first value counts. Raises Invalid."""
     try:
         return schema.load(query)
     except ValidationError as error:

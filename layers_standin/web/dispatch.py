@@ -124,5 +124,5 @@ def _without_secret(operation: Operation, response: StoredResponse, request_id: 
     """Return the response for a repeated request: the same, or a conflict if it had a secret, which is not stored."""
     if not operation.secret or response.status >= 400:
         return response
-    gone = Conflict("This was done; its reply held a secret and was not kept.", subcode="NOT_KEPT")
-    return StoredResponse(*refusal(gone, request_id))
+    conflict = Conflict("This was done; its reply held a secret and was not kept.", subcode="NOT_KEPT")
+    return StoredResponse(*refusal(conflict, request_id))

@@ -84,7 +84,7 @@ UNAVAILABLE = "The store is unavailable; nothing was changed."
 _KINDS: list[type[Refusal] | type[StoreError]] = [*Refusal.__subclasses__(), *StoreError.__subclasses__()]
 STATUS: dict[type[Exception], int] = {kind: STATUS_OF_CODE[kind.code] for kind in _KINDS} | {EngineError: 503}
 
-# What is said when there is nothing more to say.
+# The message of an error without one of its own.
 MESSAGES: dict[str, str] = {
     "NOT_FOUND": "Not found.",
     "METHOD_NOT_ALLOWED": "Method not allowed.",

@@ -18,7 +18,7 @@ from store import Store
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-MOST_DELAY_MS = 60_000
+MAX_DELAY_MS = 60_000
 DROPPED = 444  # nginx's number for it in its logs; it is never sent
 PREFERRED = "prefer"  # instead of the id of a rule
 
@@ -116,8 +116,8 @@ def _code(text: str) -> str:
 
 
 def _delay(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) <= MOST_DELAY_MS):
-        raise _not_preferable(f"delay={text}: must be milliseconds, at most {MOST_DELAY_MS}")
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) <= MAX_DELAY_MS):
+        raise _not_preferable(f"delay={text}: must be milliseconds, at most {MAX_DELAY_MS}")
     return int(text)
 
 

@@ -21,7 +21,7 @@ _CHUNK_BYTES = 1 << 18
 
 
 def serve_file(services: Services, organization: str, owner: str, token: str, variant: str, **_: str) -> Response:
-    """Serve the file of a path; the name at its end is for people who save it. Raises NotFound."""
+    """Serve the file of a path; the name at its end is the name of a download. Raises NotFound."""
     store = services.store.for_organization(organization)
     try:
         if variant == "portrait":

@@ -26,11 +26,11 @@ WRITES_PER_DAY: dict[str, int] = {"standard": 10_000, "pilot": 100_000, "partner
 
 
 class Window(NamedTuple):
-    """A limit: at most `most` requests in `seconds`. A window begins at a whole multiple of its length since 1970."""
+    """A limit: at most `max` requests in `seconds`. A window begins at a whole multiple of its length since 1970."""
 
     counter_id: str
     seconds: int
-    most: int
+    max: int
 
 
 def rate_limits(settings: Settings) -> Limits | None:
@@ -39,22 +39,22 @@ def rate_limits(settings: Settings) -> Limits | None:
 
 
 def count_request(store: Store, key: Record, endpoint_class: str) -> Headers:
-    """Count one request of a key; return the headers of the limit that will stop the client first.
+    """Count one request of a key; return the headers of the limit that the client will reach first.
 
-    Raises RateLimited; the request is counted all the same.
+    `endpoint_class` is one of PER_MINUTE's. Raises RateLimited; a refused request is counted too.
     """
     windows = windows_of(key, endpoint_class)
     counters, now = store.db.run_transaction(partial(_count, store, windows))
-    left, most, until = min(
-        (window.most - counter["count"], window.most, counter["until"])
+    remaining, limit, until = min(
+        (window.max - counter["count"], window.max, counter["until"])
         for window, counter in zip(windows, counters, strict=False)  # a full minute leaves its day out
     )
     headers = [
-        ("X-RateLimit-Limit", str(most)),
-        ("X-RateLimit-Remaining", str(max(left, 0))),
+        ("X-RateLimit-Limit", str(limit)),
+        ("X-RateLimit-Remaining", str(max(remaining, 0))),
         ("X-RateLimit-Reset", str(math.ceil(until))),
     ]
-    if left < 0:
+    if remaining < 0:
         raise RateLimited(endpoint_class, headers, math.ceil(until - now))
     return headers
 
@@ -89,6 +89,6 @@ def _count(store: Store, windows: Sequence[Window]) -> tuple[list[Record], float
         for window, counter in zip(windows, found, strict=True):
             counters.append(add_request(window, counter, now))
             store.tables.put("rate_limits", counters[-1])
-            if counters[-1]["count"] > window.most:
+            if counters[-1]["count"] > window.max:
                 break
     return counters, now

@@ -71,7 +71,7 @@ class Operation:
 
     @cached_property
     def name(self) -> str:
-        """Return `patchInfluencer` of the handler patch_influencer: the name of the operation to the outside."""
+        """Return the public name of the operation: `patchInfluencer` for the handler patch_influencer."""
         first, *rest = self.handler.__name__.split("_")
         return first + "".join(word.capitalize() for word in rest)
 
@@ -100,9 +100,9 @@ class Operations(list[Operation]):
     ) -> Callable[[Handler], Handler]:
         """Register a handler under a method and a path with Flask's placeholders.
 
-        `tagged` replies have an ETag; `secret` ones are never stored, so there is no replaying them. A handler that
-        `begins_transaction` runs outside of one, so that work that may take long keeps nobody from writing, and hands
-        the rest to `call.commit`; every other handler of a change runs in the transaction of its request.
+        `tagged` replies have an ETag; `secret` ones are never stored, so they cannot be replayed. A handler with
+        `begins_transaction` runs outside of a transaction, so that its slow work blocks no writer, and passes the rest
+        to `call.commit`; every other handler of a change runs in the transaction of its request.
         """
         rate = endpoint_class or class_of_method(method)
 
@@ -115,7 +115,7 @@ class Operations(list[Operation]):
 
 
 def own_url(request: Request) -> str:
-    """Return the host that the client has sent, or our own address when that is no host, as a URL."""
+    """Return the URL of the request's Host header, or of our own address when that header is not a valid host."""
     if request.host:
         return request.host_url.rstrip("/")
     name, port = request.environ["SERVER_NAME"], request.environ["SERVER_PORT"]

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and a page to read and try it. Both need no key; the operations that one tries there do."""
+"""The OpenAPI document, and a page to read and try it. Both need no key; calls of the operations from the page do."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial

@@ -61,11 +61,11 @@ def _refused_by_http(error: HTTPException) -> Response:
 
 def _preflight(methods: Iterable[str]) -> Response:
     allowed = ", ".join(sorted(methods))
-    asked = request.headers.get("Access-Control-Request-Headers", "")
+    requested_headers = request.headers.get("Access-Control-Request-Headers", "")
     headers = {
         "Allow": allowed,
         "Access-Control-Allow-Methods": allowed,
-        "Access-Control-Allow-Headers": asked or "X-Api-Key, Authorization, Content-Type, Idempotency-Key",
+        "Access-Control-Allow-Headers": requested_headers or "X-Api-Key, Authorization, Content-Type, Idempotency-Key",
         "Access-Control-Max-Age": "600",
         "Vary": "Access-Control-Request-Headers",
     }

@@ -22,7 +22,7 @@ def new_session(signing_key: str, token: str) -> str:
 
 
 def has_session(environ: "WSGIEnvironment", signing_key: Callable[[], str], token: str) -> bool:
-    """Whether a request has a cookie that we gave out for this token in the last LASTS_SECONDS."""
+    """Whether a request has a session cookie for this token that is not older than LASTS_SECONDS."""
     cookie = parse_cookie(environ).get(COOKIE)
     if cookie is None:
         return False

@@ -1,4 +1,4 @@
-"""Presigned uploads: a URL that allows one PUT of certain bytes, for a while, without a key."""
+"""Presigned uploads: a signed URL allows a PUT of the declared file for UPLOAD_WINDOW, without a key."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -46,7 +46,7 @@ def expiry_of(upload: Record) -> str:
 
 
 def serve_upload(services: Services, signature: str) -> Response:
-    """Receive the bytes. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is stored then."""
+    """Receive an upload. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is stored then."""
     context = current_context(request.environ)
     context.operation = PUT_UPLOAD
     try:
@@ -63,9 +63,9 @@ def serve_upload(services: Services, signature: str) -> Response:
 def _take_in(services: Services, store: Store, terms: list[Any]) -> Response:
     upload = _promised(store, *terms)
     try:
-        received = keep(services.media, upload, _chunks(_most_bytes(upload, services.settings)))
+        received = store_upload(services.media, upload, _chunks(_max_bytes(upload, services.settings)))
     except Unavailable:
-        _promised(store, *terms)  # for its organization may be gone, and the folder with it
+        _promised(store, *terms)  # its organization may be deleted, and the folder with it
         raise
     _note(services, store, upload, received)
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
@@ -82,7 +82,7 @@ def _note(services: Services, store: Store, upload: Record, received: StoredFile
         services.media.discard(store.organization, before["file"])
 
 
-def keep(media: MediaStorage, upload: Record, chunks: Iterable[bytes]) -> StoredFile:
+def store_upload(media: MediaStorage, upload: Record, chunks: Iterable[bytes]) -> StoredFile:
     """Store the bytes of an upload durably. Raises Unavailable, and the errors of `chunks`."""
     try:
         return media.receive(upload["organizationId"], upload["assetId"], chunks)
@@ -91,7 +91,7 @@ def keep(media: MediaStorage, upload: Record, chunks: Iterable[bytes]) -> Stored
 
 
 class InspectedUpload(NamedTuple):
-    """An upload whose bytes were looked at; `fault` says why they are no picture of the declared type, or is None."""
+    """An upload with inspected bytes; `fault` is a sentence if they are no picture of the declared type, else None."""
 
     upload: Record
     fault: str | None = None
@@ -99,9 +99,9 @@ class InspectedUpload(NamedTuple):
 
 @contextmanager
 def inspect_upload(call: Call, project_id: str) -> Iterator[InspectedUpload | None]:
-    """Yield the upload, its bytes looked at; None if it does not exist or is finalized: the transaction will say so.
+    """Yield the upload with inspected bytes; None if it does not exist or is finalized: the transaction reports that.
 
-    Bytes sent straight to the bucket are copied first, and discarded unless the block makes an asset of them.
+    Bytes sent straight to the bucket are copied first, and discarded unless the block creates an asset of them.
     """
     upload = _unfinished(call, project_id)
     if upload is None:
@@ -115,7 +115,7 @@ def inspect_upload(call: Call, project_id: str) -> Iterator[InspectedUpload | No
 
 
 def inspect_again(call: Call, upload: Record, inspected: InspectedUpload | None) -> InspectedUpload | None:
-    """Return the inspected upload; inspect again if other bytes have replaced the first since then."""
+    """Return the inspected upload; inspect it again if other bytes have replaced the inspected ones."""
     if (
         inspected is None
         or call.services.media.direct is not None
@@ -136,7 +136,7 @@ def store_inline(call: Call, project_id: str) -> Iterator[InspectedUpload | None
     upload = new_upload(call.store.organization, project["id"], call.body, call.store.now())
     data = call.body["dataBase64"]
     fault = _picture_fault(BytesIO(data), upload)
-    received = None if fault else keep(call.services.media, upload, [data])._asdict()
+    received = None if fault else store_upload(call.services.media, upload, [data])._asdict()
     with _discarded_unless_used(call, received):
         yield InspectedUpload(upload | {"received": received}, fault)
 
@@ -184,7 +184,7 @@ def _picture_fault(file: BinaryIO, upload: Record) -> str | None:
 
 @contextmanager
 def _discarded_unless_used(call: Call, received: Record | None) -> Iterator[None]:
-    """Discard the bytes after the block if no asset has them; if that cannot be known, a later sweep does."""
+    """Discard the bytes after the block if no asset has them; if that is unknown, a later sweep decides."""
     is_known = received is not None
     try:
         yield
@@ -214,12 +214,12 @@ def _promised(
     return store.assets.open_upload(upload_id)
 
 
-def _most_bytes(upload: Record, settings: Settings) -> int:
+def _max_bytes(upload: Record, settings: Settings) -> int:
     return min(upload["sizeBytes"] or settings.max_upload_bytes, settings.max_upload_bytes)
 
 
 def _chunks(limit: int) -> Iterator[bytes]:
-    """Yield the body in pieces. Raises TooLarge as soon as it is, ClientDisconnected when it ends early."""
+    """Yield the body in chunks. Raises TooLarge at more than `limit` bytes, ClientDisconnected when it ends early."""
     announced = request.content_length
     if announced is not None and announced > limit:
         raise TooLarge(maxBytes=limit)

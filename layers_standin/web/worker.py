@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker; errors that it finds before the app is called come in our envelope too."""
+"""gunicorn's threaded worker: its errors before the app is called have the envelope of the API too."""
 
 import contextlib
 import socket
@@ -38,7 +38,7 @@ class Worker(ThreadWorker):
             client.sendall(raw_refusal(exc, request_id))
 
     def handle(self, conn: Any) -> Any:
-        """Serve a connection, but wait only so long for each piece of a request: the thread is one of four."""
+        """Serve a connection; wait PATIENCE_SECONDS at most for each piece of a request: the thread is one of four."""
         if not conn.initialized:
             # In the kernel: gunicorn resets Python's own timeout.
             patience = struct.pack("ll", int(PATIENCE_SECONDS), int(PATIENCE_SECONDS % 1 * 1e6))

@@ -329,9 +329,7 @@ class Postgres(BaseEngine):
         except psycopg.Error as error:
             is_lost = session.lease.is_lost or isinstance(error, psycopg.errors.StatementCompletionUnknown)
             if is_lost and not isinstance(error, _IN_THE_WAY):
-                raise Unconfirmed(
-                    f"The database {self.name} was lost before it said whether it has done what it was told."
-                ) from error
+                raise Unconfirmed(f"The database {self.name} was lost before it confirmed the commit.") from error
             raise self._refused(session, error) from error
         session.has_begun = False
 

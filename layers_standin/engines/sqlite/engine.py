@@ -233,7 +233,7 @@ class SQLite(BaseEngine):
             if session.is_reading or (session.depth and session.connection.in_transaction):
                 return session
             if session.depth:
-                raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was kept.")
+                raise Unavailable(f"The transaction in {self.path} was ended by a failure: nothing of it was written.")
             if session.file is None:
                 session = self._connections.session()
             found = os.stat(self._file)

@@ -1,4 +1,4 @@
-"""The request log: the newest requests and responses, so that people can see what their client sends."""
+"""The request log: the newest requests and responses, so that people can see the requests of their client."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 4 << 20
 MOST_ENTRIES = 1000
-_MOST_BODY_CHARACTERS = 16_384
+_MAX_BODY_CHARACTERS = 16_384
 _WITHOUT_BODY = (204, 304)
 _PLAIN = "/:@!$&'()*+,;=~"  # the characters that a path may contain unquoted
 
@@ -64,11 +64,11 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
         "replayed": context.replayed,
         "faultId": context.fault,
         "cut": context.truncate_after is not None,
-        "request": received[:_MOST_BODY_CHARACTERS],
-        "response": "" if is_bodiless else _text(context.sent)[:_MOST_BODY_CHARACTERS],
+        "request": received[:_MAX_BODY_CHARACTERS],
+        "response": "" if is_bodiless else _text(context.sent)[:_MAX_BODY_CHARACTERS],
         # Whether a command can send the same again: all of the body is kept, and can be an argument.
         "isWhole": not is_unread
-        and len(received) <= _MOST_BODY_CHARACTERS
+        and len(received) <= _MAX_BODY_CHARACTERS
         and "\0" not in received
         and received.encode() == context.received,
     }

@@ -21,14 +21,14 @@ _NEVER = -math.inf
 
 
 class RotatingLog:
-    """Lines in `folder`: about as many as fit `most_bytes`, and up to as many older ones.
+    """Lines in `folder`: about as many as fit `max_bytes`, and up to as many older ones.
 
     Not synced: a power loss may take the newest lines. That, or a full disk, can leave half a line. Raises OSError.
     """
 
-    def __init__(self, folder: Path, most_bytes: int, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, folder: Path, max_bytes: int, look_seconds: float = LOOK_SECONDS) -> None:
         self._folder = folder.absolute()
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._look_seconds = look_seconds
         self._file: int | None = None
         self._inode = 0
@@ -65,7 +65,7 @@ class RotatingLog:
         """Return the newer file, which another process may have rotated since the last look."""
         now = time.monotonic()
         has_just_looked = now - self._looked < self._look_seconds
-        if self._file is not None and has_just_looked and self._written < self._most_bytes // _LOOKS_PER_FILE:
+        if self._file is not None and has_just_looked and self._written < self._max_bytes // _LOOKS_PER_FILE:
             return self._file
         self._looked, self._written = now, 0
         return self._file if self._file is not None and self._is_current() else self._turned()
@@ -75,13 +75,13 @@ class RotatingLog:
             there = os.stat(self._folder / NEWER)
         except FileNotFoundError:
             return False
-        return there.st_ino == self._inode and there.st_size <= self._most_bytes
+        return there.st_ino == self._inode and there.st_size <= self._max_bytes
 
     def _turned(self) -> int:
         """Rotate the files if the newer one is full; return the newer one."""
         with self._alone():
             path = self._folder / NEWER
-            if path.exists() and path.stat().st_size > self._most_bytes:
+            if path.exists() and path.stat().st_size > self._max_bytes:
                 os.replace(path, self._folder / OLDER)
             fresh = open_private(path, os.O_APPEND)
             self._inode = os.fstat(fresh).st_ino
