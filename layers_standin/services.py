@@ -245,12 +245,12 @@ class Housekeeping:
 
     def __init__(self, services: Services, every_seconds: float = HOUSEKEEPING_EVERY_SECONDS) -> None:
         self._services, self._every_seconds = services, every_seconds
-        self._running = threading.Lock()
+        self._turn = threading.Lock()
         self.due = self._next()  # by time.monotonic()
 
     def begin(self) -> None:
         """Start the thread, unless it is running."""
-        if self._running.acquire(blocking=False):
+        if self._turn.acquire(blocking=False):
             self.due = self._next()
             threading.Thread(target=self._run, daemon=True).start()
 
@@ -258,7 +258,7 @@ class Housekeeping:
         try:
             housekeeping(self._services)
         finally:
-            self._running.release()
+            self._turn.release()
 
     def _next(self) -> float:
         # Not all workers at the same time: they would only wait for each other.
