@@ -120,6 +120,14 @@ class Connections:
             raise apsw.MisuseError("its process was forked in the middle of its use")
         load_checksums()
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
+        try:
+            self._set_up(connection)
+        except BaseException:
+            connection.close(True)  # or it would go on holding the files as they are for as long as the error is held
+            raise
+        return connection
+
+    def _set_up(self, connection: apsw.Connection) -> None:
         # The files beside the database stay: a start on a full disk needs no room, one on a read-only disk no writing.
         connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(_YES))
         connection.set_busy_handler(self._is_worth_waiting)
@@ -131,7 +139,6 @@ class Connections:
             "temp_store": "MEMORY",
         }.items():
             connection.execute(f"PRAGMA {name} = {value}").fetchall()
-        return connection
 
     def close(self) -> None:
         """Close all connections of this process; the last one to a file writes its WAL back."""
