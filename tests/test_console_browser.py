@@ -288,7 +288,7 @@ def test_a_fault_is_injected_strikes_and_is_removed(open_page, shop):
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("fault", "told"),
     [
         ("dropConnection", "hangs up before the effect"),
         ("loseReplyAfterEffect", "acts, and hangs up without a reply"),
@@ -297,10 +297,10 @@ def test_a_fault_is_injected_strikes_and_is_removed(open_page, shop):
         ("delay", "waits 250 ms"),
     ],
 )
-def test_every_kind_of_fault_can_be_injected(open_page, shop, kind, told):
+def test_every_kind_of_fault_can_be_injected(open_page, shop, fault, told):
     page = open_page(f"/console/controls?organization={shop.organization}")
-    page.get_by_label("What goes wrong").select_option(kind)
-    if kind == "delay":
+    page.get_by_label("What goes wrong").select_option(fault)
+    if fault == "delay":
         page.get_by_label("Late by").fill("250")
     page.get_by_role("button", name="Inject").click()
     expect(page.get_by_role("row", name="Any request")).to_contain_text(told)

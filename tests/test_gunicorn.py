@@ -203,13 +203,13 @@ MISPLACED_KEYS = {
 }
 
 
-@pytest.mark.parametrize(("sent", "kind"), MISPLACED_KEYS.values(), ids=MISPLACED_KEYS)
-def test_of_what_is_refused_before_the_app_the_log_has_the_kind_but_no_key(server, sent, kind):
+@pytest.mark.parametrize(("sent", "fault"), MISPLACED_KEYS.values(), ids=MISPLACED_KEYS)
+def test_of_what_is_refused_before_the_app_the_log_has_the_kind_but_no_key(server, sent, fault):
     with wire(server) as connection:
         connection.send(sent)
         request_id = connection.reply().headers["x-request-id"]
     line = eventually(lambda: next((line for line in server.lines if request_id in line), None), "its line in the log")
-    assert line.endswith(f" {request_id} invalid request: {kind}\n")
+    assert line.endswith(f" {request_id} invalid request: {fault}\n")
     assert SECRET not in server.output
 
 

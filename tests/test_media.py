@@ -87,9 +87,9 @@ def test_every_thumbnail_of_the_seed_is_a_small_webp(client, seeded):
         ((1, 1), (1, 1)),
     ],
 )
-@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "L"), ("GIF", "P"), ("JPEG", "CMYK")])
-def test_a_thumbnail_keeps_the_shape_and_is_never_larger(client, place, size, small, kind, mode):
-    asset = place(drawn(*size, kind, mode), contentType=f"image/{kind.lower()}")
+@pytest.mark.parametrize(("written_as", "mode"), [("PNG", "RGBA"), ("PNG", "L"), ("GIF", "P"), ("JPEG", "CMYK")])
+def test_a_thumbnail_keeps_the_shape_and_is_never_larger(client, place, size, small, written_as, mode):
+    asset = place(drawn(*size, written_as, mode), contentType=f"image/{written_as.lower()}")
 
     with client.get(asset["thumbnailPath"]) as response, Image.open(BytesIO(response.data)) as shown:
         assert shown.size == small

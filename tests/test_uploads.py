@@ -199,15 +199,15 @@ def test_a_presign_that_is_wrong_is_refused_with_all_its_faults(demo, body, refu
 FAMILY = {"image": "image/", "logo": "image/", "reference_image": "image/", "video": "video/", "audio": "audio/"}
 
 
-@pytest.mark.parametrize("kind", FAMILY)
+@pytest.mark.parametrize("media_kind", FAMILY)
 @pytest.mark.parametrize("mime_type", ["image/png", "video/mp4", "audio/ogg", "text/html", "application/octet-stream"])
-def test_the_type_must_fit_the_kind(demo, kind, mime_type):
-    response = demo.post(f"{MEDIA}/presign", json={"kind": kind, "contentType": mime_type})
+def test_the_type_must_fit_the_kind(demo, media_kind, mime_type):
+    response = demo.post(f"{MEDIA}/presign", json={"kind": media_kind, "contentType": mime_type})
 
-    if mime_type.startswith(FAMILY[kind]):
+    if mime_type.startswith(FAMILY[media_kind]):
         assert response.status_code == 200
     else:
-        assert refused(response) == invalid(mimeType=[f"Must be {FAMILY[kind]}* for kind {kind}"])
+        assert refused(response) == invalid(mimeType=[f"Must be {FAMILY[media_kind]}* for kind {media_kind}"])
 
 
 @pytest.mark.parametrize(
