@@ -13,6 +13,8 @@ from api_helpers import SPRING
 from conftest import AVA, AVA_PATH
 from servers import PATIENCE_SECONDS, Server, serving
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None:
     pytest.skip("the console is tested in Chromium, which is not here", allow_module_level=True)

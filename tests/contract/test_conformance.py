@@ -18,6 +18,8 @@ from contract.refusals import PROVOCATIONS
 from layers_standin.openapi.errors import ERRORS
 from layers_standin.openapi.responses import RESPONSES
 
+pytestmark = pytest.mark.slow
+
 WHO_AM_I, PROJECT = RESPONSES["WhoAmI"].example, RESPONSES["Project"].example
 PAGE = ROOT / "docs" / "conformance.md"
 OWN = {"X-Request-Id": "req_01HXZE8R5T7W9Y1A3C5E7G9J1K", "X-RateLimit-Endpoint-Class": "read-light"}

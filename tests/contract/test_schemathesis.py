@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from openapi_helpers import left_out_of_fuzzing, plant_examples
 from servers import Server, seeded, serving
 
@@ -21,6 +22,8 @@ from layers_standin.openapi import examples
 from layers_standin.services import Services, open_media
 from layers_standin.settings import Settings
 from layers_standin.web.uploads import upload_url
+
+pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 300

@@ -580,6 +580,7 @@ def commanded(client, method, path, body=None, **query):
     return client.request(method, ROOT + path, json=body, params=query).raise_for_status().json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", range(2))
 def test_what_one_worker_is_told_every_worker_goes_by_at_its_next_request(workers, turn):
     teller, other = workers if turn else reversed(workers)
@@ -616,6 +617,7 @@ def test_what_one_worker_is_told_every_worker_goes_by_at_its_next_request(worker
     assert (status(DEMO), commanded(other, "GET", "/health")["counts"]) == (200, SEEDED)
 
 
+@pytest.mark.slow
 def test_organizations_that_are_made_at_the_same_time_are_all_there(server, workers):
     before = commanded(workers[0], "GET", "/health")["counts"]
     crowd = [server.client() for _ in range(8)]
@@ -631,6 +633,7 @@ def test_organizations_that_are_made_at_the_same_time_are_all_there(server, work
     assert commanded(workers[1], "GET", "/health")["counts"] == before
 
 
+@pytest.mark.slow
 def test_resets_while_others_ask_leave_nobody_with_half_of_it(server, workers):
     crowd = [server.client() for _ in range(4)]
 
@@ -647,6 +650,7 @@ def test_resets_while_others_ask_leave_nobody_with_half_of_it(server, workers):
     assert {(reply.status_code, reply.json()["name"]) for each in replies for reply in each} == {(200, "Ava Chen")}
 
 
+@pytest.mark.slow
 def test_all_that_was_set_outlives_the_processes(tmp_path):
     folder = tmp_path / "store"
     with serving(folder, WEB_CONCURRENCY="1") as server:
@@ -671,6 +675,7 @@ def test_all_that_was_set_outlives_the_processes(tmp_path):
         assert commanded(client, "GET", "/clock", organizationId=theirs)["mode"] == "frozen"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["reset to empty", "the last organization dropped"])
 def test_what_was_emptied_is_not_filled_from_the_seed_at_the_next_start(tmp_path, how):
     folder = tmp_path / "store"

@@ -535,6 +535,7 @@ def workers(server):
     return clients
 
 
+@pytest.mark.slow
 def test_every_worker_obeys_at_its_very_next_request(server, workers):
     for second, commander in zip(range(20), cycle(workers)):
         now = f"2030-01-01T00:00:{second:02d}Z"
@@ -543,6 +544,7 @@ def test_every_worker_obeys_at_its_very_next_request(server, workers):
         assert [reply["updatedAt"] for reply in replies] == [now, now]
 
 
+@pytest.mark.slow
 def test_who_advances_at_the_same_time_as_others_advances_too(server, workers):
     workers[0].put("/_standin/clock", json={"mode": "frozen", "at": "2030-01-01T00:00:00Z"}).raise_for_status()
     crowd = [server.client_of(worker) for worker in server.workers() for _ in range(4)]
@@ -556,6 +558,7 @@ def test_who_advances_at_the_same_time_as_others_advances_too(server, workers):
     assert [client.get("/_standin/clock").json()["now"] for client in workers] == ["2030-01-01T00:00:40.000Z"] * 2
 
 
+@pytest.mark.slow
 def test_a_clock_outlives_the_processes(tmp_path):
     folder = tmp_path / "store"
     with serving(folder, WEB_CONCURRENCY="1") as server:
@@ -564,6 +567,7 @@ def test_a_clock_outlives_the_processes(tmp_path):
         assert server.client().get("/_standin/clock").json() == set_to
 
 
+@pytest.mark.slow
 def test_the_sweep_at_start_goes_by_the_clock(tmp_path):
     folder = tmp_path / "store"
     with serving(folder, WEB_CONCURRENCY="1") as server:

@@ -310,6 +310,7 @@ def test_a_uuid_may_be_in_any_case(control, demo):
 # On a real service with several workers
 
 
+@pytest.mark.slow
 def test_of_many_changes_at_once_each_is_told_once_and_all_by_every_worker_and_after_a_crash(tmp_path):
     folder = tmp_path / "store"
     with serving(folder, *STAYS_OPEN, WEB_CONCURRENCY="2") as server:

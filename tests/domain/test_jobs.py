@@ -692,6 +692,7 @@ def test_a_store_opened_anew_knows_how_its_jobs_stand(demo, rooms, settings, clo
         assert [job(again, running), job(again, over)] == seen
 
 
+@pytest.mark.slow
 def test_every_worker_sees_a_job_the_same_and_a_restart_changes_nothing(tmp_path):
     folder = tmp_path / "store"
     with serving(folder, *STAYS_OPEN, STANDIN_JOB_SECONDS="600", STANDIN_SYNC="never") as server:

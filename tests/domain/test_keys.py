@@ -270,6 +270,7 @@ def test_a_new_secret_is_neither_in_the_store_nor_in_the_log(demo, other, settin
 # Several workers
 
 
+@pytest.mark.slow
 def test_every_worker_knows_from_the_next_request_on(tmp_path):
     folder = tmp_path / "store"
     with serving(folder, *STAYS_OPEN, STANDIN_SYNC="never") as server:

@@ -28,6 +28,8 @@ from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import MARK
 from layers_standin.engines.table import Engine
 
+pytestmark = pytest.mark.slow
+
 Opened = Callable[[str], Engine]
 MANY = 20_000
 

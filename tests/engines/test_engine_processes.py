@@ -11,7 +11,7 @@ from engine_helpers import Child, Worker, by_rank, contents, opened, put, stored
 
 from layers_standin.engines.errors import Unavailable
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
 def count_up(engine):

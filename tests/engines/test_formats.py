@@ -16,6 +16,8 @@ from layers_standin.services import open_services
 from layers_standin.settings import Settings
 from store import Store
 
+pytestmark = pytest.mark.slow
+
 STORES = ROOT / "tests" / "stores"
 JOURNAL, EXPORT = STORES / "journal-0.1.0.jsonl", STORES / "export-0.1.0.json"
 SOON_AFTER = datetime(2026, 11, 21, 15, tzinfo=UTC)  # the store was written

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from layers_standin.engines.errors import NoSnapshot
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 spaces = st.sampled_from([("t", ""), ("t", "org"), ("u", "org")])
 ids = st.sampled_from("abc")

@@ -26,7 +26,7 @@ from engine_helpers import (
 
 from layers_standin.engines.errors import NoSnapshot, Unavailable, UnknownFormat
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 LISTED = {"indexes": {"t": by_rank}}
 OLD = {("t", ""): {"a": {"groups": ["x"], "rank": "1"}, "gone": {}}}

@@ -16,6 +16,8 @@ from app import create_app
 from layers_standin.engines.postgres import sql
 from layers_standin.services import Services
 
+pytestmark = pytest.mark.slow
+
 # What a request may send besides: of no organization, and about no document.
 ABOUT_NOTHING = {sql.ADMIN[name] for name in ("begin", "commit", "rollback", "limit transactions")}
 ENTRY = re.compile(r"^(?P<who>[\w-]*)\|LOG:  (?:statement|execute [^:]*): (?P<statement>.*(?:\n\t.*)*)", re.MULTILINE)

@@ -182,6 +182,7 @@ def test_what_a_full_file_refuses_within_a_transaction_ends_all_of_it_also_for_t
     assert contents(engine) == {("t", ""): {"a": {"n": 0}, "large": LARGE}}
 
 
+@pytest.mark.slow
 @only_sqlite
 def test_what_the_disk_refuses_at_the_commit_is_not_kept_and_the_next_is_when_there_is_room(place):
     def work(tell):

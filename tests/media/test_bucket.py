@@ -40,6 +40,8 @@ from buckets import CREDENTIALS, KEY_ID, REGION, SECRET, BucketServer
 
 from layers_standin.media.bucket import BucketStorage
 
+pytestmark = pytest.mark.slow
+
 Keys = Callable[[], set[str]]
 
 

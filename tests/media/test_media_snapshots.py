@@ -33,7 +33,7 @@ from layers_standin.media.storage import Incomplete
 from layers_standin.services import Services, housekeeping, open_database, open_services
 from store import Store
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 DAY = 24 * 60 * 60
 

@@ -489,6 +489,7 @@ def test_a_key_is_not_asked_for_and_not_looked_at(client, store, organization):
         assert client.get("/openapi.json", headers=headers).status_code == 200
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_the_same(tmp_path, client):
     folder = tmp_path / "nowhere"
     printed = run(folder, "layers_standin", "openapi", "--server", "http://localhost/")

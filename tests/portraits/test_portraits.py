@@ -31,6 +31,7 @@ def test_the_same_input_gives_the_same_bytes():
     assert portrait_png("inf_1", TRAITS) == portrait_png("inf_1", dict(reversed(TRAITS.items())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
 def test_another_process_draws_the_same_bytes(hash_seed):
     code = (

@@ -23,6 +23,8 @@ from layers_standin.engines.table import Record
 from layers_standin.services import DEMO_KEY_ID
 from layers_standin.settings import SEED
 
+pytestmark = pytest.mark.slow
+
 Flask = Callable[..., subprocess.CompletedProcess[str]]
 
 INFLUENCERS = [

@@ -26,6 +26,8 @@ from servers import STAYS_OPEN, Server, eventually, opened, seeded, serving
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.engines.table import Record
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "10"))
 SEED = int(os.environ.get("CRASH_SEED", str(time.time_ns() % 10**9)))
 WRITERS = 4

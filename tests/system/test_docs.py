@@ -23,6 +23,8 @@ from layers_standin.web.errors import STATUS_OF_CODE
 from layers_standin.web.limits import PER_MINUTE, WRITES_PER_DAY
 from layers_standin.web.operations import Operation
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
 WALKED_THROUGH_ELSEWHERE = ["tour.md"]  # by test_tour.py: it wants two terminals

@@ -17,6 +17,8 @@ from servers import PATIENCE_SECONDS, ROOT, Server, serving
 
 from layers_standin.domain.keys import DEMO_KEY
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = ROOT / "examples"
 PAGE = (ROOT / "docs" / "endpoints.md").read_text("utf-8")
 NODE = shutil.which("node")

@@ -15,6 +15,8 @@ from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, eventually, serving
 
 from layers_standin.domain.keys import DEMO_KEY
 
+pytestmark = pytest.mark.slow
+
 OTHER_PATH = "/v1/influencers/inf_01HXZB1M4N6P8Q0R2S3T5V7W9X"
 KEY = f"X-Api-Key: {DEMO_KEY}\r\n"
 HOST = "Host: stand-in.example\r\n"

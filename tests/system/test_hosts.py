@@ -16,6 +16,8 @@ from servers import Server, eventually, hosts_on, together
 
 from layers_standin.engines.table import Record
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("psycopg")
 
 ROOT = "/_standin"

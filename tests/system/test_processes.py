@@ -13,7 +13,7 @@ from servers import STAYS_OPEN, hosts_on, opened, seeded, serving, together
 from layers_standin.engines.table import Record
 from store import Store
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 REFERENCES = f"{AVA_PATH}/reference-images"
 ASSETS = [f"asset_{number:026d}" for number in range(200)]

@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
 from servers import ROOT
+
+pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text("utf-8")
 

@@ -27,6 +27,8 @@ from layers_standin.engines.sqlite.files import DATABASE, MARK
 from layers_standin.services import DEMO_KEY_ID, greeting
 from layers_standin.settings import Bucket, Settings
 
+pytestmark = pytest.mark.slow
+
 BUCKET = Bucket("pictures", "prefix", "http://127.0.0.1:1", "region")
 
 GUNICORN = ("gunicorn", "app:app")

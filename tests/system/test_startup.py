@@ -17,7 +17,7 @@ from servers import PATIENCE_SECONDS, ROOT, environment, run, serving
 
 from layers_standin.startup import CONFIGURATION
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 WITHOUT = "The stand-in was started without its own configuration, "
 SHARED = "is served by another process too, and both work on the same data: "

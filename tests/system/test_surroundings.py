@@ -7,7 +7,7 @@ import sys
 import pytest
 from servers import PATIENCE_SECONDS, ROOT
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 SET = {
     "STANDIN_NOTHING": "stops the start",

@@ -20,6 +20,8 @@ from servers import PATIENCE_SECONDS, ROOT, environment, eventually, serving, to
 from layers_standin.control.operations import operations
 from layers_standin.settings import PREFIX, Settings
 
+pytestmark = pytest.mark.slow
+
 GUIDE = (ROOT / "docs" / "testing.md").read_text("utf-8")
 LANGUAGES = {".py": "python", ".mjs": "js", ".sh": "sh"}
 NODE = shutil.which("node")

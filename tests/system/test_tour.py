@@ -19,6 +19,8 @@ from docs_helpers import (
 )
 from servers import PATIENCE_SECONDS, ROOT, Server, environment
 
+pytestmark = pytest.mark.slow
+
 DOCS = ROOT / "docs"
 TOUR = (DOCS / "tour.md").read_text("utf-8")
 EXAMPLE_FOLDER = "/tmp/tour"

@@ -22,6 +22,8 @@ from servers import PATIENCE_SECONDS, ROOT, environment, eventually
 
 from layers_standin.services import DEMO_KEY_ID
 
+pytestmark = pytest.mark.slow
+
 OURS = "layers_stand_in-"
 CARRIED = ["app.py", "schemas.py", "store.py", "gunicorn.conf.py", "data/seed.json"]
 ASSETS = ["py.typed", "console/templates/layout.html", "console/static/console.css", "openapi/page/index.html"]

@@ -309,6 +309,7 @@ def test_the_token_is_told_to_nobody(at, rooms, capsys, caplog, log):
 # Over a real connection
 
 
+@pytest.mark.slow
 def test_a_real_service_looks_at_who_is_there_and_what_is_said(tmp_path):
     with serving(tmp_path / "store", WEB_CONCURRENCY="1", STANDIN_SYNC="never") as server:
         client = server.client()
@@ -332,6 +333,7 @@ def test_a_real_service_looks_at_who_is_there_and_what_is_said(tmp_path):
             assert status(**said) == 403, said
 
 
+@pytest.mark.slow
 def test_a_real_service_with_a_token_asks_for_it_and_prints_it_nowhere(tmp_path):
     with serving(tmp_path / "store", WEB_CONCURRENCY="1", STANDIN_SYNC="never", STANDIN_CONTROL=TOKEN) as server:
         client = server.client()

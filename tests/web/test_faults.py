@@ -686,6 +686,7 @@ class Tenant:
 PATCHES = {"operation": "patchInfluencer"}
 
 
+@pytest.mark.slow
 def test_a_dropped_connection_is_closed_without_a_word_and_nothing_is_done(real):
     real.fault({"dropConnection": True}, match=PATCHES, times=1)
 
@@ -696,6 +697,7 @@ def test_a_dropped_connection_is_closed_without_a_word_and_nothing_is_done(real)
     assert real.client.patch(real.path, json={"vibe": "festive"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_client_that_loses_the_reply_gets_it_when_it_asks_again(real):
     real.fault({"loseReplyAfterEffect": True}, match=PATCHES, times=2)
     once = {"Idempotency-Key": "once"}
@@ -717,6 +719,7 @@ def test_a_client_that_loses_the_reply_gets_it_when_it_asks_again(real):
     assert [change["operation"] for change in history] == ["patchInfluencer", "createInfluencer"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 1, 40])
 def test_a_truncated_body_is_announced_whole_and_ends_early(real, size):
     whole = real.client.get(real.path).content
@@ -732,6 +735,7 @@ def test_a_truncated_body_is_announced_whole_and_ends_early(real, size):
     assert real.client.get(real.path).content == whole
 
 
+@pytest.mark.slow
 def test_a_body_that_is_shorter_than_what_is_let_through_comes_whole(server, real):
     whole = real.client.get(real.path).content
     real.fault({"truncateBody": 1 << 20}, times=1)
@@ -740,6 +744,7 @@ def test_a_body_that_is_shorter_than_what_is_let_through_comes_whole(server, rea
     assert server.client(**real.key).get(real.path).content == whole  # for the other connection is closed
 
 
+@pytest.mark.slow
 def test_a_late_answer_holds_up_nobody_else_and_nothing_is_done_before(server, real):
     real.fault({"delayMs": 60_000}, match=PATCHES, times=1)
 
@@ -751,6 +756,7 @@ def test_a_late_answer_holds_up_nobody_else_and_nothing_is_done_before(server, r
     assert real.client.patch(real.path, json={"vibe": "now"}).json()["vibe"] == "now"
 
 
+@pytest.mark.slow
 def test_of_many_requests_at_once_exactly_as_many_go_wrong_as_was_said(server, real):
     real.fault(RATE_LIMITED, times=7)
     crowd = [server.client(**real.key) for _ in range(8)]
@@ -764,6 +770,7 @@ def test_of_many_requests_at_once_exactly_as_many_go_wrong_as_was_said(server, r
     assert real.used() == [7]
 
 
+@pytest.mark.slow
 def test_of_many_at_once_each_counts_under_the_faults_of_all_too(server, real):
     made = real.command("POST", "/faults", json={"answer": RATE_LIMITED, "times": 3, "match": {"operation": "getJob"}})
     crowd = [server.client(**real.key) for _ in range(8)]
@@ -774,6 +781,7 @@ def test_of_many_at_once_each_counts_under_the_faults_of_all_too(server, real):
     real.command("DELETE", f"/faults/{made['id']}")
 
 
+@pytest.mark.slow
 def test_faults_and_how_often_they_struck_outlive_the_processes(tmp_path):
     folder = tmp_path / "store"
     with serving(folder, WEB_CONCURRENCY="1") as server:

@@ -334,6 +334,7 @@ def test_a_store_opened_anew_goes_on_counting(limited, rooms, settings, standard
         assert limits_of(ask(create_app(again).test_client(), "read-light", standard))[1] == "118"
 
 
+@pytest.mark.slow
 def test_all_workers_count_together_and_none_of_their_ends_loses_a_count(tmp_path):
     folder, most = tmp_path / "store", str(WRITES_PER_DAY["standard"])
     with seeded(folder) as store:  # a window that does not end while the test runs, whatever the time

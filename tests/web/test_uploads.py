@@ -808,6 +808,7 @@ REAL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_what_goes_in_comes_out_byte_for_byte(http, name):
     data, mime_type = REAL[name]
@@ -843,6 +844,7 @@ def raw(server: Server, upload: Record, headers: str, body: bytes) -> bytes:
 LARGE = bytes(8 << 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "body"),
     [
@@ -865,6 +867,7 @@ def test_a_client_that_sends_all_before_it_listens_hears_why_it_is_refused(serve
 HALF = MP4[: len(MP4) // 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "body"),
     [
@@ -887,6 +890,7 @@ def test_an_upload_cut_off_leaves_nothing_and_can_be_made_again(server, http, he
     assert httpx.get(http.post(f"{MEDIA}/finalize", json=asked).json()["url"]).content == MP4
 
 
+@pytest.mark.slow
 def test_a_client_that_goes_away_without_a_word_leaves_nothing(server, http):
     upload, before = promised(http, **VIDEO), stored(server)
     host, port = server.url.removeprefix("http://").split(":")
@@ -901,6 +905,7 @@ def test_a_client_that_goes_away_without_a_word_leaves_nothing(server, http):
     eventually(lambda: stored(server) == before, "the upload to be given up")
 
 
+@pytest.mark.slow
 def test_a_length_that_is_less_than_what_comes_is_all_that_counts(server, http):
     upload = promised(http, **VIDEO, sizeBytes=100)
 
@@ -911,6 +916,7 @@ def test_a_length_that_is_less_than_what_comes_is_all_that_counts(server, http):
     assert refusal["details"]["sizeBytes"] == {"expected": 100, "received": 10}
 
 
+@pytest.mark.slow
 def test_a_picture_that_would_fill_the_memory_is_refused_and_the_worker_lives(server, http):
     before = server.workers()
     upload = promised(http, sizeBytes=len(BOMB))
@@ -933,6 +939,7 @@ def peak_kib(pid: int) -> int:
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="there is no /proc here to read the peak from")
 @pytest.mark.parametrize("chunked", [True, False])
 def test_forty_megabytes_go_through_without_being_held(server, http, chunked):

@@ -143,6 +143,7 @@ def test_every_key_starts_with_the_organization_and_nothing_is_shared(database, 
 # The schema
 
 
+@pytest.mark.slow
 def test_many_processes_make_the_tables_of_an_empty_database_once(server_of_databases):
     url = server_of_databases.new()
 
@@ -395,6 +396,7 @@ def test_a_row_that_a_stranger_locked_is_not_waited_for_without_end_and_others_g
         assert (accepted.json["vibe"], accepted.headers.get("Idempotent-Replayed")) == ("x", None)
 
 
+@pytest.mark.slow
 def test_a_host_killed_while_it_holds_a_lock_leaves_it_free_and_nothing_of_its_transaction(database, stranger):
     def work(tell: Callable[[str], None]) -> None:
         with opened(database) as engine, engine.transaction():
@@ -416,6 +418,7 @@ def test_a_host_killed_while_it_holds_a_lock_leaves_it_free_and_nothing_of_its_t
         assert contents(engine) == {("t", ""): {"counter": {"n": 2}}}
 
 
+@pytest.mark.slow
 def test_a_host_that_froze_with_a_lock_keeps_nobody_out_for_ever_and_is_told_when_it_thaws(database):
     def work(tell: Callable[[str], None]) -> None:
         with closing(Postgres(database, patience_seconds=SOON)) as engine:
@@ -498,6 +501,7 @@ def test_of_two_that_put_the_same_new_document_one_finds_that_of_the_other(datab
 # What nobody may read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "said"),
     [

@@ -1,8 +1,8 @@
 """Bytes of a store that is closed are flipped, cut off, zeroed, swapped or lost.
 
 The answers are those of before, or of a moment before the cut, or there is a refusal that names the file: never a third
-thing, never an empty store, never the seed. `-m slow` goes through every byte; without it the places that mean most
-are gone through, and of the rest every few bytes one.
+thing, never an empty store, never the seed. `-m exhaustive` goes through every byte; without it the places that mean
+most are gone through, and of the rest every few bytes one.
 """
 
 import random
@@ -32,6 +32,8 @@ from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import DATABASE, MARK
 from layers_standin.services import open_services
 from layers_standin.settings import Settings, StartError
+
+pytestmark = pytest.mark.slow
 
 COMMITS = 4
 SMALL_PAGE = 512

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from servers import ROOT, environment
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("failing_vfs.py")
 NOT_DONE = "The store is unavailable; nothing was changed."
 NOT_SAID = "The store is unavailable; this may or may not have been done."

@@ -10,6 +10,8 @@ import pytest
 from conftest import AVA_PATH
 from servers import STAYS_OPEN, run, serving
 
+pytestmark = pytest.mark.slow
+
 ONE_WORKER = {"WEB_CONCURRENCY": "1"}
 
 

@@ -25,6 +25,8 @@ from api_helpers import SPRING
 from conftest import AVA, DEMO
 from servers import ROOT, STAYS_OPEN, Server, documents, environment, eventually, opened, run, serving
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "10"))
 SEED = int(os.environ.get("KILL_SEED", str(time.time_ns() % 10**9)))
 GUNICORN = ("gunicorn", "app:app")

@@ -18,6 +18,8 @@ from sqlite_helpers import SHM, WAL
 
 from layers_standin.engines.sqlite.files import DATABASE
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"STANDIN_PUBLIC_URL": "http://127.0.0.1"}
 
 _HOLDER = """

@@ -23,6 +23,8 @@ from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.services import open_services
 from layers_standin.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 RESTORE = "Put a copy of the whole data folder in its place, or set STANDIN_DATA to a new folder."
 COPY = (
     "`layers-stand-in store copy` into a new folder makes the index entries anew; its folder media is to be copied too."

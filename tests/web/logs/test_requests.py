@@ -460,6 +460,7 @@ def logged(client, **query):
     return client.get(f"{ROOT}/requests", params=query).raise_for_status().json()["items"]
 
 
+@pytest.mark.slow
 def test_every_worker_shows_what_all_have_answered_in_its_order(server):
     workers = [server.client_of(worker) for worker in server.workers()]
     assert len(workers) == 2
@@ -473,6 +474,7 @@ def test_every_worker_shows_what_all_have_answered_in_its_order(server):
     assert [logged(reader) for reader in workers] == [[], []]
 
 
+@pytest.mark.slow
 def test_each_of_many_requests_at_once_is_there_once(server):
     crowd = [server.client() for _ in range(8)]
     crowd[0].delete(f"{ROOT}/requests").raise_for_status()
@@ -488,6 +490,7 @@ def test_each_of_many_requests_at_once_is_there_once(server):
         assert [request_id for request_id in found if request_id in each] == each[::-1]
 
 
+@pytest.mark.slow
 def test_the_log_and_whether_there_is_one_outlive_the_processes(tmp_path):
     folder = tmp_path / "store"
     with serving(folder, WEB_CONCURRENCY="1") as server:
@@ -566,6 +569,7 @@ def without_request_id(body):
     return told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 @pytest.mark.parametrize(("method", "path", "options"), ASKED.values(), ids=ASKED)
 def test_the_ready_curl_asks_the_same_and_gets_the_same(server, frozen, tmp_path, method, path, options):

@@ -291,6 +291,7 @@ def assert_in_order(found, writers):
         assert numbers == list(range(numbers[0], numbers[0] - len(numbers), -1)) if numbers else True
 
 
+@pytest.mark.slow
 def test_processes_that_turn_the_file_while_others_write_tear_and_lose_nothing(tmp_path):
     folder, most = tmp_path / "ring", 100_000
 
@@ -350,6 +351,7 @@ def test_nobody_turns_the_files_while_they_are_read_or_lines_would_be_there_twic
         assert lines(ring) == ["a"]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_while_it_turns_the_file_stops_nobody(tmp_path):
     folder = tmp_path / "ring"
 
