@@ -1,20 +1,18 @@
 """Generate `docs/conformance.md` from the answers of the present service: `python docs/conformance.py`.
 
-It needs the packages of the tests (`pip install -e '.[test]'`), and uses their `evidence/`.
+It needs the packages of the tests (`pip install -e '.[test]'`), and uses `tests/contract/`.
 """
 
 import sys
 import tempfile
 from pathlib import Path
 
-# Not this folder: conformance.py has the name of a module of the tests.
-sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 try:
-    from evidence.gathered import gather
-    from evidence.page import conformance_page
+    from contract.gather import gather
+    from contract.page import conformance_page
 except ModuleNotFoundError as error:
     sys.exit(f"This needs {str(error.name).partition('.')[0]}: pip install -e '.[test]'")
 

@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis
 import pytest
 from api_helpers import MEDIA, Clock
-from conformance import ToldClient
+from contract.conformance import ToldClient
 from control_helpers import Control
 from databases import Databases, Pages, Rows, databases
 from flask import Flask

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
+import pytest
 from api_helpers import AVA_PICTURES, SOL, SPRING, SUMMER, SUMMER_PICTURE, Clock
 from conftest import AVA, DEMO
 from hypothesis import settings
@@ -18,6 +19,8 @@ from layers_standin.domain.times import seconds
 from layers_standin.services import Services, open_services
 from layers_standin.settings import Settings
 from store import Store
+
+pytestmark = pytest.mark.slow
 
 PROJECT_OF_ASSET = dict.fromkeys(AVA_PICTURES, SPRING) | {SUMMER_PICTURE: SUMMER, "asset_nobody": None}
 INFLUENCERS = [AVA, SOL, "inf_nobody"]

@@ -137,6 +137,7 @@ def test_of_two_that_both_found_the_store_empty_only_the_first_plants(settings, 
     second.db.close()
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_seed_once(settings, on_disk):
     open_store(settings).db.close()
 

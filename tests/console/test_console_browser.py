@@ -1,0 +1,511 @@
+"""The console in a real browser, on a real service: that it lives, that it can be used by hand, and by everybody."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from api_helpers import SPRING
+from conftest import AVA, AVA_PATH
+from servers import PATIENCE_SECONDS, Server, serving
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None:
+    pytest.skip("the console is tested in Chromium, which is not here", allow_module_level=True)
+
+playwright_api = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser, and is not here")
+axe_api = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core looks for barriers")
+
+Browser, Page, expect = playwright_api.Browser, playwright_api.Page, playwright_api.expect
+expect.set_options(timeout=20_000)
+
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 740}
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "x" * 128,
+    "\u0645\u0631\u062d\u0628\u0627 \u202e\u0628\u0627",
+    "\U0001f469\U0001f3fd\u200d\U0001f3a4 Kim",
+    "nothing\u0000here",
+]
+
+
+class Shop(NamedTuple):
+    """An organization of its own with one project: what one test does there, no other sees."""
+
+    organization: str
+    project: str
+    api: httpx.Client
+
+    @property
+    def overview(self) -> str:
+        return f"/console?organization={self.organization}"
+
+    def create(self, **fields: Any) -> str:
+        reply = self.api.post(f"/v1/projects/{self.project}/influencers", json={"name": "Kim"} | fields)
+        return str(reply.raise_for_status().json()["influencerId"])
+
+    def delete(self, influencer_id: str, reason: str) -> None:
+        self.api.request("DELETE", f"/v1/influencers/{influencer_id}", json={"reason": reason}).raise_for_status()
+
+    def clock(self, **setting: str) -> None:
+        body = setting | {"organizationId": self.organization}
+        self.api.put("/_standin/clock", json=body).raise_for_status()
+
+
+def shop_on(server: Server) -> Shop:
+    api = server.client()
+    made = api.post("/_standin/organizations", json={"name": "A shop"}).raise_for_status().json()
+    api.headers["X-Api-Key"] = made["apiKey"]
+    project = api.post("/v1/projects", json={"name": "The shelf", "timezone": "UTC"}).raise_for_status().json()["id"]
+    return Shop(made["organizationId"], project, api)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("console") / "store", STANDIN_SYNC="never") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def shop(server: Server) -> Shop:
+    return shop_on(server)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Return what starts a service for one test alone, with these settings; it ends after the pages that look at it."""
+    with ExitStack() as running:
+        yield lambda **settings: running.enter_context(serving(tmp_path / "store", STANDIN_SYNC="never", **settings))
+
+
+@pytest.fixture
+def open_page(browser: Any, server: Server, own_server: Callable[..., Server]) -> Iterator[Callable[..., Any]]:
+    """Return what opens a page of the service; in the end nothing may have been wrong on any of them."""
+    contexts, wrong = [], []
+    forgiven: list[str] = []
+
+    def open_page(path: str = "/console", url: str = server.url, forgive: str = "\0", **how: Any) -> Any:
+        forgiven.append(forgive)
+        context = browser.new_context(base_url=url, **{"viewport": WIDE} | how)
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: wrong.append(f"a dialog said {dialog.message}"))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [text for text in wrong if not any(each in text for each in forgiven)] == []
+
+
+def card(page: Any, influencer_id: str) -> Any:
+    return page.locator(f".card[data-key='{influencer_id}']")
+
+
+def mark(page: Any) -> Callable[[], bool]:
+    """Return the question whether the page is still the one that was loaded."""
+    page.evaluate("window.isSame = true")
+    return lambda: page.evaluate("window.isSame === true")
+
+
+# It lives
+
+
+def test_it_shows_the_influencers_of_the_seed_with_their_pictures(open_page):
+    page = open_page(f"/console?project={SPRING}&organization=6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11")
+    expect(page).to_have_title("Spring launch · Layers stand-in")
+    expect(page.locator(".card h3")).to_have_text(["Noor Haddad", "Marcus Reed", "Ava Chen"])
+    for picture in page.locator(".card img").all():
+        expect(picture).to_have_js_property("complete", True)
+        expect(picture).not_to_have_js_property("naturalWidth", 0)
+
+
+def test_what_is_created_appears_and_its_chip_moves(open_page, shop):
+    shop.clock(mode="frozen")
+    page = open_page(shop.overview)
+    expect(page.get_by_text("This project has no influencers yet")).to_be_visible()
+    is_same = mark(page)
+
+    kim = shop.create(name="Kim Lee", vibe="quick")
+
+    chip = card(page, kim).locator(".chip")
+    expect(chip).to_have_text("pending")
+    expect(card(page, kim).get_by_role("heading")).to_have_text("Kim Lee")
+    expect(card(page, kim).get_by_role("progressbar")).to_have_attribute("value", "0")
+    shop.clock(advance="PT1S")
+    expect(chip).to_have_text("training")
+    expect(card(page, kim).get_by_role("progressbar")).to_have_attribute("value", "50")
+    shop.clock(advance="PT2S")
+    expect(chip).to_have_text("ready")
+    expect(card(page, kim).locator("img")).not_to_have_js_property("naturalWidth", 0)
+    assert is_same()
+
+
+def test_what_is_deleted_goes_to_the_archived_with_its_reason(open_page, shop):
+    kim, lee = shop.create(name="Kim"), shop.create(name="Lee")
+    page = open_page(shop.overview)
+    expect(page.locator("[data-key=living] .card")).to_have_count(2)
+
+    shop.delete(kim, "Partner requested deletion.")
+
+    archived = page.locator("[data-key=archived] .card")
+    expect(archived).to_have_attribute("data-key", kim)
+    expect(archived).to_contain_text("Partner requested deletion.")
+    expect(archived).to_contain_text("ByA shop")
+    expect(page.locator("[data-key=living] .card")).to_have_attribute("data-key", lee)
+
+
+def test_an_open_influencer_shows_a_change_when_it_happens(open_page, shop):
+    kim = shop.create(vibe="calm")
+    page = open_page(f"/console/influencers/{shop.organization}/{kim}")
+    expect(page.locator(".timeline > li")).to_have_count(1)
+
+    shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "quick"}).raise_for_status()
+
+    change = page.locator(".timeline > li").first
+    expect(change.get_by_role("heading")).to_have_text("Edited")
+    expect(change.locator("del")).to_have_text("calm")
+    expect(change.locator("ins")).to_have_text("quick")
+    shop.delete(kim, "Enough.")
+    expect(page.locator("[data-key=deletion]")).to_contain_text("Enough.")
+
+
+def test_what_is_open_and_what_has_the_focus_stays_so(open_page, shop):
+    kim = shop.create()
+    page = open_page(f"/console/requests?organizationId={shop.organization}")
+    entry = page.locator(".log > li", has_text="influencers").first
+    entry.locator("summary").press("Enter")
+    copy = entry.get_by_role("button", name="Copy")
+    copy.focus()
+
+    for number in range(3):
+        shop.api.get(f"/v1/influencers/{kim}").raise_for_status()
+        expect(page.locator(".log > li")).to_have_count(3 + number)
+
+    opened = page.locator("details[open] pre", has_text='"name": "Kim"')
+    expect(opened.first).to_be_visible()
+    expect(page.locator(":focus")).to_have_text("Copy the command")
+
+
+def test_what_is_being_typed_stays(open_page, shop):
+    page = open_page(f"/console/requests?organizationId={shop.organization}")
+    key = page.get_by_label("Key", exact=True)
+    key.fill("half of a")
+    shop.create()
+    expect(page.locator(".log > li")).to_have_count(2)
+    expect(key).to_have_value("half of a")
+    expect(key).to_be_focused()
+
+
+def test_a_lost_connection_is_said_and_found_again(open_page, shop):
+    page = open_page(shop.overview, forgive="ERR_INTERNET_DISCONNECTED")
+    expect(page.locator("#live")).to_have_text("Live")
+
+    page.context.set_offline(True)
+    expect(page.locator("#live")).to_have_text("Disconnected")
+    expect(page.get_by_role("status").filter(has_text="Disconnected")).to_be_visible()
+    kim = shop.create()
+    page.context.set_offline(False)
+
+    expect(card(page, kim)).to_be_visible()
+    expect(page.locator("#live")).to_have_text("Live")
+    expect(page.locator("#connection")).to_be_hidden()
+
+
+def test_it_looks_no_more_while_it_is_paused_or_hidden(open_page, shop):
+    page = open_page(shop.overview)
+    page.clock.install()
+    page.reload()
+    looks: list[str] = []
+    page.on("request", lambda request: looks.append(request.url) if "fragment=1" in request.url else None)
+    with page.expect_response(re.compile("fragment=1")):
+        page.clock.run_for(1500)
+
+    live = page.locator("#live")
+    live.click()
+    expect(live).to_have_text("Paused")
+    expect(live).to_have_attribute("aria-pressed", "false")
+    seen = len(looks)
+    page.clock.run_for(20_000)
+    assert len(looks) == seen
+    with page.expect_response(re.compile("fragment=1")):
+        live.click()
+    expect(live).to_have_text("Live")
+
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => window.isAway, configurable: true })")
+    page.evaluate("window.isAway = true; document.dispatchEvent(new Event('visibilitychange'))")
+    seen = len(looks)
+    page.clock.run_for(20_000)
+    assert len(looks) == seen
+    with page.expect_response(re.compile("fragment=1")):
+        page.evaluate("window.isAway = false; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+# Controls
+
+
+def test_a_fault_is_injected_strikes_and_is_removed(open_page, shop):
+    kim = shop.create()
+    page = open_page(f"/console/controls?organization={shop.organization}")
+    form = page.get_by_role("form", name="New fault")
+    form.get_by_label("Request").select_option("getInfluencer")
+    form.locator("[data-when=code]").get_by_label("Code").select_option("RATE_LIMITED")
+    form.get_by_label("Retry-After").fill("7")
+    form.get_by_label("How often").fill("1")
+    form.get_by_role("button", name="Inject").click()
+
+    row = page.get_by_role("row", name="getInfluencer")
+    expect(row).to_contain_text("answers RATE_LIMITED, Retry-After 7")
+    expect(row).to_contain_text("0 of 1")
+    expect(page.locator("#said")).to_have_text("The fault is in force.")
+
+    log = open_page(f"/console/requests?organizationId={shop.organization}")
+    reply = shop.api.get(f"/v1/influencers/{kim}")
+    assert (reply.status_code, reply.headers["Retry-After"]) == (429, "7")
+    expect(log.locator(".log > li").first).to_contain_text("429")
+    expect(log.locator(".log > li").first.locator(".chip")).to_have_text("fault")
+    expect(row).to_contain_text("1 of 1")
+
+    row.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("None: every request is answered as it should be.")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("dropConnection", "hangs up before the effect"),
+        ("loseReplyAfterEffect", "acts, and hangs up without a reply"),
+        ("truncateBody", "hangs up after 20 bytes"),
+        ("failJob", "lets the job fail with TRAINING_FAILED"),
+        ("delay", "waits 250 ms"),
+    ],
+)
+def test_every_kind_of_fault_can_be_injected(open_page, shop, fault, told):
+    page = open_page(f"/console/controls?organization={shop.organization}")
+    page.get_by_label("What goes wrong").select_option(fault)
+    if fault == "delay":
+        page.get_by_label("Late by").fill("250")
+    page.get_by_role("button", name="Inject").click()
+    expect(page.get_by_role("row", name="Any request")).to_contain_text(told)
+
+
+def test_what_the_control_plane_refuses_is_said_in_a_sentence(open_page, shop):
+    page = open_page(f"/console/controls?organization={shop.organization}", forgive="422")
+    page.get_by_label("Shift from real time by").fill("a while")
+    page.get_by_role("button", name="Shift").click()
+    expect(page.get_by_role("alert")).to_contain_text("Invalid body. offset: Invalid duration")
+
+
+def test_the_clock_is_frozen_moved_and_let_go(open_page, shop):
+    page = open_page(f"/console/controls?organization={shop.organization}")
+    panel = page.get_by_role("region", name="Clock")
+    panel.get_by_label("Freeze at").fill("2030-01-02T03:04:05")
+    panel.get_by_role("button", name="Freeze there").click()
+    expect(panel.locator(".now")).to_have_text("2 Jan 2030, 03:04:05")
+    panel.get_by_role("button", name="15 minutes").click()
+    expect(panel.locator(".now")).to_have_text("2 Jan 2030, 03:19:05")
+    expect(panel.locator(".chip")).to_have_text("frozen")
+    panel.get_by_role("button", name="As for all").click()
+    expect(panel).to_contain_text("as for all organizations")
+
+
+def test_an_organization_is_made_with_a_key_that_works_and_deleted_after_a_question(open_page, server):
+    page = open_page("/console/controls")
+    panel = page.get_by_role("region", name="Organizations")
+    panel.get_by_label("Name").fill("Made <by> hand")
+    panel.get_by_role("button", name="Create with a key").click()
+    dialog = page.get_by_role("dialog", name="A new API key")
+    key = dialog.locator("pre").inner_text()
+    me = httpx.get(f"{server.url}/v1/whoami", headers={"X-Api-Key": key}).raise_for_status().json()
+    assert me["organizationName"] == "Made <by> hand"
+    dialog.get_by_role("button", name="Done").click()
+    row = panel.get_by_role("listitem").filter(has_text="Made <by> hand")
+    expect(row).to_be_visible()
+
+
+def test_nothing_is_reset_until_it_is_confirmed(open_page, own_server):
+    server = own_server()
+    api = server.client()
+    api.patch(AVA_PATH, json={"name": "Eva"}).raise_for_status()
+    page = open_page("/console/controls", url=server.url)
+    button = page.get_by_role("button", name="Reset to the seed")
+    dialog = page.get_by_role("dialog", name="Reset to the seed?")
+
+    button.press("Enter")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+    assert api.get(AVA_PATH).json()["name"] == "Eva"
+
+    button.press("Enter")
+    dialog.get_by_role("button", name="Reset", exact=True).click()
+    expect(page.locator("#said")).to_have_text("Everything is as in the seed.")
+    assert api.get(AVA_PATH).json()["name"] == "Ava Chen"
+
+
+# Who may
+
+
+def test_with_a_token_one_signs_in_commands_and_signs_out(open_page, own_server):
+    token = "a-token-of-the-control-plane"
+    server = own_server(STANDIN_CONTROL=token)
+    page = open_page("/console", url=server.url, forgive="401")
+    page.get_by_label("Token").fill("a-wrong-one")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="That is not the token.")).to_be_visible()
+    page.get_by_label("Token").fill(token)
+    page.keyboard.press("Enter")
+    expect(page.locator(".card").first).to_be_visible()
+    assert [cookie["httpOnly"] for cookie in page.context.cookies()] == [True]
+    assert page.evaluate("document.cookie") == ""
+
+    page.goto("/console/controls")
+    page.get_by_role("button", name="Freeze", exact=True).click()
+    expect(page.locator(".panel .chip").first).to_have_text("frozen")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+
+
+def test_a_public_demo_can_be_looked_at_but_not_commanded(open_page, own_server):
+    server = own_server(STANDIN_CONSOLE="read-only", STANDIN_CONTROL="off")
+    page = open_page(f"/console?project={SPRING}", url=server.url)
+    expect(page.locator(".card")).to_have_count(3)
+    server.client().patch(AVA_PATH, json={"name": "Eva"}).raise_for_status()
+    expect(card(page, AVA).get_by_role("heading")).to_have_text("Eva")
+    page.goto("/console/controls")
+    expect(page.get_by_role("region", name="Clock")).to_be_visible()
+    expect(page.locator("main button")).to_have_count(0)
+
+
+# Everybody
+
+
+def test_the_keyboard_is_enough(open_page, shop):
+    shop.create(name="Kim")
+    page = open_page(shop.overview)
+    focused = page.locator(":focus")
+    page.keyboard.press("Tab")
+    expect(focused).to_have_text("Skip to the content")
+    expect(focused).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(focused).to_have_text("Choose another")
+    page.keyboard.press("Enter")
+    expect(page.locator(".choices")).to_be_visible()
+    page.keyboard.press("Enter")
+    for text in ("All", "Pending", "Training", "Ready", "Failed", "Archived", "Kim"):
+        page.keyboard.press("Tab")
+        expect(focused).to_have_text(text)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Kim")
+    page.locator("summary", has_text="What it began with").focus()
+    page.keyboard.press("Space")
+    expect(page.locator(".begun")).to_be_visible()
+
+
+def test_it_can_be_read_without_javascript(open_page, shop):
+    kim = shop.create(name="Kim", vibe="calm")
+    shop.delete(kim, "Enough.")
+    page = open_page(shop.overview, java_script_enabled=False)
+    expect(page.get_by_text("Enough.")).to_be_visible()
+    page.get_by_role("link", name="Kim").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Kim")
+    page.goto("/console/requests")
+    expect(page.locator(".log > li").first).to_be_visible()
+    page.goto("/console/controls")
+    expect(page.get_by_text("The controls need JavaScript.")).to_be_visible()
+    expect(page.locator("main button:visible")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def full(server: Server) -> list[str]:
+    """Return the paths of pages on which there is something of everything, under names that are hard to show."""
+    shop = shop_on(server)
+    shop.clock(mode="frozen")
+    kim = shop.create(name=HOSTILE[2], vibe=HOSTILE[2], personality={"traits": [HOSTILE[2]], "tone": HOSTILE[2]})
+    shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "calm", "personality": {"traits": ["a", "b"]}})
+    for name in HOSTILE:
+        shop.delete(shop.create(name=name), reason=name)
+        shop.create(name=name, vibe=name, gender="female", ageRange="25-34")
+    shop.clock(advance="PT1S")
+    answer = {"code": "RATE_LIMITED", "message": HOSTILE[2]}
+    body = {"match": {"path": "/v1/jobs/{id}", "method": "GET"}, "answer": answer, "organizationId": shop.organization}
+    shop.api.post("/_standin/faults", json=body).raise_for_status()
+    shop.api.get("/v1/jobs/x")
+    return [
+        shop.overview,
+        f"{shop.overview}&status=archived",
+        f"/console/influencers/{shop.organization}/{kim}",
+        f"/console/requests?organizationId={shop.organization}",
+        f"/console/controls?organization={shop.organization}",
+        "/console/controls",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_no_page_keeps_anybody_out(open_page, full, scheme, viewport):
+    page = open_page(full[0], color_scheme=scheme, viewport=viewport, reduced_motion="reduce")
+    for path in full:
+        page.goto(path)
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        assert _serious(page) == [], path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_dialog_and_no_form_to_sign_in_keeps_anybody_out(open_page, own_server, scheme):
+    server = own_server(STANDIN_CONTROL="a-token-of-the-control-plane")
+    page = open_page("/console", url=server.url, forgive="401", color_scheme=scheme)
+    assert _serious(page) == []
+    page.get_by_label("Token").fill("a-token-of-the-control-plane")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card").first).to_be_visible()
+    page.goto("/console/controls")
+    page.get_by_role("button", name="Reset to the seed").click()
+    assert _serious(page) == []
+
+
+def _serious(page: Any) -> list[tuple[str, str]]:
+    found = axe_api.Axe().run(page).response["violations"]
+    return [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+
+
+_TOO_WIDE = """
+document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("main *")]
+    .filter((each) => each.getBoundingClientRect().right > innerWidth).map((each) => each.outerHTML.slice(0, 99))
+"""
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, full):
+    page = open_page(full[0], viewport=PHONE)
+    for path in full:
+        page.goto(path)
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        assert page.evaluate(_TOO_WIDE) == [], path
+
+
+def test_names_are_shown_and_never_run(open_page, full):
+    page = open_page(full[0])
+    shown = page.locator("[data-key=living] .card h3").all_inner_texts()
+    assert [name.replace("\u0000", "\u2400") for name in reversed(HOSTILE)] == shown[: len(HOSTILE)]

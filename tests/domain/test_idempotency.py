@@ -1,0 +1,266 @@
+"""Replies under an `Idempotency-Key`: filed with their effect, replayed to the letter, forgotten after a day."""
+
+import threading
+from functools import partial
+
+import pytest
+from api_helpers import (
+    AVA_PICTURES,
+    KILLED,
+    NO_INFLUENCER,
+    NO_SCOPE,
+    OTHER_BODY,
+    TOO_LARGE,
+    UNAUTHENTICATED,
+    invalid,
+    key_of,
+    living,
+    refused,
+    unchanged,
+)
+from conftest import AVA_PATH, DEMO
+from request_helpers import CHANGES, IMAGES_PATH, is_replay, sender
+from servers import opened
+
+from app import create_app
+from layers_standin.services import Services
+from store import Store
+
+OTHERS = {"PATCH": {"vibe": "y"}, "DELETE": {"reason": "y"}, "POST": {"assetIds": AVA_PICTURES}}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_a_repeated_request_gets_the_first_reply_byte_for_byte(demo, on_disk, clock, method, path, body):
+    send = sender(demo, method, path)
+    first = send(body)
+    is_unchanged = unchanged(on_disk)
+    clock.move(seconds=10)
+
+    second = send(body)
+
+    assert (first.status_code, is_replay(first)) == (200, False)
+    assert (second.status_code, second.data, is_replay(second)) == (200, first.data, True)
+    assert second.headers["X-Request-Id"] != first.headers["X-Request-Id"]
+    assert is_unchanged()
+
+
+@pytest.mark.postgres
+def test_a_replay_is_the_first_reply_even_when_things_have_changed_since(demo):
+    send = sender(demo, "PATCH", AVA_PATH)
+    first = send({"vibe": "x"})
+    demo.patch(AVA_PATH, json={"vibe": "y"})
+
+    assert send({"vibe": "x"}).data == first.data
+    assert demo.get(AVA_PATH).json["vibe"] == "y"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_the_same_key_with_another_body_is_a_conflict(demo, on_disk, method, path, body):
+    send = sender(demo, method, path)
+    first = send(body)
+    is_unchanged = unchanged(on_disk)
+
+    for _ in range(2):  # a conflict is not filed: it is found again
+        assert refused(send(OTHERS[method])) == OTHER_BODY
+    assert is_unchanged()
+    assert send(body).data == first.data
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        b'{"personality":{"humor":"dry","traits":["a","b"]},"vibe":"x"}',
+        b' {\n"vibe" : "x" , "personality": {"traits":\t["a", "b"], "humor": "dry"}}\n',
+        b'{"vibe": "\\u0078", "personality": {"traits": ["\\u0061", "b"], "humor": "dry"}}',
+        b'{"vibe": "y", "vibe": "x", "personality": {"traits": ["a", "b"], "humor": "dry"}}',
+    ],
+)
+def test_bodies_are_compared_as_parsed_json(demo, same):
+    send = sender(demo, "PATCH", AVA_PATH)
+    first = send(b'{"vibe": "x", "personality": {"traits": ["a", "b"], "humor": "dry"}}')
+
+    second = send(same)
+
+    assert (second.data, is_replay(second)) == (first.data, True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b'{"vibe": "x", "personality": {"traits": ["b", "a"], "humor": "dry"}}',
+        b'{"vibe": "x", "personality": {"traits": ["a", "b"]}}',
+        b'{"vibe": "X", "personality": {"traits": ["a", "b"], "humor": "dry"}}',
+        b'{"vibe": null, "personality": {"traits": ["a", "b"], "humor": "dry"}}',
+    ],
+)
+def test_bodies_that_differ_in_a_value_or_the_order_of_a_list_are_different(demo, other):
+    send = sender(demo, "PATCH", AVA_PATH)
+    send(b'{"vibe": "x", "personality": {"traits": ["a", "b"], "humor": "dry"}}')
+
+    assert refused(send(other)) == OTHER_BODY
+
+
+def test_an_empty_body_and_an_empty_object_are_different_bodies(demo):
+    send = sender(demo, "DELETE", AVA_PATH)
+    send(b"")
+
+    assert refused(send(b"{}")) == OTHER_BODY
+    assert is_replay(send(b""))
+
+
+@pytest.mark.postgres
+def test_a_key_counts_for_its_api_key_its_method_and_its_path_only(client, store, organization):
+    ours, theirs = DEMO, key_of(store, organization, "*")
+    requests = [
+        partial(client.patch, AVA_PATH, json={"vibe": "x"}, headers=ours | {"Idempotency-Key": "k"}),
+        partial(client.patch, AVA_PATH, json={"vibe": "y"}, headers=ours | {"Idempotency-Key": "K"}),
+        partial(client.patch, AVA_PATH, json={"vibe": "y"}, headers=theirs | {"Idempotency-Key": "k"}),
+        partial(client.patch, "/v1/influencers/x", json={"vibe": "y"}, headers=ours | {"Idempotency-Key": "k"}),
+        partial(client.post, IMAGES_PATH, json={"assetIds": ["asset_x"]}, headers=ours | {"Idempotency-Key": "k"}),
+        partial(client.delete, AVA_PATH, headers=ours | {"Idempotency-Key": "k"}),
+    ]
+
+    first = [send() for send in requests]
+    second = [send() for send in requests]
+
+    assert [reply.status_code for reply in first] == [200, 200, 200, 404, 200, 200]
+    assert not any(map(is_replay, first))
+    assert all(map(is_replay, second))
+    assert [reply.data for reply in second] == [reply.data for reply in first]
+
+
+@pytest.mark.postgres
+def test_a_key_is_forgotten_after_twenty_four_hours(demo, clock):
+    send = sender(demo, "PATCH", AVA_PATH)
+    first = send({"vibe": "x"})
+
+    clock.move(hours=24, milliseconds=-1)
+    assert send({"vibe": "x"}).data == first.data
+    assert refused(send({"vibe": "y"})) == OTHER_BODY
+
+    clock.move(milliseconds=1)
+    anew = send({"vibe": "y"})
+    assert (anew.json["vibe"], is_replay(anew)) == ("y", False)
+    assert is_replay(send({"vibe": "y"}))
+
+
+def test_a_replay_does_not_make_the_window_longer(demo, clock):
+    send = sender(demo, "PATCH", AVA_PATH)
+    for _ in range(3):
+        send({"vibe": "x"})
+        clock.move(hours=8)
+
+    assert not is_replay(send({"vibe": "x"}))
+
+
+@pytest.mark.postgres
+def test_forgotten_keys_leave_the_store(demo, store, organization, clock):
+    send = sender(demo, "PATCH", AVA_PATH)
+    for number in range(10):
+        send({"vibe": "x"}, key=f"old {number}")
+    clock.move(hours=25)
+
+    for number in range(9):
+        send({"vibe": "x"}, key=f"new {number}")
+
+    assert len(store.db.ids("idempotency", organization)) == 9
+
+
+@pytest.mark.postgres
+def test_not_found_is_filed_and_replayed(demo, store, organization):
+    send = sender(demo, "PATCH", "/v1/influencers/inf_later")
+    first = send({"vibe": "x"})
+    store.tables.put("influencers", living(organization, "inf_later"))
+
+    second = send({"vibe": "x"})
+
+    assert refused(first) == NO_INFLUENCER
+    assert (second.status_code, second.data, is_replay(second)) == (404, first.data, True)
+    assert send({"vibe": "x"}, key="another").status_code == 200
+
+
+@pytest.mark.postgres
+def test_a_refused_request_leaves_its_key_unused(client, store, organization, on_disk):
+    unscoped = key_of(store, organization)
+    headers = key_of(store, organization, "*")
+    public_id = headers["X-Api-Key"].split("_")[2]
+    key = store.keys.find(public_id)
+    send = sender(client, "PATCH", AVA_PATH, headers=headers)
+    is_unchanged = unchanged(on_disk)
+
+    assert refused(sender(client, "PATCH", AVA_PATH)({"vibe": "a"})) == UNAUTHENTICATED
+    assert refused(sender(client, "PATCH", AVA_PATH, headers=unscoped)({"vibe": "b"})) == NO_SCOPE
+    assert refused(send(b"x" * (2 << 20))) == TOO_LARGE
+    assert refused(send({"mood": "x"})) == invalid(mood=["Unrecognized key"])
+    assert is_unchanged()
+    store.tables.put("api_keys", key | {"killSwitch": True})
+    assert refused(send({"vibe": "c"})) == KILLED
+    store.tables.put("api_keys", key)
+
+    accepted = send({"vibe": "x"})
+
+    assert (accepted.status_code, is_replay(accepted)) == (200, False)
+    assert is_replay(send({"vibe": "x"}))
+
+
+@pytest.mark.parametrize("key", ["x", "x" * 255, "with spaces: ~!\"#$%&'()*", "0"])
+def test_an_idempotency_key_of_up_to_255_printable_characters_works(demo, key):
+    send = sender(demo, "PATCH", AVA_PATH)
+    send({"vibe": "x"}, key)
+
+    assert is_replay(send({"vibe": "x"}, key))
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("", "String must contain at least 1 character(s)"),
+        ("x" * 256, "String must contain at most 255 character(s)"),
+        *[(key, "Invalid") for key in ("a\tb", "\x01", "\x7f", "\xa0", "caf\xe9")],
+    ],
+)
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_any_other_idempotency_key_is_refused_together_with_the_faults_of_the_body(
+    demo, on_disk, method, path, body, key, message
+):
+    send = sender(demo, method, path)
+    is_unchanged = unchanged(on_disk)
+    in_header = {"Idempotency-Key": [message]}
+
+    assert refused(send(body, key)) == invalid(**in_header)
+    assert refused(send(body | {"mood": 1}, key)) == invalid(mood=["Unrecognized key"], **in_header)
+    assert refused(send(b"[]", key)) == invalid("Expected object, received array", **in_header)
+    assert is_unchanged()
+
+
+@pytest.mark.postgres
+def test_what_was_filed_survives_reopening_the_store(demo, rooms, settings, clock):
+    first = sender(demo, "DELETE", AVA_PATH)({"reason": "x"})
+    rooms.store.db.close()
+
+    with opened(settings.store or settings.data) as store:
+        client = create_app(Services(Store(store.db, clock), rooms.media, settings)).test_client()
+        second = sender(client, "DELETE", AVA_PATH, headers=DEMO)({"reason": "x"})
+
+    assert (second.status_code, second.data, is_replay(second)) == (200, first.data, True)
+
+
+@pytest.mark.postgres
+def test_of_many_simultaneous_twins_one_acts_and_the_others_replay(app):
+    replies = []
+    together = threading.Barrier(8)
+
+    def send_one():
+        together.wait()
+        replies.append(sender(app.test_client(), "DELETE", AVA_PATH, headers=DEMO)({"reason": "x"}))
+
+    twins = [threading.Thread(target=send_one) for _ in range(8)]
+    for twin in twins:
+        twin.start()
+    for twin in twins:
+        twin.join()
+
+    assert sorted(map(is_replay, replies)) == [False] + [True] * 7
+    assert {(reply.status_code, reply.data) for reply in replies} == {(200, replies[0].data)}

@@ -1,0 +1,83 @@
+"""What the tests of all routes share: bodies for each operation, and what its path may name."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from api_helpers import AVA_PICTURES
+from conftest import DEMO
+
+from app import operations
+from layers_standin.domain.keys import public_id_of
+from store import Store
+
+PIXEL = "R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
+
+
+class Things(NamedTuple):
+    """What an organization has, one of each: what the ids in a path may stand for."""
+
+    influencer_id: str
+    project_id: str
+    job_id: str
+    key_id: str
+    upload_id: str
+
+
+# Per operation a body that works, and another one that does too; `things` are those the path names.
+Bodies = Callable[[Things], tuple[Any, Any]]
+NOTHING: tuple[Any, Any] = (None, {})  # no body at all, and an empty object, are different bodies
+BODIES: dict[str, Bodies] = {
+    "patch_influencer": lambda _: ({"vibe": "x"}, {"vibe": "y"}),
+    "delete_influencer": lambda _: ({"reason": "x"}, {"reason": "y"}),
+    "attach_reference_images": lambda _: ({"assetIds": AVA_PICTURES[:1]}, {"assetIds": AVA_PICTURES}),
+    "create_influencer": lambda _: ({"name": "Kim"}, {"name": "Noa"}),
+    "clone_influencer": lambda _: ({"name": "Kim"}, {"name": "Noa"}),
+    "cancel_job": lambda _: NOTHING,
+    "create_project": lambda _: ({"name": "A", "timezone": "UTC"}, {"name": "B", "timezone": "UTC"}),
+    "patch_project": lambda _: ({"name": "A"}, {"name": "B"}),
+    "delete_project": lambda _: NOTHING,
+    "presign_upload": lambda _: (
+        {"kind": "video", "mimeType": "video/mp4"},
+        {"kind": "audio", "mimeType": "audio/ogg"},
+    ),
+    "finalize_upload": lambda things: ({"uploadId": things.upload_id}, {"uploadId": "upl_other"}),
+    "upload_inline": lambda _: (
+        {"kind": "image", "mimeType": "image/gif", "dataBase64": PIXEL},
+        {"kind": "logo", "mimeType": "image/gif", "dataBase64": PIXEL},
+    ),
+    "kill_key": lambda _: NOTHING,
+    "rotate_key": lambda _: NOTHING,
+    "delete_key": lambda _: NOTHING,
+}
+
+every = pytest.mark.parametrize("operation", operations, ids=lambda operation: operation.name)
+
+
+def path_of(operation, ids):
+    """Return the operation's path with ids put in: of Things, or {placeholder: id}."""
+    known = ids._asdict() if isinstance(ids, Things) else ids
+    return re.sub(r"<(\w+)>", lambda match: known[match[1]], operation.path)
+
+
+def body_of(operation, things):
+    return BODIES[operation.handler.__name__](things)[0] if operation.changes else None
+
+
+def send(client, operation, ids, body=None, headers=DEMO):
+    """Send a request; a body of bytes goes as it is, any other as JSON, None not at all."""
+    content = {} if body is None else {"data": body} if isinstance(body, bytes) else {"json": body}
+    return client.open(path_of(operation, ids), method=operation.method, headers=headers, **content)
+
+
+def made(store: Store, rooms, organization: str, project: str, influencer: str, api_key: str) -> Things:
+    """Return one of each, all of which the organization has: the job runs, the upload has arrived."""
+    assets = store.for_organization(organization).assets
+    job = store.for_organization(organization).create_influencer(project, {"name": "Job"})
+    upload = assets.presign(project, {"kind": "video", "mimeType": "video/mp4"})
+    received = rooms.media.receive(organization, upload["assetId"], [b"bytes"])
+    assets.receive(upload["uploadId"], received._asdict())
+    return Things(
+        influencer, project, job["jobId"], store.keys.find(public_id_of(api_key))["apiKeyId"], upload["uploadId"]
+    )
