@@ -79,7 +79,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests marked `postgres` on both engines, all others on the default one."""
     given = " ".join(str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize"))
     if "kind" in metafunc.fixturenames and not re.search(r"\bkind\b", given):
-        kinds = ["sqlite", "postgres"] if metafunc.definition.get_closest_marker("postgres") else ["sqlite"]
+        on_postgres = metafunc.definition.get_closest_marker("postgres") is not None
+        kinds = ["sqlite", *([pytest.param("postgres", marks=pytest.mark.slow)] if on_postgres else [])]
         metafunc.parametrize("kind", kinds, indirect=True)
 
 

@@ -239,6 +239,7 @@ json_bodies = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(json_bodies, json_bodies)
 def test_claims_agree_exactly_when_their_bodies_are_equal(body, other):
     claim, second = (IdempotencyKey.of("key", "PATCH", "/x", "once", value) for value in (body, other))

@@ -25,6 +25,8 @@ from layers_standin.settings import Settings
 from layers_standin.web.session import COOKIE, _serializer, new_session
 from store import Store
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-of-the-control-plane"
 OWN = {"Origin": "http://localhost"}  # what a browser says of a form on our own page
 HOSTILE = [

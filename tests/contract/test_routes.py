@@ -23,6 +23,8 @@ from route_helpers import BODIES, Things, body_of, every, made, path_of, send
 from app import operations
 from layers_standin.domain.keys import DEMO_KEY, public_id_of
 
+pytestmark = pytest.mark.slow
+
 CHOSEN = "0c9a4e52-6d0b-4c5e-9a53-2f8b1f6e7a10"
 NOT_FOUND = {
     "influencer_id": "Influencer not found.",

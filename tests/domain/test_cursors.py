@@ -446,6 +446,7 @@ class InfluencerModel:
         row["doomed"] = True
 
 
+@pytest.mark.slow
 @given(
     st.none() | st.sampled_from(STATUSES),
     st.lists(chosen, max_size=8),
@@ -514,6 +515,7 @@ class ProjectModel:
         self.rows[number] = {"id": project_id, "name": name, "customer": customer, "archived": False}
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(list(FILTERS)),
     st.lists(new_projects, max_size=8),

@@ -30,6 +30,8 @@ from layers_standin.services import Services
 from layers_standin.web.errors import STATUS_OF_CODE
 from schemas import InfluencerPatch
 
+pytestmark = pytest.mark.slow
+
 SERVER = "http://localhost"
 DOCUMENT = document(SERVER)
 SCHEMAS = DOCUMENT["components"]["schemas"]

@@ -120,6 +120,7 @@ words = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seed=st.text(), traits=st.dictionaries(st.sampled_from(sorted(TRAITS)), words))
 def test_every_seed_and_text_has_a_portrait(seed, traits):

@@ -19,6 +19,8 @@ from layers_standin.settings import Settings
 from layers_standin.web.access import authorize, is_from_here, is_open
 from layers_standin.web.errors import Forbidden, Unauthenticated
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-of-the-control-plane"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 NOT_FROM_HERE = {

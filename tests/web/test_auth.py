@@ -14,6 +14,8 @@ from layers_standin.services import Services
 from layers_standin.web.auth import authenticate
 from layers_standin.web.errors import Unauthenticated
 
+pytestmark = pytest.mark.slow
+
 SCOPED = ROUTES[1:]
 
 

@@ -33,7 +33,7 @@ from layers_standin.services import Services
 from layers_standin.settings import Settings
 from store import Store
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 SOON = 0.2  # seconds that a test lets the engine wait
 SECRET = "s3cret-s3cret"

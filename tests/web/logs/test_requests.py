@@ -220,6 +220,7 @@ def test_there_is_no_log_of_an_organization_that_is_not_there(control):
 # How much is kept
 
 
+@pytest.mark.slow
 def test_only_so_many_are_shown(control, demo):
     demo.get("/v1/whoami")
     for number in range(MOST_ENTRIES + 5):
@@ -232,6 +233,7 @@ def test_only_so_many_are_shown(control, demo):
     assert entries(control, operation="whoami") == []  # nobody looks further back
 
 
+@pytest.mark.slow
 def test_only_so_many_bytes_are_kept(control, demo, settings):
     body = "\x00" + "x" * 20_000
     for number in range(600):
