@@ -208,7 +208,7 @@ def presign_upload(call: Call, project_id: str) -> Record:
 def finalize_upload(call: Call, project_id: str) -> StoredResponse:
     """Make an asset of an upload whose bytes were received."""
     with inspect_upload(call, project_id) as inspected:
-        return cast(StoredResponse, call.commit(partial(_finalize, call, project_id, inspected)))
+        return cast(StoredResponse, call.run_transaction(partial(_finalize, call, project_id, inspected)))
 
 
 def _finalize(call: Call, project_id: str, inspected: InspectedUpload | None) -> Record:
@@ -232,7 +232,7 @@ def _finalize(call: Call, project_id: str, inspected: InspectedUpload | None) ->
 def upload_inline(call: Call, project_id: str) -> StoredResponse:
     """Make an asset of bytes in the body."""
     with store_inline(call, project_id) as inspected:
-        return cast(StoredResponse, call.commit(partial(_finalize_inline, call, project_id, inspected)))
+        return cast(StoredResponse, call.run_transaction(partial(_finalize_inline, call, project_id, inspected)))
 
 
 def _finalize_inline(call: Call, project_id: str, inspected: InspectedUpload | None) -> Record:

@@ -267,12 +267,13 @@ class Store:
     def patch_influencer(self, influencer_id: str, patch: Record) -> Record:
         """Change the given fields of a living influencer, and return it. Raises NotFound."""
         now = self.now()
-        return self._change(influencer_id, partial(merge_influencer, patch=patch, now=now), now)
+        return self._update_influencer(influencer_id, partial(merge_influencer, patch=patch, now=now), now)
 
     def delete_influencer(self, influencer_id: str, reason: str | None, key_id: str) -> Record:
         """Archive a living influencer, and return it. Raises NotFound."""
         now = self.now()
-        return self._change(influencer_id, partial(archive_influencer, reason=reason, key_id=key_id, now=now), now)
+        archive = partial(archive_influencer, reason=reason, key_id=key_id, now=now)
+        return self._update_influencer(influencer_id, archive, now)
 
     def attach_reference_images(self, influencer_id: str, asset_ids: list[str]) -> Record:
         """Attach those of the assets that belong to the influencer's project, and return it. Raises NotFound."""
@@ -280,7 +281,7 @@ class Store:
             project = self.influencer(influencer_id)["projectId"]
             assets = self.assets.of_project(project, asset_ids)
             now = self.now()
-            return self._change(influencer_id, partial(attach_references, assets=assets, now=now), now)
+            return self._update_influencer(influencer_id, partial(attach_references, assets=assets, now=now), now)
 
     def create_influencer(self, project_id: str, body: Record) -> Record:
         """Create an influencer and return the job that makes it ready. Raises NotFound, Conflict."""
@@ -289,7 +290,7 @@ class Store:
             asset_ids = body.get("referenceImages", {}).get("assetIds", [])
             assets = self.assets.of_project(project, asset_ids)
             references = dedupe_references([], [reference_to(asset, self.now()) for asset in assets])
-            return self._begin(project, body, references)
+            return self._create_with_job(project, body, references)
 
     def clone_influencer(self, influencer_id: str, body: Record) -> Record:
         """Create another influencer like this one and return the job that makes it ready. Raises NotFound, Conflict."""
@@ -297,7 +298,7 @@ class Store:
             source = self.influencer(influencer_id)
             project = self.projects.active(source["projectId"])["id"]
             references = refresh_references(source["referenceImages"], self.now())
-            return self._begin(project, body_of_clone(source, body), references)
+            return self._create_with_job(project, body_of_clone(source, body), references)
 
     def page_of_influencers(self, project_id: str, query: Mapping[str, Any]) -> tuple[list[Record], str | None]:
         """Return (living influencers of a project, cursor), newest first. Raises NotFound, BadCursor.
@@ -357,7 +358,7 @@ class Store:
     def now_ms(self) -> int:
         return epoch_milliseconds(self.now())
 
-    def _change(self, influencer_id: str, change: Callable[[Record], Record], now: datetime) -> Record:
+    def _update_influencer(self, influencer_id: str, change: Callable[[Record], Record], now: datetime) -> Record:
         """Replace a living influencer by `change(influencer)`, and return the new one. Raises NotFound."""
         with self.db.transaction():
             before = self.any_influencer(influencer_id)
@@ -370,13 +371,13 @@ class Store:
                 self.history.note(after, audit_view(before), audit_view(after), now)
             return after
 
-    def _put_influencer(self, before: Record | None, after: Record) -> None:
-        """Write an influencer, and its changed fields into its history."""
+    def _put_influencer(self, before: Record | None, after: Record, now: datetime) -> None:
+        """Write an influencer and an entry of its history."""
         revised: Record = after | {"revision": (before or {}).get("revision", 0) + 1}
         self.influencers.upsert(revised)
-        self.history.note(revised, before and audit_view(before), audit_view(revised), self.now())
+        self.history.note(revised, before and audit_view(before), audit_view(revised), now)
 
-    def _begin(self, project_id: str, body: Record, references: list[Record]) -> Record:
+    def _create_with_job(self, project_id: str, body: Record, references: list[Record]) -> Record:
         influencer_id = body.get("influencerId") or mint("inf")
         if self.influencers.contains(doc_id=influencer_id):
             raise Conflict("Influencer id is already taken.", subcode="ID_TAKEN", influencerId=influencer_id)
@@ -389,7 +390,7 @@ class Store:
             "influencerId": influencer_id,
             "schedule": schedule,
         }
-        self._put_influencer(None, influencer | {"referenceImages": references})
+        self._put_influencer(None, influencer | {"referenceImages": references}, self.now())
         self.jobs.insert(job)
         if self._is_by_real_clock():
             self.running_jobs.drop_finished(project_id)
@@ -400,9 +401,11 @@ class Store:
         self.jobs.upsert(job | {"schedule": schedule})
         influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:
-            self._put_influencer(
-                with_status(influencer, self.now_ms()), with_status(influencer | {"schedule": schedule}, self.now_ms())
+            now = self.now()
+            before, after = (
+                with_status(each, epoch_milliseconds(now)) for each in (influencer, influencer | {"schedule": schedule})
             )
+            self._put_influencer(before, after, now)
 
     def _page(self, project: str, status: str | None, before: str | None, limit: int) -> Page:
         if status == "draft":

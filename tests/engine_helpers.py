@@ -216,7 +216,7 @@ def wait_until_queued(number: int) -> None:
 
 
 def _is_beginning(frame: FrameType | None) -> bool:
-    return frame is not None and (frame.f_code is SQLite._begin.__code__ or _is_beginning(frame.f_back))
+    return frame is not None and (frame.f_code is SQLite._begin_transaction.__code__ or _is_beginning(frame.f_back))
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

@@ -89,7 +89,7 @@ class BaseEngine(Engine):
         """Yield the statements that insert a document and its index entries."""
         key = (table, partition, doc_id)
         yield self._sql.insert, self._sql.of_new(key, document)
-        yield from self._sql.moves(key, [], index_entries(table, document, self._indexes))
+        yield from self._sql.replace_entries(key, [], index_entries(table, document, self._indexes))
 
     @contextmanager
     def create_snapshot(self, name: str, facts: Record) -> Iterator[str]:

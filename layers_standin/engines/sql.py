@@ -124,9 +124,9 @@ class Statements:
     def of_new(self, key: Key, document: bytes) -> dict[str, Any]:
         return self.of(key) | {"inserted": _inserted_ns(), "document": document.decode()}
 
-    def moves(self, key: Key, left: Sequence[IndexEntry], joined: Sequence[IndexEntry]) -> Iterator[Sent]:
-        """Yield the statements that replace the index entries `left` of a document by `joined`."""
-        for statement, entries, but in ((self.remove_entry, left, joined), (self.add_entry, joined, left)):
+    def replace_entries(self, key: Key, old: Sequence[IndexEntry], new: Sequence[IndexEntry]) -> Iterator[Sent]:
+        """Yield the statements that replace the index entries `old` of a document by `new`."""
+        for statement, entries, but in ((self.remove_entry, old, new), (self.add_entry, new, old)):
             for entry in entries:
                 if entry not in but:
                     index, sort_key = map(self.escape, entry)

@@ -34,7 +34,7 @@ def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
     return key
 
 
-def refuse_demo_key_abroad(key: Mapping[str, Any], server: str, settings: Settings) -> None:
+def refuse_demo_key_on_public_address(key: Mapping[str, Any], server: str, settings: Settings) -> None:
     """Raises Unauthenticated for the demo key where strangers can connect.
 
     The start refuses such an address already, but only if gunicorn.conf.py or `flask run` names it.

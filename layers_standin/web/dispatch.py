@@ -1,4 +1,8 @@
-"""The steps of a request through an operation, in the contract's order of checks."""
+"""The steps of a request through an operation, in the contract's order of checks.
+
+Key, demo key, rate limit, fault, scope, body; then, in one transaction, the stored response of a repeated request, or
+the operation and its response to store.
+"""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,10 +18,10 @@ from layers_standin.domain.errors import Conflict, StoreError
 from layers_standin.domain.history import Actor
 from layers_standin.domain.idempotency import IdempotencyKey, StoredResponse
 from layers_standin.services import Services
-from layers_standin.web.auth import authenticate, refuse_demo_key_abroad, require_scope
+from layers_standin.web.auth import authenticate, refuse_demo_key_on_public_address, require_scope
 from layers_standin.web.bodies import load_query, load_request, whole_body
 from layers_standin.web.errors import Unauthenticated, refusal
-from layers_standin.web.faults import match_fault, strike
+from layers_standin.web.faults import apply_fault, match_fault
 from layers_standin.web.middleware import RequestContext, current_context
 from layers_standin.web.operations import LONG_RUNNING, Call, Operation, Reply
 
@@ -31,8 +35,8 @@ def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
     context.operation, context.endpoint_class = operation.name, operation.endpoint_class
     with services.store.db.snapshot_read():
         key = authenticate(cast(Mapping[str, str], current.headers), services.store.keys)
-        refuse_demo_key_abroad(key, current.environ["SERVER_NAME"], services.settings)
-        context.key_id, context.api_key_id, context.organization = (
+        refuse_demo_key_on_public_address(key, current.environ["SERVER_NAME"], services.settings)
+        context.public_key_id, context.api_key_id, context.organization = (
             key["publicId"], key["apiKeyId"], key["organizationId"],
         )  # fmt: skip
         author = Actor(key["apiKeyId"], context.request_id, operation.name)
@@ -51,7 +55,7 @@ def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
         if operation.changes:
             with suppress(HTTPException):
                 context.received = whole_body(current)  # for the log, where it is wanted most when things go wrong
-        if (response := strike(fault, context, operation.scope)) is not None:
+        if (response := apply_fault(fault, context, operation.scope)) is not None:
             return response
     stored = _change(operation, call, context, ids) if operation.changes else _read(operation, call, ids)
     return context.respond(current, stored, operation.tagged)
@@ -72,7 +76,7 @@ def _change(operation: Operation, call: Call, context: RequestContext, ids: Mapp
     key = None if header is None else IdempotencyKey.of(*scope, header, parsed)
     transact = partial(_transact, operation, call, context.request_id, key)
     if operation.begins_transaction:
-        call.commit = lambda act: call.store.db.run_transaction(partial(transact, act))
+        call.run_transaction = lambda act: call.store.db.run_transaction(partial(transact, act))
         return cast(StoredResponse, operation.handler(call, **ids))
     return call.store.db.run_transaction(partial(transact, partial(operation.handler, call, **ids)))
 
@@ -85,7 +89,7 @@ def _transact(
     act: Callable[[], Any],
 ) -> StoredResponse:
     """Run `act` in one transaction, and store its response in it or replay the stored one."""
-    with call.store.db.transaction():
+    with call.store.db.transaction():  # all of it is on disk when the block is left, and not before
         if idempotency_key is None:
             _require_known_key(call)
             return _stored(operation, act())
@@ -93,7 +97,7 @@ def _transact(
         if replay is not None:
             return replay
         response = _try(operation, call, request_id, act)
-        call.store.idempotency.store(idempotency_key, _without_secret(operation, response, request_id))
+        call.store.idempotency.store(idempotency_key, _response_to_repeat(operation, response, request_id))
         return response
 
 
@@ -120,7 +124,7 @@ def _stored(operation: Operation, reply: Any) -> StoredResponse:
     return StoredResponse(status, orjson.dumps(body))
 
 
-def _without_secret(operation: Operation, response: StoredResponse, request_id: str) -> StoredResponse:
+def _response_to_repeat(operation: Operation, response: StoredResponse, request_id: str) -> StoredResponse:
     """Return the response for a repeated request: the same, or a conflict if it had a secret, which is not stored."""
     if not operation.secret or response.status >= 400:
         return response

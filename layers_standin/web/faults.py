@@ -32,9 +32,9 @@ def match_fault(
 
     Sets `context.fault` and `store.job_failure`. Raises Invalid.
     """
-    fault = _preference(current.environ, settings) if "HTTP_PREFER" in current.environ else None
+    fault = _fault_from_prefer_header(current.environ, settings) if "HTTP_PREFER" in current.environ else None
     if fault is None and store.overrides.has_faults:
-        key_ids = tuple(each for each in (context.api_key_id, context.key_id) if each)
+        key_ids = tuple(each for each in (context.api_key_id, context.public_key_id) if each)
         fault = store.faults.take(
             store.organization, RequestInfo(str(context.operation), current.method, current.path, key_ids, begins_job)
         )
@@ -45,7 +45,7 @@ def match_fault(
     return cast(FaultAction, fault["answer"])
 
 
-def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None:
+def _fault_from_prefer_header(environ: "WSGIEnvironment", settings: Settings) -> Record | None:
     """Return the fault of a request's `Prefer` header; None without one, or without access to the control plane."""
     header = environ.get("HTTP_PREFER")
     if header is None or not is_open(environ, settings):
@@ -54,7 +54,7 @@ def _preference(environ: "WSGIEnvironment", settings: Settings) -> Record | None
     return {"id": PREFERRED, "answer": answer} if answer else None
 
 
-def strike(action: FaultAction, context: RequestContext, scope: str | None) -> Response | None:
+def apply_fault(action: FaultAction, context: RequestContext, scope: str | None) -> Response | None:
     """Apply a fault's action before the operation; return a response that replaces the operation's, or None.
 
     Raises Refusal with the action's code.

@@ -31,9 +31,9 @@ NO_RESPONSE = -1  # of a response: not even its status line
 class RequestContext:
     """The facts of a request and its response.
 
-    `key_id` is the public part of the key, `api_key_id` its id in replies, `truncate_after` the number of bytes of the
-    body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console, which is
-    left out of the access log. `is_api` says whether the path is one of the API.
+    `public_key_id` is the public part of the key, `api_key_id` its id in replies, `truncate_after` the number of bytes
+    of the body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console,
+    which is left out of the access log. `is_api` says whether the path is one of the API.
     """
 
     __slots__ = (
@@ -43,10 +43,10 @@ class RequestContext:
         "is_api",
         "is_logged",
         "is_poll",
-        "key_id",
         "limits",
         "operation",
         "organization",
+        "public_key_id",
         "received",
         "replayed",
         "request_id",
@@ -66,7 +66,7 @@ class RequestContext:
         self.is_poll = False
         self.operation: str | None = None
         self.organization: str | None = None
-        self.key_id: str | None = None
+        self.public_key_id: str | None = None
         self.api_key_id: str | None = None
         self.fault: str | None = None
         self.received = self.sent = b""
@@ -133,7 +133,7 @@ class RequestMiddleware:
             line = Line(
                 datetime.now(UTC),
                 context.request_id,
-                context.key_id,
+                context.public_key_id,
                 environ["REQUEST_METHOD"],
                 redacted(environ["PATH_INFO"].encode("latin-1").decode(errors="replace")),  # WSGI: bytes in a string
                 context.status,

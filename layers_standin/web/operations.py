@@ -17,7 +17,7 @@ from store import Store
 LONG_RUNNING = "long-running"  # the class of operations that begin a job
 
 
-def _no_commit(_: Callable[[], Any]) -> Any:
+def _not_given(_: Callable[[], Any]) -> Any:
     raise RuntimeError("the transaction of this operation has begun already")
 
 
@@ -26,8 +26,8 @@ class Call:
     """The argument of a handler: the opened services, the store, the request, and its validated body or query.
 
     `store` is bound to the caller's organization in the API, to none in the control plane. `key` is the document of the
-    API key, empty in the control plane. `commit(act)` is for operations that begin their transaction themselves: it
-    runs `act`, which takes nothing and returns a reply, in the transaction of the request.
+    API key, empty in the control plane. `run_transaction(act)` is for operations that begin their transaction
+    themselves: it runs `act`, which takes nothing and returns a reply, in the transaction of the request.
     """
 
     services: Services
@@ -35,7 +35,7 @@ class Call:
     request: Request
     key: Record
     body: Any = None
-    commit: Callable[[Callable[[], Any]], Any] = _no_commit
+    run_transaction: Callable[[Callable[[], Any]], Any] = _not_given
 
     def base_url(self) -> str:
         """Return the URL of the service, without a slash at its end."""
@@ -102,7 +102,7 @@ class Operations(list[Operation]):
 
         `tagged` replies have an ETag; `secret` ones are never stored, so they cannot be replayed. A handler with
         `begins_transaction` runs outside of a transaction, so that its slow work blocks no writer, and passes the rest
-        to `call.commit`; every other handler of a change runs in the transaction of its request.
+        to `call.run_transaction`; every other handler of a change runs in the transaction of its request.
         """
         rate = endpoint_class or class_of_method(method)
 

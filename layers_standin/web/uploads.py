@@ -21,7 +21,7 @@ from layers_standin.services import Services
 from layers_standin.settings import Settings
 from layers_standin.web.bodies import read_on
 from layers_standin.web.errors import Forbidden, TooLarge
-from layers_standin.web.faults import match_fault, strike
+from layers_standin.web.faults import apply_fault, match_fault
 from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Call
 from store import Store
@@ -54,7 +54,7 @@ def serve_upload(services: Services, signature: str) -> Response:
         store = services.store.for_organization(terms[0], Actor(None, context.request_id, PUT_UPLOAD))
         context.organization, context.is_logged = terms[0], store.overrides.is_logged
         fault = match_fault(context, store, request, services.settings, begins_job=False)
-        dropped = None if fault is None else strike(fault, context, None)
+        dropped = None if fault is None else apply_fault(fault, context, None)
         return dropped or _take_in(services, store, terms)
     finally:
         read_on(request)

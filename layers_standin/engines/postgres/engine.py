@@ -318,7 +318,7 @@ class Postgres(BaseEngine):
             yield SQL.update, SQL.of(key) | {"document": after.decode()}
         else:
             yield SQL.insert if key in session.locked else SQL.upsert, SQL.of_new(key, after)
-        yield from SQL.moves(key, index_entries(key[0], before, self._indexes), session.entries[key])
+        yield from SQL.replace_entries(key, index_entries(key[0], before, self._indexes), session.entries[key])
 
     def _finish(self, session: Session, statements: Iterable[Sent] = ()) -> None:
         """Send these statements and commit, in one round trip."""

@@ -24,7 +24,7 @@ from layers_standin.engines.sqlite.files import DATABASE, FORMAT, SQL, open_fold
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 3.0
-_STUCK_SECONDS = 0.1
+_SHORT_PATIENCE_SECONDS = 0.1
 _EXCLUSIVE = "control.lock"
 _GONE = (
     "The store's file {} was moved, removed or replaced while it was served: put it back, or stop the service and "
@@ -66,7 +66,7 @@ class SQLite(BaseEngine):
         self._patience_seconds = patience_seconds
         self._connections = Connections(self.path, sync, patience_seconds, vfs)
         self._writing = threading.Lock()
-        self._is_stuck = False
+        self._lock_timed_out = False
         with self._translated():
             open_folder(folder, self._connections, Disk(sync))
 
@@ -121,10 +121,10 @@ class SQLite(BaseEngine):
                 before = session.loaded[key] if key in session.loaded else self.read_record(*key)
                 after = orjson.loads(document) if record is None and document is not None else record
                 session.loaded[key] = after
-                left = [] if before is None else rule(before)
-                joined = [] if after is None else rule(after)
-                if left != joined:
-                    for statement in self._sql.moves(key, left, joined):
+                old = [] if before is None else rule(before)
+                new = [] if after is None else rule(after)
+                if old != new:
+                    for statement in self._sql.replace_entries(key, old, new):
                         session.connection.execute(*statement)
             if document is None:
                 session.connection.execute(_DELETE, (partition, table, doc_id))
@@ -160,7 +160,7 @@ class SQLite(BaseEngine):
     def _outermost(self) -> Iterator[None]:
         session = self._session()
         self._roll_back(session)  # reads at one state end here
-        self._begin(session)
+        self._begin_transaction(session)
         try:
             session.depth, session.loaded = 1, {}
             try:
@@ -270,25 +270,26 @@ class SQLite(BaseEngine):
 
     # One transaction.
 
-    def _begin(self, session: Session) -> None:
+    def _begin_transaction(self, session: Session) -> None:
         """Take the write lock. Raises Unavailable after the time that a transaction may wait."""
-        deadline = time.monotonic() + (_STUCK_SECONDS if self._is_stuck else self._patience_seconds)
-        if not self._writing.acquire(timeout=max(deadline - time.monotonic(), 0)):
+        patience_seconds = _SHORT_PATIENCE_SECONDS if self._lock_timed_out else self._patience_seconds
+        deadline = time.monotonic() + patience_seconds
+        if not self._writing.acquire(timeout=patience_seconds):
             raise Unavailable(f"Other changes of {self.path} have taken too long.")
         try:
             self._connections.thread.until = deadline
-            if not self._begins(session):
+            if not self._try_begin(session):
                 # So SQLite opens a database or log that could not be opened for writing just then; by now it may be.
                 if os.access(self.path, os.W_OK):
                     self._connections.renew(session)
                 self._execute(session, "BEGIN IMMEDIATE")
-            self._is_stuck = False
+            self._lock_timed_out = False
             for name, identity in self._connections.log.items():
                 # No process reads a log that has lost its name, and another index has other writers' locks.
                 if not _is_at(name, identity):
                     raise Unavailable(_GONE.format(name))
         except BaseException as error:
-            self._is_stuck = isinstance(error.__cause__, apsw.BusyError)
+            self._lock_timed_out = isinstance(error.__cause__, apsw.BusyError)
             with suppress(EngineError):
                 self._roll_back(session)
             self._writing.release()
@@ -298,7 +299,7 @@ class SQLite(BaseEngine):
                 raise Unavailable(_GONE.format(self.path)) from error
             raise
 
-    def _begins(self, session: Session) -> bool:
+    def _try_begin(self, session: Session) -> bool:
         """Begin a transaction; return False, with none begun, when the session's files are open for reading only."""
         if session.connection.readonly("main"):
             return False

@@ -12,7 +12,7 @@ import orjson
 
 
 class Line(NamedTuple):
-    """The facts of a request that are logged; `key_id` is the public part of its key, None without a valid one."""
+    """The logged facts of a request; `key_id` is the public part of its key, None without a valid one."""
 
     time: datetime
     request_id: str
