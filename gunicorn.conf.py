@@ -3,9 +3,11 @@
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # the application's folder, from wherever this file is named
 from layers_standin.services import greeting, prepare, prepare_in_child
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import is_shared, refuse_address, sharing_notice
@@ -44,6 +46,8 @@ def on_starting(server: Arbiter) -> None:
         server.is_shared = is_shared(settings)
     except StartError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def when_ready(server: Arbiter) -> None:

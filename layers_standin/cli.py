@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -36,7 +36,7 @@ class _Group(click.Group):
     """A group of commands; `serve` is the default."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("--help", "--version")):
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
@@ -61,10 +61,10 @@ def serve(host: str, port: int | None, seed: str | None, workers: int | None) ->
         environ["WEB_CONCURRENCY"] = str(workers)
     if not host:
         _fail("--host must be an address, like 127.0.0.1.")  # or gunicorn would listen on all of them
-    text = environ.get("PORT", "8000")
-    if port is None and not (text.isascii() and text.isdigit() and int(text) < 65536):
-        _fail(f"PORT must be a number from 0 to 65535, not {text!r}.")
-    launch.serve(host, int(text) if port is None else port, environ)
+    if port is None:
+        port = _number(environ, "PORT", 8000, range(65536))
+    _number(environ, "WEB_CONCURRENCY", 2, range(1, 1000))  # or gunicorn reads it first, and ends in a traceback
+    launch.serve(host, port, environ)
 
 
 @cli.command()
@@ -76,10 +76,20 @@ def openapi(server: str) -> None:
     click.echo(orjson.dumps(document(server.rstrip("/")), option=orjson.OPT_INDENT_2))
 
 
+def _number(environ: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+    text = environ.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text) in allowed):
+        _fail(f"{name} must be a number from {allowed[0]} to {allowed[-1]}, not {text!r}.")
+    return int(text)
+
+
 @cli.command()
+@click.option("--seed", help="The file to fill the store from; else STANDIN_SEED, as the service was given it.")
 @click.option("--to", type=click.Choice(["seed", "empty"]), help="Else the seed, if there is one.")
-def reset(to: str | None) -> None:
+def reset(seed: str | None, to: str | None) -> None:
     """Reset the store to the seed, or to nothing; a running service continues with the new data."""
+    if seed is not None:
+        os.environ["STANDIN_SEED"] = seed
     services = _started(open_services)
     done = _guarded(lambda: reset_store(services, to))
     click.echo(f"The store is reset to {'nothing' if done == 'empty' else 'the seed'}.", err=True)
@@ -93,7 +103,7 @@ def organizations() -> None:
 @organizations.command("list")
 def list_organizations() -> None:
     """Print a line for each organization: its id and its name."""
-    for found in _guarded(_seeded_store().organizations.all):
+    for found in _guarded(_store_to_list().organizations.all):
         click.echo(f"{found['id']}  {found['name']}")
 
 
@@ -116,7 +126,7 @@ def create_key(org: str, scopes: str, name: str) -> None:
 @keys.command("list")
 def list_keys() -> None:
     """Print a line for each key: its public id, whether it works, its organization, its scopes and its name."""
-    store = _seeded_store()
+    store = _store_to_list()
     for found in _guarded(store.organizations.all):
         for key in _guarded(store.for_organization(found["id"]).keys.all):
             state = "off" if key["killSwitch"] else "on"
@@ -254,10 +264,10 @@ def _write_rows(db: Engine, table: str, out: IO[bytes]) -> None:
                     out.write(b'%b"%d":%b' % (b"," if number > 1 else b"", number, document))
 
 
-def _use_data(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
+def _use_data(_: click.Context, __: click.Parameter, folder: str | None) -> None:
     """Set the store's folder: `--data`, else STANDIN_DATA, else the default."""
     if folder is not None:
-        os.environ["STANDIN_DATA"] = str(folder)
+        os.environ["STANDIN_DATA"] = folder  # an empty one is refused as a setting
     if "STANDIN_DATA" not in os.environ:
         try:
             os.environ["STANDIN_DATA"] = str(launch.default_data())
@@ -274,7 +284,7 @@ def _add_data_option(command: click.Command) -> None:
         option = ["--data"]
         help_ = "The folder of the store; else STANDIN_DATA."
         command.params.append(
-            click.Option(option, type=click.Path(path_type=Path), expose_value=False, callback=_use_data, help=help_)
+            click.Option(option, expose_value=False, callback=_use_data, help=help_)
         )
 
 
@@ -344,6 +354,13 @@ def _store() -> Store:
 def _seeded_store() -> Store:
     """Open the store as the service would: filled from the seed if it is new."""
     return _started(open_services).store
+
+
+def _store_to_list() -> Store:
+    """Open the store, else exit: to list what is in it must not make one."""
+    if _settings().store is None:
+        return Store(_existing_store())
+    return _seeded_store()
 
 
 def _started(opening: Callable[[Settings], T]) -> T:

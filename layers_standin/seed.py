@@ -120,7 +120,12 @@ def _store_picture(asset: Record, folder: Path, media: MediaStorage) -> None:
     picture = asset.pop("picture", None)
     if picture is None:
         return
-    data = (folder / picture).read_bytes()
+    try:
+        data = (folder / picture).read_bytes()
+    except OSError as error:
+        raise NotTables(
+            f"its picture {folder / picture} cannot be read ({error.strerror}); pictures are copied along with a seed"
+        ) from error
     media.put(asset["organizationId"], asset["assetId"], data)
     asset |= {"filename": Path(picture).name, "sizeBytes": len(data), "checksumSha256": sha256(data).hexdigest()}
 

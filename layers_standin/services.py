@@ -72,7 +72,7 @@ def open_folder(settings: Settings) -> SQLite:
     except OSError as error:
         raise StartError(
             f"The data folder {settings.data} cannot be used ({error.strerror}): "
-            "make it writable, or set STANDIN_DATA to a folder that is."
+            "name a folder that can be written to, by --data or STANDIN_DATA."
         ) from error
 
 

@@ -19,6 +19,7 @@ from layers_standin.services import is_loopback
 from layers_standin.settings import Settings, StartError
 
 PORT_PATIENCE_SECONDS = 2.0  # a server that is just ending gives its port back
+_ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - the meaning of no host
 CONFIGURATION = APPLICATION / "gunicorn.conf.py"
 
 
@@ -89,7 +90,7 @@ def check_server() -> str | None:
     servers = list(_servers())
     if servers and _is_configured(servers[0]):
         return None
-    for host in (host for server in servers for host in _hosts(server)):
+    for host in (host or _ALL_INTERFACES for server in servers for host in _hosts(server)):
         if not is_loopback(host):
             raise StartError(
                 f"Refusing to listen on {host} without the stand-in's own configuration: start it by "

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from conftest import AVA, AVA_PATH
 from databases import Pages
-from servers import STAYS_OPEN, Server, documents, opened, run, seeded, serving
+from servers import ROOT, STAYS_OPEN, Server, documents, opened, run, seeded, serving
 from tinydb import TinyDB, where
 
 from layers_standin.engines.sqlite.files import DATABASE
@@ -355,7 +355,7 @@ def test_a_bad_setting_is_a_sentence(flask, command):
 @pytest.mark.parametrize("command", ["keys create --org x --scopes *", "keys delete DEM0DEM0DEM0DEM0"])
 def test_a_folder_that_refuses_is_a_sentence(command):
     ended = run(Path("/proc"), "layers_standin", *command.split())
-    assert_refused(ended, "/proc", "make it writable, or set STANDIN_DATA")
+    assert_refused(ended, "/proc", "name a folder that can be written to")
 
 
 @pytest.mark.parametrize("command", ["keys create --org Fresh --scopes *", "keys delete DEM0DEM0DEM0DEM0", "import"])
@@ -379,3 +379,42 @@ def test_what_is_for_a_folder_is_refused_where_the_store_is_a_database(folder, t
     )
     assert_refused(ended, "STANDIN_STORE is a database", "`layers-stand-in store copy`")
     assert "s3cret" not in ended.stderr
+
+
+# What people mistype
+
+
+@pytest.mark.parametrize("command", [("keys", "list"), ("organizations", "list")])
+def test_to_list_what_is_in_a_folder_without_a_store_makes_none(tmp_path, command):
+    assert_refused(
+        run(tmp_path / "mistyped", "layers_standin", *command), f"There is no store in {tmp_path / 'mistyped'}."
+    )
+    assert not (tmp_path / "mistyped").exists()
+
+
+@pytest.mark.parametrize("command", [("reset",), ("keys", "list"), ()])
+def test_an_empty_folder_name_is_refused_and_does_not_mean_the_current_folder(tmp_path, command):
+    assert_refused(run(tmp_path / "store", "layers_standin", *command, "--data", ""), "STANDIN_DATA")
+    assert not (ROOT / DATABASE).exists()
+
+
+def test_an_unknown_command_is_named(tmp_path):
+    ended = run(tmp_path / "store", "layers_standin", "kyes")
+    assert ended.returncode == 2
+    assert "No such command 'kyes'." in ended.stderr
+
+
+@pytest.mark.parametrize("number", ["x", "", "0", "٣"])
+def test_a_bad_number_of_workers_is_a_sentence(tmp_path, number):
+    ended = run(tmp_path / "store", "layers_standin", WEB_CONCURRENCY=number)
+    assert_refused(ended, f"WEB_CONCURRENCY must be a number from 1 to 999, not {number!r}.")
+
+
+def test_a_reset_takes_the_seed_that_is_named(flask, folder, tmp_path):
+    seed = orjson.loads(SEED.read_bytes())
+    seed["assets"] = {}
+    for influencer in seed["influencers"].values():
+        influencer |= {"name": "Another", "referenceImages": []}
+    (tmp_path / "seed.json").write_bytes(orjson.dumps(seed))
+    assert flask("reset", "--seed", str(tmp_path / "seed.json")).returncode == 0
+    assert {row["name"] for row in documents(folder)["influencers"]} == {"Another"}

@@ -277,7 +277,7 @@ def with_a_folder_for_a_database(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("place", [below_a_file, with_a_folder_for_a_database, lambda _: Path("/proc")])
 def test_a_data_folder_that_refuses_is_named(tmp_path, command, place):
     folder = place(tmp_path)
-    assert_refuses(folder, command, str(folder), "make it writable, or set STANDIN_DATA")
+    assert_refuses(folder, command, str(folder), "name a folder that can be written to")
 
 
 def with_newer_format(folder: Path) -> None:

@@ -196,7 +196,7 @@ def missing(tmp_path: Path, module: str, *command: str, **settings: str) -> str:
     return said.strip()
 
 
-@pytest.mark.parametrize("command", [("-m", "gunicorn", "app:app"), ("-m", "layers_standin", "keys", "list")])
+@pytest.mark.parametrize("command", [("-m", "gunicorn", "app:app"), ("-m", "layers_standin", "reset")])
 @pytest.mark.parametrize(
     ("module", "settings", "said"),
     [

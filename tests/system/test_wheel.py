@@ -160,6 +160,18 @@ def url_in(said: str) -> str:
     return found[1]
 
 
+def test_its_configuration_can_be_named_to_gunicorn_from_any_folder(project):
+    application = project.packages / "layers_standin" / "_application"
+    options = ["--chdir", str(application), "-c", str(application / "gunicorn.conf.py"), "--bind", "127.0.0.1:0"]
+    command = [str(project.python), "-P", "-m", "gunicorn", *options, "app:app"]
+    settings = {"STANDIN_DATA": str(project.folder.parent / "named"), "PYTHONPATH": ""}
+    elsewhere = project._replace(folder=project.folder.parent / "empty")  # gunicorn itself imports from its folder
+    elsewhere.folder.mkdir()
+    with started(elsewhere, *command, **settings):
+        pass
+    project.assert_untouched()
+
+
 def test_the_wheel_holds_one_package_with_the_application_in_it(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()

@@ -261,8 +261,8 @@ class SQLite(BaseEngine):
             return Damaged(self.path, str(error) or type(error).__name__)
         if isinstance(error, apsw.CantOpenError):
             return Unavailable(
-                f"The store's file {self.path} cannot be opened: make it writable, or set STANDIN_DATA to a "
-                "folder that is."
+                f"The store's file {self.path} cannot be opened: make it writable, or name a folder that can be "
+                "written to, by --data or STANDIN_DATA."
             )
         if isinstance(error, apsw.BusyError):
             return Unavailable(f"Another process has kept the write lock of {self.path} for too long.")
