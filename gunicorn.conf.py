@@ -9,20 +9,14 @@ from gunicorn.arbiter import Arbiter
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the application's folder, from wherever this file is named
 from layers_standin.services import greeting, prepare, prepare_in_child
-from layers_standin.settings import StartError, read_settings
+from layers_standin.settings import StartError, read_port, read_settings, read_workers
 from layers_standin.startup import is_shared, refuse_address, sharing_notice
 from layers_standin.web.worker import Worker
 
-
-def _number(name: str, default: int, allowed: range) -> int:
-    text = os.environ.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text) in allowed):
-        sys.exit(f"{name} must be a number from {allowed[0]} to {allowed[-1]}, not {text!r}.")
-    return int(text)
-
-
-bind = f"127.0.0.1:{_number('PORT', 8000, range(65536))}"
-workers = _number("WEB_CONCURRENCY", 2, range(1, 1000))
+try:
+    bind, workers = f"127.0.0.1:{read_port(os.environ)}", read_workers(os.environ)
+except StartError as error:
+    sys.exit(str(error))
 threads = 4
 worker_class = Worker
 loglevel = "warning"  # the lines that matter at start are our own

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ from layers_standin.engines.sqlite.files import DATABASE, check_folder
 from layers_standin.engines.table import Engine, Record
 from layers_standin.seed import NotTables, documents_of, fill_defaults, read_tables
 from layers_standin.services import open_database, open_folder, open_media, open_services
-from layers_standin.settings import Settings, StartError, read_settings
+from layers_standin.settings import Settings, StartError, read_port, read_settings, read_workers
 from layers_standin.verify import Verification, counted
 from store import Store
 
@@ -61,9 +61,11 @@ def serve(host: str, port: int | None, seed: str | None, workers: int | None) ->
         environ["WEB_CONCURRENCY"] = str(workers)
     if not host:
         _fail("--host must be an address, like 127.0.0.1.")  # or gunicorn would listen on all of them
-    if port is None:
-        port = _number(environ, "PORT", 8000, range(65536))
-    _number(environ, "WEB_CONCURRENCY", 2, range(1, 1000))  # or gunicorn reads it first, and ends in a traceback
+    try:
+        port = read_port(environ) if port is None else port
+        read_workers(environ)  # or gunicorn reads it first, and ends in a traceback
+    except StartError as error:
+        _fail(str(error))
     launch.serve(host, port, environ)
 
 
@@ -74,13 +76,6 @@ def openapi(server: str) -> None:
     from app import document  # noqa: PLC0415 - the whole service, which no other command needs
 
     click.echo(orjson.dumps(document(server.rstrip("/")), option=orjson.OPT_INDENT_2))
-
-
-def _number(environ: Mapping[str, str], name: str, default: int, allowed: range) -> int:
-    text = environ.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text) in allowed):
-        _fail(f"{name} must be a number from {allowed[0]} to {allowed[-1]}, not {text!r}.")
-    return int(text)
 
 
 @cli.command()
@@ -357,7 +352,7 @@ def _seeded_store() -> Store:
 
 
 def _store_to_list() -> Store:
-    """Open the store, else exit: to list what is in it must not make one."""
+    """Open the store for a command that only lists; exit if there is none, for such a command must not make one."""
     if _settings().store is None:
         return Store(_existing_store())
     return _seeded_store()

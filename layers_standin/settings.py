@@ -186,3 +186,20 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_CONSOLE": _one_of(**{"on": "on", READ_ONLY: READ_ONLY, OFF: OFF}),
     "STANDIN_ALLOW_DEMO_KEY": _flag,
 }
+
+
+def read_port(environ: Mapping[str, str]) -> int:
+    """Return PORT, 8000 if it is not set; 0 lets the system choose. Raises StartError."""
+    return _number(environ, "PORT", 8000, range(65536))
+
+
+def read_workers(environ: Mapping[str, str]) -> int:
+    """Return WEB_CONCURRENCY, the number of worker processes; 2 if it is not set. Raises StartError."""
+    return _number(environ, "WEB_CONCURRENCY", 2, range(1, 1000))
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+    text = environ.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text) in allowed):
+        raise StartError(f"{name} must be a number from {allowed[0]} to {allowed[-1]}, not {text!r}.")
+    return int(text)
