@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from multiprocessing import Event
 
 import pytest
 from api_helpers import Clock
@@ -140,17 +141,22 @@ def test_of_two_that_both_found_the_store_empty_only_the_first_plants(settings, 
 @pytest.mark.slow
 def test_two_processes_at_once_seed_once(settings, on_disk):
     open_store(settings).db.close()
+    begin = Event()
 
     def work(say):
+        begin.wait()
         rooms = open_services(settings)
         (organization,) = rooms.store.organizations.all()
         say(rooms.store.for_organization(organization["id"]).influencer(AVA)["name"])
 
     children = [Child(work) for _ in range(2)]
+    observer = open_store(settings)  # after the forks, before they begin: the last to close a store empties its log
+    begin.set()
 
     assert [child.finish() for child in children] == [["Ava Chen"], ["Ava Chen"]]
     assert [child.status for child in children] == [0, 0]
     assert on_disk.commits() == 1
+    observer.db.close()
 
 
 def test_a_seed_is_one_commit(settings, on_disk):
