@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from inspect import getdoc
 from typing import Any, NamedTuple
 
 from apispec import APISpec
-from marshmallow import Schema
 
+from layers_standin.openapi.descriptions import describe, describe_operation
 from layers_standin.openapi.errors import ERRORS, ErrorResponse, error_responses
 from layers_standin.openapi.examples import REQUESTS
 from layers_standin.openapi.fields import Fields
-from layers_standin.openapi.headers import HEADERS, OF_LIMITS, headers
+from layers_standin.openapi.headers import HEADERS, response_headers
 from layers_standin.openapi.json_schema import TEXT, JsonSchema, ref, text
 from layers_standin.openapi.responses import Response
 from layers_standin.web.operations import Operation
@@ -22,7 +21,8 @@ from schemas import IdempotencyHeader
 
 TITLE = "Layers stand-in"
 ABOUT = """\
-A local stand-in for the influencer part of the Layers Partner API.
+A local stand-in for the influencer part of the Layers Partner API. To try it on this page, press *Authorize* and enter
+a key; the demo key is named there.
 
 - A request is checked in this order: key, kill switch, rate limit, scope, body and query, Idempotency-Key, and only
   then whether what its path names is there. Nothing is changed unless the reply is a 2xx.
@@ -65,12 +65,20 @@ class PathParameter(NamedTuple):
     example: str
 
 
+class FileRoute(NamedTuple):
+    """A route that is no operation: an operation object of OpenAPI without errors, and the names of these."""
+
+    method: str
+    described: Json
+    errors: Sequence[str]
+
+
 class Section(NamedTuple):
     """A table of operations, and their common facts.
 
     `docs` are by the names of handlers. `security(scope)` returns the security requirements of an operation;
     `errors` are errors of every operation; `schemas` are those that responses refer to; `routes` are paths that are
-    no operations, as OpenAPI objects.
+    no operations.
     """
 
     operations: Sequence[Operation]
@@ -82,7 +90,7 @@ class Section(NamedTuple):
     security_schemes: Mapping[str, Json]
     errors: Sequence[str]
     parameters: Mapping[str, PathParameter]
-    routes: Mapping[str, Json] = {}
+    routes: Mapping[str, FileRoute] = {}
     idempotent: bool = True
 
     @property
@@ -113,8 +121,9 @@ def openapi_document(sections: Iterable[Section], server: str) -> Json:
     spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[Fields()], info=info, servers=[{"url": server}])
     for section in sections:
         _add_section(spec, section)
-    _add_common(spec)
-    found = spec.to_dict()
+    for name, header in HEADERS.items():
+        spec.components.header(name, header)
+    found = describe(spec.to_dict())
     return {name: found[name] for name in ("openapi", "info", "servers", "tags", "paths", "components")}
 
 
@@ -138,56 +147,66 @@ def _add_section(spec: APISpec, section: Section) -> None:
         spec.components.schema(name, schema)
     entries = [Entry(operation, section.docs[operation.handler.__name__], section) for operation in section.operations]
     for entry in entries:
-        described = {entry.operation.method.lower(): _described(entry, entries)}
-        spec.path(openapi_path(entry.operation.path), operations=described)
-    for path, operations in section.routes.items():
-        spec.path(path, operations=operations)
+        described = _described(entry, entries)
+        described["responses"] |= _error_references(spec, dict(_errors(entry)), section.limited, entry.replays)
+        spec.path(openapi_path(entry.operation.path), operations={entry.operation.method.lower(): described})
+    for path, (method, described, names) in section.routes.items():
+        errors = _error_references(spec, {name: ERRORS[name] for name in names}, limited=False, replays=False)
+        spec.path(path, operations={method: described | {"responses": described["responses"] | errors}})
 
 
-def _add_common(spec: APISpec) -> None:
-    """Add the components that every section refers to."""
-    for name, header in HEADERS.items():
-        spec.components.header(name, header)
-    for name, error in ERRORS.items():
-        spec.components.schema(name, error.schema())
-    (response,) = error_responses({"MethodNotAllowed": ERRORS["MethodNotAllowed"]}, lambda _: headers(None)).values()
-    spec.components.response("MethodNotAllowed", response)  # added here, for no operation can have it
+def _error_references(spec: APISpec, errors: Mapping[str, ErrorResponse], limited: bool, replays: bool) -> Json:
+    """Return references to the responses of these errors by status; a response that is new becomes a component."""
+    for name, error in errors.items():
+        if name not in spec.components.schemas:
+            spec.components.schema(name, error.schema())
+    responses = error_responses(errors, limited, replays)
+    for name, response in responses.values():
+        if name not in spec.components.responses:
+            spec.components.response(name, response)
+    return {status: {"$ref": f"#/components/responses/{name}"} for status, (name, _) in responses.items()}
 
 
 def _described(entry: Entry, entries: Sequence[Entry]) -> Json:
     """Return an operation object of OpenAPI; apispec translates our schemas in it."""
-    operation = entry.operation
+    operation, section = entry.operation, entry.section
     described = {
         "operationId": operation.name,
         "summary": (getdoc(operation.handler) or "").rstrip("."),
+        "description": describe_operation(operation.name, *(_rules(operation) if section.limited else [])),
         "tags": [entry.docs.tag],
-        "security": entry.section.security(operation.scope),
+        "security": section.security(operation.scope),
         "parameters": list(_parameters(entry)),
-        "responses": _responses(entry, entries) | error_responses(dict(_errors(entry)), partial(_headers, entry)),
+        "responses": _responses(entry, entries),
     }
     return described if operation.body is None else described | {"requestBody": _body(operation)}
 
 
+def _rules(operation: Operation) -> list[str]:
+    """Return sentences on the key that an operation needs."""
+    scope = "Any key will do" if operation.scope is None else f"The key needs the scope `{operation.scope}`"
+    return [f"{scope}. The rate limit is that of `{operation.endpoint_class}`."]
+
+
 def _parameters(entry: Entry) -> Iterator[Json]:
     for name in entry.parameters:
-        noun, example = entry.section.parameters[name]
-        yield path_parameter(name, f"{noun} id", example)
+        yield path_parameter(name, entry.section.parameters[name].example)
     if entry.operation.query is not None:
         yield {"in": "query", "schema": entry.operation.query}
     if entry.replays:
         yield {"in": "header", "schema": IdempotencyHeader()}
     if entry.operation.tagged:
-        yield header_parameter("If-None-Match", "The ETag of the reply that the client has.")
+        yield header_parameter("If-None-Match")
 
 
-def path_parameter(name: str, about: str, example: str | None = None, **schema: Any) -> Json:
+def path_parameter(name: str, example: str | None = None, **schema: Any) -> Json:
     """Return a parameter in the path, a text with these further rules."""
-    parameter = {"in": "path", "name": name, "required": True, "description": about, "schema": text(min=1, **schema)}
+    parameter = {"in": "path", "name": name, "required": True, "schema": text(min=1, **schema)}
     return parameter if example is None else parameter | {"example": example}
 
 
-def header_parameter(name: str, about: str) -> Json:
-    return {"in": "header", "name": name, "description": about, "schema": TEXT}
+def header_parameter(name: str) -> Json:
+    return {"in": "header", "name": name, "schema": TEXT}
 
 
 def _body(operation: Operation) -> Json:
@@ -228,42 +247,32 @@ def _link(operation: str, parameter: str, pointer: str) -> tuple[str, Json]:
 
 
 def _errors(entry: Entry) -> Iterator[tuple[str, ErrorResponse]]:
-    """Yield every error of an operation, with an example that fits it."""
+    """Yield every error of an operation by name, with an example that fits it."""
     operation, section = entry.operation, entry.section
-
-    def error(name: str, **example: Any) -> tuple[str, ErrorResponse]:
-        return name, ERRORS[name]._replace(**example)
-
-    yield from map(error, (*section.errors, *entry.docs.errors))
-    if section.limited:
-        yield error("RateLimited", details={"endpointClass": operation.endpoint_class})
-    if operation.scope is not None:
-        yield error("ForbiddenScope", details={"required": operation.scope})
+    conditions = {
+        "ForbiddenScope": operation.scope is not None,
+        "Invalid": operation.body is not None or operation.query is not None,
+        "PayloadTooLarge": operation.body is not None,
+        "IdempotencyConflict": entry.replays,
+        "SecretNotKept": entry.replays and operation.secret,
+    }
+    for name in (*section.errors, *entry.docs.errors, *(name for name, holds in conditions.items() if holds)):
+        of_query = name == "Invalid" and operation.body is None
+        yield name, _invalid_query(section.limited) if of_query else ERRORS[name]
     for name in entry.parameters:
-        yield error("NotFound", message=f"{section.parameters[name].noun} not found.")
-    if operation.query is not None:
-        yield error("Invalid", message="Invalid query.", details={"fieldErrors": _error_of_query(operation.query)})
-    if operation.body is not None:
-        yield from map(error, ("Invalid", "PayloadTooLarge"))
-    if entry.replays:
-        yield error("IdempotencyConflict")
-        if operation.secret:
-            yield error("SecretNotKept")
+        noun = section.parameters[name].noun
+        title = f"{noun.title().replace(' ', '')}NotFound"
+        yield "NotFound", ERRORS["NotFound"]._replace(title=title, message=f"{noun} not found.")
 
 
-def _error_of_query(query: Schema) -> dict[str, list[str]]:
-    if "limit" in query.fields:
-        return {"limit": ["Number must be greater than or equal to 1"]}
-    return {"organizationid": ["Unrecognized key"]}
+def _invalid_query(of_list: bool) -> ErrorResponse:
+    """Return the error of a query of a list, or of one whose unknown parameters are errors."""
+    name, fault = ("limit", "Number must be greater than or equal to 1") if of_list else ("limits", "Unrecognized key")
+    return ERRORS["Invalid"]._replace(
+        title="InvalidQuery", message="Invalid query.", details={"fieldErrors": {name: [fault]}}
+    )
 
 
 def _headers(entry: Entry, status: int) -> Json:
-    """Return the headers of a response by name."""
-    operation = entry.operation
-    sent = {
-        **dict.fromkeys(OF_LIMITS, entry.section.limited and status != 401),
-        "Retry-After": status == 429,
-        "Idempotent-Replayed": entry.replays and (status < 300 or status in (404, 409)),
-        "ETag": operation.tagged and status in (operation.success, 304),
-    }
-    return headers(operation.endpoint_class, *(name for name, is_sent in sent.items() if is_sent))
+    operation, limited = entry.operation, entry.section.limited
+    return response_headers(status, operation.endpoint_class, limited, entry.replays, operation.tagged)

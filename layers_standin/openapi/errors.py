@@ -1,9 +1,10 @@
 """Every error response of the document: a schema and an example in the one envelope."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from layers_standin.domain.keys import SCOPES
+from layers_standin.openapi.headers import response_headers
 from layers_standin.openapi.json_schema import (
     COUNT,
     FIELDS,
@@ -26,7 +27,7 @@ class ErrorResponse(NamedTuple):
 
     `when` is its description, `message` an example, the usual one of its code unless given. `details` are an example
     too, and `evidence` is their schema; both are None where there are no details, and `always` is false where there
-    are none at times.
+    are none at times. `title` is the name of its response, unless it is that of its schema.
     """
 
     code: str
@@ -35,6 +36,7 @@ class ErrorResponse(NamedTuple):
     details: Mapping[str, Any] | None = None
     evidence: JsonSchema | None = None
     always: bool = True
+    title: str | None = None
 
     @property
     def status(self) -> int:
@@ -54,21 +56,26 @@ class ErrorResponse(NamedTuple):
 
 
 def error_responses(
-    errors: Mapping[str, ErrorResponse], headers: Callable[[int], Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Return the error responses by status; `headers` are those of a status."""
+    errors: Mapping[str, ErrorResponse], limited: bool, replays: bool
+) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return (name, response) by status; the same errors and rules make the same response under the same name."""
     by_status: dict[int, dict[str, ErrorResponse]] = {}
     for name, error in errors.items():
         by_status.setdefault(error.status, {})[name] = error
-    return {str(status): _response(by_status[status], headers(status)) for status in sorted(by_status)}
+    responses = {}
+    for status, found in sorted(by_status.items()):
+        title = "Or".join(error.title or name for name, error in found.items())
+        title += ("Replayable" if replays and status == 404 else "") + ("" if limited else "Unmetered")
+        responses[str(status)] = title, _response(found, response_headers(status, None, limited, replays))
+    return responses
 
 
 def _response(errors: Mapping[str, ErrorResponse], headers: Mapping[str, Any]) -> dict[str, Any]:
     schemas = [ref(name) for name in errors]
     examples = {name: {"summary": error.when, "value": error.example()} for name, error in errors.items()}
-    content = {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}, "examples": examples}
+    content = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}, "examples": examples}
     about = "\n\n".join(f"`{error.code}`: {error.when}" for error in errors.values())
-    return {"description": about, "headers": dict(headers), "content": {"application/json": content}}
+    return {"description": about, "headers": headers, "content": {"application/json": content}}
 
 
 def _detailed(code: str, when: str, message: str | None = None, **details: Any) -> ErrorResponse:
@@ -164,6 +171,7 @@ ERRORS: dict[str, ErrorResponse] = {
         "VALIDATION",
         "Body, query or Idempotency-Key is wrong; all faults at once.",
         details={"fieldErrors": {"mood": ["Unrecognized key"]}},
+        title="InvalidBody",
         evidence=record({"formErrors": _MESSAGES}, fieldErrors={"type": "object", "additionalProperties": _MESSAGES}),
     ),
     "RateLimited": _detailed("RATE_LIMITED", "Too many requests; only when limits are on.", endpointClass="read-light"),

@@ -4,11 +4,13 @@ from typing import Any
 
 from layers_standin.openapi.json_schema import COUNT, ENDPOINT_CLASSES, FIELDS, FROM_ONE, TEXT, JsonSchema, constant
 
-OF_LIMITS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
-
 
 def _header(about: str, schema: JsonSchema, required: bool = False) -> dict[str, Any]:
     return {"description": about, "required": required, "schema": schema}
+
+
+def _endpoint_class(*classes: str) -> dict[str, Any]:
+    return _header("The rate limit that the request counts for.", {"enum": [*classes]}, True)
 
 
 HEADERS: dict[str, dict[str, Any]] = {
@@ -21,11 +23,25 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Retry-After": _header("In how many seconds to try again.", FROM_ONE, True),
     "Idempotent-Replayed": _header("This is the reply to an earlier request with that key.", constant("true")),
     "ETag": _header("What this reply can be asked for by, in If-None-Match.", TEXT, True),
+    "X-RateLimit-Endpoint-Class": _endpoint_class(*ENDPOINT_CLASSES),
+    # The same header of one class alone; a response refers to them by the header's own name.
+    **{name: _endpoint_class(name) for name in ENDPOINT_CLASSES},
 }
 
 
-def headers(endpoint_class: str | None, *names: str) -> dict[str, Any]:
-    """Return the headers of a response: those of every response, and the named ones; None stands for any class."""
-    classes = ENDPOINT_CLASSES if endpoint_class is None else [endpoint_class]
-    own = {"X-RateLimit-Endpoint-Class": _header("Which limit the request counts for.", {"enum": classes}, True)}
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)} | own
+def response_headers(
+    status: int, endpoint_class: str | None, limited: bool, replays: bool, tagged: bool = False
+) -> dict[str, Any]:
+    """Return the headers of a response as references; a class of None stands for any."""
+    sent = {
+        "X-Request-Id": True,
+        "X-RateLimit-Limit": limited and status != 401,
+        "X-RateLimit-Remaining": limited and status != 401,
+        "X-RateLimit-Reset": limited and status != 401,
+        "Retry-After": status == 429,
+        "Idempotent-Replayed": replays and (status < 300 or status in (404, 409)),
+        "ETag": tagged and status < 400,
+    }
+    names = {name: name for name, is_sent in sent.items() if is_sent}
+    names["X-RateLimit-Endpoint-Class"] = endpoint_class or "X-RateLimit-Endpoint-Class"
+    return {name: {"$ref": f"#/components/headers/{component}"} for name, component in names.items()}

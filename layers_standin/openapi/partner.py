@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.openapi import examples
 from layers_standin.openapi.document import OperationDocs, PathParameter, Section
 from layers_standin.openapi.files import FILE_ROUTES
@@ -20,8 +21,13 @@ TAGS = {
 }
 
 _SECURITY_SCHEMES: dict[str, Any] = {
-    "ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "Wins if both are sent."},
-    "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
+    "ApiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Api-Key",
+        "description": f"The key itself. A new store knows the demo key: `{DEMO_KEY}`",
+    },
+    "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key. If both are sent, `X-Api-Key` wins."},
 }
 
 _PARAMETERS = {

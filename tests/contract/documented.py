@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from app import document
+from contract.conformance import resolved
 
 DOCUMENT = document("http://localhost")
 _JSON = "application/json"
@@ -70,7 +71,7 @@ class Told(NamedTuple):
 
 OPERATIONS = [
     Told(method.upper(), path, facts)
-    for path, methods in DOCUMENT["paths"].items()
+    for path, methods in resolved(DOCUMENT["paths"], DOCUMENT).items()
     for method, facts in methods.items()
 ]
 BY_ID = {told.id: told for told in OPERATIONS}

@@ -4,6 +4,7 @@ That responses are what it says is asked of every response in every test, by the
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -12,7 +13,7 @@ import orjson
 import pytest
 from api_helpers import key_of, refused
 from conftest import DEMO
-from contract.conformance import Conformance
+from contract.conformance import Conformance, resolved
 from openapi_helpers import plant_examples
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from servers import run
@@ -22,6 +23,7 @@ from werkzeug.wrappers import Response
 from app import create_app, document, operations
 from layers_standin.control.operations import operations as control_operations
 from layers_standin.domain.keys import SCOPES
+from layers_standin.openapi.descriptions import FIELD_TEXTS, OPERATION_TEXTS
 from layers_standin.openapi.document import camel_case, openapi_document, openapi_path
 from layers_standin.openapi.errors import ERRORS
 from layers_standin.openapi.partner import partner_api
@@ -38,9 +40,25 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 WHO_AM_I = RESPONSES["WhoAmI"].example
 METHODS = {"get", "put", "post", "patch", "delete"}
 
-# (method, path, what is told of it) of every operation.
-TOLD = [(method, path, told) for path, methods in DOCUMENT["paths"].items() for method, told in methods.items()]
+
+def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield (method, path, what is told of it) of every operation."""
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            yield method, path, told
+
+
+TOLD = list(operations_of(resolved(DOCUMENT, DOCUMENT)))
 BY_ID = {told["operationId"]: (method, path, told) for method, path, told in TOLD}
+
+
+def undescribed(part: Any) -> Any:
+    """Return a schema without the descriptions in it."""
+    if isinstance(part, list):
+        return [undescribed(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {name: undescribed(each) for name, each in part.items() if name != "description"}
 
 
 def parameters(told: dict[str, Any], where: str) -> dict[str, dict[str, Any]]:
@@ -116,9 +134,85 @@ def test_every_reference_leads_somewhere_and_every_component_is_referred_to():
     text = orjson.dumps(DOCUMENT).decode()
     referred = set(re.findall(r'"\$ref":"#/components/(\w+)/([^"]+)"', text))
     there = {(kind, name) for kind, named in DOCUMENT["components"].items() for name in named}
-    (nowhere,) = (there - referred) - {("securitySchemes", name) for name in DOCUMENT["components"]["securitySchemes"]}
-    assert referred <= there
-    assert nowhere == ("responses", "MethodNotAllowed")  # an operation cannot have it
+    assert referred == there - {("securitySchemes", name) for name in DOCUMENT["components"]["securitySchemes"]}
+
+
+# Descriptions
+
+
+def described_fields(schema: dict[str, Any], place: str) -> Iterator[tuple[str, str]]:
+    """Yield the place and the description of every field of a schema, at every depth."""
+    for name, field in schema.get("properties", {}).items():
+        yield f"{place}.{name}", field.get("description", "")
+        yield from described_fields(field, f"{place}.{name}")
+        yield from described_fields(field.get("items", {}), f"{place}.{name}")
+
+
+FIELDS = {place: text for name, schema in SCHEMAS.items() for place, text in described_fields(schema, name)}
+
+
+def test_every_operation_and_every_field_parameter_header_and_tag_has_a_description():
+    components = DOCUMENT["components"]
+    texts = FIELDS | {
+        f"{told['operationId']} {parameter['name']}": parameter.get("description", "")
+        for _, _, told in TOLD
+        for parameter in told["parameters"]
+    }
+    texts |= {told["operationId"]: told["description"] for _, _, told in TOLD}
+    texts |= {tag["name"]: tag["description"] for tag in DOCUMENT["tags"]}
+    for kind in ("headers", "responses", "securitySchemes"):
+        texts |= {name: component["description"] for name, component in components[kind].items()}
+    assert {place for place, text in texts.items() if not re.fullmatch(r"[A-Z`0-9].+[.!`]", text, re.DOTALL)} == set()
+
+
+def test_every_description_is_of_an_operation_or_a_field():
+    names = {place.rpartition(".")[2] for place in FIELDS} | {
+        parameter["name"] for _, _, told in TOLD for parameter in told["parameters"]
+    }
+    parameters_of_queries = {
+        f"{told['operationId']}.{each}" for _, _, told in TOLD for each in parameters(told, "query")
+    }
+    assert set(OPERATION_TEXTS) == set(BY_ID)
+    for name, text in FIELD_TEXTS.items():
+        if isinstance(text, str):
+            assert name in names
+        else:
+            assert {f"{name}.{field}" for field in text} <= set(FIELDS) | parameters_of_queries
+
+
+def test_a_field_is_described_as_it_is_meant_in_its_schema():
+    assert FIELDS["InfluencerPatch.personality"].startswith("Merged with the stored one")
+    assert FIELDS["Influencer.personality"] == "How they think and speak; `{}` if nothing was said."
+    assert FIELDS["InfluencerDeletion.reason"] == "A note for audit, kept with the deletion."
+    assert FIELDS["Asset.kind"] != FIELDS["JobStarted.kind"]
+
+
+def test_an_operation_tells_what_its_key_needs():
+    assert BY_ID["whoami"][2]["description"].endswith("Any key will do. The rate limit is that of `read-light`.")
+    cloning = BY_ID["cloneInfluencer"][2]["description"]
+    assert cloning.endswith("The key needs the scope `influencers:write`. The rate limit is that of `long-running`.")
+    assert "scope" not in BY_ID["reset"][2]["description"]
+
+
+def test_a_response_of_many_operations_is_told_once():
+    named = DOCUMENT["components"]["responses"]
+    whole = [orjson.dumps(response) for response in named.values()]
+    assert len(set(whole)) == len(whole)
+    for _, _, told in operations_of(DOCUMENT):
+        errors = {status: response for status, response in told["responses"].items() if int(status) >= 400}
+        assert all(set(response) == {"$ref"} for response in errors.values())
+
+
+def test_an_error_is_shown_as_the_operation_gives_it():
+    def shown(name: str, status: str, error: str) -> Any:
+        return BY_ID[name][2]["responses"][status]["content"]["application/json"]["examples"][error]["value"]["error"]
+
+    assert shown("getJob", "404", "NotFound")["message"] == "Job not found."
+    assert shown("killKey", "404", "NotFound")["message"] == "API key not found."
+    assert shown("patchInfluencer", "422", "Invalid")["message"] == "Invalid body."
+    assert shown("listProjects", "422", "Invalid")["message"] == "Invalid query."
+    assert shown("listProjects", "422", "Invalid")["details"]["fieldErrors"].keys() == {"limit"}
+    assert shown("getClock", "422", "Invalid")["details"] == {"fieldErrors": {"limits": ["Unrecognized key"]}}
 
 
 # Refusals
@@ -181,8 +275,8 @@ def test_the_conflicts_of_an_operation_are_told_apart(name, subcodes):
 
 
 def test_a_patch_tells_what_may_be_null_and_what_not():
-    assert SCHEMAS["InfluencerPatch"] == {
-        "description": InfluencerPatch.__doc__,
+    assert SCHEMAS["InfluencerPatch"]["description"] == InfluencerPatch.__doc__
+    assert undescribed(SCHEMAS["InfluencerPatch"]) == {
         "type": "object",
         "properties": {
             "name": {"type": "string", "minLength": 1, "maxLength": 128},
@@ -201,7 +295,7 @@ def test_a_patch_tells_what_may_be_null_and_what_not():
         "minProperties": 1,
     }
     traits = {"type": ["array", "null"], "items": {"type": "string"}}
-    assert SCHEMAS["PersonalityPatch"]["properties"]["traits"] == traits
+    assert undescribed(SCHEMAS["PersonalityPatch"]["properties"]["traits"]) == traits
 
 
 def test_lists_forms_and_what_must_be_there_are_told():
@@ -211,7 +305,12 @@ def test_lists_forms_and_what_must_be_there_are_told():
     assert not re.search(asset_ids["items"]["pattern"], "x asset_01HXZ9")
     assert SCHEMAS["InfluencerCreate"]["required"] == ["name"]
     assert SCHEMAS["ProjectCreate"]["required"] == ["name", "timezone"]
-    assert SCHEMAS["Presign"]["properties"]["sizeBytes"] == {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
+    size = undescribed(SCHEMAS["Presign"]["properties"]["sizeBytes"])
+    assert size == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 2**53 - 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -453,7 +552,8 @@ def test_a_part_without_keys_has_its_own_security_and_refusals():
     part = partner_api([operation for operation in operations if operation.name == "getProject"])
     open_part = part._replace(security=lambda _: [], errors=["Internal"], routes={}, idempotent=False)
 
-    told = openapi_document([open_part], SERVER)["paths"]["/v1/projects/{projectId}"]["get"]
+    made = openapi_document([open_part], SERVER)
+    told = resolved(made["paths"]["/v1/projects/{projectId}"]["get"], made)
 
     assert told["security"] == []
     assert sorted(told["responses"]) == ["200", "403", "404", "500"]

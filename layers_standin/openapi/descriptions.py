@@ -1,0 +1,45 @@
+"""The descriptions of operations and fields: prose, which is in descriptions.toml."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from layers_standin.openapi.json_schema import JsonSchema
+
+Json = dict[str, Any]
+
+_PROSE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+OPERATION_TEXTS: dict[str, str] = _PROSE["operations"]
+# By the name of a field, or by that of a schema and then of its field, which comes first.
+FIELD_TEXTS: dict[str, Any] = _PROSE["fields"]
+
+
+def describe_operation(name: str, *rules: str) -> str:
+    """Return the description of an operation, the sentences of its rules at the end."""
+    return " ".join([OPERATION_TEXTS[name].strip(), *rules]).strip()
+
+
+def describe(document: Json) -> Json:
+    """Return an OpenAPI document with a description for every field and parameter that has none."""
+    schemas = {name: _schema(schema, name) for name, schema in document["components"]["schemas"].items()}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            parameters = operation["parameters"]
+            operation["parameters"] = [_field(each["name"], each, operation["operationId"]) for each in parameters]
+    return document | {"components": document["components"] | {"schemas": schemas}}
+
+
+def _schema(schema: JsonSchema, owner: str) -> JsonSchema:
+    """Return the schema with described fields, those of its items and fields too; `owner` names the outermost one."""
+    found = dict(schema)
+    if "items" in found:
+        found["items"] = _schema(found["items"], owner)
+    if "properties" in found:
+        properties = found["properties"].items()
+        found["properties"] = {name: _field(name, _schema(field, owner), owner) for name, field in properties}
+    return found
+
+
+def _field(name: str, field: JsonSchema, owner: str) -> JsonSchema:
+    text = FIELD_TEXTS.get(owner, {}).get(name) or FIELD_TEXTS.get(name)
+    return field if text is None else {"description": text} | field
