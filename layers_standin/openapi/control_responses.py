@@ -69,13 +69,7 @@ _SNAPSHOT_NAME = schema.text(pattern="^[0-9A-Za-z_-]{1,64}$")
 _FAULT_ID = schema.minted("fault")
 _WHOSE = schema.or_null(schema.UUID) | {"description": "Null for all organizations."}
 _OF_ORGANIZATION: JsonSchema = {"name": schema.TEXT, "createdAt": schema.MILLISECONDS}
-_DELETION = record(reason=FIELDS["reason"], apiKeyId=schema.UUID, deletedAt=FIELDS["deletedAt"])
 _REFERENCE = record(assetId=FIELDS["assetId"], addedAt=FIELDS["addedAt"])
-# Only the changed fields; all of them at the beginning.
-_SOME_OF_INFLUENCER = record(
-    {name: FIELDS[name] for name in INFLUENCER if name != "updatedAt"}
-    | {"referenceImages": schema.listed(_REFERENCE), "deletion": _DELETION}
-)
 
 RESPONSES: dict[str, Response] = {
     "Health": response(
@@ -127,7 +121,7 @@ RESPONSES: dict[str, Response] = {
             "influencer": INFLUENCER,
             "changes": [_CHANGE],
         },
-        deletion=schema.or_null(_DELETION),
+        deletion=schema.or_null(ref("Deletion")),
         influencer=ref("Influencer"),
         changes=schema.listed(ref("Change")),
     ),
@@ -147,7 +141,13 @@ SCHEMAS: dict[str, JsonSchema] = {
         _CHANGE,
         apiKeyId=schema.or_null(schema.UUID),
         requestId=schema.or_null(schema.TEXT),
-        before=schema.or_null(_SOME_OF_INFLUENCER),
-        after=_SOME_OF_INFLUENCER,
+        before=schema.or_null(ref("ChangedFields")),
+        after=ref("ChangedFields"),
     ),
+    # Only the changed fields; all of them at the beginning.
+    "ChangedFields": record(
+        {name: FIELDS[name] for name in INFLUENCER if name != "updatedAt"}
+        | {"referenceImages": schema.listed(_REFERENCE), "deletion": ref("Deletion")}
+    ),
+    "Deletion": record(reason=FIELDS["reason"], apiKeyId=schema.UUID, deletedAt=FIELDS["deletedAt"]),
 }

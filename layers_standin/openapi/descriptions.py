@@ -21,12 +21,16 @@ def describe_operation(name: str, *rules: str) -> str:
 
 def describe(document: Json) -> Json:
     """Return an OpenAPI document with a description for every field and parameter that has none."""
-    schemas = {name: _schema(schema, name) for name, schema in document["components"]["schemas"].items()}
+    components = document["components"]
+    described = {"schemas": {name: _schema(schema, name) for name, schema in components["schemas"].items()}}
+    described["parameters"] = {name: _field(name, each, "") for name, each in components["parameters"].items()}
     for methods in document["paths"].values():
         for operation in methods.values():
             parameters = operation["parameters"]
-            operation["parameters"] = [_field(each["name"], each, operation["operationId"]) for each in parameters]
-    return document | {"components": document["components"] | {"schemas": schemas}}
+            operation["parameters"] = [
+                each if "$ref" in each else _field(each["name"], each, operation["operationId"]) for each in parameters
+            ]
+    return document | {"components": components | described}
 
 
 def _schema(schema: JsonSchema, owner: str) -> JsonSchema:

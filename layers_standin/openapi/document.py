@@ -35,6 +35,7 @@ a key; the demo key is named there.
 """
 JSON = "application/json"
 _PACKAGE = "layers-stand-in"
+_IDEMPOTENCY_KEY = "Idempotency-Key"
 
 Json = dict[str, Any]
 
@@ -118,7 +119,11 @@ class Entry(NamedTuple):
 def openapi_document(sections: Iterable[Section], server: str) -> Json:
     """Return the document of all sections, as they are served at the URL `server`."""
     info = {"description": ABOUT, "license": {"name": "MIT", "identifier": "MIT"}}
-    spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[Fields()], info=info, servers=[{"url": server}])
+    plugin = Fields()
+    spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[plugin], info=info, servers=[{"url": server}])
+    spec.components.parameter(
+        _IDEMPOTENCY_KEY, "header", {"schema": plugin.json_schema(IdempotencyHeader().fields["key"])}
+    )
     for section in sections:
         _add_section(spec, section)
     for name, header in HEADERS.items():
@@ -188,13 +193,13 @@ def _rules(operation: Operation) -> list[str]:
     return [f"{scope}. The rate limit is that of `{operation.endpoint_class}`."]
 
 
-def _parameters(entry: Entry) -> Iterator[Json]:
+def _parameters(entry: Entry) -> Iterator[Json | str]:
     for name in entry.parameters:
         yield path_parameter(name, entry.section.parameters[name].example)
     if entry.operation.query is not None:
         yield {"in": "query", "schema": entry.operation.query}
     if entry.replays:
-        yield {"in": "header", "schema": IdempotencyHeader()}
+        yield _IDEMPOTENCY_KEY  # which apispec makes a reference to the component
     if entry.operation.tagged:
         yield header_parameter("If-None-Match")
 

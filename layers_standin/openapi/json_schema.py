@@ -11,6 +11,7 @@ JsonSchema = dict[str, Any]
 
 ENDPOINT_CLASSES = ["read-light", "write-light", "long-running"]
 
+NULL: JsonSchema = {"type": "null"}
 _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 
 
@@ -40,6 +41,8 @@ def listed(items: JsonSchema) -> JsonSchema:
 
 def or_null(schema: JsonSchema) -> JsonSchema:
     """Return the schema that also allows null."""
+    if "$ref" in schema:
+        return {"anyOf": [schema, NULL]}
     if "enum" in schema:
         return schema | {"enum": [*schema["enum"], None]}
     return schema | {"type": [schema["type"], "null"]}
@@ -70,7 +73,6 @@ SECONDS, MILLISECONDS, MICROSECONDS = map(_time, ("", r"\.\d{3}", r"(\.\d{6})?")
 SHA256 = text(pattern="^[0-9a-f]{64}$")
 COUNT: JsonSchema = {"type": "integer", "minimum": 0}
 FROM_ONE: JsonSchema = {"type": "integer", "minimum": 1}
-NULL: JsonSchema = {"type": "null"}
 _FLAG: JsonSchema = {"type": "boolean"}
 _KEY_PREFIX = "^lp_(live|test)_[0-9A-Z]{16}"
 

@@ -17,12 +17,12 @@ _CLASS = "X-RateLimit-Endpoint-Class"
 
 
 def resolved(part: Any, document: Mapping[str, Any]) -> Any:
-    """Return a part of a document with the responses and headers in it that it refers to."""
+    """Return a part of a document with what it refers to in it, but for schemas."""
     if isinstance(part, list):
         return [resolved(each, document) for each in part]
     if not isinstance(part, dict):
         return part
-    if reference := re.fullmatch("#/components/(responses|headers)/(.+)", str(part.get("$ref"))):
+    if reference := re.fullmatch("#/components/(responses|parameters|headers)/(.+)", str(part.get("$ref"))):
         return resolved(document["components"][reference[1]][reference[2]], document)
     return {name: resolved(each, document) for name, each in part.items()}
 
