@@ -178,7 +178,7 @@ def _described(entry: Entry, entries: Sequence[Entry]) -> Json:
     described = {
         "operationId": operation.name,
         "summary": (getdoc(operation.handler) or "").rstrip("."),
-        "description": describe_operation(operation.name, *(_rules(operation) if section.limited else [])),
+        "description": describe_operation(operation.name, *_rules(entry)),
         "tags": [entry.docs.tag],
         "security": section.security(operation.scope),
         "parameters": list(_parameters(entry)),
@@ -187,10 +187,12 @@ def _described(entry: Entry, entries: Sequence[Entry]) -> Json:
     return described if operation.body is None else described | {"requestBody": _body(operation)}
 
 
-def _rules(operation: Operation) -> list[str]:
-    """Return sentences on the key that an operation needs."""
-    scope = "Any key will do" if operation.scope is None else f"The key needs the scope `{operation.scope}`"
-    return [f"{scope}. The rate limit is that of `{operation.endpoint_class}`."]
+def _rules(entry: Entry) -> Iterator[str]:
+    """Yield sentences on the key that an operation needs, if it needs one."""
+    scope = entry.operation.scope
+    if entry.section.limited:
+        yield "Any key will do." if scope is None else f"The key needs the scope `{scope}`."
+        yield f"The rate limit is that of `{entry.operation.endpoint_class}`."
 
 
 def _parameters(entry: Entry) -> Iterator[Json | str]:
@@ -243,12 +245,9 @@ def _links(entry: Entry, entries: Sequence[Entry]) -> Iterator[tuple[str, Json]]
         pointers = entry.docs.gives if other.operation.changes else {**entry.docs.gives, **entry.docs.shows}
         for name, pointer in pointers.items():
             if other.parameters == [name] and not other.docs.by_own_links_only:
-                yield _link(other.operation.name, name, pointer)
+                found = other.operation.name
+                yield found, {"operationId": found, "parameters": {name: f"$response.body#{pointer}"}}
     yield from entry.docs.links.items()
-
-
-def _link(operation: str, parameter: str, pointer: str) -> tuple[str, Json]:
-    return operation, {"operationId": operation, "parameters": {parameter: f"$response.body#{pointer}"}}
 
 
 def _errors(entry: Entry) -> Iterator[tuple[str, ErrorResponse]]:
@@ -279,5 +278,5 @@ def _invalid_query(of_list: bool) -> ErrorResponse:
 
 
 def _headers(entry: Entry, status: int) -> Json:
-    operation, limited = entry.operation, entry.section.limited
-    return response_headers(status, operation.endpoint_class, limited, entry.replays, operation.tagged)
+    rules = (entry.section.limited, entry.replays, entry.operation.tagged)
+    return response_headers(status, entry.operation.endpoint_class, *rules)

@@ -4,19 +4,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from layers_standin.domain.keys import SCOPES
+from layers_standin.openapi import json_schema as schema
 from layers_standin.openapi.headers import response_headers
-from layers_standin.openapi.json_schema import (
-    COUNT,
-    FIELDS,
-    SHA256,
-    TEXT,
-    JsonSchema,
-    constant,
-    listed,
-    record,
-    record_like,
-    ref,
-)
+from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
 from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE
 
 EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"
@@ -45,7 +35,7 @@ class ErrorResponse(NamedTuple):
     def schema(self) -> JsonSchema:
         """Return the schema of the whole envelope."""
         details = {} if self.evidence is None else {"details": self.evidence}
-        known = {"code": constant(self.code), "message": TEXT, "requestId": FIELDS["requestId"]}
+        known = {"code": schema.constant(self.code), "message": schema.TEXT, "requestId": FIELDS["requestId"]}
         error = record(**known | details) if self.always else record(details, **known)
         return record(error=error) | {"description": self.when}
 
@@ -87,13 +77,13 @@ def _conflict(subcode: str, when: str, message: str, **details: str) -> ErrorRes
     return _detailed("CONFLICT", when, message, subcode=subcode, **details)
 
 
-def _expected(schema: JsonSchema) -> JsonSchema:
-    return record(expected=schema, received=schema)
+def _expected(value: JsonSchema) -> JsonSchema:
+    return record(expected=value, received=value)
 
 
 _ULID = "01HXZF2A4C6E8G0J2M4P6R8T0V"
 _CONSTANTS = {"scope", "stage", "subcode"}
-_MESSAGES = listed(TEXT)
+_MESSAGES = schema.listed(schema.TEXT)
 
 # By the name of its schema in the document.
 ERRORS: dict[str, ErrorResponse] = {
@@ -142,8 +132,12 @@ ERRORS: dict[str, ErrorResponse] = {
         "The upload is not as declared.",
         {"subcode": "UPLOAD_MISMATCH", "sizeBytes": {"expected": 4096, "received": 4095}},
         record(
-            {"contentType": _expected(TEXT), "sizeBytes": _expected(COUNT), "checksumSha256": _expected(SHA256)},
-            subcode=constant("UPLOAD_MISMATCH"),
+            {
+                "contentType": _expected(schema.TEXT),
+                "sizeBytes": _expected(schema.COUNT),
+                "checksumSha256": _expected(schema.SHA256),
+            },
+            subcode=schema.constant("UPLOAD_MISMATCH"),
         ),
     ),
     "UploadFinalized": _conflict(
