@@ -11,19 +11,7 @@ from layers_standin.web.operations import Operation
 STATE, ORGANIZATIONS, CLOCK = "Control: state", "Control: organizations", "Control: clock"
 FAULTS, REQUESTS = "Control: faults", "Control: requests and history"
 
-TAGS = {
-    STATE: "The stand-in's own: whether it is ready, resets, snapshots.",
-    ORGANIZATIONS: "One with a key of its own for each test.",
-    CLOCK: "What time it is, for one organization or for all.",
-    FAULTS: "What goes wrong, for one organization or for all.",
-    REQUESTS: "What clients asked and were answered, and what became of an influencer.",
-}
-
-_ABOUT = (
-    "What `STANDIN_CONTROL` is set to. Without it, whoever calls from this machine may command, and nobody else; "
-    "with `off` every path of the control plane is a 404."
-)
-_SECURITY_SCHEMES: dict[str, Any] = {"ControlToken": {"type": "http", "scheme": "bearer", "description": _ABOUT}}
+_SECURITY_SCHEMES: dict[str, Any] = {"ControlToken": {"type": "http", "scheme": "bearer"}}
 
 _PARAMETERS = {
     "name": PathParameter("Snapshot", examples.SNAPSHOT),
@@ -66,7 +54,6 @@ def control_plane(operations: Sequence[Operation]) -> Section:
     return Section(
         operations=operations,
         docs=DOCS,
-        tags=TAGS,
         responses=RESPONSES,
         schemas=SCHEMAS,
         security=lambda _: [{}, {"ControlToken": []}],

@@ -1,4 +1,4 @@
-"""The descriptions of operations and fields: prose, which is in descriptions.toml."""
+"""The words of the document, which are in descriptions.toml."""
 
 import tomllib
 from pathlib import Path
@@ -8,22 +8,26 @@ from layers_standin.openapi.json_schema import JsonSchema
 
 Json = dict[str, Any]
 
-_PROSE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-OPERATION_TEXTS: dict[str, str] = _PROSE["operations"]
+TEXTS: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 # By the name of a field, or by that of a schema and then of its field, which comes first.
-FIELD_TEXTS: dict[str, Any] = _PROSE["fields"]
+_FIELDS: dict[str, Any] = TEXTS["fields"]
 
 
 def describe_operation(name: str, *rules: str) -> str:
     """Return the description of an operation, the sentences of its rules at the end."""
-    return " ".join([OPERATION_TEXTS[name].strip(), *rules]).strip()
+    return " ".join([TEXTS["operations"][name].strip(), *rules]).strip()
 
 
 def describe(document: Json) -> Json:
     """Return an OpenAPI document with a description for every field and parameter that has none."""
     components = document["components"]
-    described = {"schemas": {name: _schema(schema, name) for name, schema in components["schemas"].items()}}
-    described["parameters"] = {name: _field(name, each, "") for name, each in components["parameters"].items()}
+    described = {
+        "schemas": {name: _schema(schema, name) for name, schema in components["schemas"].items()},
+        "parameters": {name: _field(name, each, "") for name, each in components["parameters"].items()},
+    }
+    for kind in ("schemas", "securitySchemes"):
+        named = described.get(kind, components[kind])
+        described[kind] = {name: each | _text(TEXTS[kind].get(name)) for name, each in named.items()}
     for methods in document["paths"].values():
         for operation in methods.values():
             parameters = operation["parameters"]
@@ -45,5 +49,8 @@ def _schema(schema: JsonSchema, owner: str) -> JsonSchema:
 
 
 def _field(name: str, field: JsonSchema, owner: str) -> JsonSchema:
-    text = FIELD_TEXTS.get(owner, {}).get(name) or FIELD_TEXTS.get(name)
-    return field if text is None else {"description": text} | field
+    return _text(_FIELDS.get(owner, {}).get(name) or _FIELDS.get(name)) | field
+
+
+def _text(text: str | None) -> JsonSchema:
+    return {} if text is None else {"description": text}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from apispec import APISpec
 
-from layers_standin.openapi.descriptions import describe, describe_operation
+from layers_standin.openapi.descriptions import TEXTS, describe, describe_operation
 from layers_standin.openapi.errors import ERRORS, ErrorResponse, error_responses
 from layers_standin.openapi.examples import REQUESTS
 from layers_standin.openapi.fields import Fields
@@ -20,19 +20,6 @@ from layers_standin.web.operations import Operation
 from schemas import IdempotencyHeader
 
 TITLE = "Layers stand-in"
-ABOUT = """\
-A local stand-in for the influencer part of the Layers Partner API. To try it on this page, press *Authorize* and enter
-a key; the demo key is named there.
-
-- A request is checked in this order: key, kill switch, rate limit, scope, body and query, Idempotency-Key, and only
-  then whether what its path names is there. Nothing is changed unless the reply is a 2xx.
-- Every refusal comes as `{"error": {"code", "message", "requestId", "details"?}}`. All faults of a body come at once.
-- With an `Idempotency-Key`, a POST, PATCH or DELETE acts once: for 24 hours its repetition gets the first reply, byte
-  for byte, with `Idempotent-Replayed: true`.
-- Beside what is told of each operation: an unknown path is a 404, a method that a path does not have a 405, a request
-  that is no HTTP a 422, and one whose line or headers are over 8 KiB a 413.
-- All this is about `/v1`. What begins with `/_standin` is no part of that API: it commands the stand-in itself.
-"""
 JSON = "application/json"
 _PACKAGE = "layers-stand-in"
 _IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -84,7 +71,6 @@ class Section(NamedTuple):
 
     operations: Sequence[Operation]
     docs: Mapping[str, OperationDocs]
-    tags: Mapping[str, str]
     responses: Mapping[str, Response]
     schemas: Mapping[str, JsonSchema]
     security: Callable[[str | None], list[dict[str, list[str]]]]
@@ -118,12 +104,14 @@ class Entry(NamedTuple):
 
 def openapi_document(sections: Iterable[Section], server: str) -> Json:
     """Return the document of all sections, as they are served at the URL `server`."""
-    info = {"description": ABOUT, "license": {"name": "MIT", "identifier": "MIT"}}
+    info = {"description": TEXTS["about"], "license": {"name": "MIT", "identifier": "MIT"}}
     plugin = Fields()
     spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[plugin], info=info, servers=[{"url": server}])
     spec.components.parameter(
         _IDEMPOTENCY_KEY, "header", {"schema": plugin.json_schema(IdempotencyHeader().fields["key"])}
     )
+    for name, about in TEXTS["tags"].items():
+        spec.tag({"name": name, "description": about})
     for section in sections:
         _add_section(spec, section)
     for name, header in HEADERS.items():
@@ -143,8 +131,6 @@ def openapi_path(path: str) -> str:
 
 
 def _add_section(spec: APISpec, section: Section) -> None:
-    for name, about in section.tags.items():
-        spec.tag({"name": name, "description": about})
     for name, scheme in section.security_schemes.items():
         spec.components.security_scheme(name, dict(scheme))
     schemas = {name: response.schema for name, response in section.responses.items()} | dict(section.schemas)

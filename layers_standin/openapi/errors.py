@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from layers_standin.domain.keys import SCOPES
 from layers_standin.openapi import json_schema as schema
+from layers_standin.openapi.descriptions import TEXTS
 from layers_standin.openapi.headers import response_headers
 from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
 from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE
@@ -15,13 +16,12 @@ EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"
 class ErrorResponse(NamedTuple):
     """An error response.
 
-    `when` is its description, `message` an example, the usual one of its code unless given. `details` are an example
+    `message` is an example, the usual one of its code unless given. `details` are an example
     too, and `evidence` is their schema; both are None where there are no details, and `always` is false where there
     are none at times. `title` is the name of its response, unless it is that of its schema.
     """
 
     code: str
-    when: str
     message: str | None = None
     details: Mapping[str, Any] | None = None
     evidence: JsonSchema | None = None
@@ -37,7 +37,7 @@ class ErrorResponse(NamedTuple):
         details = {} if self.evidence is None else {"details": self.evidence}
         known = {"code": schema.constant(self.code), "message": schema.TEXT, "requestId": FIELDS["requestId"]}
         error = record(**known | details) if self.always else record(details, **known)
-        return record(error=error) | {"description": self.when}
+        return record(error=error)
 
     def example(self) -> dict[str, Any]:
         message = MESSAGES[self.code] if self.message is None else self.message
@@ -62,19 +62,19 @@ def error_responses(
 
 def _response(errors: Mapping[str, ErrorResponse], headers: Mapping[str, Any]) -> dict[str, Any]:
     schemas = [ref(name) for name in errors]
-    examples = {name: {"summary": error.when, "value": error.example()} for name, error in errors.items()}
+    examples = {name: {"summary": TEXTS["schemas"][name], "value": error.example()} for name, error in errors.items()}
     content = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}, "examples": examples}
-    about = "\n\n".join(f"`{error.code}`: {error.when}" for error in errors.values())
+    about = "\n\n".join(f"`{error.code}`: {TEXTS['schemas'][name]}" for name, error in errors.items())
     return {"description": about, "headers": headers, "content": {"application/json": content}}
 
 
-def _detailed(code: str, when: str, message: str | None = None, **details: Any) -> ErrorResponse:
+def _detailed(code: str, message: str | None = None, **details: Any) -> ErrorResponse:
     """Return an error whose details always have the fields of this example."""
-    return ErrorResponse(code, when, message, details, record_like(details, *details.keys() & _CONSTANTS))
+    return ErrorResponse(code, message, details, record_like(details, *details.keys() & _CONSTANTS))
 
 
-def _conflict(subcode: str, when: str, message: str, **details: str) -> ErrorResponse:
-    return _detailed("CONFLICT", when, message, subcode=subcode, **details)
+def _conflict(subcode: str, message: str, **details: str) -> ErrorResponse:
+    return _detailed("CONFLICT", message, subcode=subcode, **details)
 
 
 def _expected(value: JsonSchema) -> JsonSchema:
@@ -87,48 +87,25 @@ _MESSAGES = schema.listed(schema.TEXT)
 
 # By the name of its schema in the document.
 ERRORS: dict[str, ErrorResponse] = {
-    "Unauthenticated": ErrorResponse("UNAUTHENTICATED", "No key, or none of ours."),
-    "NoControlToken": ErrorResponse(
-        "UNAUTHENTICATED", "No control token, or not the one that was set.", "Missing or invalid control token."
-    ),
-    "ForbiddenScope": _detailed("FORBIDDEN_SCOPE", "The key lacks the scope.", required=SCOPES[0]),
-    "Forbidden": ErrorResponse("FORBIDDEN", "The signature is not ours, has expired, or is for another type."),
+    "Unauthenticated": ErrorResponse("UNAUTHENTICATED"),
+    "NoControlToken": ErrorResponse("UNAUTHENTICATED", "Missing or invalid control token."),
+    "ForbiddenScope": _detailed("FORBIDDEN_SCOPE", required=SCOPES[0]),
+    "Forbidden": ErrorResponse("FORBIDDEN"),
     "NotFromHere": ErrorResponse(
-        "FORBIDDEN",
-        "From another machine, through a proxy, or by a page of another origin; only where no token is set.",
-        "The control plane answers only on this machine; set STANDIN_CONTROL to a token to open it.",
+        "FORBIDDEN", "The control plane answers only on this machine; set STANDIN_CONTROL to a token to open it."
     ),
-    "NotFound": ErrorResponse("NOT_FOUND", "Unknown, of another organization, or deleted."),
-    "MethodNotAllowed": ErrorResponse("METHOD_NOT_ALLOWED", "The path has no such method."),
-    "IdempotencyConflict": ErrorResponse("IDEMPOTENCY_CONFLICT", "The Idempotency-Key came before with another body."),
-    "InfluencerIdTaken": _conflict(
-        "ID_TAKEN",
-        "The organization has an influencer of that id, perhaps a deleted one.",
-        "Influencer id is already taken.",
-        influencerId=f"inf_{_ULID}",
-    ),
-    "ProjectIdTaken": _conflict(
-        "ID_TAKEN", "The organization has a project of that id.", "Project id is already taken.", id="spring-launch"
-    ),
-    "ProjectIsArchived": _conflict(
-        "PROJECT_ARCHIVED",
-        "An archived project takes no new influencers.",
-        "Project is archived.",
-        projectId=f"proj_{_ULID}",
-    ),
+    "NotFound": ErrorResponse("NOT_FOUND"),
+    "MethodNotAllowed": ErrorResponse("METHOD_NOT_ALLOWED"),
+    "IdempotencyConflict": ErrorResponse("IDEMPOTENCY_CONFLICT"),
+    "InfluencerIdTaken": _conflict("ID_TAKEN", "Influencer id is already taken.", influencerId=f"inf_{_ULID}"),
+    "ProjectIdTaken": _conflict("ID_TAKEN", "Project id is already taken.", id="spring-launch"),
+    "ProjectIsArchived": _conflict("PROJECT_ARCHIVED", "Project is archived.", projectId=f"proj_{_ULID}"),
     "JobNotCancelable": _conflict(
-        "JOB_CANCEL_UNAVAILABLE",
-        "The job is in its last stage.",
-        "The job can no longer be canceled.",
-        jobId=f"job_{_ULID}",
-        stage="finalizing",
+        "JOB_CANCEL_UNAVAILABLE", "The job can no longer be canceled.", jobId=f"job_{_ULID}", stage="finalizing"
     ),
-    "UploadMissing": _conflict(
-        "UPLOAD_MISSING", "The bytes are not there yet.", "The upload has not arrived.", uploadId=f"upl_{_ULID}"
-    ),
+    "UploadMissing": _conflict("UPLOAD_MISSING", "The upload has not arrived.", uploadId=f"upl_{_ULID}"),
     "UploadMismatch": ErrorResponse(
         "CONFLICT",
-        "The bytes are not as declared.",
         "The upload is not as declared.",
         {"subcode": "UPLOAD_MISMATCH", "sizeBytes": {"expected": 4096, "received": 4095}},
         record(
@@ -140,38 +117,21 @@ ERRORS: dict[str, ErrorResponse] = {
             subcode=schema.constant("UPLOAD_MISMATCH"),
         ),
     ),
-    "UploadFinalized": _conflict(
-        "UPLOAD_FINALIZED", "The upload is an asset by now.", "Upload is already finalized.", uploadId=f"upl_{_ULID}"
-    ),
-    "SecretNotKept": _conflict(
-        "NOT_KEPT",
-        "The repetition of a request whose reply held a secret.",
-        "This was done; its reply held a secret and was not kept.",
-    ),
-    "NoSeed": _conflict("NO_SEED", "The service has no seed.", "There is no seed: STANDIN_SEED is none."),
-    "TooManyFaults": _conflict("TOO_MANY_FAULTS", "There are 100 already.", "There are 100 faults already."),
-    "AmbiguousId": _conflict(
-        "AMBIGUOUS",
-        "Several organizations have an influencer of that id.",
-        "Several organizations have an influencer of this id: say organizationId.",
-    ),
-    "PayloadTooLarge": _detailed(
-        "PAYLOAD_TOO_LARGE",
-        "The body is larger than `maxBytes`, or request line and headers are.",
-        maxBytes=MAX_BODY_BYTES,
-    )._replace(always=False),
-    "NoSuchPart": ErrorResponse("RANGE_NOT_SATISFIABLE", "The file ends before the range begins."),
+    "UploadFinalized": _conflict("UPLOAD_FINALIZED", "Upload is already finalized.", uploadId=f"upl_{_ULID}"),
+    "SecretNotKept": _conflict("NOT_KEPT", "This was done; its reply held a secret and was not kept."),
+    "NoSeed": _conflict("NO_SEED", "There is no seed: STANDIN_SEED is none."),
+    "TooManyFaults": _conflict("TOO_MANY_FAULTS", "There are 100 faults already."),
+    "AmbiguousId": _conflict("AMBIGUOUS", "Several organizations have an influencer of this id: say organizationId."),
+    "PayloadTooLarge": _detailed("PAYLOAD_TOO_LARGE", maxBytes=MAX_BODY_BYTES)._replace(always=False),
+    "NoSuchPart": ErrorResponse("RANGE_NOT_SATISFIABLE"),
     "Invalid": ErrorResponse(
         "VALIDATION",
-        "Body, query or Idempotency-Key is wrong; all faults at once.",
         details={"fieldErrors": {"mood": ["Unrecognized key"]}},
         title="InvalidBody",
         evidence=record({"formErrors": _MESSAGES}, fieldErrors={"type": "object", "additionalProperties": _MESSAGES}),
     ),
-    "RateLimited": _detailed("RATE_LIMITED", "Too many requests; only when limits are on.", endpointClass="read-light"),
-    "Internal": ErrorResponse("INTERNAL", "A fault of the service."),
-    "KillSwitch": _detailed("KILL_SWITCH", "The key is switched off.", scope="key"),
-    "Unavailable": ErrorResponse(
-        "UNAVAILABLE", "The store cannot go on; the message says whether anything may have been done."
-    ),
+    "RateLimited": _detailed("RATE_LIMITED", endpointClass="read-light"),
+    "Internal": ErrorResponse("INTERNAL"),
+    "KillSwitch": _detailed("KILL_SWITCH", scope="key"),
+    "Unavailable": ErrorResponse("UNAVAILABLE"),
 }

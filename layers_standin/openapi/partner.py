@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.openapi import examples
 from layers_standin.openapi.document import OperationDocs, PathParameter, Section
 from layers_standin.openapi.files import FILE_ROUTES
@@ -12,22 +11,9 @@ from layers_standin.web.operations import Operation
 
 INFLUENCERS, JOBS, PROJECTS, MEDIA, KEYS = "Influencers", "Jobs", "Projects", "Media", "Keys"
 
-TAGS = {
-    INFLUENCERS: "Synthetic people of a project.",
-    JOBS: "What makes an influencer ready; it takes a while.",
-    PROJECTS: "What influencers and pictures belong to.",
-    MEDIA: "Pictures, videos and sounds.",
-    KEYS: "Who is asking, and switching keys off.",
-}
-
 _SECURITY_SCHEMES: dict[str, Any] = {
-    "ApiKey": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-Api-Key",
-        "description": f"The key itself. A new store knows the demo key: `{DEMO_KEY}`",
-    },
-    "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key. If both are sent, `X-Api-Key` wins."},
+    "ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+    "Bearer": {"type": "http", "scheme": "bearer"},
 }
 
 _PARAMETERS = {
@@ -100,7 +86,6 @@ def partner_api(operations: Sequence[Operation]) -> Section:
     return Section(
         operations=operations,
         docs=DOCS,
-        tags=TAGS,
         responses=RESPONSES,
         schemas=SCHEMAS,
         security=_security,
