@@ -3,22 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from layers_standin.openapi import examples
 from layers_standin.openapi.control_responses import RESPONSES, SCHEMAS
-from layers_standin.openapi.document import OperationDocs, PathParameter, Section
+from layers_standin.openapi.document import OperationDocs, Section
 from layers_standin.web.operations import Operation
 
 STATE, ORGANIZATIONS, CLOCK = "Control: state", "Control: organizations", "Control: clock"
 FAULTS, REQUESTS = "Control: faults", "Control: requests and history"
 
 _SECURITY_SCHEMES: dict[str, Any] = {"ControlToken": {"type": "http", "scheme": "bearer"}}
-
-_PARAMETERS = {
-    "name": PathParameter("Snapshot", examples.SNAPSHOT),
-    "organizationId": PathParameter("Organization", examples.ORGANIZATION),
-    "faultId": PathParameter("Fault", examples.FAULT),
-    "influencerId": PathParameter("Influencer", examples.AVA),
-}
 
 DOCS: dict[str, OperationDocs] = {
     "get_health": OperationDocs(STATE, "Health"),
@@ -59,6 +51,5 @@ def control_plane(operations: Sequence[Operation]) -> Section:
         security=lambda _: [{}, {"ControlToken": []}],
         security_schemes=_SECURITY_SCHEMES,
         errors=["NoControlToken", "NotFromHere", "Invalid", "NotFound", "Internal", "Unavailable"],
-        parameters=_PARAMETERS,
         idempotent=False,
     )

@@ -67,7 +67,7 @@ _COUNTS = {"organizations": 1, "projects": 2, "influencers": 4, "assets": 8, "jo
 
 _SNAPSHOT_NAME = schema.text(pattern="^[0-9A-Za-z_-]{1,64}$")
 _FAULT_ID = schema.minted("fault")
-_WHOSE = schema.or_null(schema.UUID) | {"description": "Null for all organizations."}
+_WHOSE = schema.or_null(schema.UUID)
 _OF_ORGANIZATION: JsonSchema = {"name": schema.TEXT, "createdAt": schema.MILLISECONDS}
 _REFERENCE = record(assetId=FIELDS["assetId"], addedAt=FIELDS["addedAt"])
 
@@ -103,7 +103,7 @@ RESPONSES: dict[str, Response] = {
         id=_FAULT_ID,
         organizationId=_WHOSE,
         match=ref("Match"),
-        times=schema.or_null(schema.FROM_ONE) | {"description": "Null until it is removed."},
+        times=schema.or_null(schema.FROM_ONE),
         answer=ref("Answer"),
         createdAt=schema.MILLISECONDS,
     ),

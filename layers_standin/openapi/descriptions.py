@@ -25,7 +25,7 @@ def describe(document: Json) -> Json:
         "schemas": {name: _schema(schema, name) for name, schema in components["schemas"].items()},
         "parameters": {name: _field(name, each, "") for name, each in components["parameters"].items()},
     }
-    for kind in ("schemas", "securitySchemes"):
+    for kind in ("schemas", "securitySchemes", "headers"):
         named = described.get(kind, components[kind])
         described[kind] = {name: each | _text(TEXTS[kind].get(name)) for name, each in named.items()}
     for methods in document["paths"].values():

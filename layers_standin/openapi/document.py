@@ -11,7 +11,7 @@ from apispec import APISpec
 
 from layers_standin.openapi.descriptions import TEXTS, describe, describe_operation
 from layers_standin.openapi.errors import ERRORS, ErrorResponse, error_responses
-from layers_standin.openapi.examples import REQUESTS
+from layers_standin.openapi.examples import PATH_IDS, REQUESTS
 from layers_standin.openapi.fields import Fields
 from layers_standin.openapi.headers import HEADERS, response_headers
 from layers_standin.openapi.json_schema import TEXT, JsonSchema, ref, text
@@ -46,13 +46,6 @@ class OperationDocs(NamedTuple):
     by_own_links_only: bool = False
 
 
-class PathParameter(NamedTuple):
-    """The noun of a path parameter, and an example id."""
-
-    noun: str
-    example: str
-
-
 class FileRoute(NamedTuple):
     """A route that is no operation: an operation object of OpenAPI without errors, and the names of these."""
 
@@ -76,7 +69,6 @@ class Section(NamedTuple):
     security: Callable[[str | None], list[dict[str, list[str]]]]
     security_schemes: Mapping[str, Json]
     errors: Sequence[str]
-    parameters: Mapping[str, PathParameter]
     routes: Mapping[str, FileRoute] = {}
     idempotent: bool = True
 
@@ -107,9 +99,8 @@ def openapi_document(sections: Iterable[Section], server: str) -> Json:
     info = {"description": TEXTS["about"], "license": {"name": "MIT", "identifier": "MIT"}}
     plugin = Fields()
     spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[plugin], info=info, servers=[{"url": server}])
-    spec.components.parameter(
-        _IDEMPOTENCY_KEY, "header", {"schema": plugin.json_schema(IdempotencyHeader().fields["key"])}
-    )
+    rules = plugin.converter.field2property(IdempotencyHeader().fields["key"])  # type: ignore[union-attr]
+    spec.components.parameter(_IDEMPOTENCY_KEY, "header", {"schema": rules})
     for name, about in TEXTS["tags"].items():
         spec.tag({"name": name, "description": about})
     for section in sections:
@@ -183,7 +174,7 @@ def _rules(entry: Entry) -> Iterator[str]:
 
 def _parameters(entry: Entry) -> Iterator[Json | str]:
     for name in entry.parameters:
-        yield path_parameter(name, entry.section.parameters[name].example)
+        yield path_parameter(name, PATH_IDS[name][1])
     if entry.operation.query is not None:
         yield {"in": "query", "schema": entry.operation.query}
     if entry.replays:
@@ -250,7 +241,7 @@ def _errors(entry: Entry) -> Iterator[tuple[str, ErrorResponse]]:
         of_query = name == "Invalid" and operation.body is None
         yield name, _invalid_query(section.limited) if of_query else ERRORS[name]
     for name in entry.parameters:
-        noun = section.parameters[name].noun
+        noun, _ = PATH_IDS[name]
         title = f"{noun.title().replace(' ', '')}NotFound"
         yield "NotFound", ERRORS["NotFound"]._replace(title=title, message=f"{noun} not found.")
 

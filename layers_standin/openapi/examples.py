@@ -23,6 +23,17 @@ MEDIA_URL = f"http://127.0.0.1:8000/media/{ORGANIZATION}"
 SNAPSHOT = "two-projects"
 FAULT = "fault_01HXZG1C3E5G7J9K1M3P5R7T9V"
 
+# By the name of a parameter in a path: the noun for what it names, and an example.
+PATH_IDS = {
+    "influencerId": ("Influencer", AVA),
+    "projectId": ("Project", SPRING),
+    "jobId": ("Job", JOB),
+    "keyId": ("API key", KEY),
+    "name": ("Snapshot", SNAPSHOT),
+    "organizationId": ("Organization", ORGANIZATION),
+    "faultId": ("Fault", FAULT),
+}
+
 # By the name of the body's schema, and by title.
 REQUESTS: dict[str, dict[str, Any]] = {
     "InfluencerPatch": {

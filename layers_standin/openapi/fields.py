@@ -48,12 +48,6 @@ class Fields(MarshmallowPlugin):
         if self.converter is not None:
             self.converter.add_attribute_function(_rules)  # type: ignore[no-untyped-call]
 
-    def json_schema(self, field: Field[Any]) -> JsonSchema:
-        """Return a field as JSON Schema."""
-        assert self.converter is not None  # noqa: S101 - the plugin belongs to a document
-        found: JsonSchema = self.converter.field2property(field)
-        return found
-
     # The ignore: the two bases of apispec name the second argument differently.
     def schema_helper(self, name: str, definition: Any, schema: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
         """Return a schema as JSON Schema, with its docstring and its rules as a whole; None for other classes."""

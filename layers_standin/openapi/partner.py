@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from layers_standin.openapi import examples
-from layers_standin.openapi.document import OperationDocs, PathParameter, Section
+from layers_standin.openapi.document import OperationDocs, Section
 from layers_standin.openapi.files import FILE_ROUTES
 from layers_standin.openapi.responses import RESPONSES, SCHEMAS
 from layers_standin.web.operations import Operation
@@ -14,13 +13,6 @@ INFLUENCERS, JOBS, PROJECTS, MEDIA, KEYS = "Influencers", "Jobs", "Projects", "M
 _SECURITY_SCHEMES: dict[str, Any] = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
     "Bearer": {"type": "http", "scheme": "bearer"},
-}
-
-_PARAMETERS = {
-    "influencerId": PathParameter("Influencer", examples.AVA),
-    "projectId": PathParameter("Project", examples.SPRING),
-    "jobId": PathParameter("Job", examples.JOB),
-    "keyId": PathParameter("API key", examples.KEY),
 }
 
 _JOB = {"jobId": "/jobId"}
@@ -91,7 +83,6 @@ def partner_api(operations: Sequence[Operation]) -> Section:
         security=_security,
         security_schemes=_SECURITY_SCHEMES,
         errors=["Unauthenticated", "RateLimited", "Internal", "KillSwitch", "Unavailable"],
-        parameters=_PARAMETERS,
         routes=FILE_ROUTES,
     )
 

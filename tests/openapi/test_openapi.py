@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 SERVER = "http://localhost"
 DOCUMENT = document(SERVER)
 SCHEMAS = DOCUMENT["components"]["schemas"]
-WHO_AM_I = RESPONSES["WhoAmI"].example
+WHO_AM_I, NO_KEY = RESPONSES["WhoAmI"].example, ERRORS["Unauthenticated"].example()
 METHODS = {"get", "put", "post", "patch", "delete"}
 
 
@@ -175,7 +175,8 @@ def test_every_description_is_of_something_that_is_there():
     assert set(TEXTS["operations"]) == set(BY_ID)
     assert set(TEXTS["tags"]) == {told["tags"][0] for _, _, told in TOLD}
     assert set(TEXTS["schemas"]) <= set(SCHEMAS)
-    assert set(TEXTS["securitySchemes"]) == set(DOCUMENT["components"]["securitySchemes"])
+    for kind in ("securitySchemes", "headers"):
+        assert set(TEXTS[kind]) == set(DOCUMENT["components"][kind])
     for name, text in TEXTS["fields"].items():
         if isinstance(text, str):
             assert name in names
@@ -539,6 +540,10 @@ def answer(status: int, body: Any, **headers: str) -> TestResponse:
         (answer(404, {}), ["status 404 is not told"]),
         (answer(200, WHO_AM_I, X_Request_Id=""), ["header X-Request-Id is missing"]),
         (answer(200, WHO_AM_I, X_RateLimit_Endpoint_Class="fast"), ["$: 'fast' is not one of ['read-light']"]),
+        (
+            answer(401, NO_KEY, X_RateLimit_Endpoint_Class="write-light"),
+            ["$: 'write-light' is not one of ['read-light']"],
+        ),
         (answer(200, WHO_AM_I, X_RateLimit_Limit="-1"), ["$: -1 is less than the minimum of 0"]),
         (answer(200, WHO_AM_I, ETag='"x"'), ["header ETag is not told"]),
         (answer(200, WHO_AM_I | {"scopes": ["all"]}), ["$.scopes[0]: 'all' is not one of " + str([*SCOPES, "*"])]),
