@@ -178,6 +178,7 @@ def _parameters(entry: Entry) -> Iterator[Json]:
         yield {"in": "header", "schema": IdempotencyHeader()}
     if entry.operation.tagged:
         yield header_parameter("If-None-Match", "The ETag of the reply that the client has.")
+        yield header_parameter("If-Match", "The ETag that the reply must have.")
 
 
 def path_parameter(name: str, about: str, example: str | None = None, **schema: Any) -> Json:
@@ -243,6 +244,8 @@ def _errors(entry: Entry) -> Iterator[tuple[str, ErrorResponse]]:
         yield error("NotFound", message=f"{section.parameters[name].noun} not found.")
     if operation.query is not None:
         yield error("Invalid", message="Invalid query.", details={"fieldErrors": _error_of_query(operation.query)})
+    if operation.tagged:
+        yield error("PreconditionFailed")
     if operation.body is not None:
         yield from map(error, ("Invalid", "PayloadTooLarge"))
     if entry.replays:

@@ -159,6 +159,9 @@ ERRORS: dict[str, ErrorResponse] = {
         "The body is larger than `maxBytes`, or request line and headers are.",
         maxBytes=MAX_BODY_BYTES,
     )._replace(always=False),
+    "PreconditionFailed": ErrorResponse(
+        "PRECONDITION_FAILED", "It is not as the If-Match or If-Unmodified-Since of the request says."
+    ),
     "NoSuchPart": ErrorResponse("RANGE_NOT_SATISFIABLE", "The file ends before the range begins."),
     "Invalid": ErrorResponse(
         "VALIDATION",

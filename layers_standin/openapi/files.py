@@ -53,12 +53,13 @@ _MEDIA = _route(
         path_parameter("name", "A name for people who save the file; any will do", "ava-01.jpg"),
         header_parameter("Range", "Which bytes of it"),
         header_parameter("If-None-Match", "The ETag"),
+        header_parameter("If-Match", "The ETag that it must have"),
     ],
     responses={
         "200": _sent("The file.", content={"*/*": _BYTES}),
         "206": _sent("A part of the file.", content={"*/*": _BYTES}),
         "304": _sent("What the client has is still right."),
-        **_errors("read-light", "NotFound", "NoSuchPart", "Internal", "Unavailable"),
+        **_errors("read-light", "NotFound", "PreconditionFailed", "NoSuchPart", "Internal", "Unavailable"),
     },
 )
 

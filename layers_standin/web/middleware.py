@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flask import Request, Response
 from ulid import ULID
 
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.services import Housekeeping
+from layers_standin.web.conditional import make_conditional
 from layers_standin.web.disconnect import truncate
 from layers_standin.web.logs.access import Line, redacted
 
@@ -82,7 +83,10 @@ class RequestContext:
         return own + _ANY_ORIGIN if self.is_api else own
 
     def respond(self, request: Request, stored: StoredResponse, tagged: bool = False) -> Response:
-        """Return the HTTP response with this status and JSON; a `tagged` one has an ETag, and can be a 304."""
+        """Return the HTTP response with this status and JSON; a `tagged` one has an ETag, and can be a 304.
+
+        Raises PreconditionFailed for a tagged one.
+        """
         self.sent = stored.body
         response = Response(stored.body, stored.status, mimetype="application/json")
         if stored.replayed:
@@ -90,7 +94,7 @@ class RequestContext:
             response.headers["Idempotent-Replayed"] = "true"
         if tagged:
             response.add_etag()
-            return cast(Response, response.make_conditional(request))
+            return make_conditional(response, request)
         return response
 
 

@@ -293,7 +293,7 @@ def test_what_changes_something_takes_an_idempotency_key_and_what_is_tagged_an_i
     for operation in operations:
         headers = set(parameters(BY_ID[operation.name][2], "header"))
         assert ("Idempotency-Key" in headers) == operation.changes
-        assert ("If-None-Match" in headers) == operation.tagged
+        assert ("If-None-Match" in headers) == ("If-Match" in headers) == operation.tagged
 
 
 # Examples
