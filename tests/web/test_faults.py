@@ -185,7 +185,8 @@ def test_an_injected_code_says_what_it_was_given_to_say(details):
         ("delay=800", {"delayMs": 800}),
         ("delay=0", {"delayMs": 0}),
         ("delay=60000", {"delayMs": 60_000}),
-        ("code=503, delay=5", {"code": "KILL_SWITCH", "delayMs": 5}),
+        ("code=503, delay=5", {"code": "UNAVAILABLE", "delayMs": 5}),
+        ("code=KILL_SWITCH", {"code": "KILL_SWITCH"}),
         ("respond-async, delay=5; why=not", {"delayMs": 5}),
         ("code=404, code=429", {"code": "NOT_FOUND"}),
         ("respond-async", {}),
@@ -196,6 +197,27 @@ def test_an_injected_code_says_what_it_was_given_to_say(details):
 )
 def test_a_preference_is_read_as_the_standard_says(header, answer):
     assert preferred(header) == answer
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "UNAUTHENTICATED"),
+        (403, "FORBIDDEN_SCOPE"),
+        (404, "NOT_FOUND"),
+        (405, "METHOD_NOT_ALLOWED"),
+        (409, "CONFLICT"),
+        (412, "PRECONDITION_FAILED"),
+        (413, "PAYLOAD_TOO_LARGE"),
+        (416, "RANGE_NOT_SATISFIABLE"),
+        (422, "VALIDATION"),
+        (429, "RATE_LIMITED"),
+        (500, "INTERNAL"),
+        (503, "UNAVAILABLE"),
+    ],
+)
+def test_of_codes_with_one_status_the_usual_one_is_preferred(status, code):
+    assert preferred(f"code={status}") == {"code": code}
 
 
 @pytest.mark.parametrize(
