@@ -31,6 +31,12 @@ class IdempotencyKey(NamedTuple):
         return cls(scope[:32], sha256(orjson.dumps(_with_plain_numbers(body), option=orjson.OPT_SORT_KEYS)).hexdigest())
 
 
+    @property
+    def base_url(self) -> str:
+        """Return the text that a stored response has for the URL of the service: each caller may have another one."""
+        return f"base-url-of-{self.record_id}"
+
+
 def _with_plain_numbers(value: Any) -> Any:
     """Return decoded JSON with an integer for each float that equals one.
 
@@ -49,6 +55,11 @@ class StoredResponse(NamedTuple):
     status: int
     body: bytes
     replayed: bool = False
+
+    def replace_url(self, before: str, after: str) -> "StoredResponse":
+        """Return the response with another URL of the service."""
+        old, new = (orjson.dumps(url)[1:-1] for url in (before, after))  # as they are written inside a string
+        return self._replace(body=self.body.replace(old, new))
 
 
 class Idempotency:
