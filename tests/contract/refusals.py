@@ -230,7 +230,7 @@ def no_seed(services: Running, told: Told) -> list[Response]:
 
 def hundred_faults(services: Running, told: Told) -> list[Response]:
     """There are 100 faults, and one more is asked for."""
-    fault = {"match": {"keyId": "nobody's"}, "answer": {"delayMs": 0}}
+    fault = {"match": {"operation": "putUpload"}, "answer": {"delayMs": 0}}
     services.plain.ask("deleteFaults")
     for _ in range(_MOST_FAULTS):
         services.plain.ask(told, fault)
