@@ -77,6 +77,8 @@ class Text(_Strict, fields.Field[str]):
 class Choice(Text):
     """One of a few strings."""
 
+    message = "Invalid enum value"
+
     def __init__(self, *choices: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.choices = choices
@@ -84,7 +86,7 @@ class Choice(Text):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         if text not in self.choices:
-            raise ValidationError("Invalid enum value")
+            raise ValidationError(self.message)
         return text
 
 

@@ -70,8 +70,8 @@ def _read(operation: Operation, call: Call, ids: Mapping[str, str]) -> StoredRes
 def _change(operation: Operation, call: Call, context: RequestContext, ids: Mapping[str, str]) -> StoredResponse:
     require_scope(call.key, operation.scope)
     context.received = whole_body(call.request)
-    header = call.request.headers.get("Idempotency-Key")
-    parsed, call.body = load_request(operation.body, operation.body_optional, context.received, header)
+    header, encoding = call.request.headers.get("Idempotency-Key"), call.request.headers.get("Content-Encoding")
+    parsed, call.body = load_request(operation.body, operation.body_optional, context.received, header, encoding)
     scope = (call.key["apiKeyId"], call.request.method, call.request.path)
     key = None if header is None else IdempotencyKey.of(*scope, header, parsed)
     call.base_url_to_store = None if key is None else key.base_url

@@ -324,7 +324,10 @@ WRONG = [
     ({}, invalid(answer=["Required"])),
     ({"answer": None}, invalid(answer=["Expected object, received null"])),
     ({"answer": {}}, invalid(answer=[ONE_KIND])),
-    ({"answer": {"code": "TEAPOT"}}, invalid(answer=["code: Invalid enum value"])),
+    (
+        {"answer": {"code": "TEAPOT"}},
+        invalid(answer=[f"code: Invalid enum value: must be one of {', '.join(STATUS_OF_CODE)}"]),
+    ),
     ({"answer": {"code": 429}}, invalid(answer=["code: Expected string, received number"])),
     ({"answer": {"code": "INTERNAL", "dropConnection": True}}, invalid(answer=[ONE_KIND])),
     ({"answer": {"dropConnection": True, "truncateBody": 3}}, invalid(answer=[ONE_KIND])),
@@ -393,7 +396,10 @@ WRONG = [
         {"answer": RATE_LIMITED, "match": {"method": "PUT", "keyId": "DEM0DEM0DEM0DEM0"}},
         invalid(match=["keyId: An upload is sent without a key"]),
     ),
-    ({"answer": RATE_LIMITED, "match": {"method": "patch"}}, invalid(match=["method: Invalid enum value"])),
+    (
+        {"answer": RATE_LIMITED, "match": {"method": "patch"}},
+        invalid(match=["method: Invalid enum value: must be one of GET, POST, PUT, PATCH, DELETE"]),
+    ),
     (
         {"answer": RATE_LIMITED, "match": {"operation": "whoami", "method": "GET"}},
         invalid(match=["Either operation, or method and path"]),
