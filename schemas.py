@@ -35,7 +35,6 @@ MAX_ASSET_IDS = 20
 MAX_INLINE_BYTES = 262_144
 FAMILIES = {"image/": ("image", "logo", "reference_image"), "video/": ("video",), "audio/": ("audio",)}
 KINDS = tuple(kind for kinds in FAMILIES.values() for kind in kinds)
-MAX_CHARACTERS = 16_384  # of all messages of a refusal
 MAX_NAME = 128
 MORE_ERRORS = "More errors are not listed"
 MAX_SAFE_INTEGER = 2**53 - 1  # as far as every JSON number is a whole one
@@ -335,14 +334,12 @@ class IdempotencyHeader(Strict):
 def details(*errors: ValidationError) -> dict[str, Any]:
     """Return {"fieldErrors": {field: [message]}, "formErrors": [message]}; formErrors only if there are any.
 
-    At most MAX_ERRORS messages, or MAX_CHARACTERS with their names, are listed; then formErrors ends with MORE_ERRORS.
+    At most MAX_ERRORS messages are listed; then formErrors ends with MORE_ERRORS. Names are cut after MAX_NAME characters.
     """
     field_errors: dict[str, list[str]] = {}
     form_errors: list[str] = []
-    rest = MAX_CHARACTERS
     for count, (name, message) in enumerate(_messages(errors)):
-        rest -= len(name) + len(message)
-        if count == MAX_ERRORS or rest < 0:
+        if count == MAX_ERRORS:
             form_errors.append(MORE_ERRORS)
             break
         (form_errors if name == SCHEMA else field_errors.setdefault(name, [])).append(message)

@@ -89,6 +89,15 @@ def test_a_hundred_errors_are_listed_and_of_more_that_there_are_more(schema, bod
     assert form == ([] if count <= MAX_ERRORS else [MORE_ERRORS])
 
 
+@pytest.mark.parametrize("wrap", [lambda keys: keys, lambda keys: {"personality": keys}], ids=["top", "nested"])
+def test_of_many_unknown_keys_a_few_are_looked_at(wrap):
+    with pytest.raises(ValidationError) as caught:
+        InfluencerPatch().load_given(wrap({f"{number}": 1 for number in range(10_000)}))
+
+    messages = caught.value.messages
+    assert len(messages.get("personality", messages)) == MAX_ERRORS + 1
+
+
 def test_the_errors_of_known_fields_are_listed_before_those_of_unknown_ones():
     unknown_keys = {f"{number}": 1 for number in range(MAX_ERRORS * 2)}
 
