@@ -334,7 +334,7 @@ class IdempotencyHeader(Strict):
 def details(*errors: ValidationError) -> dict[str, Any]:
     """Return {"fieldErrors": {field: [message]}, "formErrors": [message]}; formErrors only if there are any.
 
-    At most MAX_ERRORS messages are listed; then formErrors ends with MORE_ERRORS. Names are cut after MAX_NAME characters.
+    At most MAX_ERRORS messages are listed; then formErrors ends with MORE_ERRORS. Longer names than MAX_NAME are cut.
     """
     field_errors: dict[str, list[str]] = {}
     form_errors: list[str] = []
