@@ -5,7 +5,7 @@ the `fieldErrors` and `formErrors` of the contract.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any, ClassVar
 from zoneinfo import available_timezones
@@ -15,6 +15,7 @@ from marshmallow.exceptions import SCHEMA
 
 from layers_standin.domain.cursors import is_cursor
 from layers_standin.fields import (
+    MAX_ERRORS,
     Array,
     AssetId,
     Base64,
@@ -26,6 +27,7 @@ from layers_standin.fields import (
     Pattern,
     QueryNumber,
     Text,
+    bounded,
     wrong_type,
 )
 
@@ -33,6 +35,8 @@ MAX_ASSET_IDS = 20
 MAX_INLINE_BYTES = 262_144
 FAMILIES = {"image/": ("image", "logo", "reference_image"), "video/": ("video",), "audio/": ("audio",)}
 KINDS = tuple(kind for kinds in FAMILIES.values() for kind in kinds)
+MAX_NAME = 128
+MORE_ERRORS = "More errors are not listed"
 MAX_SAFE_INTEGER = 2**53 - 1  # as far as every JSON number is a whole one
 
 _PROJECT_ID = re.compile(r"[0-9A-Za-z_-]*")
@@ -72,8 +76,11 @@ class Strict(Schema):
 
     def load_given(self, data: Any) -> Any:
         """Validate `data` as `load` does, but visit only its own fields, because most bodies have two of many."""
-        narrowed = _narrowed(type(self), tuple(_fields_to_check(self, data))) if isinstance(data, dict) else self
-        return narrowed.load(data)
+        if not isinstance(data, dict):
+            return self.load(data)
+        if len(data) > MAX_ERRORS:
+            data = bounded(data, self.load_fields)
+        return _narrowed(type(self), tuple(_fields_to_check(self, data))).load(data)
 
     def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
         if not isinstance(data, dict):
@@ -325,16 +332,30 @@ class IdempotencyHeader(Strict):
 
 
 def details(*errors: ValidationError) -> dict[str, Any]:
-    """Return {"fieldErrors": {field: [message]}, "formErrors": [message]}; formErrors only if there are any."""
+    """Return {"fieldErrors": {field: [message]}, "formErrors": [message]}; formErrors only if there are any.
+
+    At most MAX_ERRORS messages are listed; then formErrors ends with MORE_ERRORS. Longer names than MAX_NAME are cut.
+    """
     field_errors: dict[str, list[str]] = {}
     form_errors: list[str] = []
+    for count, (name, message) in enumerate(_messages(errors)):
+        if count == MAX_ERRORS:
+            form_errors.append(MORE_ERRORS)
+            break
+        (form_errors if name == SCHEMA else field_errors.setdefault(name, [])).append(message)
+    return {"fieldErrors": field_errors} | ({"formErrors": form_errors} if form_errors else {})
+
+
+def _messages(errors: Iterable[ValidationError]) -> Iterator[tuple[str, str]]:
+    """Yield (field or SCHEMA, message) of all errors."""
     for error in errors:
         for name, faults in _by_field(error).items():
-            if name == SCHEMA:
-                form_errors += faults
-            else:
-                field_errors.setdefault(name, []).extend(_sentences(faults))
-    return {"fieldErrors": field_errors} | ({"formErrors": form_errors} if form_errors else {})
+            yield from ((_short(name), message) for message in _sentences(faults))
+
+
+def _short(name: str) -> str:
+    """Return the name of a field, cut if no field that we know has one as long."""
+    return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}…"
 
 
 def _by_field(error: ValidationError) -> dict[str, Any]:
@@ -351,5 +372,5 @@ def _sentences(faults: Any, path: str | None = None) -> Iterator[str]:
             yield from _sentences(nested_error, path)
     else:
         for name, nested in faults.items():
-            inner = str(name) if path is None else f"{path}.{name}"
+            inner = _short(str(name)) if path is None else f"{path}.{_short(str(name))}"
             yield from _sentences(nested, path if name == SCHEMA else inner)

@@ -6,7 +6,8 @@ They raise marshmallow's ValidationError, and convert nothing: the accepted valu
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -14,6 +15,8 @@ from marshmallow import ValidationError, fields
 from marshmallow.exceptions import SCHEMA
 
 from layers_standin.domain.ids import UUID
+
+MAX_ERRORS = 100  # that a refusal lists; no more are looked for in one list or object
 
 _INFLUENCER_ID = re.compile(rf"{UUID.pattern}|inf_[0-7][0-9A-HJKMNP-TV-Z]{{25}}")
 _DIGITS = re.compile(r"-?[0-9]{1,9}")
@@ -32,6 +35,13 @@ def type_name(value: object) -> str:
 
 def wrong_type(expected: str, value: object) -> str:
     return f"Expected {expected}, received {type_name(value)}"
+
+
+def bounded(value: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """Return an object with all its known fields, and at most one more of the others than a refusal lists."""
+    return {name: value[name] for name in known if name in value} | dict.fromkeys(
+        islice((name for name in value if name not in known), MAX_ERRORS + 1)
+    )
 
 
 class _Strict:
@@ -67,6 +77,8 @@ class Text(_Strict, fields.Field[str]):
 class Choice(Text):
     """One of a few strings."""
 
+    message = "Invalid enum value"
+
     def __init__(self, *choices: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.choices = choices
@@ -74,7 +86,7 @@ class Choice(Text):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         if text not in self.choices:
-            raise ValidationError("Invalid enum value")
+            raise ValidationError(self.message)
         return text
 
 
@@ -108,7 +120,10 @@ class InfluencerId(Pattern):
 
 
 class Array(_Strict, fields.Field[list[Any]]):
-    """A list of `min` to `max` items; the errors of its items are reported beside its own."""
+    """A list of `min` to `max` items; the errors of its items are reported beside its own.
+
+    It looks at no item that is more than MAX_ERRORS beyond `max`, nor at any after MAX_ERRORS + 1 wrong ones.
+    """
 
     json_type = "array"
     default_error_messages = {"required": "Required"}
@@ -123,11 +138,13 @@ class Array(_Strict, fields.Field[list[Any]]):
         faults: dict[str | int, list[Any]] = {}
         if own := list(self._size_faults(len(value))):
             faults[SCHEMA] = own
-        for index, item in enumerate(value):
+        for index, item in enumerate(islice(value, None if self.max is None else self.max + MAX_ERRORS)):
             try:
                 self.inner.deserialize(item)
             except ValidationError as error:
                 faults[index] = [error.messages]
+                if len(faults) > MAX_ERRORS:
+                    break
         if faults:
             raise ValidationError(faults)
         return value
@@ -207,8 +224,14 @@ class Metadata(_Strict, fields.Field[dict[str, Any]]):
         return value
 
 
-class Object(_Strict, fields.Nested):
-    """An object with a schema of its own."""
+class Object(fields.Nested):
+    """An object with a schema of its own; never null."""
 
-    json_type = "object"
     default_error_messages = {"required": "Required"}
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
+        if value is None:
+            raise ValidationError(wrong_type("object", value))
+        if isinstance(value, dict) and len(value) > MAX_ERRORS:
+            value = bounded(value, self.schema.load_fields)
+        return super().deserialize(value, attr, data, **kwargs)

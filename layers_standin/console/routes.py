@@ -18,6 +18,7 @@ from layers_standin.services import Services
 from layers_standin.settings import LOOPBACK, OFF, READ_ONLY, Settings
 from layers_standin.web.access import authorize, is_own_page, is_token
 from layers_standin.web.bodies import load_query
+from layers_standin.web.conditional import make_conditional
 from layers_standin.web.errors import STATUS_OF_CODE, UNAVAILABLE, Forbidden, Refusal, Unauthenticated
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import current_context
@@ -141,7 +142,7 @@ def _page(html: str, status: int) -> Response:
     response = Response(html, status, HEADERS, mimetype="text/html")
     if status == 200:
         response.add_etag()
-        response.make_conditional(request)
+        return make_conditional(response, request)
     return response
 
 
@@ -151,9 +152,9 @@ def _nowhere(_: ControlCall, rest: str) -> View:
 
 def serve_static(name: str) -> Response:
     """Serve a style sheet, a script or a drawing; they contain no secrets."""
-    response = send_from_directory(_STATIC, name)
+    response = send_from_directory(_STATIC, name, conditional=False)
     response.headers.update(HEADERS)
-    return response
+    return make_conditional(response, request, has_parts=True)
 
 
 def serve_login(settings: Settings, is_wrong: bool = False) -> Response:

@@ -1,22 +1,51 @@
-"""Check that a fault's rule can match an operation of the API."""
+"""Check that a fault's rule can match a request: one that never strikes is a mistake that nobody would notice."""
 
+import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from layers_standin.domain.faults import RequestInfo, fits_path
+from layers_standin.domain.errors import NotFound
+from layers_standin.domain.faults import PLACEHOLDER, RequestInfo, fits_piece, pairs_of_pieces
+from layers_standin.domain.keys import Keys
+from layers_standin.domain.tables import ALL
 from layers_standin.web.errors import Invalid
 from layers_standin.web.operations import LONG_RUNNING, Operations
 from layers_standin.web.uploads import PUT_UPLOAD, UPLOAD_PATH
+from store import Store
+
+_PATH = re.compile(r"x|(/[0-9A-Za-z_-][0-9A-Za-z_.-]*)+")  # words and ids, no query and no regular expression
 
 
 def check_rule(body: Mapping[str, Any], api: Operations) -> None:
     """Raises Invalid when a validated rule matches no operation of the API, or none that it could apply to."""
-    targets = list(_targets(api))
-    meant = [target for target in targets if _is_meant(body["match"], target)]
+    match, targets = body["match"], list(_targets(api))
+    meant = [target for target in targets if _is_meant(match, target)]
     if not meant:
-        raise Invalid(fieldErrors={"match": [_unknown(body["match"], targets)]})
+        raise Invalid(fieldErrors={"match": [_unknown(match, targets)]})
     if "failJob" in body["answer"] and not any(target.begins_job for target in meant):
         raise Invalid(fieldErrors={"answer": ["failJob: Only for operations that begin a job"]})
+    if "keyId" in match and all(target.operation == PUT_UPLOAD for target in meant):
+        raise Invalid(fieldErrors={"match": ["keyId: An upload is sent without a key"]})
+
+
+def check_key(key_id: str, scope: str, store: Store) -> None:
+    """Raises Invalid when an organization, or with ALL every one, has no key of this id, `apiKeyId` or public."""
+    scopes = [each["id"] for each in store.organizations.all()] if scope == ALL else [scope]
+    key = store.keys.find(key_id) or {}
+    ids = {key_id, key.get("apiKeyId")} - {None}
+    if not any(_has_key(store.for_organization(each).keys, str(api_key_id)) for each in scopes for api_key_id in ids):
+        whose = "There is" if scope == ALL else "The organization has"
+        known = "the apiKeyId of whoami, or the 16 characters after lp_test_ or lp_live_"
+        raise Invalid(fieldErrors={"match": [f"keyId: {whose} no key of this id; it is {known}"]})
+
+
+def _has_key(keys: Keys, api_key_id: str) -> bool:
+    try:
+        keys.get(api_key_id)
+    except NotFound:
+        return False
+    return True
 
 
 def _targets(api: Operations) -> Iterator[RequestInfo]:
@@ -41,13 +70,17 @@ def _is_meant(match: Mapping[str, Any], target: RequestInfo) -> bool:
 
 def _can_meet(pattern: str, template: str) -> bool:
     """Whether a path can match both, piece by piece."""
-    pieces, others = pattern.split("/"), template.split("/")
-    return len(pieces) == len(others) and all(
-        fits_path(piece, other) or fits_path(other, piece) for piece, other in zip(pieces, others, strict=True)
-    )
+    pairs = pairs_of_pieces(pattern, template) if _PATH.fullmatch(PLACEHOLDER.sub("x", pattern)) else None
+    return pairs is not None and all(fits_piece(piece, other) or fits_piece(other, piece) for piece, other in pairs)
 
 
 def _unknown(match: Mapping[str, Any], targets: list[RequestInfo]) -> str:
+    """Return a sentence about a match that no request can have."""
     if "operation" in match:
         return f"operation: Unknown operation; there are {', '.join(sorted(each.operation for each in targets))}"
-    return "path: No operation has this method and path"
+    methods = sorted({each.method for each in targets if _is_meant({"path": match["path"]}, each)})
+    if methods:
+        return f"method: There is only {', '.join(methods)} with this path"
+    closest = get_close_matches(match["path"].lower(), sorted({each.path for each in targets}), n=1)
+    hint = f"the closest is {closest[0]}" if closest else "they are like /v1/influencers/:influencerId, or /v1/*"
+    return f"path: No operation has this path; {hint}"

@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import version
 
 from layers_standin.control import schemas
-from layers_standin.control.faults import check_rule
+from layers_standin.control.faults import check_key, check_rule
 from layers_standin.control.reset import reset_store
 from layers_standin.domain.clocks import REAL, Clock, advance, frozen, shifted, time_by
 from layers_standin.domain.errors import Conflict, NotFound
@@ -243,6 +243,8 @@ def create_fault(call: ControlCall) -> Record:
     """Make requests fail, in one organization or in all."""
     check_rule(call.body, call.api)
     scope = _scope(call)
+    if "keyId" in call.body["match"]:
+        check_key(call.body["match"]["keyId"], scope, call.store)
     rule = new_rule(call.body, call.store.for_organization(scope).now())
     call.store.faults.add(scope, rule)
     return _fault_view(scope, rule)

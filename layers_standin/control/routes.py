@@ -45,7 +45,8 @@ def _validated(operation: Operation) -> Any:
     if not operation.changes:
         return query
     is_optional = operation.body is None or operation.body_optional
-    return query | load_request(operation.body or _NOTHING, is_optional, whole_body(request), None)[1]
+    encoding = request.headers.get("Content-Encoding")
+    return query | load_request(operation.body or _NOTHING, is_optional, whole_body(request), None, encoding)[1]
 
 
 def _outcome(operation: Operation, call: ControlCall, ids: Mapping[str, str]) -> StoredResponse:

@@ -37,6 +37,14 @@ def _is_no_key(text: str) -> bool:
     return not text.startswith("lp_")
 
 
+class ListedChoice(Choice):
+    """One of a few strings, which the error lists; the contract's wording without them is for the API."""
+
+    def __init__(self, *choices: str, **kwargs: Any) -> None:
+        super().__init__(*choices, **kwargs)
+        self.message = f"Invalid enum value: must be one of {', '.join(choices)}"
+
+
 class YesOrNo(Field[bool]):
     """True or false."""
 
@@ -102,21 +110,21 @@ class Duration(Text):
 class Reset(Strict):
     """reset: to the seed (the default, if there is one) or to nothing."""
 
-    to = Choice("seed", "empty")
+    to = ListedChoice("seed", "empty")
 
 
 class SnapshotCreate(Strict):
     """snapshots: the name."""
 
-    name = Pattern(SNAPSHOT_NAME, "Invalid name", required=True)
+    name = Pattern(SNAPSHOT_NAME, "Invalid name: must be 1 to 64 of 0-9, A-Z, a-z, _ and -", required=True)
 
 
 class OrganizationCreate(Strict):
     """organizations: all optional."""
 
     name = Text(min=1, max=128)
-    scopes = Array(Choice(*SCOPES, "*"), max=20)
-    rateLimitTier = Choice(*PER_MINUTE)
+    scopes = Array(ListedChoice(*SCOPES, "*"), max=20)
+    rateLimitTier = ListedChoice(*PER_MINUTE)
 
 
 class KeyCreate(OrganizationCreate):
@@ -141,7 +149,7 @@ class ClockSetting(Strict):
         ]
     }
 
-    mode = Choice("real", "frozen", "offset")
+    mode = ListedChoice("real", "frozen", "offset")
     at = Instant()
     offset = Duration()
     advance = Duration()
@@ -174,7 +182,7 @@ class Match(Strict):
     json_schema = {"anyOf": [_without("operation"), _without("method", "path")]}
 
     operation = Text()
-    method = Choice("GET", "POST", "PUT", "PATCH", "DELETE")
+    method = ListedChoice("GET", "POST", "PUT", "PATCH", "DELETE")
     path = Text(min=1, max=512)
     keyId = Pattern(_is_no_key, "Must be the id of a key, not the key", max=128)  # so that the error says so for a key
 
@@ -206,7 +214,7 @@ class Answer(Strict):
 
     json_schema = {"oneOf": [*map(_only_kind, (*_KINDS, "delayMs"))]}
 
-    code = Choice(*STATUS_OF_CODE)
+    code = ListedChoice(*STATUS_OF_CODE)
     message = Text(min=1, max=1024)
     details = Metadata(max=8192, metadata=_DETAILS)
     retryAfter = Integer(max=86_400)

@@ -18,7 +18,9 @@ from layers_standin.engines.table import Record
 
 MOST_RULES = 100
 
-_PLACEHOLDER = re.compile(r"\{[^/{}]*\}")
+# In a piece of a path: any text, as OpenAPI, Flask, shells and (for a whole piece) Express write it.
+PLACEHOLDER = re.compile(r"\{[^/{}]*\}|<[^/<>]*>|\*+|(?<![^/]):\w+(?![^/])")
+_REST = re.compile(r"\*+")
 
 
 class RequestInfo(NamedTuple):
@@ -54,14 +56,27 @@ def matches(rule: Mapping[str, Any], info: RequestInfo) -> bool:
 
 
 def fits_path(pattern: str, path: str) -> bool:
-    """Whether a path matches a pattern, in which a `{placeholder}` matches any text without a slash."""
-    pieces, others = pattern.split("/"), path.split("/")
-    return len(pieces) == len(others) and all(map(_fits_piece, pieces, others))
+    """Whether a path matches a pattern, in which a placeholder matches any text without a slash.
+
+    Placeholders are `{name}`, `<name>`, `*`, and `:name` for a whole piece; `*` as the last piece matches all the rest.
+    """
+    pairs = pairs_of_pieces(pattern, path)
+    return pairs is not None and all(fits_piece(piece, other) for piece, other in pairs)
 
 
-def _fits_piece(pattern: str, piece: str) -> bool:
-    """Match from left to right without backtracking, which could take hours with a regular expression."""
-    first, *rest = _PLACEHOLDER.split(pattern)
+def pairs_of_pieces(pattern: str, path: str) -> list[tuple[str, str]] | None:
+    """Return the pieces of both, side by side, or None when they have not as many."""
+    pieces = pattern.split("/")
+    others = path.split("/", len(pieces) - 1 if _REST.fullmatch(pieces[-1]) else -1)
+    return list(zip(pieces, others, strict=True)) if len(pieces) == len(others) else None
+
+
+def fits_piece(pattern: str, piece: str) -> bool:
+    """Whether a piece of a path matches one of a pattern.
+
+    Match from left to right without backtracking, which could take hours with a regular expression.
+    """
+    first, *rest = PLACEHOLDER.split(pattern)
     if not rest or not piece.startswith(first):
         return piece == pattern
     *inner, last = rest

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -23,9 +23,30 @@ class IdempotencyKey(NamedTuple):
 
     @classmethod
     def of(cls, api_key_id: str, method: str, path: str, key: str, body: object) -> "IdempotencyKey":
-        """Return the key of a request; `body` is the decoded JSON, so that spacing and order do not matter."""
+        """Return the key of a request; `body` is the decoded JSON, so that spacing and order do not matter.
+
+        Nor does the form of a number: 1, 1.0 and 1e0 are one value.
+        """
         scope = sha256("\0".join((api_key_id, method, path, key)).encode()).hexdigest()
-        return cls(scope[:32], sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest())
+        return cls(scope[:32], sha256(orjson.dumps(_with_plain_numbers(body), option=orjson.OPT_SORT_KEYS)).hexdigest())
+
+
+    @property
+    def base_url(self) -> str:
+        """Return the text that a stored response has for the URL of the service: each caller may have another one."""
+        return f"base-url-of-{self.record_id}"
+
+
+def _with_plain_numbers(value: Any) -> Any:
+    """Return decoded JSON with an integer for each float that equals one.
+
+    Not the other way: a large integer has no float that equals it. Beyond 64 bits all numbers of orjson are floats.
+    """
+    if isinstance(value, float):
+        return int(value) if -(2**63) <= value < 2**64 and value.is_integer() else value
+    if isinstance(value, dict):
+        return {name: _with_plain_numbers(inner) for name, inner in value.items()}
+    return [_with_plain_numbers(inner) for inner in value] if isinstance(value, list) else value
 
 
 class StoredResponse(NamedTuple):
@@ -34,6 +55,11 @@ class StoredResponse(NamedTuple):
     status: int
     body: bytes
     replayed: bool = False
+
+    def replace_url(self, before: str, after: str) -> "StoredResponse":
+        """Return the response with another URL of the service."""
+        old, new = (orjson.dumps(url)[1:-1] for url in (before, after))  # as they are written inside a string
+        return self._replace(body=self.body.replace(old, new))
 
 
 class Idempotency:

@@ -181,6 +181,7 @@ def _parameters(entry: Entry) -> Iterator[Json | str]:
         yield _IDEMPOTENCY_KEY  # which apispec makes a reference to the component
     if entry.operation.tagged:
         yield header_parameter("If-None-Match")
+        yield header_parameter("If-Match")
 
 
 def path_parameter(name: str, example: str | None = None, **schema: Any) -> Json:
@@ -236,6 +237,7 @@ def _errors(entry: Entry) -> Iterator[tuple[str, ErrorResponse]]:
         "PayloadTooLarge": operation.body is not None,
         "IdempotencyConflict": entry.replays,
         "SecretNotKept": entry.replays and operation.secret,
+        "PreconditionFailed": operation.tagged,
     }
     for name in (*section.errors, *entry.docs.errors, *(name for name, holds in conditions.items() if holds)):
         of_query = name == "Invalid" and operation.body is None

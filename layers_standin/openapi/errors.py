@@ -123,6 +123,7 @@ ERRORS: dict[str, ErrorResponse] = {
     "TooManyFaults": _conflict("TOO_MANY_FAULTS", "There are 100 faults already."),
     "AmbiguousId": _conflict("AMBIGUOUS", "Several organizations have an influencer of this id: say organizationId."),
     "PayloadTooLarge": _detailed("PAYLOAD_TOO_LARGE", maxBytes=MAX_BODY_BYTES)._replace(always=False),
+    "PreconditionFailed": ErrorResponse("PRECONDITION_FAILED"),
     "NoSuchPart": ErrorResponse("RANGE_NOT_SATISFIABLE"),
     "Invalid": ErrorResponse(
         "VALIDATION",

@@ -41,6 +41,7 @@ _MEDIA = _route(
         path_parameter("name", "ava-01.jpg"),
         header_parameter("Range"),
         header_parameter("If-None-Match"),
+        header_parameter("If-Match"),
     ],
     responses={
         "200": _sent(200, "The file.", content={"*/*": _BYTES}),
@@ -56,6 +57,6 @@ FILE_ROUTES = {
         ["Forbidden", "NotFound", "UploadFinalized", "PayloadTooLarge", "Invalid", "Internal", "Unavailable"],
     ),
     "/media/{organization}/{owner}/{token}/{variant}/{name}": FileRoute(
-        "get", _MEDIA, ["NotFound", "NoSuchPart", "Internal", "Unavailable"]
+        "get", _MEDIA, ["NotFound", "PreconditionFailed", "NoSuchPart", "Internal", "Unavailable"]
     ),
 }

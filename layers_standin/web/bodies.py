@@ -1,5 +1,6 @@
 """Read and validate the body, the query and the Idempotency-Key of a request."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,12 @@ from schemas import IdempotencyHeader, Strict, details
 ABSENT = object()
 _MAX_DISCARDED_BYTES = 64 << 20
 _MAX_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around the client's value
+_OTHER_FORMATS = (
+    (re.compile(rb"\x1f\x8b|\x28\xb5\x2f\xfd|\x78[\x01\x5e\x9c\xda]"), "the body is compressed; send it as it is"),
+    (re.compile(rb"\xef\xbb\xbf"), "the body begins with a byte order mark; send it without"),
+    (re.compile(rb"--[^\r\n]+\r?\ncontent-", re.IGNORECASE), "the body is a multipart form; send JSON"),
+    (re.compile(rb"[\w.%+*\[\]-]+="), "the body is a form; send JSON"),
+)
 _idempotency_header = IdempotencyHeader()
 
 
@@ -50,44 +57,59 @@ def read_on(request: Request) -> None:
                 return
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes, encoding: str | None = None) -> Any:
     """Return the decoded body, or ABSENT when there is none. Raises ValidationError.
 
-    Only the bytes count; the Content-Type is ignored. Of duplicate keys the last wins.
+    Only the bytes count; the Content-Type is ignored, and `encoding`, the Content-Encoding, is for the error alone. Of
+    duplicate keys the last wins.
     """
     if not data:
         return ABSENT
     try:
         data.decode()
-    except UnicodeDecodeError as error:
-        raise ValidationError(f"Body is not valid UTF-8 at byte {error.start}", SCHEMA) from None
-    try:
         parsed = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise ValidationError(f"Malformed JSON: {error}", SCHEMA) from None
+    except (UnicodeDecodeError, orjson.JSONDecodeError) as error:
+        raise ValidationError(_why_no_json(data, encoding, error), SCHEMA) from None
     if data.count(b"[") + data.count(b"{") > _MAX_NESTED and _is_nested_beyond(_MAX_NESTED, parsed):
         raise ValidationError(f"Malformed JSON: nested more than {_MAX_NESTED} levels deep", SCHEMA)
     return parsed
 
 
+def _why_no_json(data: bytes, encoding: str | None, error: UnicodeDecodeError | orjson.JSONDecodeError) -> str:
+    """Return the sentence about a body that is not JSON."""
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+        return f"Malformed JSON: the body was sent with Content-Encoding: {encoding[:40]}; send it without"
+    for beginning, words in _OTHER_FORMATS:
+        if beginning.match(data):
+            return f"Malformed JSON: {words}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"Body is not valid UTF-8 at byte {error.start}"
+    return f"Malformed JSON: {error}"
+
+
 def _is_nested_beyond(levels: int, value: Any) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_nested_beyond(levels - 1, each) for each in inner)
+    """Go down level by level: a call for each of half a million lists would take a second."""
+    found = [value]
+    for _ in range(levels):
+        found = [each for each in found if isinstance(each, dict | list)]
+        found = [inner for each in found for inner in (each.values() if isinstance(each, dict) else each)]
+    return any(isinstance(each, dict | list) for each in found)
 
 
-def load_request(schema: Strict | None, optional: bool, data: bytes, idempotency_key: str | None) -> tuple[Any, Any]:
+def load_request(
+    schema: Strict | None, optional: bool, data: bytes, idempotency_key: str | None, encoding: str | None
+) -> tuple[Any, Any]:
     """Return (decoded body or None, validated body). Raises Invalid with all errors of body and header at once.
 
-    `optional`: an absent body is valid, and loads as {}. A `schema` of None ignores the body.
+    `optional`: an absent body is valid, and loads as {}. A `schema` of None ignores the body. `encoding` is the
+    Content-Encoding.
     """
     errors: list[ValidationError] = []
     parsed: Any = None
     validated: Any = {}
     try:
         if schema is not None:
-            parsed = parse_json(data)
+            parsed = parse_json(data, encoding)
             if parsed is ABSENT and not optional:
                 raise ValidationError("Malformed JSON: the body is empty", SCHEMA)
             parsed, validated = (None, {}) if parsed is ABSENT else (parsed, schema.load_given(parsed))

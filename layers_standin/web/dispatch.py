@@ -70,15 +70,24 @@ def _read(operation: Operation, call: Call, ids: Mapping[str, str]) -> StoredRes
 def _change(operation: Operation, call: Call, context: RequestContext, ids: Mapping[str, str]) -> StoredResponse:
     require_scope(call.key, operation.scope)
     context.received = whole_body(call.request)
-    header = call.request.headers.get("Idempotency-Key")
-    parsed, call.body = load_request(operation.body, operation.body_optional, context.received, header)
+    header, encoding = call.request.headers.get("Idempotency-Key"), call.request.headers.get("Content-Encoding")
+    parsed, call.body = load_request(operation.body, operation.body_optional, context.received, header, encoding)
     scope = (call.key["apiKeyId"], call.request.method, call.request.path)
     key = None if header is None else IdempotencyKey.of(*scope, header, parsed)
+    call.base_url_to_store = None if key is None else key.base_url
     transact = partial(_transact, operation, call, context.request_id, key)
     if operation.begins_transaction:
         call.run_transaction = lambda act: call.store.db.run_transaction(partial(transact, act))
-        return cast(StoredResponse, operation.handler(call, **ids))
-    return call.store.db.run_transaction(partial(transact, partial(operation.handler, call, **ids)))
+        response = cast(StoredResponse, operation.handler(call, **ids))
+    else:
+        response = call.store.db.run_transaction(partial(transact, partial(operation.handler, call, **ids)))
+    return response if key is None else _with_own_url(response, call, key.base_url)
+
+
+def _with_own_url(response: StoredResponse, call: Call, stored: str) -> StoredResponse:
+    """Return the response with the service's URL as this caller knows it in the place of the stored text."""
+    call.base_url_to_store = None
+    return response.replace_url(stored, call.base_url())
 
 
 def _transact(

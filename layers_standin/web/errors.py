@@ -72,13 +72,14 @@ STATUS_OF_CODE = {
     "METHOD_NOT_ALLOWED": 405,
     "CONFLICT": 409,
     "IDEMPOTENCY_CONFLICT": 409,
+    "PRECONDITION_FAILED": 412,
     "PAYLOAD_TOO_LARGE": 413,
     "RANGE_NOT_SATISFIABLE": 416,
     "VALIDATION": 422,
     "RATE_LIMITED": 429,
     "INTERNAL": 500,
+    "UNAVAILABLE": 503,  # before the other 503, for `Prefer: code=503` gets the first
     "KILL_SWITCH": 503,
-    "UNAVAILABLE": 503,
 }
 UNAVAILABLE = "The store is unavailable; nothing was changed."
 _KINDS: list[type[Refusal] | type[StoreError]] = [*Refusal.__subclasses__(), *StoreError.__subclasses__()]
@@ -90,6 +91,7 @@ MESSAGES: dict[str, str] = {
     "METHOD_NOT_ALLOWED": "Method not allowed.",
     "CONFLICT": "Conflict.",
     "IDEMPOTENCY_CONFLICT": "Idempotency-Key was used with a different body.",
+    "PRECONDITION_FAILED": "It is not as If-Match or If-Unmodified-Since says.",
     "RANGE_NOT_SATISFIABLE": "The file has no such part.",
     "INTERNAL": "Internal error.",
     "UNAVAILABLE": UNAVAILABLE,
@@ -105,6 +107,7 @@ def envelope(code: str, message: str, request_id: str, details: dict[str, Any] |
 _OF_HTTP = {
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    412: "PRECONDITION_FAILED",
     413: "PAYLOAD_TOO_LARGE",
     416: "RANGE_NOT_SATISFIABLE",
     500: "INTERNAL",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_DELAY_MS = 60_000
 DROPPED = 444  # nginx's number for it in its logs; it is never sent
+_MAX_SHOWN = 40  # characters of a preference that is refused
 PREFERRED = "prefer"  # instead of the id of a rule
 
 FaultAction = Mapping[str, Any]
@@ -112,12 +113,12 @@ def _code(text: str) -> str:
     for code, status in STATUS_OF_CODE.items():
         if text in (code, str(status)):
             return code
-    raise _not_preferable(f"code={text}: there is no such code or status")
+    raise _not_preferable(f"code={text[:_MAX_SHOWN]}: there is no such code or status")
 
 
 def _delay(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) <= MAX_DELAY_MS):
-        raise _not_preferable(f"delay={text}: must be milliseconds, at most {MAX_DELAY_MS}")
+        raise _not_preferable(f"delay={text[:_MAX_SHOWN]}: must be milliseconds, at most {MAX_DELAY_MS}")
     return int(text)
 
 

@@ -16,6 +16,7 @@ from layers_standin.engines.table import Record
 from layers_standin.media.serving import HEADERS, is_inert
 from layers_standin.media.storage import THUMBNAIL_PIXELS, File, NoSuchFile, StoredObject
 from layers_standin.services import Services
+from layers_standin.web.conditional import make_conditional
 
 _CHUNK_BYTES = 1 << 18
 
@@ -59,12 +60,14 @@ def _file(file: File, content_type: str, url_path: str) -> Response:
     name = url_path.rpartition("/")[2]  # ours, not that of the request: it becomes a header
     is_attachment = not is_inert(content_type)
     if isinstance(file, Path):
-        response = send_file(file.resolve(), content_type, as_attachment=is_attachment, download_name=name)
+        response = send_file(
+            file.resolve(), content_type, as_attachment=is_attachment, download_name=name, conditional=False
+        )
     else:
         response = _stream(file, is_attachment, name)
     response.headers.update(HEADERS)
     response.headers["Content-Type"] = content_type  # Werkzeug would add a charset that nobody declared
-    return response
+    return make_conditional(response, request, has_parts=True)
 
 
 def _stream(stored: StoredObject, is_attachment: bool, name: str) -> Response:
@@ -73,5 +76,4 @@ def _stream(stored: StoredObject, is_attachment: bool, name: str) -> Response:
     response.headers.set("Content-Disposition", "attachment" if is_attachment else "inline", filename=name)
     response.content_length, response.last_modified = stored.size, stored.modified
     response.set_etag(stored.etag)
-    response.make_conditional(request, accept_ranges=True, complete_length=stored.size)
     return response

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flask import Request, Response
 from ulid import ULID
 
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.services import Housekeeping
+from layers_standin.web.conditional import make_conditional
 from layers_standin.web.disconnect import truncate
 from layers_standin.web.logs.access import Line, redacted
 
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
 EXPOSED_HEADERS = (
     "X-Request-Id, X-RateLimit-Endpoint-Class, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
-    "Idempotent-Replayed, Retry-After, ETag"
+    "Idempotent-Replayed, Retry-After, ETag, Content-Range"
 )
 
-# Any origin may call the API: the key protects it, and browsers never send a key by themselves.
-_ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]
+# Any origin may call the API: the key protects it, and browsers never send a key by themselves. Nor do they know the
+# URL of a picture, which is its permission.
+ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]
 _CONTEXT = "standin.context"
 
 NO_RESPONSE = -1  # of a response: not even its status line
@@ -33,7 +35,8 @@ class RequestContext:
 
     `public_key_id` is the public part of the key, `api_key_id` its id in replies, `truncate_after` the number of bytes
     of the body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console,
-    which is left out of the access log. `is_api` says whether the path is one of the API.
+    which is left out of the access log. `is_api` says whether the path is one of the API, `is_for_any_origin` whether
+    pages of any origin may read the response: of the API, or of a file.
     """
 
     __slots__ = (
@@ -41,6 +44,7 @@ class RequestContext:
         "endpoint_class",
         "fault",
         "is_api",
+        "is_for_any_origin",
         "is_logged",
         "is_poll",
         "limits",
@@ -59,6 +63,7 @@ class RequestContext:
         self.request_id = f"req_{ULID()}"
         self.endpoint_class = "read-light" if method in ("GET", "HEAD") else "write-light"
         self.is_api = f"{path.lstrip('/')}/".startswith("v1/")  # also with more slashes before it: routes see none
+        self.is_for_any_origin = self.is_api or path.startswith("/media/")
         self.status = 500
         self.limits: list[tuple[str, str]] = []
         self.truncate_after: int | None = None
@@ -79,10 +84,13 @@ class RequestContext:
             ("X-RateLimit-Endpoint-Class", self.endpoint_class),
             *self.limits,
         ]
-        return own + _ANY_ORIGIN if self.is_api else own
+        return own + ANY_ORIGIN if self.is_for_any_origin else own
 
     def respond(self, request: Request, stored: StoredResponse, tagged: bool = False) -> Response:
-        """Return the HTTP response with this status and JSON; a `tagged` one has an ETag, and can be a 304."""
+        """Return the HTTP response with this status and JSON; a `tagged` one has an ETag, and can be a 304.
+
+        Raises PreconditionFailed for a tagged one.
+        """
         self.sent = stored.body
         response = Response(stored.body, stored.status, mimetype="application/json")
         if stored.replayed:
@@ -90,7 +98,7 @@ class RequestContext:
             response.headers["Idempotent-Replayed"] = "true"
         if tagged:
             response.add_etag()
-            return cast(Response, response.make_conditional(request))
+            return make_conditional(response, request)
         return response
 
 

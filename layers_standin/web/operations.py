@@ -28,6 +28,7 @@ class Call:
     `store` is bound to the caller's organization in the API, to none in the control plane. `key` is the document of the
     API key, empty in the control plane. `run_transaction(act)` is for operations that begin their transaction
     themselves: it runs `act`, which takes nothing and returns a reply, in the transaction of the request.
+    `base_url_to_store` stands for the service's URL in a response that is stored: other callers may have another one.
     """
 
     services: Services
@@ -36,10 +37,11 @@ class Call:
     key: Record
     body: Any = None
     run_transaction: Callable[[Callable[[], Any]], Any] = _not_given
+    base_url_to_store: str | None = None
 
     def base_url(self) -> str:
         """Return the URL of the service, without a slash at its end."""
-        return self.services.settings.public_url or own_url(self.request)
+        return self.base_url_to_store or self.services.settings.public_url or own_url(self.request)
 
 
 class Reply(NamedTuple):

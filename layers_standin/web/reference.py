@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
 
 import orjson
 from flask import Flask, Response, request, send_file
@@ -12,6 +11,7 @@ from flask import Flask, Response, request, send_file
 from layers_standin.domain.errors import NotFound
 from layers_standin.engines.table import Record
 from layers_standin.settings import Settings
+from layers_standin.web.conditional import make_conditional
 from layers_standin.web.responses import base_url, route
 
 _OURS = Path(__file__).parent.parent / "openapi" / "page"
@@ -47,7 +47,7 @@ def _serve_document(render: Callable[[str], bytes], server: Callable[[], str]) -
     response = Response(render(server()), mimetype="application/json")
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
-    return cast(Response, response.make_conditional(request))
+    return make_conditional(response, request)
 
 
 def _serve_page(public_url: str | None) -> Response:
@@ -66,7 +66,7 @@ def _serve_page_file(name: str) -> Response:
 
 
 def _file(path: Path, content_type: str) -> Response:
-    response = send_file(path, content_type)
+    response = send_file(path, content_type, conditional=False)
     response.headers["Cache-Control"] = "no-cache"  # asked for anew each time, sent only if it has changed
     response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return make_conditional(response, request, has_parts=True)

@@ -1,7 +1,7 @@
 """Responses: of operations, and of errors in the one envelope."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import cast
 
 from flask import Flask, Response, request
@@ -49,22 +49,24 @@ def _refused(error: StoreError | Refusal | EngineError) -> Response:
 
 def _refused_by_http(error: HTTPException) -> Response:
     """Put an error of Flask into our envelope. Starts from Flask's own response, or a 405 would lose `Allow`."""
-    if isinstance(error, MethodNotAllowed) and request.method == "OPTIONS" and current_context(request.environ).is_api:
-        return _preflight(error.valid_methods or ())
-    response = cast(Response, error.get_response())
     context = current_context(request.environ)
+    if request.method == "OPTIONS" and context.is_for_any_origin:
+        if isinstance(error, MethodNotAllowed):
+            return _preflight({"Allow": ", ".join(sorted(error.valid_methods or ()))})
+        if "Access-Control-Request-Method" in request.headers:
+            return _preflight({})
+    response = cast(Response, error.get_response())
     response.status_code, context.sent = http_refusal(error.code or 500, context.request_id)
     response.set_data(context.sent)
     response.mimetype = "application/json"
     return response
 
 
-def _preflight(methods: Iterable[str]) -> Response:
-    allowed = ", ".join(sorted(methods))
+def _preflight(known: dict[str, str]) -> Response:
+    """Allow every method, whether the path has it or not: so that the page can read the 404 or 405 that follows."""
     requested_headers = request.headers.get("Access-Control-Request-Headers", "")
-    headers = {
-        "Allow": allowed,
-        "Access-Control-Allow-Methods": allowed,
+    headers = known | {
+        "Access-Control-Allow-Methods": "DELETE, GET, HEAD, PATCH, POST, PUT",
         "Access-Control-Allow-Headers": requested_headers or "X-Api-Key, Authorization, Content-Type, Idempotency-Key",
         "Access-Control-Max-Age": "600",
         "Vary": "Access-Control-Request-Headers",

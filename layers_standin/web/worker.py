@@ -10,7 +10,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from ulid import ULID
 
 from layers_standin.web.errors import envelope, http_refusal
-from layers_standin.web.middleware import class_of_method
+from layers_standin.web.middleware import ANY_ORIGIN, class_of_method
 
 PATIENCE_SECONDS = 20
 
@@ -54,9 +54,11 @@ def raw_refusal(error: ParseException, request_id: str) -> bytes:
     if too_long:
         body = envelope("PAYLOAD_TOO_LARGE", "Request line or headers are too large.", request_id)
     reason = "Content Too Large" if too_long else "Unprocessable Content"
+    # Of any path, for it may not even have been read: without these, a page sees nothing at all.
+    shared = "".join(f"{name}: {value}\r\n" for name, value in ANY_ORIGIN)
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
         f"X-Request-Id: {request_id}\r\nX-RateLimit-Endpoint-Class: {class_of_method('')}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"{shared}Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -20,6 +20,8 @@ from app import create_app
 from layers_standin.console.pages import STATUSES, fault_of, how_of, what_of
 from layers_standin.console.text import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
 from layers_standin.control.schemas import Answer
+from layers_standin.domain.faults import new_rule
+from layers_standin.domain.tables import ALL
 from layers_standin.services import Services, open_services
 from layers_standin.settings import Settings
 from layers_standin.web.session import COOKIE, _serializer, new_session
@@ -377,7 +379,7 @@ def pages_full_of(folder: Path, text: str) -> list[str]:
     demo.delete(f"/v1/influencers/{kim}", json={"reason": text})
     demo.post(f"/v1/influencers/{kim}x/clone", query_string={"q": text}, json={text: text})
     fault = {"code": "CONFLICT", "message": text}
-    demo.post("/_standin/faults", json={"match": {"keyId": text[:64] or "x"}, "answer": fault})
+    store.faults.add(ALL, new_rule({"match": {"keyId": text}, "answer": fault}, store.now()))  # over HTTP no such key
     paths = [f"/console?project={SPRING}", f"/console/influencers/{organization['id']}/{kim}", "/console/controls"]
     pages = [shown(demo, path) for path in [*paths, "/console/requests"]]
     store.db.close()

@@ -124,6 +124,11 @@ def _forgotten_upload(services: Running) -> list[Response]:
     return [put(services.plain, upload)]
 
 
+def other_tag(services: Running, told: Told) -> list[Response]:
+    """It is asked for if it has another ETag than it has."""
+    return [services.plain.ask(told, headers=DEMO | {"If-Match": '"another"'})]
+
+
 def part_beyond_the_end(services: Running, told: Told) -> list[Response]:
     """The part asked for begins after the end of the file."""
     return [services.plain.ask(told, headers={"Range": "bytes=999999999-"})]
@@ -225,7 +230,7 @@ def no_seed(services: Running, told: Told) -> list[Response]:
 
 def hundred_faults(services: Running, told: Told) -> list[Response]:
     """There are 100 faults, and one more is asked for."""
-    fault = {"match": {"keyId": "nobody's"}, "answer": {"delayMs": 0}}
+    fault = {"match": {"operation": "putUpload"}, "answer": {"delayMs": 0}}
     services.plain.ask("deleteFaults")
     for _ in range(_MOST_FAULTS):
         services.plain.ask(told, fault)
@@ -273,6 +278,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "TooManyFaults": hundred_faults,
     "AmbiguousId": same_id_twice,
     "PayloadTooLarge": too_large,
+    "PreconditionFailed": other_tag,
     "NoSuchPart": part_beyond_the_end,
     "Invalid": wrong_content,
     "RateLimited": one_too_many,

@@ -187,7 +187,7 @@ def test_what_was_promised_before_a_reset_is_not_taken_after_it(control, demo):
 @pytest.mark.parametrize(
     ("body", "refusal"),
     [
-        ({"to": "nothing"}, invalid(to=["Invalid enum value"])),
+        ({"to": "nothing"}, invalid(to=["Invalid enum value: must be one of seed, empty"])),
         ({"to": None}, invalid(to=["Expected string, received null"])),
         ({"too": "seed"}, invalid(too=["Unrecognized key"])),
         ([], invalid("Expected object, received array")),
@@ -283,7 +283,9 @@ def test_a_snapshot_may_have_a_name_of_letters_digits_and_both_dashes(control, n
     "name", ["", "x" * 65, ".", "..", "a/b", "../a", "a.jsonl", "a b", "é", "a\n", "\0", "%2e", "*"]
 )
 def test_a_snapshot_has_no_other_name(control, settings, name):
-    assert refused(control.send("POST", "/snapshots", {"name": name})) == invalid(name=["Invalid name"])
+    assert refused(control.send("POST", "/snapshots", {"name": name})) == invalid(
+        name=["Invalid name: must be 1 to 64 of 0-9, A-Z, a-z, _ and -"]
+    )
     assert control.get("/snapshots") == {"items": []}
     assert not (settings.data / "snapshots").exists()
 
@@ -382,8 +384,14 @@ KEY_FAULTS = [
     ({"name": "x" * 129}, invalid(name=["String must contain at most 128 character(s)"])),
     ({"name": None}, invalid(name=["Expected string, received null"])),
     ({"scopes": "*"}, invalid(scopes=["Expected array, received string"])),
-    ({"scopes": ["*", "all"]}, invalid(scopes=["1: Invalid enum value"])),
-    ({"rateLimitTier": "golden"}, invalid(rateLimitTier=["Invalid enum value"])),
+    (
+        {"scopes": ["*", "all"]},
+        invalid(scopes=[f"1: Invalid enum value: must be one of {', '.join((*SCOPES, '*'))}"]),
+    ),
+    (
+        {"rateLimitTier": "golden"},
+        invalid(rateLimitTier=["Invalid enum value: must be one of standard, pilot, partner"]),
+    ),
     ({"organizationId": "x"}, invalid(organizationId=["Unrecognized key"])),
 ]
 

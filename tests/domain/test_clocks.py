@@ -172,7 +172,7 @@ NO_DURATION = "Invalid duration: say PT15M, P1D or -PT1H"
 WRONG = [
     ({}, invalid("Exactly one of mode and advance is required")),
     ({"mode": "real", "advance": "P1D"}, invalid("Exactly one of mode and advance is required")),
-    ({"mode": "stopped"}, invalid(mode=["Invalid enum value"])),
+    ({"mode": "stopped"}, invalid(mode=["Invalid enum value: must be one of real, frozen, offset"])),
     ({"mode": None}, invalid(mode=["Expected string, received null"])),
     ({"mode": "real", "at": "2030-01-01T00:00:00Z"}, invalid(at=["Only with mode frozen"])),
     ({"mode": "real", "offset": "P1D"}, invalid(offset=["Required with mode offset, and only with it"])),

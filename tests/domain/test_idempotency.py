@@ -7,9 +7,11 @@ import pytest
 from api_helpers import (
     AVA_PICTURES,
     KILLED,
+    MEDIA,
     NO_INFLUENCER,
     NO_SCOPE,
     OTHER_BODY,
+    SPRING,
     TOO_LARGE,
     UNAUTHENTICATED,
     invalid,
@@ -100,6 +102,63 @@ def test_bodies_that_differ_in_a_value_or_the_order_of_a_list_are_different(demo
     send(b'{"vibe": "x", "personality": {"traits": ["a", "b"], "humor": "dry"}}')
 
     assert refused(send(other)) == OTHER_BODY
+
+
+NUMBERS = {
+    "1": ["1.0", "1e0", "10e-1", "0.1e1", "1.000"],
+    "100": ["1e2", "1E+2", "100.0"],
+    "0": ["-0", "0.0", "-0.0", "0e9"],
+    "-7": ["-7.0", "-70e-1"],
+    "1.5": ["15e-1", "1.50"],
+    "9007199254740992": ["9007199254740992.0", "9007199254740992e0"],
+    "18446744073709549568": ["18446744073709549568.0"],
+    "1e300": ["1.0e300"],
+    '[{"a": [1, 2.5]}]': ['[{"a": [1.0, 2.50]}]'],
+    '{"a": 1, "b": 2.0}': ['{"b": 2, "a": 1e0}'],
+}
+OTHER_NUMBERS = [
+    ("1", "true"),
+    ("0", "false"),
+    ("0", "null"),
+    ("1", '"1"'),
+    ("1", "1.0000000000000002"),
+    ("1", "[1]"),
+    ("9007199254740992", "9007199254740993"),  # as floats they were the same
+    ("9007199254740992.0", "9007199254740993"),
+    ("18446744073709551615", "18446744073709549568.0"),
+    ("9223372036854775807", "9223372036854775808.0"),
+]
+
+
+@pytest.fixture
+def send_number(demo):
+    """Return the function that sends a JSON value under the key `once`; metadata takes any."""
+    send = sender(demo, "PATCH", f"/v1/projects/{SPRING}")
+    return lambda value: send(f'{{"metadata": {{"x": {value}}}}}'.encode())
+
+
+@pytest.mark.parametrize(("first", "same"), [(first, same) for first, all_same in NUMBERS.items() for same in all_same])
+def test_numbers_are_compared_by_value(send_number, first, same):
+    stored = send_number(first)
+
+    assert stored.status_code == 200
+    for again in (same, first):
+        response = send_number(again)
+        assert (response.status_code, response.data, is_replay(response)) == (200, stored.data, True)
+
+
+@pytest.mark.parametrize(("first", "other"), [*OTHER_NUMBERS, *((other, first) for first, other in OTHER_NUMBERS)])
+def test_values_that_only_look_alike_are_different(send_number, first, other):
+    assert send_number(first).status_code == 200
+
+    assert refused(send_number(other)) == OTHER_BODY
+
+
+def test_a_declared_size_may_be_written_as_any_number(demo):
+    send = sender(demo, "POST", f"{MEDIA}/presign")
+    first = send(b'{"kind": "image", "mimeType": "image/png", "sizeBytes": 100}')
+
+    assert send(b'{"kind": "image", "mimeType": "image/png", "sizeBytes": 1e2}').data == first.data
 
 
 def test_an_empty_body_and_an_empty_object_are_different_bodies(demo):

@@ -335,6 +335,11 @@ def test_a_file_is_served_whole_in_parts_and_to_those_who_have_it(demo, client):
             assert (part.status_code, part.data) == (206, expected)
     with client.get(url, headers={"If-None-Match": whole.headers["ETag"]}) as again:
         assert (again.status_code, again.data) == (304, b"")
+    for ignored in ("bytes=0-1,4-5", "items=0-1"):
+        with client.get(url, headers={"Range": ignored, "If-Match": "*"}) as all_of_it:
+            assert (all_of_it.status_code, all_of_it.data) == (200, MP4[:200_000])
+    with client.get(url, headers={"If-Match": '"x"'}) as other:
+        assert (other.status_code, list(other.json)) == (412, ["error"])
     with client.get(url, headers={"Range": "bytes=200000-"}) as beyond:
         assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, "bytes */200000")
 

@@ -232,12 +232,12 @@ STATUSES = {
     "patchInfluencer": "200 401 403 404 409 413 422 429 500 503",
     "listInfluencers": "200 401 403 404 422 429 500 503",
     "createInfluencer": "202 401 403 404 409 413 422 429 500 503",
-    "getJob": "200 304 401 403 404 429 500 503",
+    "getJob": "200 304 401 403 404 412 429 500 503",
     "cancelJob": "200 202 401 403 404 409 413 422 429 500 503",
     "createProject": "201 401 403 409 413 422 429 500 503",
     "rotateKey": "200 401 404 409 413 422 429 500 503",
     "putUpload": "200 403 404 409 413 422 500 503",
-    "getMedia": "200 206 304 404 416 500 503",
+    "getMedia": "200 206 304 404 412 416 500 503",
     "getHealth": "200 401 403 404 422 500 503",
     "reset": "200 401 403 404 409 413 422 500 503",
     "createOrganization": "201 401 403 404 413 422 500 503",
@@ -396,7 +396,7 @@ def test_what_changes_something_takes_an_idempotency_key_and_what_is_tagged_an_i
     for operation in operations:
         headers = set(parameters(BY_ID[operation.name][2], "header"))
         assert ("Idempotency-Key" in headers) == operation.changes
-        assert ("If-None-Match" in headers) == operation.tagged
+        assert ("If-None-Match" in headers) == ("If-Match" in headers) == operation.tagged
 
 
 # Examples

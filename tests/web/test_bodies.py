@@ -1,5 +1,7 @@
 """What is read of a body: JSON in UTF-8, of a limited size, whatever its headers say."""
 
+import gzip
+import zlib
 from io import BytesIO
 
 import pytest
@@ -71,6 +73,53 @@ def test_a_body_that_is_no_object_is_refused_and_changes_nothing(demo, on_disk, 
 
     assert refused(demo.open(path, method=method, data=body)) == invalid(f"Expected object, received {received}")
     assert is_unchanged()
+
+
+GZIPPED = gzip.compress(b'{"vibe": "x"}')
+MULTIPART = b'--b\r\nContent-Disposition: form-data; name="vibe"\r\n\r\nx\r\n--b--\r\n'
+FORM = "the body is a form; send JSON"
+COMPRESSED = "the body is compressed; send it as it is"
+IN_WORDS = [
+    (b"vibe=x", {}, FORM),
+    (b"vibe=x&name=Ava+Chen", {"Content-Type": "application/x-www-form-urlencoded"}, FORM),
+    (b"a%5B0%5D=1", {}, FORM),
+    (MULTIPART, {}, "the body is a multipart form; send JSON"),
+    (
+        MULTIPART.replace(b"\r", b"").lower(),
+        {"Content-Type": "multipart/form-data; boundary=b"},
+        "the body is a multipart form; send JSON",
+    ),
+    (GZIPPED, {}, COMPRESSED),
+    (zlib.compress(b'{"vibe": "x"}'), {}, COMPRESSED),
+    (GZIPPED, {"Content-Encoding": "identity"}, COMPRESSED),
+    *(
+        (body, {"Content-Encoding": coding}, f"the body was sent with Content-Encoding: {coding}; send it without")
+        for coding in ("gzip", "br", "deflate", "zstd", "GZIP", "gzip, br")
+        for body in (GZIPPED, b"\x0b\x06\x80{}\x03", b"\xab\x56\x2a")
+    ),
+    (
+        b"\xff",
+        {"Content-Encoding": "x" * 5_000},
+        f"the body was sent with Content-Encoding: {'x' * 40}; send it without",
+    ),
+    ('\ufeff{"vibe": "x"}'.encode(), {}, "the body begins with a byte order mark; send it without"),
+]
+
+
+@pytest.mark.parametrize(("body", "headers", "words"), IN_WORDS)
+@pytest.mark.parametrize(("method", "path"), [("PATCH", AVA_PATH), ("DELETE", AVA_PATH), ("PUT", "/_standin/clock")])
+def test_of_a_body_in_another_format_the_refusal_says_which(demo, on_disk, method, path, body, headers, words):
+    is_unchanged = unchanged(on_disk)
+
+    assert refused(demo.open(path, method=method, data=body, headers=headers)) == invalid(f"Malformed JSON: {words}")
+    assert is_unchanged()
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "", "x"])
+def test_a_body_is_json_whatever_its_encoding_says(demo, encoding):
+    response = demo.patch(AVA_PATH, data=b'{"vibe": "x"}', headers={"Content-Encoding": encoding})
+
+    assert (response.status_code, response.json["vibe"]) == (200, "x")
 
 
 @pytest.mark.parametrize("size", [(1 << 20) + 1, 2 << 20])

@@ -92,6 +92,7 @@ PROVOKED = {
         "/v1/projects", json={"id": SPRING, "name": "P", "timezone": "UTC"}, headers=DEMO
     ),
     "IDEMPOTENCY_CONFLICT": Service.twice,
+    "PRECONDITION_FAILED": lambda service: service.client().get("/openapi.json", headers={"If-Match": '"x"'}),
     "PAYLOAD_TOO_LARGE": lambda service: service.patch(body={"name": "a" * 2**20}),
     "RANGE_NOT_SATISFIABLE": lambda service: service.part("999999999-"),
     "VALIDATION": lambda service: service.patch(body={}),
@@ -159,6 +160,7 @@ def test_the_codes_and_statuses_are_those_of_the_contract():
         "METHOD_NOT_ALLOWED": 405,
         "CONFLICT": 409,
         "IDEMPOTENCY_CONFLICT": 409,
+        "PRECONDITION_FAILED": 412,
         "PAYLOAD_TOO_LARGE": 413,
         "RANGE_NOT_SATISFIABLE": 416,
         "VALIDATION": 422,

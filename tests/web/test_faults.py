@@ -59,6 +59,16 @@ CREATE = RequestInfo("createInfluencer", "POST", INFLUENCERS, begins_job=True)
         {"path": "/v1/influencers/{influencer_id}"},
         {"path": "/v1/{anything}/{}"},
         {"path": "/v1/influencers/inf_{rest}"},
+        {"path": "/v1/influencers/:influencerId"},
+        {"path": "/:version/influencers/:id"},
+        {"path": "/v1/influencers/<influencer_id>"},
+        {"path": "/v1/influencers/<string:id>"},
+        {"path": "/v1/influencers/*"},
+        {"path": "/v1/*/inf_*"},
+        {"path": "/v1/*"},
+        {"path": "/*"},
+        {"path": "/**"},
+        {"path": "*"},
         {"method": "PATCH", "path": "/v1/influencers/{id}"},
         {"keyId": "the-id"},
         {"keyId": "PUBLIC0PUBLIC0PU"},
@@ -80,6 +90,14 @@ def test_a_rule_is_about_the_requests_in_which_all_is_as_it_says(match):
         {"path": "/v1/influencers/{id}/clone"},
         {"path": "/v1/{everything}"},
         {"path": "/v1/influencers/.*"},
+        {"path": "/v1/influencers/inf:id"},
+        {"path": "/v1/:everything"},
+        {"path": "/v1/*/"},
+        {"path": "/v1/influencers/*/*"},
+        {"path": "/v1/**/clone"},
+        {"path": "/v2/*"},
+        {"path": f"{AVA_PATH}/*"},
+        {"path": f"{AVA_PATH}*"},
         {"path": f"{AVA_PATH}/"},
         {"method": "GET", "path": "/v1/influencers/{id}"},
         {"method": "PATCH", "path": "/v1/projects/{id}"},
@@ -100,12 +118,12 @@ def test_a_rule_that_fails_jobs_is_about_what_begins_one():
     assert not matches(rule(fails), PATCH_AVA)
 
 
-segments = st.text(st.characters(exclude_characters="/{}", exclude_categories=["Cs"]), min_size=1)
+segments = st.text(st.characters(exclude_characters="/{}<>*:", exclude_categories=["Cs"]), min_size=1)
 
 
-@given(st.lists(st.one_of(segments, st.none()), min_size=1), st.data())
-def test_a_placeholder_stands_for_any_one_piece_of_a_path_and_all_else_for_itself(pieces, data):
-    pattern = "/".join("{x}" if piece is None else piece for piece in pieces)
+@given(st.lists(st.one_of(segments, st.none()), min_size=1), st.sampled_from(["{x}", "<x>", ":x", "{}"]), st.data())
+def test_a_placeholder_stands_for_any_one_piece_of_a_path_and_all_else_for_itself(pieces, placeholder, data):
+    pattern = "/".join(placeholder if piece is None else piece for piece in pieces)
     path = [data.draw(segments) if piece is None else piece for piece in pieces]
 
     assert fits_path(pattern, "/".join(path))
@@ -130,17 +148,30 @@ def test_a_rule_is_spent_when_it_has_struck_as_often_as_was_said(times, used):
     assert not is_spent(rule(used=used))
 
 
-patterns = st.lists(st.sampled_from(["a", "b", "/", "{x}", "{}", "{", "}"]), max_size=8).map("".join)
-paths = st.text("ab/{}", max_size=8)
+patterns = st.lists(st.sampled_from(["a", "b", "/", "{x}", "{}", "{", "}", "<x>", "<", ">"]), max_size=8).map("".join)
+paths = st.text("ab/{}<>", max_size=8)
 
 
 @given(patterns, paths)
 def test_a_placeholder_is_at_least_one_character_and_no_slash(pattern, path):
-    parts = re.split(r"\{[^/{}]*\}", pattern)
+    parts = re.split(r"\{[^/{}]*\}|<[^/<>]*>", pattern)
     assert fits_path(pattern, path) == bool(re.fullmatch("[^/]+".join(map(re.escape, parts)), path))
 
 
-@pytest.mark.parametrize("pattern", ["{a}" * 100 + "!", "{a}x" * 100 + "!", "x{a}" * 100 + "!"])
+globs = st.lists(st.sampled_from(["a", "b", "/", "*", "**"]), max_size=8).map("".join)
+
+
+@given(globs, st.text("ab/", max_size=8))
+def test_a_star_is_any_part_of_a_piece_and_at_the_end_all_the_rest(pattern, path):
+    first, _, last = pattern.rpartition("/")
+    head = first + "/" if "/" in pattern else ""
+    inside = "".join("[^/]+" if part.startswith("*") else re.escape(part) for part in re.split(r"(\*+)", head))
+    end = "".join("[^/]+" if part.startswith("*") else re.escape(part) for part in re.split(r"(\*+)", last))
+    rest = ".+" if last and not last.strip("*") else end
+    assert fits_path(pattern, path) == bool(re.fullmatch(inside + rest, path))
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 100 + "!", "{a}" * 100 + "!", "{a}x" * 100 + "!", "x{a}" * 100 + "!"])
 @pytest.mark.parametrize("path", ["x" * 8000, "x" * 40])
 def test_many_placeholders_keep_nobody_busy(pattern, path):
     assert not fits_path(pattern, path)
@@ -185,7 +216,8 @@ def test_an_injected_code_says_what_it_was_given_to_say(details):
         ("delay=800", {"delayMs": 800}),
         ("delay=0", {"delayMs": 0}),
         ("delay=60000", {"delayMs": 60_000}),
-        ("code=503, delay=5", {"code": "KILL_SWITCH", "delayMs": 5}),
+        ("code=503, delay=5", {"code": "UNAVAILABLE", "delayMs": 5}),
+        ("code=KILL_SWITCH", {"code": "KILL_SWITCH"}),
         ("respond-async, delay=5; why=not", {"delayMs": 5}),
         ("code=404, code=429", {"code": "NOT_FOUND"}),
         ("respond-async", {}),
@@ -196,6 +228,27 @@ def test_an_injected_code_says_what_it_was_given_to_say(details):
 )
 def test_a_preference_is_read_as_the_standard_says(header, answer):
     assert preferred(header) == answer
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "UNAUTHENTICATED"),
+        (403, "FORBIDDEN_SCOPE"),
+        (404, "NOT_FOUND"),
+        (405, "METHOD_NOT_ALLOWED"),
+        (409, "CONFLICT"),
+        (412, "PRECONDITION_FAILED"),
+        (413, "PAYLOAD_TOO_LARGE"),
+        (416, "RANGE_NOT_SATISFIABLE"),
+        (422, "VALIDATION"),
+        (429, "RATE_LIMITED"),
+        (500, "INTERNAL"),
+        (503, "UNAVAILABLE"),
+    ],
+)
+def test_of_codes_with_one_status_the_usual_one_is_preferred(status, code):
+    assert preferred(f"code={status}") == {"code": code}
 
 
 @pytest.mark.parametrize(
@@ -253,17 +306,28 @@ def test_a_fault_about_everything_for_ever_needs_only_its_answer(control, demo, 
 
 NAMES = sorted([*(operation.name for operation in operations), "putUpload"])
 UNKNOWN_OPERATION = f"operation: Unknown operation; there are {', '.join(NAMES)}"
-NO_SUCH_PATH = "path: No operation has this method and path"
+
+
+def no_path_but(closest: str | None) -> Record:
+    hint = f"the closest is {closest}" if closest else "they are like /v1/influencers/:influencerId, or /v1/*"
+    return invalid(match=[f"path: No operation has this path; {hint}"])
+
+
 ONE_KIND = "Exactly one of code, dropConnection, truncateBody, loseReplyAfterEffect, failJob; or delayMs alone"
 ONLY_FOR_JOBS = "failJob: Only for operations that begin a job"
 FAILURE = {"code": "X", "message": "Y"}
+KEY_IDS = "the apiKeyId of whoami, or the 16 characters after lp_test_ or lp_live_"
+NO_SUCH_KEY = invalid(match=[f"keyId: There is no key of this id; it is {KEY_IDS}"])
 
 
 WRONG = [
     ({}, invalid(answer=["Required"])),
     ({"answer": None}, invalid(answer=["Expected object, received null"])),
     ({"answer": {}}, invalid(answer=[ONE_KIND])),
-    ({"answer": {"code": "TEAPOT"}}, invalid(answer=["code: Invalid enum value"])),
+    (
+        {"answer": {"code": "TEAPOT"}},
+        invalid(answer=[f"code: Invalid enum value: must be one of {', '.join(STATUS_OF_CODE)}"]),
+    ),
     ({"answer": {"code": 429}}, invalid(answer=["code: Expected string, received number"])),
     ({"answer": {"code": "INTERNAL", "dropConnection": True}}, invalid(answer=[ONE_KIND])),
     ({"answer": {"dropConnection": True, "truncateBody": 3}}, invalid(answer=[ONE_KIND])),
@@ -289,13 +353,53 @@ WRONG = [
     ({"answer": RATE_LIMITED, "probability": 0.5}, invalid(probability=["Unrecognized key"])),
     ({"answer": RATE_LIMITED, "match": {"operation": "teapot"}}, invalid(match=[UNKNOWN_OPERATION])),
     ({"answer": RATE_LIMITED, "match": {"operation": "getHealth"}}, invalid(match=[UNKNOWN_OPERATION])),
-    ({"answer": RATE_LIMITED, "match": {"path": "/v1/teapots"}}, invalid(match=[NO_SUCH_PATH])),
-    ({"answer": RATE_LIMITED, "match": {"path": "/_standin/clock"}}, invalid(match=[NO_SUCH_PATH])),
+    *(
+        ({"answer": RATE_LIMITED, "match": {"path": path}}, no_path_but(closest))
+        for path, closest in {
+            "/v1/projetcs": "/v1/projects",
+            "v1/projects": "/v1/projects",
+            "/v1/projects/": "/v1/projects",
+            "/v1//projects": "/v1/projects",
+            "/v1/projects?limit=1": "/v1/projects",
+            "http://127.0.0.1:8000/v1/projects": None,
+            "/V1/PROJECTS": "/v1/projects",
+            "/v1": None,
+            "/v2/*": None,
+            "/v1/influencers/.*": "/v1/influencers/{influencer_id}",
+            "/v1/influencers/[^/]+": "/v1/influencers/{influencer_id}",
+            "/v1/influencers/%7Bid%7D": "/v1/influencers/{influencer_id}",
+            "/v1/influencers/{id": "/v1/influencers/{influencer_id}",
+            "/v1/influencers/a b": "/v1/influencers/{influencer_id}",
+            "/v1/influencers/:id/clones": "/v1/influencers/{influencer_id}/clone",
+            "/v1/:a/:b/:c/:d/:e": None,
+            "/_standin/clock": None,
+            "/media/*": None,
+        }.items()
+    ),
     (
         {"answer": RATE_LIMITED, "match": {"method": "DELETE", "path": "/v1/influencers/{id}/clone"}},
-        invalid(match=[NO_SUCH_PATH]),
+        invalid(match=["method: There is only POST with this path"]),
     ),
-    ({"answer": RATE_LIMITED, "match": {"method": "patch"}}, invalid(match=["method: Invalid enum value"])),
+    (
+        {"answer": RATE_LIMITED, "match": {"method": "PUT", "path": "/v1/influencers/:id"}},
+        invalid(match=["method: There is only DELETE, GET, PATCH with this path"]),
+    ),
+    ({"answer": RATE_LIMITED, "match": {"keyId": "nobody's"}}, NO_SUCH_KEY),
+    ({"answer": RATE_LIMITED, "match": {"keyId": ""}}, NO_SUCH_KEY),
+    ({"answer": RATE_LIMITED, "match": {"keyId": "\0"}}, NO_SUCH_KEY),
+    ({"answer": RATE_LIMITED, "match": {"keyId": "dem0dem0dem0dem0"}}, NO_SUCH_KEY),
+    (
+        {"answer": RATE_LIMITED, "match": {"operation": "putUpload", "keyId": "DEM0DEM0DEM0DEM0"}},
+        invalid(match=["keyId: An upload is sent without a key"]),
+    ),
+    (
+        {"answer": RATE_LIMITED, "match": {"method": "PUT", "keyId": "DEM0DEM0DEM0DEM0"}},
+        invalid(match=["keyId: An upload is sent without a key"]),
+    ),
+    (
+        {"answer": RATE_LIMITED, "match": {"method": "patch"}},
+        invalid(match=["method: Invalid enum value: must be one of GET, POST, PUT, PATCH, DELETE"]),
+    ),
     (
         {"answer": RATE_LIMITED, "match": {"operation": "whoami", "method": "GET"}},
         invalid(match=["Either operation, or method and path"]),
@@ -332,6 +436,12 @@ def test_every_operation_can_go_wrong_by_its_name_and_by_its_path(name, method, 
         {"operation": name},
         {"method": method, "path": path.replace("<", "{").replace(">", "}")},
         {"path": path.replace("<", "a_").replace(">", "")},
+        {"path": path.replace("<", ":").replace(">", "")},
+        {"path": re.sub("<.*?>", "*", path)},
+        {"path": path},
+        {"path": path.rpartition("/")[0] + "/*"},
+        {"path": "/*"},
+        {"path": "*"},
     ):
         check_rule({"match": match, "answer": RATE_LIMITED}, operations)
 
@@ -386,6 +496,8 @@ def vibe(client):
         {"operation": "patchInfluencer"},
         {"method": "PATCH", "path": "/v1/influencers/{id}"},
         {"path": AVA_PATH, "method": "PATCH"},
+        {"method": "PATCH", "path": "/v1/influencers/:influencerId"},
+        {"method": "PATCH", "path": "/*"},
     ],
     ids=str,
 )
@@ -408,6 +520,21 @@ def test_a_key_goes_by_both_its_ids(client, store, organization, faulty, which):
 
     assert client.get(AVA_PATH, headers=meant).status_code == 429
     assert client.get(AVA_PATH, headers=other).status_code == 200
+
+
+@pytest.mark.parametrize("which", ["apiKeyId", "publicId"])
+@pytest.mark.postgres
+def test_a_key_of_another_organization_or_one_that_was_deleted_is_refused(control, store, organization, which):
+    other, headers = control.organization()
+    key = store.keys.find(headers["X-Api-Key"].split("_")[2])
+    rule = {"match": {"keyId": key[which]}, "answer": RATE_LIMITED}
+    message = f"keyId: The organization has no key of this id; it is {KEY_IDS}"
+
+    assert refused(control.send("POST", "/faults", rule | {"organizationId": organization})) == invalid(match=[message])
+    for scope in ({}, {"organizationId": other}):
+        assert control.send("POST", "/faults", rule | scope).status_code == 201
+    store.for_organization(other).keys.delete(key["apiKeyId"])
+    assert refused(control.send("POST", "/faults", rule)) == NO_SUCH_KEY
 
 
 @pytest.mark.parametrize("code", STATUS_OF_CODE)

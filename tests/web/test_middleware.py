@@ -1,13 +1,21 @@
 """What every reply has in common: its headers, its request id, what other origins may read, and the methods."""
 
+import json
 import re
 from datetime import UTC, datetime
+from http.client import HTTPResponse
+from io import BytesIO
 
 import pytest
 from api_helpers import AVA_PICTURES, NO_ROUTE, SPRING, refused
-from conftest import AVA_PATH
+from conftest import AVA_PATH, DEMO
+from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, LimitRequestLine
 from request_helpers import IMAGES_PATH, picture_url
 from ulid import ULID
+
+from app import create_app
+from layers_standin.web.errors import STATUS_OF_CODE
+from layers_standin.web.worker import raw_refusal
 
 REQUEST_ID = re.compile(r"req_[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -72,12 +80,28 @@ def test_who_calls_us_by_what_is_no_host_is_told_urls_on_our_own_address(demo, m
     assert '"http://127.0.0.1:8123/media/' in odd.text
 
 
+class Sent:
+    """The bytes of a response, as http.client wants a socket."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, *_: object) -> BytesIO:
+        return BytesIO(self._data)
+
+
 PREFLIGHTS = [
     ("/v1/whoami", "GET, HEAD"),
     (AVA_PATH, "DELETE, GET, HEAD, PATCH"),
     (IMAGES_PATH, "POST"),
     ("/v1/influencers/inf_nobody", "DELETE, GET, HEAD, PATCH"),
+    ("/v1/uploads/x", "PUT"),
+    ("/v1/nowhere", None),
+    ("/v1", None),
+    (f"/media/a/b/{'c' * 21}/original/d", "GET, HEAD"),
+    ("/media/nowhere", None),
 ]
+EVERY_METHOD = "DELETE, GET, HEAD, PATCH, POST, PUT"
 
 
 @pytest.mark.parametrize(("path", "methods"), PREFLIGHTS)
@@ -94,7 +118,8 @@ def test_a_preflight_is_answered_without_a_key(client, path, methods, origin):
     assert (response.status_code, response.data) == (204, b"")
     assert "Content-Type" not in response.headers
     assert response.headers["Access-Control-Allow-Origin"] == "*"
-    assert response.headers["Access-Control-Allow-Methods"] == methods
+    assert response.headers["Access-Control-Allow-Methods"] == EVERY_METHOD  # or a page could read no 404 and no 405
+    assert response.headers.get("Allow") == methods
     assert response.headers["Access-Control-Allow-Headers"] == "x-api-key,content-type,x-anything"
     assert response.headers["Vary"] == "Access-Control-Request-Headers"
 
@@ -135,16 +160,55 @@ def test_what_is_answered_behind_a_slash_too_many_is_logged_and_readable_as_ever
     assert [entry["path"] for entry in control.get("/requests")["items"]] == ["/v1/whoami", path]
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/media/x", "/v10/whoami", "/"])
+def test_who_only_asks_what_an_unknown_route_allows_is_told_that_there_is_none(client):
+    assert refused(client.options("/v1/nowhere")) == NO_ROUTE
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(LimitRequestLine(9000, 8190), 413), (LimitRequestHeaders("too many"), 413), (InvalidHeader("x"), 422)],
+)
+def test_any_origin_may_read_what_is_refused_before_the_app(error, status):
+    response = HTTPResponse(Sent(raw_refusal(error, "req_x")))
+    response.begin()
+
+    assert response.status == status
+    assert response.getheader("Access-Control-Allow-Origin") == "*"
+    assert "X-Request-Id" in str(response.getheader("Access-Control-Expose-Headers"))
+    assert json.loads(response.read())["error"]["requestId"] == "req_x"
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/mediation/x", "/v10/whoami", "/", "/_standin/health"])
 def test_no_origin_may_read_what_is_not_the_api(client, path):
-    for reply in (client.get(path), client.options(path)):
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+    for reply in (client.get(path), client.options(path), client.options(path, headers=asked)):
         assert not [name for name, _ in reply.headers if name.startswith("Access-Control-")]
 
 
-def test_no_origin_may_read_a_served_file(client, rooms):
-    for send in (client.get, client.options):
-        with send(picture_url(rooms)) as reply:
-            assert not [name for name, _ in reply.headers if name.startswith("Access-Control-")]
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({}, 200),
+        ({"Range": "bytes=0-9"}, 206),
+        ({"Range": "bytes=999999999-"}, 416),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-Match": '"x"'}, 412),
+    ],
+)
+def test_any_origin_may_read_a_served_file(client, rooms, sent, status):
+    with client.get(picture_url(rooms), headers=sent) as reply:
+        assert reply.status_code == status
+        assert reply.headers.getlist("Access-Control-Allow-Origin") == ["*"]
+        assert {"ETag", "Content-Range"} <= set(reply.headers["Access-Control-Expose-Headers"].split(", "))
+
+
+@pytest.mark.parametrize("answer", [*({"code": code} for code in STATUS_OF_CODE), {"delayMs": 0}], ids=str)
+def test_any_origin_may_read_the_reply_of_a_fault(control, rooms, answer):
+    control.post("/faults", answer=answer)
+    client = create_app(rooms).test_client()  # its replies are not all told in the document
+
+    for send in (client.get, client.head):
+        assert send(AVA_PATH, headers=DEMO).headers.getlist("Access-Control-Allow-Origin") == ["*"]
 
 
 @pytest.mark.parametrize(
