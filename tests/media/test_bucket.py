@@ -23,7 +23,19 @@ from conftest import AVA_PATH, DEMO
 from control_helpers import Control
 from PIL import Image
 from servers import PATIENCE_SECONDS, STAYS_OPEN, eventually, run, serving
-from upload_helpers import BOMB, MP4, NO_UPLOAD, OTHER_TYPES, PNG, SVG, VIDEO, drawn, mismatch, too_large
+from upload_helpers import (
+    BOMB,
+    MP4,
+    NO_UPLOAD,
+    OTHER_TYPES,
+    PNG,
+    SVG,
+    TOO_MANY_PIXELS,
+    VIDEO,
+    drawn,
+    mismatch,
+    too_large,
+)
 
 from app import create_app
 from layers_standin.engines.errors import Unavailable
@@ -298,7 +310,7 @@ def test_an_inline_upload_is_an_asset_at_once_and_only_once(demo, client, keys):
 
 
 def test_an_inline_upload_that_is_refused_leaves_nothing(demo, keys, asked):
-    assert refused(inline(demo, BOMB)) == invalid(mimeType=["The picture is too large"])
+    assert refused(inline(demo, BOMB)) == invalid(mimeType=[TOO_MANY_PIXELS])
     assert refused(inline(demo, SVG)) == invalid(mimeType=["The bytes are not image/png"])
     refusal = demo.post(
         "/v1/projects/proj_x/media", json={"kind": "image", "mimeType": "image/png", "dataBase64": "QQ=="}
@@ -339,7 +351,9 @@ def test_a_file_is_served_whole_in_parts_and_to_those_who_have_it(demo, client):
         assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, "bytes */200000")
 
 
-@pytest.mark.parametrize(("data", "mime_type"), [(SVG, "image/svg+xml"), (b"<script>alert(1)</script>", "image/html")])
+@pytest.mark.parametrize(
+    ("data", "mime_type"), [(SVG, "image/svg+xml"), (b"\0<script>alert(1)</script>", "image/html")]
+)
 def test_what_a_browser_could_run_comes_as_attachment(demo, client, data, mime_type):
     with client.get(inline(demo, data, mimeType=mime_type, filename="a.html").json["url"]) as response:
         assert (response.data, response.mimetype) == (data, mime_type)

@@ -42,6 +42,7 @@ from upload_helpers import (
     OTHER_TYPES,
     PNG,
     SVG,
+    TOO_MANY_PIXELS,
     VIDEO,
     drawn,
     mismatch,
@@ -521,7 +522,7 @@ def two_frames(kind: str) -> bytes:
         (drawn("TIFF"), "image/tiff"),
         (SVG, "image/svg+xml"),
         (b"\xef\xbb\xbf \n<svg/>", "image/svg+xml"),
-        (b"nothing we could read", "image/heic"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "image/heic"),
     ],
 )
 def test_a_picture_of_any_usual_type_is_what_it_says(inline, client, data, mime_type):
@@ -627,7 +628,9 @@ def test_a_name_from_a_client_is_kept_but_never_a_path(inline, client, files, or
 # What is served
 
 
-@pytest.mark.parametrize(("data", "mime_type"), [(SVG, "image/svg+xml"), (b"<script>alert(1)</script>", "image/html")])
+@pytest.mark.parametrize(
+    ("data", "mime_type"), [(SVG, "image/svg+xml"), (b"\0<script>alert(1)</script>", "image/html")]
+)
 def test_what_a_browser_could_run_comes_as_attachment(inline, client, data, mime_type):
     with client.get(inline(data, mimeType=mime_type, filename="a.html").json["url"]) as response:
         assert (response.data, response.mimetype) == (data, mime_type)
@@ -928,7 +931,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused_and_the_worker_lives(se
     assert len(BOMB) < 5_000
     for response in (refusal, inline):
         assert response.status_code == 422
-        assert response.json()["error"]["details"] == {"fieldErrors": {"mimeType": ["The picture is too large"]}}
+        assert response.json()["error"]["details"] == {"fieldErrors": {"mimeType": [TOO_MANY_PIXELS]}}
     assert server.workers() == before
     assert http.get("/v1/whoami").status_code == 200
 
