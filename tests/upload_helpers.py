@@ -4,8 +4,10 @@ import random
 import struct
 import zlib
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from layers_standin.engines.table import Record
@@ -38,6 +40,7 @@ SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"><script>a
 SPIDER = drawn("SPIDER", mode="F")
 CRASHING = SPIDER[:104] + struct.pack("=f", 1) + SPIDER[108:]  # an AttributeError of Pillow's
 TOO_MANY_PIXELS = "The picture is too large: more than the 64000000 pixels of STANDIN_MAX_PICTURE_PIXELS"
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + random.Random(2).randbytes(200)
 MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + random.Random(1).randbytes(300_000)
 
 # Bytes, a type that they are not of, and what is said of that.
@@ -75,3 +78,25 @@ def mismatch(**fields: tuple[Any, Any]) -> Record:
         "message": message,
         "details": {"subcode": "UPLOAD_MISMATCH"} | values,
     }
+
+
+_UNREADABLE = Path("/proc/self/mem")  # its first page is never there: Input/output error
+
+needs_unreadable = pytest.mark.skipif(not _UNREADABLE.exists(), reason=f"there is no {_UNREADABLE} that cannot be read")
+
+
+def make_unreadable(path: Path) -> None:
+    """Put a file in the place of another that is there and cannot be read."""
+    path.unlink()
+    path.symlink_to(_UNREADABLE)
+
+
+def make_unreachable(path: Path) -> None:
+    """Make it impossible to tell whether a file is there."""
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def restore(path: Path, data: bytes) -> None:
+    path.unlink()
+    path.write_bytes(data)

@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pytest
 from PIL import Image, PngImagePlugin
-from upload_helpers import MP4, PNG, TOO_MANY_PIXELS, drawn, png_chunk, png_that_claims
+from upload_helpers import HEIC, MP4, PNG, TOO_MANY_PIXELS, drawn, png_chunk, png_that_claims
 
 from layers_standin.media.inspect import fault_of_picture
 from layers_standin.settings import MAX_PICTURE_PIXELS
@@ -169,7 +169,6 @@ def test_bytes_of_another_kind_are_no_svg(data):
 
 # Types that nothing here can look into
 
-HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + random.Random(2).randbytes(200)
 JXL = b"\xff\x0a" + random.Random(3).randbytes(200)
 UNKNOWN = ["image/heic", "image/heif", "image/jxl", "image/x-foo", "image/html"]
 

@@ -37,6 +37,7 @@ from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, eventually, serving
 from upload_helpers import (
     BOMB,
     CRASHING,
+    HEIC,
     MP4,
     NO_UPLOAD,
     OTHER_TYPES,
@@ -45,8 +46,12 @@ from upload_helpers import (
     TOO_MANY_PIXELS,
     VIDEO,
     drawn,
+    make_unreachable,
+    make_unreadable,
     mismatch,
+    needs_unreadable,
     png_that_claims,
+    restore,
     too_large,
 )
 from werkzeug.test import TestResponse
@@ -459,6 +464,32 @@ def test_what_has_arrived_and_is_gone_cannot_be_finalized_and_can_be_sent_again(
     assert finalize(upload).status_code == 200
 
 
+SIGNED = "<!-- " + "x" * 5_000 + " --><svg/>"
+
+
+@needs_unreadable
+@pytest.mark.parametrize("break_disk", [make_unreadable, make_unreachable])
+@pytest.mark.parametrize(
+    ("data", "mime_type"), [(PNG, "image/png"), (SIGNED.encode(), "image/svg+xml"), (HEIC, "image/heic")]
+)
+def test_bytes_that_cannot_be_read_just_now_are_nobody_s_fault(
+    demo, presign, put, files, organization, on_disk, break_disk, data, mime_type
+):
+    upload = presign(mimeType=mime_type)
+    put(upload, data)
+    (file,) = files()
+    break_disk(file)
+    before, body = on_disk.read_bytes(), {"uploadId": upload["uploadId"]}
+
+    for once in ({}, {"Idempotency-Key": "once"}):
+        assert refused(demo.post(f"{MEDIA}/finalize", json=body, headers=once)) == UNAVAILABLE
+    assert on_disk.read_bytes() == before
+
+    restore(file, data)
+    asset = demo.post(f"{MEDIA}/finalize", json=body, headers={"Idempotency-Key": "once"})
+    assert (asset.status_code, asset.json["sizeBytes"]) == (200, len(data))
+
+
 def test_bytes_that_are_not_as_declared_are_no_asset_until_they_are(presign, put, finalize):
     declared, short = sha256(PNG).hexdigest(), PNG[:-1]
     upload = presign(sizeBytes=len(PNG), checksumSha256=declared)
@@ -522,7 +553,7 @@ def two_frames(kind: str) -> bytes:
         (drawn("TIFF"), "image/tiff"),
         (SVG, "image/svg+xml"),
         (b"\xef\xbb\xbf \n<svg/>", "image/svg+xml"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "image/heic"),
+        (HEIC, "image/heic"),
     ],
 )
 def test_a_picture_of_any_usual_type_is_what_it_says(inline, client, data, mime_type):
