@@ -8,6 +8,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 from upload_helpers import HEIC, MP4, PNG, TOO_MANY_PIXELS, drawn, png_chunk, png_that_claims
 
+from layers_standin.engines.errors import Unavailable
+from layers_standin.media import turns
 from layers_standin.media.inspect import fault_of_picture
 from layers_standin.settings import MAX_PICTURE_PIXELS
 
@@ -16,6 +18,14 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 def fault_of(data: bytes, mime_type: str, max_pixels: int = MAX_PICTURE_PIXELS) -> str | None:
     return fault_of_picture(BytesIO(data), mime_type, max_pixels)
+
+
+def test_pictures_are_looked_into_one_at_a_time_and_nobody_waits_for_ever(monkeypatch):
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.01)
+
+    with turns.one_at_a_time(turns.INSPECTING), pytest.raises(Unavailable, match="takes too long"):
+        fault_of(PNG, "image/png")
+    assert fault_of(PNG, "image/png") is None
 
 
 # Text in a PNG

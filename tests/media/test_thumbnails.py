@@ -358,6 +358,49 @@ def test_a_format_that_can_be_decoded_small_is(tmp_path, kind):
     assert peak_mib_of_drawing(tmp_path, one=data) < 40  # decoded whole it takes twice as much, or four times
 
 
+@pytest.mark.slow
+@needs_proc
+@pytest.mark.parametrize(("kind", "options"), [("WEBP", {"lossless": True}), ("JPEG2000", {"num_resolutions": 1})])
+def test_no_format_takes_more_than_twenty_bytes_a_pixel(tmp_path, kind, options):
+    data = drawn(kind, (2_000, 2_000), **options)
+
+    assert peak_mib_of_drawing(tmp_path, one=data) < 20 + 20 * 4  # and what drawing takes at any size
+
+
+WITH_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from layers_standin.engines.errors import Unavailable
+from layers_standin.media.folder import FolderStorage
+from layers_standin.media import thumbnails
+
+folder, limits = FolderStorage(Path(sys.argv[1])), resource.getrlimit(resource.RLIMIT_AS)
+used = int(Path("/proc/self/statm").read_text("utf-8").split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (32 << 20), limits[1]))
+try:
+    folder.thumbnail("org", "one")
+except Unavailable as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_AS, limits)
+print(folder.thumbnail("org", "one").stat().st_size)
+"""
+
+
+@needs_proc
+@pytest.mark.slow
+def test_a_picture_that_memory_is_too_short_for_is_drawn_when_there_is_more(tmp_path, thumbnail):
+    folder, data = FolderStorage(tmp_path), blank_png(5_000, 3_000)
+    folder.put("org", "one", data)
+
+    command = [sys.executable, "-c", WITH_LITTLE_MEMORY, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, check=True, encoding="utf-8", cwd=Path(__file__).parents[2])
+
+    said, size = ended.stdout.splitlines()
+    assert said == "There is too little memory to look at a picture."
+    assert int(size) < 1_000
+    assert thumbnail(folder.thumbnail("org", "one").read_bytes()).size == (256, 154)
+
+
 def test_a_picture_beyond_the_limit_has_the_tile(thumbnail):
     data = drawn("PNG", (400, 300))
 
