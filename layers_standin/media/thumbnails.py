@@ -13,7 +13,7 @@ from layers_standin.media.inspect import drawn_formats
 from layers_standin.media.storage import THUMBNAIL_PIXELS, File
 
 _HEAD_BYTES = 1 << 16
-_LEVELS = re.compile(rb"\xff\x52..[\0-\7]....(.)", re.DOTALL)  # of a JPEG 2000, each half as large as the one before
+_LEVELS = re.compile(rb"\xff\x4f\xff\x51.*?\xff\x52..[\0-\7]....(.)", re.DOTALL)  # of a JPEG 2000, by halves
 _BAND_PIXELS = 1 << 21
 _WHITES = (1, 0xFF, 0xFFFF)  # in greys of more than 8 bits
 _GREYS = ("1", "L", "LA", "La")
