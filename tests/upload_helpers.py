@@ -3,12 +3,13 @@
 import random
 import struct
 import zlib
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from layers_standin.engines.table import Record
 
@@ -79,6 +80,9 @@ def mismatch(**fields: tuple[Any, Any]) -> Record:
         "details": {"subcode": "UPLOAD_MISMATCH"} | values,
     }
 
+
+# Not every wheel of Pillow has its codec.
+avif = partial(pytest.param, marks=pytest.mark.skipif(not features.check("avif"), reason="this Pillow knows no AVIF"))
 
 _UNREADABLE = Path("/proc/self/mem")  # its first page is never there: Input/output error
 
