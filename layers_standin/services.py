@@ -102,13 +102,13 @@ def open_store(settings: Settings) -> Store:
 def open_media(settings: Settings) -> MediaStorage:
     """Return the storage of the media; a bucket is not contacted before it is needed. Raises StartError."""
     if settings.media is None:
-        return FolderStorage(settings.data / "media", Disk(settings.sync))
+        return FolderStorage(settings.data / "media", Disk(settings.sync), settings.max_picture_pixels)
     try:
         from layers_standin.media.bucket import open_bucket  # noqa: PLC0415 - the client is an extra
     except ImportError as error:
         raise StartError(f"STANDIN_MEDIA needs the client of S3: {_install('s3')}.") from error
     with _starting():
-        return open_bucket(settings.media)
+        return open_bucket(settings.media, settings.max_picture_pixels)
 
 
 def open_services(settings: Settings) -> Services:

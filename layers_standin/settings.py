@@ -19,6 +19,7 @@ _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 PREFIX = "STANDIN_"
 LOOPBACK, OFF = "loopback", "off"
 READ_ONLY = "read-only"
+MAX_PICTURE_PIXELS = 64_000_000
 SEED = APPLICATION / "data" / "seed.json"
 
 
@@ -50,6 +51,7 @@ class Settings:
     job_seconds: float = 2.0
     rate_limits: bool = False
     max_upload_bytes: int = 50 << 20
+    max_picture_pixels: int = MAX_PICTURE_PIXELS
     sync: bool = True
     log: str = "plain"
     control: str = LOOPBACK
@@ -153,10 +155,13 @@ def _duration(text: str) -> float:
     return float(text)
 
 
-def _count(text: str) -> int:
-    if not _SECONDS.fullmatch(text) or not text.isdigit() or int(text) == 0:
-        raise ValueError("a number of bytes")
-    return int(text)
+def _count(unit: str) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not _SECONDS.fullmatch(text) or not text.isdigit() or int(text) == 0:
+            raise ValueError(f"a number of {unit}")
+        return int(text)
+
+    return parse
 
 
 def _control(text: str) -> str:
@@ -179,7 +184,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_PUBLIC_URL": _url,
     "STANDIN_JOB_SECONDS": _duration,
     "STANDIN_RATE_LIMITS": _one_of(on=True, off=False),
-    "STANDIN_MAX_UPLOAD_BYTES": _count,
+    "STANDIN_MAX_UPLOAD_BYTES": _count("bytes"),
+    "STANDIN_MAX_PICTURE_PIXELS": _count("pixels"),
     "STANDIN_SYNC": _one_of(always=True, never=False),
     "STANDIN_LOG": _one_of(plain="plain", json="json"),
     "STANDIN_CONTROL": _control,

@@ -36,6 +36,8 @@ GOOD = [
     ("STANDIN_RATE_LIMITS", "off", "rate_limits", False),
     ("STANDIN_MAX_UPLOAD_BYTES", "1", "max_upload_bytes", 1),
     ("STANDIN_MAX_UPLOAD_BYTES", "104857600", "max_upload_bytes", 100 << 20),
+    ("STANDIN_MAX_PICTURE_PIXELS", "1", "max_picture_pixels", 1),
+    ("STANDIN_MAX_PICTURE_PIXELS", "200000000", "max_picture_pixels", 200_000_000),
     ("STANDIN_SYNC", "always", "sync", True),
     ("STANDIN_SYNC", "never", "sync", False),
     ("STANDIN_LOG", "plain", "log", "plain"),
@@ -108,6 +110,7 @@ BAD = [
         ("STANDIN_MAX_UPLOAD_BYTES", text, "a number of bytes")
         for text in ("", "0", "000", "-1", "1.5", "5M", "1_000", " 1", "٣")
     ],
+    *[("STANDIN_MAX_PICTURE_PIXELS", text, "a number of pixels") for text in ("", "0", "-1", "1.5", "64MP", "8x8")],
     *[("STANDIN_SYNC", text, "'always' or 'never'") for text in ("", "1", "Always", "sometimes")],
     *[("STANDIN_LOG", text, "'plain' or 'json'") for text in ("", "JSON", "xml", "plain ")],
     *[("STANDIN_CONTROL", text, A_TOKEN) for text in ("", "on", "Off", "fifteen-letters", "a b c d e f g h i j k")],
@@ -124,6 +127,7 @@ def test_without_any_setting_all_have_their_defaults():
         job_seconds=2.0,
         rate_limits=False,
         max_upload_bytes=52_428_800,
+        max_picture_pixels=64_000_000,
         sync=True,
         log="plain",
         control="loopback",

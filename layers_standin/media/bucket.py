@@ -37,7 +37,8 @@ from layers_standin.media.storage import (
     portraits_of,
 )
 from layers_standin.media.thumbnails import draw_thumbnail
-from layers_standin.settings import Bucket
+from layers_standin.media.turns import DRAWING_PORTRAIT, DRAWING_THUMBNAIL, one_at_a_time
+from layers_standin.settings import MAX_PICTURE_PIXELS, Bucket
 
 _CLIENT: dict[str, Any] = {"allow_http": True, "connect_timeout": "2s", "timeout": "8s"}
 _RETRIES: dict[str, Any] = {
@@ -71,8 +72,8 @@ class BucketStorage:
     A sweep removes every object under the prefix that belongs to no document, so the prefix must be the stand-in's own.
     """
 
-    def __init__(self, bucket: Bucket) -> None:
-        self._name = str(bucket)
+    def __init__(self, bucket: Bucket, max_pixels: int = MAX_PICTURE_PIXELS) -> None:
+        self._name, self._max_pixels = str(bucket), max_pixels
         given = {"endpoint": bucket.endpoint, "region": bucket.region}
         self._store = S3Store(
             bucket.name,
@@ -101,22 +102,24 @@ class BucketStorage:
 
     def thumbnail(self, organization: str, file: str) -> StoredObject:
         key = _key(organization, file)
-        return self._made(key + THUMBNAIL, lambda: draw_thumbnail(self.find(key)))
+        thumbnail = key + THUMBNAIL
+        with suppress(NoSuchFile):
+            return self.find(thumbnail)
+        with one_at_a_time(DRAWING_THUMBNAIL):
+            if not self._has(thumbnail):
+                self.write(thumbnail, draw_thumbnail(self.find(key), self._max_pixels))
+        return self.find(thumbnail)
 
     def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> StoredObject:
         portraits = portraits_of(influencer_id)
         key = _key(organization, portraits + mark)
-        return self._made(key, draw, lambda: self.delete(self._others(organization, portraits, key)))
-
-    def _made(
-        self, key: str, make: Callable[[], bytes], housekeeping: Callable[[], None] = lambda: None
-    ) -> StoredObject:
-        try:
+        with suppress(NoSuchFile):
             return self.find(key)
-        except NoSuchFile:
-            self.write(key, make())
-            housekeeping()
-            return self.find(key)
+        with one_at_a_time(DRAWING_PORTRAIT):
+            if not self._has(key):
+                self.write(key, draw())
+                self.delete(self._others(organization, portraits, key))
+        return self.find(key)
 
     def _others(self, organization: str, portraits: str, key: str) -> list[str]:
         """Return the keys of an influencer's other portraits."""
@@ -199,6 +202,11 @@ class BucketStorage:
         etag = (meta["e_tag"] or "").removeprefix("W/").strip('"')
         return StoredObject(meta["size"], etag, meta["last_modified"], partial(self._open, key, meta["size"]))
 
+    def _has(self, key: str) -> bool:
+        with suppress(NoSuchFile):
+            return self.find(key).size >= 0
+        return False
+
     def arrival(self, key: str) -> IncomingObject:
         """Return an object's size and declared type. Raises NoSuchFile."""
         with self._serving(key):
@@ -267,10 +275,10 @@ class BucketStorage:
         return Unavailable(f"The bucket {self._name} of STANDIN_MEDIA does not serve: {reason}.")
 
 
-def open_bucket(bucket: Bucket) -> BucketStorage:
+def open_bucket(bucket: Bucket, max_pixels: int) -> BucketStorage:
     """Raises Unavailable when the client does not accept these settings, or the AWS variables."""
     try:
-        return BucketStorage(bucket)
+        return BucketStorage(bucket, max_pixels)
     except (BaseError, ValueError) as error:
         raise Unavailable(f"The bucket {bucket} of STANDIN_MEDIA cannot be used: {type(error).__name__}.") from None
 

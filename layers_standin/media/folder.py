@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from uuid import uuid4
 
 from layers_standin.engines.disk import Disk
@@ -17,6 +18,8 @@ from layers_standin.engines.durable import UNFINISHED, DurableFiles
 from layers_standin.engines.snapshots import check_name
 from layers_standin.media.incoming import Measured, new_file
 from layers_standin.media.storage import NAME, PORTRAIT, THUMBNAIL, Incomplete, NoSuchFile, StoredFile, portraits_of
+from layers_standin.media.turns import DRAWING_PORTRAIT, DRAWING_THUMBNAIL, one_at_a_time
+from layers_standin.settings import MAX_PICTURE_PIXELS
 
 _KEPT = ".media"
 _LIST = "files.json"
@@ -31,8 +34,8 @@ class FolderStorage:
 
     direct = None
 
-    def __init__(self, root: Path, disk: Disk | None = None) -> None:
-        self._root = root
+    def __init__(self, root: Path, disk: Disk | None = None, max_pixels: int = MAX_PICTURE_PIXELS) -> None:
+        self._root, self._max_pixels = root, max_pixels
         self._files = DurableFiles(disk or Disk())
 
     def put(self, organization: str, asset_id: str, data: bytes) -> None:
@@ -50,7 +53,7 @@ class FolderStorage:
 
     def original(self, organization: str, file: str) -> Path:
         path = self._place(organization, file)
-        if not path.is_file():
+        if not _is_file(path):
             raise NoSuchFile(file)
         return path
 
@@ -60,20 +63,26 @@ class FolderStorage:
     def thumbnail(self, organization: str, file: str) -> Path:
         original = self.original(organization, file)
         path = original.with_name(original.name + THUMBNAIL)
-        if not path.is_file():
-            from layers_standin.media.thumbnails import draw_thumbnail  # noqa: PLC0415 - Pillow slows every start
+        if _is_file(path):
+            return path
+        from layers_standin.media.thumbnails import draw_thumbnail  # noqa: PLC0415 - Pillow slows every start
 
-            self._files.write(path, [draw_thumbnail(original)])
+        with one_at_a_time(DRAWING_THUMBNAIL):
+            if not _is_file(path):
+                self._files.write(path, [draw_thumbnail(original, self._max_pixels)])
         return path
 
     def portrait(self, organization: str, influencer_id: str, mark: str, draw: Callable[[], bytes]) -> Path:
         portraits = portraits_of(influencer_id)
         path = self._place(organization, portraits + mark)
-        if not path.is_file():
-            self._files.write(path, [draw()])
-            for other in path.parent.glob(f"{portraits}*"):
-                if other != path and other.name.removeprefix(portraits).isalnum():
-                    other.unlink(missing_ok=True)
+        if _is_file(path):
+            return path
+        with one_at_a_time(DRAWING_PORTRAIT):
+            if not _is_file(path):
+                self._files.write(path, [draw()])
+                for other in path.parent.glob(f"{portraits}*"):
+                    if other != path and other.name.removeprefix(portraits).isalnum():
+                        other.unlink(missing_ok=True)
         return path
 
     def discard(self, organization: str, file: str) -> None:
@@ -171,6 +180,14 @@ def _found_in(folder: Path) -> Iterator[Path]:
 def _originals(folder: Path) -> Iterator[Path]:
     """Return the files that cannot be drawn again."""
     return (path for path in _found_in(folder) if NAME.fullmatch(path.name) and not path.name.startswith(PORTRAIT))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file. Raises OSError if the disk does not tell, which `Path.is_file` takes for a no."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _size_of(path: Path) -> int | None:

@@ -1,28 +1,37 @@
 """Assets, their thumbnails and portraits: the token in the path is the permission. They never change."""
 
+import errno
 import hmac
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from flask import Response, request, send_file
-from werkzeug.wsgi import FileWrapper
+from flask import Response, request
+from werkzeug.wsgi import ClosingIterator, FileWrapper
 
 from layers_standin.domain.assets import file_of
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.ids import canonical
 from layers_standin.domain.pictures import portrait_mark, portrait_traits
-from layers_standin.engines.errors import Unavailable
+from layers_standin.engines.errors import EngineError, Unavailable
 from layers_standin.engines.table import Record
 from layers_standin.media.serving import HEADERS, is_inert
 from layers_standin.media.storage import THUMBNAIL_PIXELS, File, NoSuchFile, StoredObject
 from layers_standin.services import Services
 from layers_standin.web.conditional import make_conditional
+from layers_standin.web.middleware import current_context
+
+logger = logging.getLogger("standin")
 
 _CHUNK_BYTES = 1 << 18
 
 
 def serve_file(services: Services, organization: str, owner: str, token: str, variant: str, **_: str) -> Response:
-    """Serve the file of a path; the name at its end is the name of a download. Raises NotFound."""
+    """Serve the file of a path; the name at its end is the name of a download. Raises NotFound, Unavailable."""
     store = services.store.for_organization(organization)
     try:
         if variant == "portrait":
@@ -32,10 +41,14 @@ def serve_file(services: Services, organization: str, owner: str, token: str, va
         if variant == "thumbnail":
             return _file(services.media.thumbnail(organization, file_of(asset)), "image/webp", asset["thumbnailPath"])
         return _file(services.media.original(organization, file_of(asset)), asset["contentType"], asset["path"])
-    except (NoSuchFile, NotFound) as error:  # alike, or strangers could ask which influencers there are
+    except (
+        NoSuchFile,
+        NotFound,
+        FileNotFoundError,
+    ) as error:  # alike, or strangers could ask which influencers there are
         raise NotFound("Not found.") from error
     except OSError as error:
-        raise Unavailable(f"The picture of {owner} cannot be written: {error.strerror}.") from error
+        raise Unavailable(f"The picture of {owner} cannot be read or written: {error.strerror}.") from error
 
 
 def _portrait(services: Services, influencer: Record, mark: str) -> Response:
@@ -57,23 +70,53 @@ def _check_token(expected: str, given: str) -> None:
 
 
 def _file(file: File, content_type: str, url_path: str) -> Response:
+    """Stream a file: a signed URL could not make a bucket send the headers that we must send."""
     name = url_path.rpartition("/")[2]  # ours, not that of the request: it becomes a header
-    is_attachment = not is_inert(content_type)
-    if isinstance(file, Path):
-        response = send_file(
-            file.resolve(), content_type, as_attachment=is_attachment, download_name=name, conditional=False
-        )
-    else:
-        response = _stream(file, is_attachment, name)
+    stored = file if isinstance(file, StoredObject) else _stored(file)
+    opened = stored.open("rb")
+    try:
+        response = make_conditional(_whole(stored, opened), request, has_parts=True)
+        if request.method != "HEAD" and response.status_code in (200, 206):
+            response.response = _begun(response, opened)
+    except BaseException:
+        opened.close()
+        raise
+    response.headers.set("Content-Disposition", "inline" if is_inert(content_type) else "attachment", filename=name)
     response.headers.update(HEADERS)
     response.headers["Content-Type"] = content_type  # Werkzeug would add a charset that nobody declared
-    return make_conditional(response, request, has_parts=True)
+    return response
 
 
-def _stream(stored: StoredObject, is_attachment: bool, name: str) -> Response:
-    """Stream an object from the bucket: a signed URL could not make the bucket send the headers that we must send."""
-    response = Response(FileWrapper(stored.open("rb"), _CHUNK_BYTES), direct_passthrough=True)
-    response.headers.set("Content-Disposition", "attachment" if is_attachment else "inline", filename=name)
+def _stored(path: Path) -> StoredObject:
+    found = path.stat()
+    modified = datetime.fromtimestamp(found.st_mtime, UTC)
+    etag = f"{found.st_mtime_ns}-{found.st_size}"
+    return StoredObject(found.st_size, etag, modified, lambda buffering: path.open("rb", buffering))
+
+
+def _whole(stored: StoredObject, opened: BinaryIO) -> Response:
+    response = Response(FileWrapper(opened, _CHUNK_BYTES), direct_passthrough=True)
     response.content_length, response.last_modified = stored.size, stored.modified
     response.set_etag(stored.etag)
     return response
+
+
+def _begun(response: Response, opened: BinaryIO) -> ClosingIterator:
+    """Return the body of a response, with its first chunk read already: while an error can still become a response."""
+    chunks = iter(cast(FileWrapper, response.response))
+    first = next(chunks, b"")
+    rest = _rest(chunks, (response.content_length or 0) - len(first), current_context(request.environ).request_id)
+    return ClosingIterator(chain([first], rest), opened.close)
+
+
+def _rest(chunks: Iterator[bytes], missing: int, request_id: str) -> Iterator[bytes]:
+    """Yield the other chunks, `missing` bytes. Cuts the connection if they fail to come: the status is sent already."""
+    try:
+        for chunk in chunks:
+            missing -= len(chunk)
+            yield chunk
+        if missing > 0:
+            raise EOFError("the file has become shorter")
+    except (OSError, EngineError, NoSuchFile, EOFError) as error:
+        logger.error("%s cut off, %d bytes before its end: %s", request_id, missing, error)
+        raise ConnectionResetError(errno.ECONNRESET, "The file cannot be read to its end.") from None

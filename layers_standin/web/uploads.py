@@ -135,7 +135,7 @@ def store_inline(call: Call, project_id: str) -> Iterator[InspectedUpload | None
         return
     upload = new_upload(call.store.organization, project["id"], call.body, call.store.now())
     data = call.body["dataBase64"]
-    fault = _picture_fault(BytesIO(data), upload)
+    fault = _picture_fault(call.services, BytesIO(data), upload)
     received = None if fault else store_upload(call.services.media, upload, [data])._asdict()
     with _discarded_unless_used(call, received):
         yield InspectedUpload(upload | {"received": received}, fault)
@@ -169,17 +169,19 @@ def _inspected(services: Services, upload: Record) -> InspectedUpload:
     try:
         original = services.media.original(upload["organizationId"], upload["received"]["file"])
         with original.open("rb", _HEAD_BYTES) as file:
-            return InspectedUpload(upload, _picture_fault(file, upload))
+            return InspectedUpload(upload, _picture_fault(services, file, upload))
     except (NoSuchFile, FileNotFoundError):  # an import brings documents and no bytes
         return InspectedUpload(upload | {"received": None})
+    except OSError as error:
+        raise Unavailable(f"The upload cannot be read: {error.strerror}.") from error
 
 
-def _picture_fault(file: BinaryIO, upload: Record) -> str | None:
+def _picture_fault(services: Services, file: BinaryIO, upload: Record) -> str | None:
     if not upload["contentType"].startswith("image/"):
         return None
     from layers_standin.media.inspect import fault_of_picture  # noqa: PLC0415 - Pillow slows every start
 
-    return fault_of_picture(file, upload["contentType"])
+    return fault_of_picture(file, upload["contentType"], services.settings.max_picture_pixels)
 
 
 @contextmanager

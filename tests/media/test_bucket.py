@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,8 +23,21 @@ from api_helpers import AVA_PICTURES, MEDIA, NO_ROUTE, SPRING, UNAVAILABLE, inva
 from conftest import AVA_PATH, DEMO
 from control_helpers import Control
 from PIL import Image
-from servers import PATIENCE_SECONDS, STAYS_OPEN, eventually, run, serving
-from upload_helpers import BOMB, MP4, NO_UPLOAD, OTHER_TYPES, PNG, SVG, VIDEO, drawn, mismatch, too_large
+from servers import PATIENCE_SECONDS, STAYS_OPEN, eventually, run, serving, together
+from upload_helpers import (
+    BOMB,
+    HEIC,
+    MP4,
+    NO_UPLOAD,
+    OTHER_TYPES,
+    PNG,
+    SVG,
+    TOO_MANY_PIXELS,
+    VIDEO,
+    drawn,
+    mismatch,
+    too_large,
+)
 
 from app import create_app
 from layers_standin.engines.errors import Unavailable
@@ -298,7 +312,7 @@ def test_an_inline_upload_is_an_asset_at_once_and_only_once(demo, client, keys):
 
 
 def test_an_inline_upload_that_is_refused_leaves_nothing(demo, keys, asked):
-    assert refused(inline(demo, BOMB)) == invalid(mimeType=["The picture is too large"])
+    assert refused(inline(demo, BOMB)) == invalid(mimeType=[TOO_MANY_PIXELS])
     assert refused(inline(demo, SVG)) == invalid(mimeType=["The bytes are not image/png"])
     refusal = demo.post(
         "/v1/projects/proj_x/media", json={"kind": "image", "mimeType": "image/png", "dataBase64": "QQ=="}
@@ -344,7 +358,9 @@ def test_a_file_is_served_whole_in_parts_and_to_those_who_have_it(demo, client):
         assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, "bytes */200000")
 
 
-@pytest.mark.parametrize(("data", "mime_type"), [(SVG, "image/svg+xml"), (b"<script>alert(1)</script>", "image/html")])
+@pytest.mark.parametrize(
+    ("data", "mime_type"), [(SVG, "image/svg+xml"), (b"\0<script>alert(1)</script>", "image/html")]
+)
 def test_what_a_browser_could_run_comes_as_attachment(demo, client, data, mime_type):
     with client.get(inline(demo, data, mimeType=mime_type, filename="a.html").json["url"]) as response:
         assert (response.data, response.mimetype) == (data, mime_type)
@@ -420,6 +436,109 @@ def test_a_bucket_that_is_down_is_a_503_and_soon(rooms, demo, client, store, org
         assert secret not in caplog.text
     with client.get(asset["path"]) as shown:
         assert shown.status_code == 200
+
+
+@pytest.fixture
+def failing(bucket_server: BucketServer) -> Iterator[Callable[..., None]]:
+    """Return a function that lets the bucket fail the requests of some methods, but the first `after` of them.
+
+    A GET is one of bytes: a list is still given.
+    """
+
+    def fail(*methods: str, after: int = 0) -> None:
+        answered, asked_for = count(), {("GET", True) if method == "GET" else (method, False) for method in methods}
+        bucket_server.guard.fails = lambda method, _, part: (
+            (method, bool(part)) in asked_for and next(answered) >= after
+        )
+
+    sound = bucket_server.guard.fails
+    yield fail
+    bucket_server.guard.fails = sound
+
+
+@pytest.mark.parametrize("after", [0, 1])  # reading the bytes fails, or looking into them
+def test_a_picture_that_cannot_be_looked_into_just_now_is_nobody_s_fault(
+    presign, finalize, client, keys, failing, after
+):
+    for data, mime_type in ((PNG, "image/png"), (SVG, "image/svg+xml"), (HEIC, "image/heic")):
+        upload, before = presign(mimeType=mime_type), keys()
+        assert put(upload, data).status_code == 200
+
+        for _ in range(2):
+            failing("GET", after=after)
+            assert refused(finalize(upload)) == UNAVAILABLE
+
+        failing()
+        assert [key.endswith(".incoming") for key in keys() - before] == [True]
+        with client.get(finalize(upload).json["url"]) as shown:
+            assert shown.data == data
+
+
+def test_what_cannot_be_drawn_just_now_is_drawn_by_the_next_request(demo, client, keys, failing):
+    asset = inline(demo, drawn(size=(900, 300))).json
+    items = demo.get(f"/v1/projects/{SPRING}/influencers").json["items"]
+    portrait = next(item["thumbnailUrl"] for item in items if "/portrait/" in item["thumbnailUrl"])
+    before = keys()
+
+    for url, size, methods in (
+        (asset["thumbnailUrl"], (256, 85), ("GET", "HEAD", "PUT")),
+        (portrait, (256, 256), ("HEAD", "PUT")),
+    ):
+        for method in methods:
+            failing(method)
+            assert refused(client.get(url)) == UNAVAILABLE, method
+        failing()
+        assert keys() == before
+        with client.get(url) as response:
+            assert Image.open(BytesIO(response.data)).size == size
+        failing("GET")
+        assert refused(client.get(url)) == UNAVAILABLE
+        failing()
+        before = keys()
+
+
+def test_an_original_that_the_bucket_does_not_give_is_unavailable(demo, client, failing):
+    url = inline(demo, PNG).json["url"]
+
+    for headers in ({}, {"Range": "bytes=10-19"}, {"If-None-Match": '"other"'}):
+        for method in ("GET", "HEAD"):
+            failing(method)
+            assert refused(client.get(url, headers=headers)) == UNAVAILABLE, (method, headers)
+    assert refused(client.get(url, headers={"If-None-Match": "*"})) == UNAVAILABLE
+    assert client.head(url).status_code == 503
+
+    failing()
+    with client.get(url) as shown:
+        assert shown.data == PNG
+
+
+def test_a_body_that_the_bucket_gives_no_end_of_is_cut_off_and_logged(rooms, demo, failing, caplog):
+    upload = rooms.media.receive("org", "asset", [bytes(3 << 20)])
+    asset = inline(demo, PNG, **VIDEO).json
+    store = rooms.store.for_organization(asset["url"].split("/")[4])
+    rooms.store.tables.put("assets", store.assets.get(asset["assetId"]) | upload._asdict())
+    rooms.media.copy(f"org/{upload.file}", f"{store.organization}/{upload.file}")
+    failing("GET", after=1)
+
+    with create_app(rooms).test_client().get(asset["url"]) as response:
+        assert response.content_length == 3 << 20
+        with pytest.raises(ConnectionResetError):
+            response.get_data()
+
+    request_id = response.headers["X-Request-Id"]
+    assert re.search(
+        rf"{request_id} cut off, \d+ bytes before its end: The bucket \S+ of STANDIN_MEDIA does not", caplog.text
+    )
+    assert SECRET not in caplog.text
+
+
+def test_a_thumbnail_is_drawn_once_however_many_ask_at_once(app, demo, asked):
+    url = inline(demo, drawn(size=(900, 300))).json["thumbnailUrl"]
+    asked.clear()
+
+    assert set(together([lambda: app.test_client().get(url).status_code] * 6)) == {200}
+
+    assert [method for method, *_ in asked].count("PUT") == 1
 
 
 def test_documents_whose_bytes_cannot_be_kept_are_no_snapshot(rooms, control):

@@ -228,6 +228,7 @@ BAD_SETTINGS = {
     "STANDIN_JOB_SECONDS": "soon",
     "STANDIN_RATE_LIMITS": "yes",
     "STANDIN_MAX_UPLOAD_BYTES": "50 MB",
+    "STANDIN_MAX_PICTURE_PIXELS": "64 MP",
     "STANDIN_SYNC": "sometimes",
     "STANDIN_LOG": "xml",
     "STANDIN_CONTROL": "short",

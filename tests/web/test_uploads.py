@@ -37,15 +37,21 @@ from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, eventually, serving
 from upload_helpers import (
     BOMB,
     CRASHING,
+    HEIC,
     MP4,
     NO_UPLOAD,
     OTHER_TYPES,
     PNG,
     SVG,
+    TOO_MANY_PIXELS,
     VIDEO,
     drawn,
+    make_unreachable,
+    make_unreadable,
     mismatch,
+    needs_unreadable,
     png_that_claims,
+    restore,
     too_large,
 )
 from werkzeug.test import TestResponse
@@ -458,6 +464,32 @@ def test_what_has_arrived_and_is_gone_cannot_be_finalized_and_can_be_sent_again(
     assert finalize(upload).status_code == 200
 
 
+SIGNED = "<!-- " + "x" * 5_000 + " --><svg/>"
+
+
+@needs_unreadable
+@pytest.mark.parametrize("break_disk", [make_unreadable, make_unreachable])
+@pytest.mark.parametrize(
+    ("data", "mime_type"), [(PNG, "image/png"), (SIGNED.encode(), "image/svg+xml"), (HEIC, "image/heic")]
+)
+def test_bytes_that_cannot_be_read_just_now_are_nobody_s_fault(
+    demo, presign, put, files, organization, on_disk, break_disk, data, mime_type
+):
+    upload = presign(mimeType=mime_type)
+    put(upload, data)
+    (file,) = files()
+    break_disk(file)
+    before, body = on_disk.read_bytes(), {"uploadId": upload["uploadId"]}
+
+    for once in ({}, {"Idempotency-Key": "once"}):
+        assert refused(demo.post(f"{MEDIA}/finalize", json=body, headers=once)) == UNAVAILABLE
+    assert on_disk.read_bytes() == before
+
+    restore(file, data)
+    asset = demo.post(f"{MEDIA}/finalize", json=body, headers={"Idempotency-Key": "once"})
+    assert (asset.status_code, asset.json["sizeBytes"]) == (200, len(data))
+
+
 def test_bytes_that_are_not_as_declared_are_no_asset_until_they_are(presign, put, finalize):
     declared, short = sha256(PNG).hexdigest(), PNG[:-1]
     upload = presign(sizeBytes=len(PNG), checksumSha256=declared)
@@ -521,7 +553,7 @@ def two_frames(kind: str) -> bytes:
         (drawn("TIFF"), "image/tiff"),
         (SVG, "image/svg+xml"),
         (b"\xef\xbb\xbf \n<svg/>", "image/svg+xml"),
-        (b"nothing we could read", "image/heic"),
+        (HEIC, "image/heic"),
     ],
 )
 def test_a_picture_of_any_usual_type_is_what_it_says(inline, client, data, mime_type):
@@ -627,7 +659,9 @@ def test_a_name_from_a_client_is_kept_but_never_a_path(inline, client, files, or
 # What is served
 
 
-@pytest.mark.parametrize(("data", "mime_type"), [(SVG, "image/svg+xml"), (b"<script>alert(1)</script>", "image/html")])
+@pytest.mark.parametrize(
+    ("data", "mime_type"), [(SVG, "image/svg+xml"), (b"\0<script>alert(1)</script>", "image/html")]
+)
 def test_what_a_browser_could_run_comes_as_attachment(inline, client, data, mime_type):
     with client.get(inline(data, mimeType=mime_type, filename="a.html").json["url"]) as response:
         assert (response.data, response.mimetype) == (data, mime_type)
@@ -928,7 +962,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused_and_the_worker_lives(se
     assert len(BOMB) < 5_000
     for response in (refusal, inline):
         assert response.status_code == 422
-        assert response.json()["error"]["details"] == {"fieldErrors": {"mimeType": ["The picture is too large"]}}
+        assert response.json()["error"]["details"] == {"fieldErrors": {"mimeType": [TOO_MANY_PIXELS]}}
     assert server.workers() == before
     assert http.get("/v1/whoami").status_code == 200
 

@@ -1,0 +1,22 @@
+"""Work on pictures, one at a time in a process: its memory is that of one, and who waited may find the work done."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from layers_standin.engines.errors import Unavailable
+
+PATIENCE_SECONDS = 30.0
+
+INSPECTING, DRAWING_THUMBNAIL, DRAWING_PORTRAIT = threading.Lock(), threading.Lock(), threading.Lock()
+
+
+@contextmanager
+def one_at_a_time(work: threading.Lock) -> Iterator[None]:
+    """Run the block when no other thread of this process does that work. Raises Unavailable after PATIENCE_SECONDS."""
+    if not work.acquire(timeout=PATIENCE_SECONDS):
+        raise Unavailable("The work on other pictures takes too long: storage or machine is slow.")
+    try:
+        yield
+    finally:
+        work.release()
