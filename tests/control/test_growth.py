@@ -37,19 +37,18 @@ def cost(rooms, relay) -> Callable[[Callable[[], object]], int]:
     """Return a function that counts the statements, or trips to the server, of what it calls."""
 
     def count(act: Callable[[], object]) -> int:
-        for _ in range(3):  # the first ones make the connection and prepare the statements
-            if relay is not None:
-                before = relay.trips
-                act()
-                found = relay.trips - before
-            else:
-                statements: list[str] = []
-                connection = rooms.store.db._session().connection
-                connection.exec_trace = lambda _, statement, __: statements.append(statement) or True
-                act()
-                connection.exec_trace = None
-                found = len(statements)
-        return found
+        for _ in range(2):  # the first ones make the connection and prepare the statements
+            act()
+        if relay is not None:
+            before = relay.trips
+            act()
+            return relay.trips - before
+        statements: list[str] = []
+        connection = rooms.store.db._session().connection
+        connection.exec_trace = lambda _, statement, __: statements.append(statement) or True
+        act()
+        connection.exec_trace = None
+        return len(statements)
 
     return count
 
