@@ -1,7 +1,7 @@
 """An S3 server on loopback, moto's, that looks at signatures and clocks as the real one does: moto itself does not."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,16 +19,17 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
 
 
 class Guard:
-    """Refuses what S3 would refuse, and remembers what was asked: (method, path, range)."""
+    """Refuses what S3 would refuse, and what `refuses()` says; remembers what was asked: (method, path, range)."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self.ahead = timedelta()
+        self.refuses: Callable[[], bool] = lambda: False
         self.asked: list[tuple[str, str, str]] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self.asked.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("HTTP_RANGE", "")))
-        fault = self._fault(environ)
+        fault = "AccessDenied" if self.refuses() else self._fault(environ)
         if fault is None:
             return self._app(environ, start_response)
         with suppress(OSError):
