@@ -17,15 +17,17 @@ from layers_standin.application import IS_INSTALLED
 from layers_standin.domain.keys import DEMO_KEY, public_id_of
 from layers_standin.domain.pictures import portrait_mark
 from layers_standin.domain.tables import INDEXES
+from layers_standin.domain.times import utc_now
 from layers_standin.engines.copying import is_unfinished
 from layers_standin.engines.disk import Disk
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.engines.table import Engine
 from layers_standin.media.folder import FolderStorage
 from layers_standin.media.storage import INCOMING, MediaStorage, portrait_in
-from layers_standin.seed import load_seed
-from layers_standin.settings import Settings, StartError
+from layers_standin.seed import load_seed, read_seed
+from layers_standin.settings import SEED, Settings, StartError
 from store import Store
 
 logger = logging.getLogger("standin")
@@ -113,11 +115,19 @@ def open_media(settings: Settings) -> MediaStorage:
 
 def open_services(settings: Settings) -> Services:
     """Open store and media, and fill a new store from the seed. Raises StartError."""
+    return _open_and_fill(settings)[0]
+
+
+def _open_and_fill(settings: Settings) -> tuple[Services, bool]:
+    """Return the services, and whether the store was empty."""
     with _starting():  # damage may show only at a read
+        if settings.seed is not None and settings.store is None and not (settings.data / DATABASE).exists():
+            read_seed(settings.seed, utc_now())  # an invalid one leaves no new folder behind
         services = Services(open_store(settings), open_media(settings), settings)
-        if settings.seed is not None and services.store.is_empty():
+        is_new = services.store.is_empty()
+        if settings.seed is not None and is_new:
             load_seed(settings.seed, services.store, services.media)
-        return services
+        return services, is_new
 
 
 def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
@@ -125,7 +135,13 @@ def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
 
     Raises StartError, also when one of the addresses `hosts` is public and the demo key works.
     """
-    services = open_services(settings)
+    services, is_new = _open_and_fill(settings)
+    if settings.seed not in (None, SEED) and not is_new:
+        sys.stderr.write(
+            f"The seed {settings.seed} was not used, for there is a store already: `layers-stand-in reset --seed FILE` "
+            "replaces everything in it by a seed.\n"
+        )
+        sys.stderr.flush()
     try:
         with _starting():
             for host in hosts:

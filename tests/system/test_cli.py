@@ -276,8 +276,8 @@ BAD_IMPORTS = {
     "table of a list": (b'{"projects": []}', "table 'projects' is not an object of documents"),
     "document without id": (b'{"projects": {"7": {"organizationId": "o"}}}', "document '7' of table 'projects'"),
     "document that is none": (b'{"projects": {"7": "p"}}', "document '7' of table 'projects'"),
-    "id that is a number": (b'{"projects": {"7": {"id": 7, "organizationId": "o"}}}', "an id must be a string"),
-    "id that is null": (b'{"organizations": {"7": {"id": null}}}', "an id must be a string"),
+    "id that is a number": (b'{"projects": {"7": {"id": 7, "organizationId": "o"}}}', "id: Expected string"),
+    "id that is null": (b'{"organizations": {"7": {"id": null}}}', "id: Expected string, received null"),
     "outcome without its time": (b'{"idempotency": {"7": {"id": "i", "organizationId": "o"}}}', "'filedAtMs'"),
     "half a character": (b'{"projects": {"7": {"id": "\\ud800", "organizationId": "o"}}}', "not JSON"),
     "too deep to write": (
