@@ -161,7 +161,14 @@ def verify() -> None:
 @store.command("export")
 def export_tables() -> None:
     """Print every document as one JSON object, `{table: {number: document}}`: a file that TinyDB can open."""
-    _guarded(partial(_write_tables, _existing_store(), sys.stdout.buffer))
+    db = _existing_store()
+    if sys.stdout is None:
+        _fail("Standard output is closed: there is nothing to write to.")
+    try:
+        _write_tables(db, sys.stdout.buffer)
+        sys.stdout.flush()
+    except EngineError as error:  # an OSError is one of the output
+        _fail(str(error))
 
 
 @store.command("import")
@@ -372,7 +379,7 @@ def _guarded(act: Callable[[], T]) -> T:
     """Return `act()`; exit with a sentence when it raises an error of the store or of the file system."""
     try:
         return act()
-    except (EngineError, StoreError) as error:
+    except (EngineError, StoreError, StartError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{Path(error.filename or _settings().data)} cannot be used: {error.strerror}.")
