@@ -83,7 +83,9 @@ def _parse(name: str, text: str) -> object:
 
 
 def _folder(text: str) -> Path:
-    if not text or not _is_utf8(text):  # SQLite opens no other
+    if not text:
+        raise ValueError("a folder")
+    if not _is_utf8(text):  # SQLite opens no other
         raise ValueError("a folder whose name is UTF-8")
     return Path(text)
 
