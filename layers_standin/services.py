@@ -123,7 +123,8 @@ def open_services(settings: Settings) -> Services:
 def _open_and_fill(settings: Settings) -> tuple[Services, bool]:
     """Return the services, and whether the store was empty."""
     with _starting():  # damage may show only at a read
-        if settings.seed is not None and settings.store is None and not (settings.data / DATABASE).exists():
+        # Not Path.exists, which raises for a folder that may not be read: it is refused when it is opened.
+        if settings.seed is not None and settings.store is None and not os.path.exists(settings.data / DATABASE):
             read_seed(settings.seed, utc_now())  # an invalid one leaves no new folder behind
         services = Services(open_store(settings), open_media(settings), settings)
         is_new = services.store.is_empty()
