@@ -4,9 +4,11 @@ In a checkout these are the files beside this package; a wheel has them inside t
 path of our own processes only. So no module of a user's project is shadowed, overwritten or imported.
 """
 
+import io
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -14,6 +16,14 @@ _INCLUDED = _PACKAGE / "_application"
 
 IS_INSTALLED = _INCLUDED.is_dir()
 APPLICATION = _INCLUDED if IS_INSTALLED else _PACKAGE.parent
+
+
+def print_anything() -> None:
+    """Let this process print characters that its terminal, or its locale, does not have: as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # it takes nothing, which shows when something is printed
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
 
 
 def isolate() -> None:

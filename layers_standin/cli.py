@@ -18,6 +18,7 @@ from layers_standin.domain.errors import StoreError
 from layers_standin.domain.ids import is_uuid
 from layers_standin.domain.keys import SCOPES
 from layers_standin.domain.tables import NOT_EXPORTED, PRIMARY_KEYS
+from layers_standin.domain.times import utc_now
 from layers_standin.engines.copying import copy
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.sqlite.engine import SQLite
@@ -160,7 +161,14 @@ def verify() -> None:
 @store.command("export")
 def export_tables() -> None:
     """Print every document as one JSON object, `{table: {number: document}}`: a file that TinyDB can open."""
-    _guarded(partial(_write_tables, _existing_store(), sys.stdout.buffer))
+    db = _existing_store()
+    if sys.stdout is None:
+        _fail("Standard output is closed: there is nothing to write to.")
+    try:
+        _write_tables(db, sys.stdout.buffer)
+        sys.stdout.flush()
+    except EngineError as error:  # an OSError is one of the output
+        _fail(str(error))
 
 
 @store.command("import")
@@ -168,15 +176,16 @@ def export_tables() -> None:
 @click.option("--merge", is_flag=True, help="Into a store that is not empty; documents with the same id are replaced.")
 def import_tables(file: Path, merge: bool) -> None:
     """Fill the store from a file that `layers-stand-in store export` has written."""
-    target = _store()
-    if not merge and not _guarded(target.is_empty):
-        _fail("The store is not empty: set STANDIN_DATA to a new folder, or say --merge.")
+    _refuse_database()
     try:
         tables = read_tables(file)
-        fill_defaults(tables, target.now())
+        fill_defaults(tables, utc_now())
         documents = list(documents_of(tables))
     except (OSError, NotTables) as error:
         _fail(f"{file} cannot be imported: {error}.")
+    target = _store()  # not before: a file that is refused leaves no new folder behind
+    if not merge and not _guarded(target.is_empty):
+        _fail("The store is not empty: set STANDIN_DATA to a new folder, or say --merge.")
     with click.progressbar(documents, label="Importing", file=sys.stderr, hidden=_hides_progress()) as progress:
         _guarded(partial(_put_all, target, progress))
     click.echo(f"{len(documents)} documents imported.", err=True)
@@ -370,7 +379,7 @@ def _guarded(act: Callable[[], T]) -> T:
     """Return `act()`; exit with a sentence when it raises an error of the store or of the file system."""
     try:
         return act()
-    except (EngineError, StoreError) as error:
+    except (EngineError, StoreError, StartError) as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{Path(error.filename or _settings().data)} cannot be used: {error.strerror}.")

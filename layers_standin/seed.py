@@ -1,15 +1,21 @@
 """Documents from a file in the layout `{table: {any id: document}}`: the seed of a new store, and imports."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
+from itertools import islice
+from mimetypes import guess_type
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import orjson
+from marshmallow import Schema
 
 from layers_standin.domain.assets import media_paths
 from layers_standin.domain.ids import canonical, sort_key_since
@@ -23,8 +29,11 @@ from layers_standin.domain.times import milliseconds, seconds
 from layers_standin.engines.indexes import IndexEntry
 from layers_standin.engines.table import Record
 from layers_standin.media.storage import MediaStorage
+from layers_standin.seed_schemas import SCHEMAS, SeedAsset, faults_of
 from layers_standin.settings import StartError
 from store import Store, influencer_view
+
+_MOST_FAULTS = 3  # that are named of a document
 
 Tables = dict[str, dict[str, Record]]
 
@@ -33,17 +42,30 @@ class NotTables(ValueError):
     """The file is not `{table: {id: document}}` with valid tables and documents; the message names the invalid part."""
 
 
-def read_tables(path: Path) -> Tables:
-    """Return the tables of a file; every document has its partition and id. Raises OSError, NotTables."""
+def read_tables(path: Path, schemas: Mapping[str, Schema] = SCHEMAS) -> Tables:
+    """Return the tables of a file, validated; every document has its partition and id. Raises OSError, NotTables.
+
+    `schemas` are those of the tables that people write.
+    """
+    text = path.read_bytes()
     try:
-        tables = orjson.loads(path.read_bytes())
+        tables = orjson.loads(text)
+        with suppress(RecursionError):  # it reads less deep
+            json.loads(text, object_pairs_hook=_refuse_twins)
     except orjson.JSONDecodeError as error:
         raise NotTables(f"not JSON: {error}") from error
     if not isinstance(tables, dict):
         raise NotTables("not an object of tables")
     for name, rows in tables.items():
-        _check_table(name, rows)
+        _check_table(name, rows, schemas.get(name))
     return tables
+
+
+def _refuse_twins(pairs: Sequence[tuple[str, Any]]) -> None:
+    """Raises NotTables when an object has a name twice: a decoder takes the last one without a word."""
+    names = Counter(name for name, _ in pairs)
+    if names and names.most_common(1)[0][1] > 1:
+        raise NotTables(f"an object has the name {names.most_common(1)[0][0]!r} twice")
 
 
 def documents_of(tables: Tables) -> Iterator[tuple[str, Record]]:
@@ -59,16 +81,27 @@ def seed_documents(path: Path, media: MediaStorage, now: datetime) -> list[tuple
     A seed may leave out fields with a default, and name pictures beside it: this function stores their bytes, so that
     no document is written before its picture.
     """
+    tables, pictures = read_seed(path, now)
     try:
-        tables = read_tables(path)
-        for asset in tables.get("assets", {}).values():
-            _store_picture(asset, path.parent, media)
+        for (organization, asset_id), picture in pictures.items():
+            media.put(organization, asset_id, picture.read_bytes())
+    except OSError as error:
+        raise StartError(f"The seed {path} cannot be used: {error}.") from error
+    return [*documents_of(tables), *_demo_key_documents(tables, now)]
+
+
+def read_seed(path: Path, now: datetime) -> tuple[Tables, dict[tuple[str, str], Path]]:
+    """Return a seed's tables, and {(organization, asset's id): picture}; write nothing. Raises StartError."""
+    try:
+        tables = read_tables(path, SCHEMAS | {"assets": SeedAsset()})
+        pictures = {}
+        for row, asset in tables.get("assets", {}).items():
+            if "picture" in asset:
+                pictures[identity_of("assets", asset)] = _take_picture(row, asset, path.parent)
         fill_defaults(tables, now)
     except (OSError, NotTables) as error:
         raise StartError(f"The seed {path} cannot be used: {error}.") from error
-    except (LookupError, TypeError, AttributeError) as error:
-        raise StartError(f"The seed {path} cannot be used: an asset lacks what it must have ({error!r}).") from error
-    return [*documents_of(tables), *_demo_key_documents(tables, now)]
+    return tables, pictures
 
 
 def load_seed(path: Path, store: Store, media: MediaStorage) -> None:
@@ -83,16 +116,22 @@ def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None
                 store.tables.put(table, document)
 
 
-def _check_table(name: str, rows: object) -> None:
+def _check_table(name: str, rows: object, schema: Schema | None) -> None:
     if name not in PRIMARY_KEYS:
         raise NotTables(f"there is no table {name!r}, only {', '.join(PRIMARY_KEYS)}")
     if not isinstance(rows, dict):
         raise NotTables(f"table {name!r} is not an object of documents")
+    known: dict[tuple[str, str], str] = {}
     for row, document in rows.items():
+        where = f"document {row!r} of table {name!r}"
+        if schema is not None and (faults := list(islice(faults_of(schema, document), _MOST_FAULTS))):
+            raise NotTables(f"{where} is not as it must be ({'; '.join(faults)})")
         try:
             _check_document(name, document)
         except (KeyError, TypeError, AttributeError) as error:
-            raise NotTables(f"document {row!r} of table {name!r} has no place in the store ({error})") from error
+            raise NotTables(f"{where} has no place in the store ({error})") from error
+        if (first := known.setdefault(identity_of(name, document), row)) != row:
+            raise NotTables(f"{where} has the {PRIMARY_KEYS[name]} of document {first!r}")
 
 
 def _check_document(name: str, document: Record) -> None:
@@ -115,19 +154,20 @@ def _no_entries(_: Record) -> list[IndexEntry]:
     return []
 
 
-def _store_picture(asset: Record, folder: Path, media: MediaStorage) -> None:
-    """Store the bytes of `picture`, a path beside the seed, and replace it in the asset by name, size and checksum."""
-    picture = asset.pop("picture", None)
-    if picture is None:
-        return
+def _take_picture(row: str, asset: Record, folder: Path) -> Path:
+    """Replace `picture`, a path beside the seed, in an asset by name, type, size and checksum; return where it is."""
+    picture = folder / str(asset.pop("picture"))
     try:
-        data = (folder / picture).read_bytes()
-    except OSError as error:
+        data = picture.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: U+0000 in the name
+        reason = getattr(error, "strerror", error)
         raise NotTables(
-            f"its picture {folder / picture} cannot be read ({error.strerror}); pictures are copied along with a seed"
+            f"the picture {picture} of document {row!r} of table 'assets' cannot be read ({reason}); pictures are "
+            "copied along with a seed"
         ) from error
-    media.put(asset["organizationId"], asset["assetId"], data)
-    asset |= {"filename": Path(picture).name, "sizeBytes": len(data), "checksumSha256": sha256(data).hexdigest()}
+    asset.setdefault("contentType", guess_type(picture.name)[0])
+    asset |= {"filename": picture.name, "sizeBytes": len(data), "checksumSha256": sha256(data).hexdigest()}
+    return picture
 
 
 def fill_defaults(tables: Tables, now: datetime) -> None:
@@ -137,6 +177,8 @@ def fill_defaults(tables: Tables, now: datetime) -> None:
     """
     try:
         _fill_defaults(tables, now)
+    except NotTables:
+        raise
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise NotTables(f"a document lacks what it must have ({error!r})") from error
     check_index_entries(tables)
@@ -146,6 +188,9 @@ def _fill_defaults(tables: Tables, now: datetime) -> None:
     timestamps = {"createdAt": seconds(now), "updatedAt": seconds(now)}
     paths = {}
     for asset in tables.get("assets", {}).values():
+        asset |= _ASSET | {"createdAt": seconds(now), "token": token_urlsafe(16)} | asset
+        if not asset.get("contentType"):
+            raise NotTables(f"the asset {asset['assetId']!r} does not tell its contentType")
         asset |= media_paths(asset) | asset
         paths[identity_of("assets", asset)] = {name: asset[name] for name in ("path", "thumbnailPath")}
     for project in tables.get("projects", {}).values():
@@ -154,9 +199,12 @@ def _fill_defaults(tables: Tables, now: datetime) -> None:
     for influencer in tables.get("influencers", {}).values():
         influencer |= _INFLUENCER | timestamps | {"token": token_urlsafe(16)} | influencer
         influencer |= {"sortKey": influencer.get("sortKey") or _sort_key_of("inf", influencer, "influencerId")}
-        entries = influencer["referenceImages"]
+        entries = [{"addedAt": seconds(now)} | entry for entry in influencer["referenceImages"]]
         pictures = ((influencer["organizationId"], canonical(entry["assetId"])) for entry in entries)
         completed = [paths.get(picture, {}) | entry for picture, entry in zip(pictures, entries, strict=True)]
+        if missing := [entry["assetId"] for entry in completed if {"path", "thumbnailPath"} - entry.keys()]:
+            who = f"the influencer {influencer['influencerId']!r}"
+            raise NotTables(f"{who} has the reference image {missing[0]!r}, but its organization has no such asset")
         influencer |= {"referenceImages": completed}
     for organization in tables.get("organizations", {}).values():
         organization |= {"creditBalance": 0, "createdAt": milliseconds(now)} | organization
@@ -185,7 +233,10 @@ _VIEWS: dict[str, Callable[[Record], Record]] = {
     "api_keys": key_view,
 }
 
+_ASSET: Record = {"kind": "reference_image", "filename": None}
+
 _PROJECT: Record = {
+    "timezone": "UTC",
     "status": "active",
     "customerExternalId": None,
     "primaryLanguage": "en",

@@ -17,15 +17,17 @@ from layers_standin.application import IS_INSTALLED
 from layers_standin.domain.keys import DEMO_KEY, public_id_of
 from layers_standin.domain.pictures import portrait_mark
 from layers_standin.domain.tables import INDEXES
+from layers_standin.domain.times import utc_now
 from layers_standin.engines.copying import is_unfinished
 from layers_standin.engines.disk import Disk
-from layers_standin.engines.errors import EngineError
+from layers_standin.engines.errors import EngineError, Unavailable
 from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.engines.table import Engine
 from layers_standin.media.folder import FolderStorage
 from layers_standin.media.storage import INCOMING, MediaStorage, portrait_in
-from layers_standin.seed import load_seed
-from layers_standin.settings import Settings, StartError
+from layers_standin.seed import load_seed, read_seed
+from layers_standin.settings import SEED, Settings, StartError
 from store import Store
 
 logger = logging.getLogger("standin")
@@ -74,6 +76,8 @@ def open_folder(settings: Settings) -> SQLite:
             f"The data folder {settings.data} cannot be used ({error.strerror}): "
             "name a folder that can be written to, by --data or STANDIN_DATA."
         ) from error
+    except UnicodeEncodeError as error:
+        raise StartError(f"The data folder {settings.data} cannot be used: its name is not UTF-8.") from error
 
 
 def open_database(url: str) -> Engine:
@@ -113,11 +117,20 @@ def open_media(settings: Settings) -> MediaStorage:
 
 def open_services(settings: Settings) -> Services:
     """Open store and media, and fill a new store from the seed. Raises StartError."""
+    return _open_and_fill(settings)[0]
+
+
+def _open_and_fill(settings: Settings) -> tuple[Services, bool]:
+    """Return the services, and whether the store was empty."""
     with _starting():  # damage may show only at a read
+        # Not Path.exists, which raises for a folder that may not be read: it is refused when it is opened.
+        if settings.seed is not None and settings.store is None and not os.path.exists(settings.data / DATABASE):
+            read_seed(settings.seed, utc_now())  # an invalid one leaves no new folder behind
         services = Services(open_store(settings), open_media(settings), settings)
-        if settings.seed is not None and services.store.is_empty():
+        is_new = services.store.is_empty()
+        if settings.seed is not None and is_new:
             load_seed(settings.seed, services.store, services.media)
-        return services
+        return services, is_new
 
 
 def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
@@ -125,15 +138,40 @@ def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
 
     Raises StartError, also when one of the addresses `hosts` is public and the demo key works.
     """
-    services = open_services(settings)
+    services, is_new = _open_and_fill(settings)
+    if settings.seed not in (None, SEED) and not is_new:
+        _say(
+            f"The seed {settings.seed} was not used, for there is a store already: `layers-stand-in reset --seed FILE` "
+            "replaces everything in it by a seed."
+        )
     try:
         with _starting():
             for host in hosts:
                 refuse_public_demo_key(services.store, settings, host)
-            housekeeping(services)
+            if _takes_writes(services.store):
+                housekeeping(services)
             return has_demo_key(services.store)
     finally:
         services.store.db.close()
+
+
+def _takes_writes(store: Store) -> bool:
+    """Whether a store takes writes; if not, print a line that says why, and that it is served all the same."""
+    try:
+        store.db.probe()
+    except Unavailable as error:
+        _say(f"{error} Reads are served; changes are answered with 503 until it takes writes.")
+        return False
+    except EngineError:  # damage, which the housekeeping tells if it meets it
+        pass
+    return True
+
+
+def _say(sentence: str) -> None:
+    """Print a line at the start."""
+    with suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
 
 
 def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
@@ -145,7 +183,7 @@ def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
         try:
             message = b"\1" if prepare(settings, hosts) else b"\0"
         except StartError as error:
-            message = b"\2" + str(error).encode()
+            message = b"\2" + os.fsencode(str(error))
         except BaseException:  # noqa: BLE001 - printed, and then the child ends: it must not go on as a second service
             traceback.print_exc()
         finally:
@@ -156,7 +194,7 @@ def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
         message = pipe.read()
     os.waitpid(child, 0)
     if message not in (b"\0", b"\1"):
-        raise StartError(message[1:].decode() or "The service was killed while it was prepared.")
+        raise StartError(os.fsdecode(message[1:]) or "The service was killed while it was prepared.")
     return message == b"\1"
 
 

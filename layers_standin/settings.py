@@ -87,7 +87,14 @@ def _parse(name: str, text: str) -> object:
 def _folder(text: str) -> Path:
     if not text:
         raise ValueError("a folder")
+    if not _is_utf8(text):  # SQLite opens no other
+        raise ValueError("a folder whose name is UTF-8")
     return Path(text)
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text from the environment was decoded: other bytes are in it as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _store(text: str) -> str:

@@ -6,14 +6,16 @@ import shutil
 from multiprocessing import Event
 
 import pytest
-from api_helpers import Clock
+from api_helpers import SOL, SPRING, Clock
 from conftest import AVA, DEMO
 from engine_helpers import Child
 from PIL import Image
+from route_helpers import body_of, made, send
 
-from app import create_app
+from app import create_app, operations
+from layers_standin.cli import _write_tables
 from layers_standin.media.folder import FolderStorage
-from layers_standin.seed import NotTables, documents_of, load_seed, read_tables
+from layers_standin.seed import NotTables, documents_of, fill_defaults, load_seed, read_seed, read_tables
 from layers_standin.services import Services, open_media, open_services, open_store
 from layers_standin.settings import SEED, Settings, StartError
 from store import INFLUENCER_FIELDS, Store
@@ -170,6 +172,7 @@ def test_a_seed_is_one_commit(settings, on_disk):
 # Others
 
 ORGANIZATION = {"id": "org", "name": "Ours"}
+PROJECT = {"id": "proj", "organizationId": "org", "name": "Ours", "timezone": "UTC"}
 KIM = {"influencerId": "inf_kim", "organizationId": "org", "projectId": "proj", "name": "Kim"}
 PICTURE = {
     "assetId": "asset_a",
@@ -266,16 +269,44 @@ BAD_SEEDS = {
     "no public id": ({"api_keys": {"7": {"organizationId": "org"}}}, "document '7' of table 'api_keys' "),
     "a picture that is not there": ({"assets": {"1": PICTURE}}, "a.png"),
     "a picture that is a folder": ({"assets": {"1": PICTURE | {"picture": "."}}}, "directory"),
-    "a picture that is a number": ({"assets": {"1": PICTURE | {"picture": 5}}}, "lacks what it must have"),
-    "an asset without a token": (
+    "a picture that is a number": ({"assets": {"1": PICTURE | {"picture": 5}}}, "picture: Expected string, "),
+    "an asset without a project": (
         {"assets": {"1": {"assetId": "a", "organizationId": "o", "filename": "x"}}},
-        "'token'",
+        "document '1' of table 'assets' is not as it must be (assetId: Invalid uuid; projectId: Required)",
     ),
-    "an influencer without a name": ({"influencers": {"1": {**KIM, "name": ...}}}, "'name'"),
-    "an influencer without a project": ({"influencers": {"1": {**KIM, "projectId": ...}}}, "'projectId'"),
+    "an asset of no type": (
+        {"assets": {"1": {"assetId": "asset_a", "organizationId": "o", "projectId": "p"}}},
+        "the asset 'asset_a' does not tell its contentType",
+    ),
+    "a gender that is none": (
+        {"influencers": {"7": {**KIM, "gender": "robot"}}},
+        "document '7' of table 'influencers' is not as it must be (gender: Invalid enum value: one of male, female, ",
+    ),
+    "a misspelled field": ({"influencers": {"7": {**KIM, "vibes": "x"}}}, "Unrecognized key; did you mean vibe?"),
+    "a misspelled field of a project": ({"projects": {"7": {**PROJECT, "timezon": "UTC"}}}, "did you mean timezone?"),
+    "a misspelled field of an asset": ({"assets": {"1": {**PICTURE, "pictures": "x"}}}, "did you mean picture?"),
+    "a misspelled field of another": ({"organizations": {"1": {**ORGANIZATION, "nme": ""}}}, "did you mean name?"),
+    "a misspelled field of a personality": (
+        {"influencers": {"7": {**KIM, "personality": {"trait": []}}}},
+        "personality: trait: Unrecognized key",
+    ),
+    "an id twice": ({"influencers": {"7": KIM, "8": {**KIM, "name": "K"}}}, "document '8' of table "),
+    "an id twice in other letters": (
+        {"projects": {each: {**PROJECT, "id": SOL if each == "7" else SOL.upper()} for each in "78"}},
+        "document '8' of table 'projects' has the id of document '7'",
+    ),
+    "a name twice": ('{"influencers": {"7": {"name": "a", "name": "b"}}}', "an object has the name 'name' twice"),
+    "a document twice": ('{"influencers": {"7": {}, "7": {}}}', "an object has the name '7' twice"),
+    "training without a job": ({"influencers": {"7": {**KIM, "status": "training"}}}, "status: Only a job makes it so"),
+    "pending without a job": ({"influencers": {"7": {**KIM, "status": "pending"}}}, "status: Only a job makes it so"),
+    "a time that is none": ({"influencers": {"7": {**KIM, "createdAt": "2026-02-30T00:00:00Z"}}}, "createdAt: "),
+    "a timezone that is none": ({"projects": {"7": {**PROJECT, "timezone": "Mars"}}}, "timezone: Invalid timezone"),
+    "a schedule that is none": ({"influencers": {"7": {**KIM, "schedule": {"x": 1}}}}, "schedule: "),
+    "an influencer without a name": ({"influencers": {"1": {**KIM, "name": ...}}}, "name: Required"),
+    "an influencer without a project": ({"influencers": {"1": {**KIM, "projectId": ...}}}, "projectId: Required"),
     "a reference to nothing": (
-        {"influencers": {"1": KIM | {"referenceImages": [{"assetId": "asset_a", "addedAt": "x"}]}}},
-        "lacks what it must have",
+        {"influencers": {"1": KIM | {"referenceImages": [{"assetId": "asset_a"}]}}},
+        "the influencer 'inf_kim' has the reference image 'asset_a', but its organization has no such asset",
     ),
 }  # fmt: skip
 
@@ -310,7 +341,7 @@ def test_a_seed_that_is_not_there_is_refused(empty, tmp_path):
 
 
 def test_what_is_read_comes_in_the_order_of_the_file():
-    tables = read_tables(SEED)
+    tables, _ = read_seed(SEED, Clock()())
 
     assert [name for name, _ in documents_of(tables)] == [name for name, rows in tables.items() for _ in rows]
     assert list(tables) == ["organizations", "projects", "influencers", "assets"]
@@ -334,3 +365,65 @@ def test_pictures_of_a_seed_are_on_disk_before_its_documents(settings, tmp_path)
         load_seed(SEED, store, Refusing(tmp_path / "media"))
     assert store.is_empty()
     store.db.close()
+
+
+def test_the_seed_of_the_docs_works_and_so_does_its_picture(tmp_path):
+    text = (SEED.parent.parent / "docs" / "settings.md").read_text("utf-8")
+    (tmp_path / "seed.json").write_text(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1], "utf-8")
+    shutil.copy(SEED.parent / "pictures" / "ava-03.png", tmp_path / "kim.png")
+    services = open_services(Settings(data=tmp_path / "store", sync=False, seed=tmp_path / "seed.json"))
+    client = create_app(services).test_client()
+
+    kim = client.get("/v1/influencers/inf_kim", headers=DEMO).json
+    assert (kim["gender"], kim["status"], len(kim["referenceImages"])) == ("female", "ready", 1)
+    with client.get(kim["referenceImages"][0]["url"]) as picture:
+        assert (picture.mimetype, picture.data) == ("image/png", (tmp_path / "kim.png").read_bytes())
+    assert [item["id"] for item in client.get("/v1/projects", headers=DEMO).json["items"]] == ["proj_1"]
+    services.store.db.close()
+
+
+@pytest.mark.parametrize("before", ["no folder", "an empty folder"])
+def test_a_seed_that_is_refused_leaves_nothing_behind(tmp_path, before):
+    (tmp_path / "seed.json").write_text(json.dumps({"influencers": {"1": {**KIM, "gender": "robot"}}}), "utf-8")
+    if before == "an empty folder":
+        (tmp_path / "store").mkdir()
+
+    with pytest.raises(StartError, match="gender: Invalid enum value"):
+        open_services(Settings(data=tmp_path / "store", sync=False, seed=tmp_path / "seed.json"))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["seed.json", "store"][: 1 + (before != "no folder")]
+
+
+def test_no_picture_of_a_seed_is_stored_before_all_of_it_is_judged(empty, tmp_path):
+    shutil.copy(SEED.parent / "pictures" / "ava-03.png", tmp_path / "a.png")
+    both = {"1": PICTURE, "2": PICTURE | {"assetId": "asset_b", "kind": "robot"}}
+    (tmp_path / "seed.json").write_text(json.dumps({"assets": both}), "utf-8")
+
+    with pytest.raises(StartError, match="document '2' of table 'assets'"):
+        load_seed(tmp_path / "seed.json", empty.store, empty.media)
+    assert not list((tmp_path / "empty").glob("media/*"))
+
+
+def test_all_that_the_service_makes_can_be_exported_and_imported(client, store, rooms, organization, control, tmp_path):
+    keys = store.for_organization(organization).keys
+    things = made(store, rooms, organization, SPRING, AVA, keys.create(["*"], "A key"))
+    for number, operation in enumerate(operations):
+        client.environ_base["HTTP_IDEMPOTENCY_KEY"] = f"{number}"
+        assert send(client, operation, things, body_of(operation, things)).status_code < 500
+    del client.environ_base["HTTP_IDEMPOTENCY_KEY"]
+    key = {"X-Api-Key": keys.create(["*"], "Another")}
+    created = {"name": "K", "personality": {"traits": ["x"]}, "influencerId": SOL.upper().replace("8D0F", "9D0F")}
+    control.post("/faults", times=1, answer={"failJob": {"code": "X", "message": "x"}})
+    project = client.post("/v1/projects", json={"name": "P", "timezone": "UTC"}, headers=key).json["id"]
+    assert client.post(f"/v1/projects/{project}/influencers", json=created, headers=key).status_code == 202
+    assert client.delete(f"/v1/influencers/{created['influencerId']}", headers=key).status_code == 200
+    store.for_organization(store.organizations.create("x" * 500)["id"]).keys.create([], "y" * 500)
+    path = tmp_path / "export.json"
+    with path.open("wb") as out:
+        _write_tables(store.db, out)
+
+    tables = read_tables(path)
+    before = json.loads(path.read_bytes())
+    fill_defaults(tables, store.now())
+
+    assert tables == before
+    assert {len(rows) > 0 for name, rows in tables.items() if name != "uploads"} == {True}

@@ -157,6 +157,11 @@ def test_every_setting_has_good_and_bad_values_here():
     assert {name for name, *_ in BAD} == names
 
 
+def test_a_folder_must_have_a_name_in_utf_8():
+    with pytest.raises(StartError, match=r"^STANDIN_DATA must be a folder whose name is UTF-8, not "):
+        read_settings({"STANDIN_DATA": "data-\udcff"})
+
+
 @pytest.mark.parametrize(("name", "text", "wanted"), BAD)
 def test_a_bad_value_is_refused_with_the_setting_what_it_takes_and_what_it_got(name, text, wanted):
     with pytest.raises(StartError) as refused:

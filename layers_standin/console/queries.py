@@ -6,17 +6,19 @@ A page is asked for as an operation of the control plane is: its call has the va
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
+from operator import itemgetter
 from typing import Any
 
 from marshmallow import EXCLUDE
 
 from layers_standin.console import pages
 from layers_standin.console.pages import View
-from layers_standin.control.operations import ControlCall, get_clock, list_faults, list_organizations, list_snapshots
+from layers_standin.control.operations import ControlCall, get_clock, list_faults, list_snapshots
 from layers_standin.control.schemas import RequestQuery
 from layers_standin.domain.clocks import REAL
 from layers_standin.domain.cursors import is_cursor
 from layers_standin.domain.faults import is_spent
+from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.tables import ALL
 from layers_standin.domain.times import milliseconds
 from layers_standin.engines.table import Record
@@ -29,6 +31,9 @@ from store import Store
 MOST_CARDS = 24
 MOST_ARCHIVED = 12  # below the living; the rest has a page of its own
 MOST_PROJECTS = 200
+MOST_ORGANIZATIONS = 50  # a page is fetched every second, and a test suite may make an organization for each test
+
+MOST_SNAPSHOTS = 50
 
 
 class OverviewQuery(Query):
@@ -61,8 +66,8 @@ class ControlsQuery(Query):
 def overview(call: ControlCall) -> View:
     """Return the influencers of a project as cards. Raises NotFound, Invalid, BadCursor."""
     query = call.body
-    organizations = call.store.organizations.all()
-    organization = query.get("organization") or _liveliest(call.store, organizations)
+    listed = _listed(call.store, query.get("organization"))
+    organization = query.get("organization") or _liveliest(call.store, listed["organizations"])
     if organization is None:
         return {"title": "Influencers", "organization": None}
     named = call.store.organizations.get(organization)
@@ -73,11 +78,19 @@ def overview(call: ControlCall) -> View:
         "title": project["name"] if project else named["name"],
         "organization": named,
         "project": project,
-        "organizations": organizations,
+        **listed,
         "projects": projects,
         "notices": _notices(own, organization),
         **(_cards(own, project, query) if project else {}),
     }
+
+
+def _listed(store: Store, named: str | None) -> View:
+    """Return the first organization, which is the seed's, the newest, and the named one; and the number of others."""
+    organizations = store.organizations.all()
+    newest = len(organizations) - MOST_ORGANIZATIONS
+    shown = [each for place, each in enumerate(organizations) if place == 0 or place > newest or each["id"] == named]
+    return {"organizations": shown, "unlisted": len(organizations) - len(shown)}
 
 
 def _liveliest(store: Store, organizations: list[Record]) -> str | None:
@@ -153,7 +166,7 @@ def requests(call: ControlCall) -> View:
         "is_filtered": bool(wanted),
         "is_kept": call.log.is_kept,
         "operations": sorted(operation.name for operation in call.api),
-        "organizations": call.store.organizations.all(),
+        **_listed(call.store, wanted.get("organizationId")),
     }
 
 
@@ -171,13 +184,18 @@ def controls(call: ControlCall) -> View:
     """Return clock, faults, snapshots and organizations, with their forms. Raises NotFound."""
     organization = call.body.get("organization")
     named = None if organization is None else call.store.organizations.get(organization)
+    listed = _listed(call.store, organization)
+    snapshots = _ask(call, list_snapshots)["items"]
+    newest = sorted(snapshots, key=itemgetter("at"))[-MOST_SNAPSHOTS:]
     return {
         "title": "Controls",
         "scope": named,
         "clock": _ask(call, get_clock, organization),
         "faults": _faults(call, named),
-        "snapshots": _ask(call, list_snapshots)["items"],
-        "organizations": _ask(call, list_organizations)["items"],
+        "snapshots": [each for each in snapshots if each in newest],
+        "unlisted_snapshots": len(snapshots) - len(newest),
+        "organizations": [organization_view(each) for each in listed["organizations"]],
+        "unlisted": listed["unlisted"],
         "has_seed": call.services.settings.seed is not None,
         "operations": sorted(operation.name for operation in call.api),
         "codes": STATUS_OF_CODE,

@@ -14,6 +14,7 @@ from layers_standin.domain.clocks import REAL, Clock, advance, frozen, shifted, 
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import new_rule
 from layers_standin.domain.history import change_view
+from layers_standin.domain.ids import canonical
 from layers_standin.domain.keys import public_id_of
 from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.tables import ALL
@@ -64,10 +65,7 @@ def _whose(scope: str) -> str | None:
 def get_health(call: ControlCall) -> Record:
     """Check that the store takes reads and writes, and return its engine and the number of its documents."""
     call.store.db.probe()
-    counts = dict.fromkeys(COUNTED, 0)
-    for table, partition in call.store.db.tables():
-        if table in counts:
-            counts[table] += call.store.db.count(table, partition)
+    counts = dict(zip(COUNTED, call.store.db.count_all(COUNTED), strict=True))
     engine = type(call.store.db).__name__.lower()
     return {"status": "ready", "version": version(DISTRIBUTION), "engine": engine, "counts": counts}
 
@@ -324,11 +322,10 @@ def get_history(call: ControlCall, influencer_id: str) -> Record:
 def _find_influencer(call: ControlCall, influencer_id: str) -> Record:
     """Return the influencer with this id, of the requested organization or of any. Raises NotFound, Conflict."""
     scope = _scope(call)
-    scopes = [each["id"] for each in call.store.organizations.all()] if scope == ALL else [scope]
-    tables = call.store.tables
-    found = [each for each in scopes if tables.table("influencers", each).get(doc_id=influencer_id) is not None]
-    if len(found) > 1:
-        raise Conflict("Several organizations have an influencer of this id: say organizationId.", subcode="AMBIGUOUS")
-    if not found:
-        raise NotFound("Influencer not found.")
-    return call.store.for_organization(found[0]).any_influencer(influencer_id)
+    if scope == ALL:
+        found = call.store.db.read_each("influencers", canonical(influencer_id))
+        if len(found) > 1:
+            message = "Several organizations have an influencer of this id: say organizationId."
+            raise Conflict(message, subcode="AMBIGUOUS")
+        scope = found[0]["organizationId"] if found else ALL
+    return call.store.for_organization(scope).any_influencer(influencer_id)

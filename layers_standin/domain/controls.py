@@ -38,9 +38,9 @@ class Controls:
         has_faults = any(set_.get("faults") for set_ in (own, everyone) if set_)
         return Overrides(both.get("clock", REAL), has_faults, both.get("isLogged", True))
 
-    def scopes(self) -> list[str]:
-        """Return the scopes that have settings: organizations' ids, and ALL."""
-        return [partition for table, partition in self._tables.db.tables() if table == "controls"]
+    def each(self, name: str) -> dict[str, Any]:
+        """Return the setting `name` of every scope that has it; the key is an organization's id, or ALL."""
+        return {own["id"]: own[name] for own in self._tables.db.read_each("controls") if name in own}
 
     def own(self, scope: str, name: str) -> Any:
         """Return the setting `name` of a scope itself (an organization, or ALL), or None."""

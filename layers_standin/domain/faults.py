@@ -110,8 +110,8 @@ class Faults:
 
     def remove(self, scope: str, rule_id: str) -> None:
         """Remove a rule of an organization; with ALL, of any scope. Raises NotFound."""
-        scopes = self._controls.scopes() if scope == ALL else [scope]
-        owner = next((each for each in scopes if any(rule["id"] == rule_id for rule in self.of(each))), None)
+        rules = self._controls.each("faults") if scope == ALL else {scope: self.of(scope)}
+        owner = next((each for each in rules if any(rule["id"] == rule_id for rule in rules[each])), None)
         if owner is None:
             raise NotFound("Fault not found.")
         self._controls.change(owner, "faults", lambda rules: _without(rules or [], rule_id) or None)

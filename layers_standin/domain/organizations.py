@@ -32,10 +32,8 @@ class Organizations:
         return document
 
     def all(self) -> list[Record]:
-        spaces = [partition for table, partition in self._tables.db.tables() if table == "organizations"]
-        found = (self._tables.table("organizations", partition).get(doc_id=partition) for partition in spaces)
-        there = (document for document in found if document is not None)  # another process may have dropped one by now
-        return sorted(there, key=lambda document: (document["createdAt"], document["id"]))
+        found = self._tables.db.read_each("organizations")
+        return sorted(found, key=lambda document: (document["createdAt"], document["id"]))
 
     def create(self, name: str) -> Record:
         now = milliseconds(self._tables.now())
@@ -54,7 +52,6 @@ class Organizations:
             self.get(organization)
             for key in self._tables.db.table("api_key_ids", organization):
                 self._tables.table("api_keys", key["publicId"]).remove(doc_ids=[key["publicId"]])
-                self._drop_where("rate_limits", key["apiKeyId"])
             self._empty(organization)
 
     def _drop_late(self, organization: str) -> None:
@@ -65,8 +62,3 @@ class Organizations:
     def _empty(self, organization: str) -> None:
         for table in PRIMARY_KEYS:  # of every table: others may have got documents since the last commit
             self._tables.db.table(table, organization).truncate()
-
-    def _drop_where(self, table: str, in_partition: str) -> None:
-        for name, partition in self._tables.db.tables():
-            if name == table and in_partition in partition:
-                self._tables.db.table(name, partition).truncate()

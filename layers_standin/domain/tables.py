@@ -42,7 +42,6 @@ PARTITION_KEYS = {
     "organizations": "id",
     "api_keys": "publicId",
     "controls": "id",
-    "rate_limits": "id",
     "secrets": "id",
 }
 # Tables whose ids are made here and never come in a request, so that they need no canonical form.

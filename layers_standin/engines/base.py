@@ -71,13 +71,17 @@ class BaseEngine(Engine):
     # All documents at once.
 
     def tables(self) -> list[tuple[str, str]]:
-        return self._read_whole(self._tables)
-
-    def _tables(self, send: Send) -> list[tuple[str, str]]:
-        (found,) = send([(self._sql.organizations, {})])
-        kinds = send((self._sql.kinds, {"organization": of}) for (of,) in found)
         unescape = self._sql.unescape
-        return [(unescape(kind), unescape(of)) for (of,), rows in zip(found, kinds, strict=True) for (kind,) in rows]
+        return [(unescape(kind), unescape(of)) for kind, of in self._ask(self._sql.spaces, {})]
+
+    def read_each(self, table: str, doc_id: str | None = None) -> list[Record]:
+        of = self._sql.of((table, "", doc_id or ""))
+        rows = self._ask(self._sql.find_each_first if doc_id is None else self._sql.find_each, of)
+        return [orjson.loads(document) for (document,) in rows if document is not None]
+
+    def count_all(self, tables: Sequence[str]) -> list[int]:
+        kinds = {f"kind{number}": self._sql.escape(table) for number, table in enumerate(tables)}
+        return list(map(int, self._ask(self._sql.count_all(len(tables)), kinds)[0]))
 
     def replace_all(self, documents: Iterable[Document]) -> None:
         with self._whole("replace") as send:

@@ -8,6 +8,7 @@ organizations themselves go over all of them.
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from layers_standin.engines.indexes import IndexEntry, Key
@@ -18,6 +19,16 @@ _DOCUMENT = "organization, kind, id, inserted_ns, document"
 _ENTRY = "organization, kind, index_name, sort_key, id"
 _ONE = "organization = :organization AND kind = :kind AND id = :id"
 _INDEX = "organization = :organization AND kind = :kind AND index_name = :index"
+_FOUND = "FROM @documents WHERE organization = found.organization AND kind = :kind"
+_NEXT = "FROM @documents {} ORDER BY organization, kind LIMIT 1"
+_BEHIND = _NEXT.format("WHERE (organization, kind) > (found.organization, found.kind)")
+_FIRST = _NEXT.format("")
+_SPACES = (
+    f"WITH RECURSIVE found AS (SELECT (SELECT kind {_FIRST}) AS kind, (SELECT organization {_FIRST}) AS organization "
+    f"UNION ALL SELECT (SELECT kind {_BEHIND}), (SELECT organization {_BEHIND}) "
+    "FROM found WHERE found.organization IS NOT NULL) "
+    "SELECT kind, organization FROM found WHERE organization IS NOT NULL"
+)
 _SNAPSHOT = "organization = :organization AND snapshot = :snapshot"
 
 
@@ -80,9 +91,13 @@ class Statements:
         self.remove_entry = of(f"DELETE FROM @index_entries WHERE {_INDEX} AND sort_key = :sort_key AND id = :id")
 
         # From each value to the next one in the primary key: the number of documents does not matter.
-        self.organizations = of(_distinct("organization", "@documents"))
-        self.snapshot_organizations = of(_distinct("organization", "@snapshot_documents"))
-        self.kinds = of(_distinct("kind", "@documents", "organization = :organization AND "))
+        self.organizations = of(_of_each_organization("organization"))
+        self.snapshot_organizations = of(_of_each_organization("organization", "@snapshot_documents"))
+        self.spaces = of(_SPACES)
+        # Subqueries, not a join: so a planner that knows little of the tables looks into the primary key all the same.
+        self.find_each = of(_of_each_organization(f"(SELECT document {_FOUND} AND id = :id)"))
+        self.find_each_first = of(_of_each_organization(f"(SELECT document {_FOUND} ORDER BY id LIMIT 1)"))
+        self.count_all = partial(_count_all, of)
 
         # All documents of an organization, and its index entries.
         self.clear = _pair(of, "DELETE FROM @{} WHERE organization = :organization")
@@ -156,10 +171,16 @@ def _pair(of: Callable[[str], str], text: str) -> tuple[str, str]:
     return of(text.format("documents", _DOCUMENT)), of(text.format("index_entries", _ENTRY))
 
 
-def _distinct(column: str, table: str, condition: str = "") -> str:
-    where = f"WHERE {condition}".removesuffix("AND ") if condition else ""
+def _of_each_organization(selected: str, table: str = "@documents") -> str:
+    """Return the statement that selects something of each organization that has a row in a table."""
     return (
-        f"WITH RECURSIVE found AS (SELECT min({column}) AS {column} FROM {table} {where} UNION ALL "
-        f"SELECT (SELECT min({column}) FROM {table} WHERE {condition}{column} > found.{column}) "
-        f"FROM found WHERE found.{column} IS NOT NULL) SELECT {column} FROM found WHERE {column} IS NOT NULL"
+        f"WITH RECURSIVE found AS (SELECT min(organization) AS organization FROM {table} UNION ALL "
+        f"SELECT (SELECT min(organization) FROM {table} WHERE organization > found.organization) "
+        f"FROM found WHERE found.organization IS NOT NULL) SELECT {selected} FROM found WHERE organization IS NOT NULL"
     )
+
+
+def _count_all(of: Callable[[str], str], number: int) -> str:
+    """Return the statement that counts the documents of `number` tables, the parameters :kind0, :kind1 and so on."""
+    counts = (f"coalesce(sum((SELECT count(*) {_FOUND}{each})), 0)" for each in range(number))
+    return of(_of_each_organization(", ".join(counts)))

@@ -37,6 +37,15 @@ class Engine(Protocol):
     def tables(self) -> list[tuple[str, str]]:
         """Return every (table, partition) that holds a document. Need not see the writes of its own transaction."""
 
+    def read_each(self, table: str, doc_id: str | None = None) -> list[Record]:
+        """Return the document with this id, or the first, of each partition of a table that has one, in one trip.
+
+        Need not see the writes of its own transaction.
+        """
+
+    def count_all(self, tables: Sequence[str]) -> list[int]:
+        """Return the number of documents of each table in all partitions, in one trip."""
+
     def close(self) -> None: ...
 
     # Documents, in the calling thread's transaction if it has one.

@@ -44,7 +44,7 @@ def count_request(store: Store, key: Record, endpoint_class: str) -> Headers:
     `endpoint_class` is one of PER_MINUTE's. Raises RateLimited; a refused request is counted too.
     """
     windows = windows_of(key, endpoint_class)
-    counters, now = store.db.run_transaction(partial(_count, store, windows))
+    counters, now = store.db.run_transaction(partial(_count, store, key["organizationId"], windows))
     remaining, limit, until = min(
         (window.max - counter["count"], window.max, counter["until"])
         for window, counter in zip(windows, counters, strict=False)  # a full minute leaves its day out
@@ -80,15 +80,15 @@ def add_request(window: Window, counter: Record | None, now: float) -> Record:
     return counter | {"count": counter["count"] + 1}
 
 
-def _count(store: Store, windows: Sequence[Window]) -> tuple[list[Record], float]:
+def _count(store: Store, organization: str, windows: Sequence[Window]) -> tuple[list[Record], float]:
     """Count a request in its windows up to the first full one; return their counters, and the time."""
     counters: list[Record] = []
     with store.db.transaction():
-        found = store.db.read_many([("rate_limits", window.counter_id, window.counter_id) for window in windows])
+        found = store.db.read_many([("rate_limits", organization, window.counter_id) for window in windows])
         now = store.now().timestamp()  # not before the read, which may have waited for a request of the next minute
         for window, counter in zip(windows, found, strict=True):
             counters.append(add_request(window, counter, now))
-            store.tables.put("rate_limits", counters[-1])
+            store.tables.put("rate_limits", counters[-1] | {"organizationId": organization})
             if counters[-1]["count"] > window.max:
                 break
     return counters, now

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -15,7 +16,7 @@ import orjson
 import pytest
 from conftest import AVA, AVA_PATH
 from databases import Pages
-from servers import ROOT, STAYS_OPEN, Server, documents, opened, run, seeded, serving
+from servers import ROOT, STAYS_OPEN, Server, documents, environment, opened, run, seeded, serving
 from tinydb import TinyDB, where
 
 from layers_standin.engines.sqlite.files import DATABASE
@@ -276,8 +277,8 @@ BAD_IMPORTS = {
     "table of a list": (b'{"projects": []}', "table 'projects' is not an object of documents"),
     "document without id": (b'{"projects": {"7": {"organizationId": "o"}}}', "document '7' of table 'projects'"),
     "document that is none": (b'{"projects": {"7": "p"}}', "document '7' of table 'projects'"),
-    "id that is a number": (b'{"projects": {"7": {"id": 7, "organizationId": "o"}}}', "an id must be a string"),
-    "id that is null": (b'{"organizations": {"7": {"id": null}}}', "an id must be a string"),
+    "id that is a number": (b'{"projects": {"7": {"id": 7, "organizationId": "o"}}}', "id: Expected string"),
+    "id that is null": (b'{"organizations": {"7": {"id": null}}}', "id: Expected string, received null"),
     "outcome without its time": (b'{"idempotency": {"7": {"id": "i", "organizationId": "o"}}}', "'filedAtMs'"),
     "half a character": (b'{"projects": {"7": {"id": "\\ud800", "organizationId": "o"}}}', "not JSON"),
     "too deep to write": (
@@ -418,3 +419,58 @@ def test_a_reset_takes_the_seed_that_is_named(flask, folder, tmp_path):
     (tmp_path / "seed.json").write_bytes(orjson.dumps(seed))
     assert flask("reset", "--seed", str(tmp_path / "seed.json")).returncode == 0
     assert {row["name"] for row in documents(folder)["influencers"]} == {"Another"}
+
+
+# Where it prints to
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("command", [("openapi",), ("store", "export"), ("keys", "list"), ("--help",)])
+def test_an_output_that_takes_nothing_is_told_in_a_sentence_and_blames_nothing_else(folder, command):
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "layers_standin", *command],
+            cwd=ROOT, env=environment(folder), stdout=full, stderr=subprocess.PIPE, check=False, encoding="utf-8",
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (1, "Standard output cannot be used: No space left on device.\n")
+
+
+def test_an_output_that_is_closed_is_told_by_an_export(folder):
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m layers_standin store export >&-', sys.executable],
+        cwd=ROOT, env=environment(folder), stderr=subprocess.PIPE, check=False, encoding="utf-8",
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (1, "Standard output is closed: there is nothing to write to.\n")
+
+
+def test_what_the_terminal_has_no_characters_for_is_printed_all_the_same(folder):
+    with opened(folder) as store:
+        store.organizations.create("Zoë ✓")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "layers_standin", "organizations", "list"],
+        cwd=ROOT, env=environment(folder, **ascii_only), capture_output=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert re.search(rb"^[0-9a-f-]{36}  Zo\S+ \S+$", ended.stdout, re.MULTILINE)
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused_in_a_sentence(tmp_path):
+    def refused(env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+        here = [sys.executable, "-m", "layers_standin", *command]
+        return subprocess.run(here, cwd=ROOT, env=env, capture_output=True, encoding="utf-8", check=False)
+
+    ours, strange = environment(tmp_path / "store"), str(tmp_path / "\udcff")
+    ended = refused(ours | {"STANDIN_DATA": strange}, "reset")
+    assert_refused(ended, "STANDIN_DATA must be a folder whose name is UTF-8")
+    with seeded(tmp_path / "full"):
+        pass
+    ended = refused(ours, "store", "copy", str(tmp_path / "full"), strange)
+    assert_refused(ended, "The data folder ", " cannot be used: its name is not UTF-8.")
+
+
+def test_a_reset_to_a_bad_seed_is_a_sentence_and_changes_nothing(flask, folder, tmp_path):
+    (tmp_path / "bad.json").write_text('{"influencers": {"1": {}}}', "utf-8")
+    before = on_disk(folder)
+    assert_refused(flask("reset", "--seed", str(tmp_path / "bad.json")), "bad.json cannot be used", "name: Required")
+    assert on_disk(folder) == before

@@ -25,7 +25,7 @@ from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.engines.sqlite.connections import Connections
 from layers_standin.engines.sqlite.files import DATABASE, MARK
 from layers_standin.services import DEMO_KEY_ID, greeting
-from layers_standin.settings import Bucket, Settings
+from layers_standin.settings import SEED, Bucket, Settings
 
 pytestmark = pytest.mark.slow
 
@@ -420,12 +420,15 @@ SEEDS = {
     "not an object": ("[]", "not an object of tables"),
     "NaN": ('{"influencers": {"1": {"organizationId": "o", "influencerId": "i", "vibe": NaN}}}', "not JSON"),
     "unknown table": ('{"unicorns": {}}', "there is no table 'unicorns'"),
-    "no identity": ('{"influencers": {"1": {"organizationId": "o"}}}', "has no place in the store"),
-    "no such picture": ('{"assets": {"1": {"organizationId": "o", "assetId": "a", "picture": "b.png"}}}', "b.png"),
-    "incomplete asset": ('{"assets": {"1": {"organizationId": "o", "assetId": "a"}}}', "lacks"),
+    "no identity": ('{"influencers": {"1": {"organizationId": "o"}}}', "influencerId: Required"),
+    "no such picture": (
+        '{"assets": {"1": {"organizationId": "o", "projectId": "p", "assetId": "asset_a", "picture": "b.png"}}}',
+        "b.png",
+    ),
+    "incomplete asset": ('{"assets": {"1": {"organizationId": "o", "assetId": "a"}}}', "projectId: Required"),
     "incomplete reference": (
         '{"influencers": {"1": {"organizationId": "o", "influencerId": "i", "referenceImages": [{}]}}}',
-        "lacks",
+        "referenceImages: 0.assetId: Required",
     ),
 }
 
@@ -435,8 +438,19 @@ def test_a_seed_that_cannot_be_used_is_named_and_leaves_the_store_empty(folder, 
     path = tmp_path / "seed.json"
     path.write_text(seed, "utf-8")
     assert_refuses(folder, GUNICORN, f"The seed {path} cannot be used", hint, STANDIN_SEED=str(path))
-    with opened(folder) as store:
-        assert store.is_empty()
+    assert not folder.exists()
+
+
+def test_a_seed_that_is_not_used_is_told_in_a_line(folder, tmp_path):
+    seed = tmp_path / "seed.json"
+    shutil.copytree(SEED.parent / "pictures", tmp_path / "pictures")
+    shutil.copy(SEED, seed)
+    with serving(folder, STANDIN_SEED=str(seed)) as server:
+        assert "was not used" not in server.output
+    with serving(folder, STANDIN_SEED=str(seed)) as server:
+        assert server.output.count(f"The seed {seed} was not used, for there is a store already") == 1
+    with serving(folder) as server:
+        assert "was not used" not in server.output
 
 
 # The key that everybody knows.

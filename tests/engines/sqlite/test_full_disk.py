@@ -135,6 +135,10 @@ def test_a_start_on_a_read_only_disk_serves_reads_or_says_so_in_one_sentence(dis
         server.stop()
     assert mount("-o", "remount,ro", str(disk)).returncode == 0
     with serving(disk / "store", *STAYS_OPEN, **ONE_WORKER) as server:
+        (told,) = [line for line in server.output.splitlines() if str(disk) in line and "keeps its data" not in line]
+        assert told.startswith("The store's file ")
+        assert told.endswith("Reads are served; changes are answered with 503 until it takes writes.")
+        assert "Not tidied" not in server.output
         client = server.client()
         assert client.get(AVA_PATH).json()["vibe"] == "before"
         assert_unavailable(client.patch(AVA_PATH, json={"vibe": "read-only"}))
