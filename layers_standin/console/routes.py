@@ -61,7 +61,7 @@ class RenderedPage(NamedTuple):
 
 def add_console(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
     """Add the pages; none if STANDIN_CONSOLE is off, or the control plane is and the console is not read-only."""
-    if not is_wanted(services.settings):
+    if not services.settings.has_console:
         return
     for name, (path, query, page) in _PAGES.items():
         route(app, "GET", path, f"console_{name}", partial(serve_page, name, query, page, services, log, api))
@@ -73,10 +73,6 @@ def add_console(app: Flask, services: Services, log: RequestLog, api: Operations
         route(app, "GET", "/console/login", "console_login_form", partial(serve_login, services.settings))
         route(app, "POST", "/console/login", "console_login", partial(sign_in, services))
         route(app, "POST", "/console/logout", "console_logout", partial(sign_out, services))
-
-
-def is_wanted(settings: Settings) -> bool:
-    return settings.console == READ_ONLY or OFF not in (settings.console, settings.control)
 
 
 def _has_token(settings: Settings) -> bool:

@@ -33,6 +33,7 @@ _PARAMETERS = {
 }
 
 DOCS: dict[str, OperationDocs] = {
+    "get_index": OperationDocs(STATE, "Index"),
     "get_health": OperationDocs(STATE, "Health"),
     "reset": OperationDocs(STATE, "ResetDone", errors=["NoSeed"]),
     "create_snapshot": OperationDocs(STATE, "Snapshot", gives={"name": "/name"}),

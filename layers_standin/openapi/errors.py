@@ -16,6 +16,7 @@ from layers_standin.openapi.json_schema import (
     record_like,
     ref,
 )
+from layers_standin.web.access import ELSEWHERE
 from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE
 
 EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"
@@ -99,7 +100,7 @@ ERRORS: dict[str, ErrorResponse] = {
     "NotFromHere": ErrorResponse(
         "FORBIDDEN",
         "From another machine, through a proxy, or by a page of another origin; only where no token is set.",
-        "The control plane answers only on this machine; set STANDIN_CONTROL to a token to open it.",
+        ELSEWHERE,
     ),
     "NotFound": ErrorResponse("NOT_FOUND", "Unknown, of another organization, or deleted."),
     "MethodNotAllowed": ErrorResponse("METHOD_NOT_ALLOWED", "The path has no such method."),
