@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, redirect, request, send_from_directory
 from marshmallow import Schema
 
 from layers_standin.console import queries
 from layers_standin.console.pages import View
-from layers_standin.console.rendering import render
+from layers_standin.console.rendering import link_from, render
 from layers_standin.control.operations import ControlCall
 from layers_standin.domain.errors import NotFound, StoreError
 from layers_standin.engines.errors import EngineError
@@ -94,7 +95,7 @@ def serve_page(
         shown = _refusal(error)
     view = _frame(shown.name, services.settings, may_command) | dict(shown.view)
     current_context(request.environ).is_poll = is_fragment and shown.status < 500
-    return _page(render(shown.name, view, is_fragment=is_fragment), shown.status)
+    return _page(render(shown.name, view, _link(), is_fragment=is_fragment), shown.status)
 
 
 def _validated(query: Schema) -> Any:
@@ -154,7 +155,7 @@ def serve_static(name: str) -> Response:
 
 def serve_login(settings: Settings, is_wrong: bool = False) -> Response:
     view = _frame("login", settings, False) | {"title": "Sign in", "is_wrong": is_wrong}
-    return _page(render("login", view), 401 if is_wrong else 200)
+    return _page(render("login", view, _link()), 401 if is_wrong else 200)
 
 
 def sign_in(services: Services) -> Response:
@@ -168,6 +169,7 @@ def sign_in(services: Services) -> Response:
         COOKIE,
         new_session(services.store.signing_key(), settings.control),
         max_age=LASTS_SECONDS,
+        path=_cookie_path(settings),
         secure=request.is_secure or (settings.public_url or "").startswith("https:"),
         httponly=True,
         samesite="Strict",
@@ -179,7 +181,7 @@ def sign_out(services: Services) -> Response:
     """Delete the cookie. Raises Forbidden for other origins' pages."""
     _refuse_foreign_pages(services.settings)
     response = _home()
-    response.delete_cookie(COOKIE, httponly=True, samesite="Strict")
+    response.delete_cookie(COOKIE, _cookie_path(services.settings), httponly=True, samesite="Strict")
     return response
 
 
@@ -188,7 +190,16 @@ def _refuse_foreign_pages(settings: Settings) -> None:
         raise Forbidden("Only the console itself signs in and out.")
 
 
+def _link() -> Callable[[str], str]:
+    return link_from(request.environ.get("RAW_URI", request.path))
+
+
+def _cookie_path(settings: Settings) -> str:
+    """Return the path that cookies are for, as browsers see it: no other application of the public host gets them."""
+    return urlsplit(settings.public_url or "").path + "/"
+
+
 def _home() -> Response:
-    response = redirect("/console", 303)
+    response = redirect(_link()("/console"), 303)
     response.headers.update(HEADERS)
     return response  # type: ignore[return-value]

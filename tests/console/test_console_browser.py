@@ -512,6 +512,26 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, full):
         assert page.evaluate(_TOO_WIDE) == [], path
 
 
+_BEYOND_THE_EDGE = """
+[...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth)
+    .map((each) => each.innerText)
+"""
+
+
+def test_on_a_phone_every_column_of_a_table_is_seen(open_page, full):
+    page = open_page(full[2], viewport=PHONE)
+    assert page.locator(".diff").count() > 0
+    assert page.evaluate(_BEYOND_THE_EDGE) == []
+    change = page.locator(".diff").first
+    assert change.get_by_role("columnheader").all_inner_texts() == ["Field", "Before", "After"]
+    for cell in change.locator("td").all():
+        box = cell.bounding_box()
+        assert 0 <= box["x"] < box["x"] + box["width"] <= PHONE["width"]
+    page.goto(full[4])
+    expect(page.get_by_role("button", name="Remove the fault")).to_be_visible()
+    assert page.evaluate(_BEYOND_THE_EDGE) == []
+
+
 def test_names_are_shown_and_never_run(open_page, full):
     page = open_page(full[0])
     shown = page.locator("[data-key=living] .card h3").all_inner_texts()
