@@ -501,8 +501,8 @@ def test_a_store_that_cannot_be_read_is_a_page_too(client, rooms):
 
 
 def test_the_page_that_opens_first_is_that_of_ava(client):
-    shown_first = client.get("/", follow_redirects=True).text
-    assert re.findall(r'<h3><a href="[^"]+"><bdi>([^<]+)</bdi>', shown_first) == ["Noor Haddad", "Marcus Reed", "Ava Chen"]
+    html = client.get("/", follow_redirects=True).text
+    assert re.findall(r'<h3><a href="[^"]+"><bdi>([^<]+)</bdi>', html) == ["Noor Haddad", "Marcus Reed", "Ava Chen"]
 
 
 def test_the_overview_shows_the_newest_project_of_all(demo, store, organization):
