@@ -284,8 +284,8 @@ def has_demo_key(store: Store) -> bool:
 
 @lru_cache(16)
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address, given without a port."""
-    if host == "localhost":
+    """Whether only this machine can reach an address, given without a port; `unix:` and a path is one too."""
+    if host == "localhost" or host.startswith("unix:"):
         return True
     try:
         address = ip_address(host.strip("[]"))

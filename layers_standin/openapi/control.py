@@ -33,7 +33,7 @@ _PARAMETERS = {
 }
 
 DOCS: dict[str, OperationDocs] = {
-    "get_index": OperationDocs(STATE, "Index"),
+    "get_index": OperationDocs(STATE, "Index", never=["Unavailable"]),
     "get_health": OperationDocs(STATE, "Health"),
     "reset": OperationDocs(STATE, "ResetDone", errors=["NoSeed"]),
     "create_snapshot": OperationDocs(STATE, "Snapshot", gives={"name": "/name"}),

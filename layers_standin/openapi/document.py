@@ -43,14 +43,16 @@ class OperationDocs(NamedTuple):
     """The facts of an operation that neither its route nor its schemas have.
 
     `response` is the name of the usual response's schema, `also` has those with another status; `errors` are the
-    errors that follow from no rule. `gives` maps path parameters to JSON pointers into the response: links from it lead
-    to every operation with that parameter. `shows` is the same for links to reading operations only, as from a change.
+    errors that follow from no rule, `never` those of its section that it cannot have. `gives` maps path parameters to
+    JSON pointers into the response: links from it lead to every operation with that parameter. `shows` is the same for
+    links to reading operations only, as from a change.
     `links` are further links; `by_own_links_only` names operations that need more than an id.
     """
 
     tag: str
     response: str
     errors: Sequence[str] = ()
+    never: Sequence[str] = ()
     also: Mapping[int, str] = {}
     gives: Mapping[str, str] = {}
     shows: Mapping[str, str] = {}
@@ -234,7 +236,7 @@ def _errors(entry: Entry) -> Iterator[tuple[str, ErrorResponse]]:
     def error(name: str, **example: Any) -> tuple[str, ErrorResponse]:
         return name, ERRORS[name]._replace(**example)
 
-    yield from map(error, (*section.errors, *entry.docs.errors))
+    yield from map(error, (each for each in (*section.errors, *entry.docs.errors) if each not in entry.docs.never))
     if section.limited:
         yield error("RateLimited", details={"endpointClass": operation.endpoint_class})
     if operation.scope is not None:

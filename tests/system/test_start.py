@@ -147,10 +147,33 @@ def test_on_a_unix_socket_the_greeting_works_when_pasted_and_this_machine_comman
                 assert (status("/_standin"), status("/console")) == (200, 200)
                 assert status("/_standin", Host="stand-in.example") == 403
                 assert status("/_standin", **{"X-Forwarded-For": "127.0.0.1"}) == 403
+            assert b'"servers":[{"url":"http://localhost"}]' in answer_without_a_host(path)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             printed.close()
+
+
+def test_flask_run_takes_a_unix_socket_for_this_machine_too(folder):
+    with TemporaryDirectory() as short:
+        path = f"{short}/s.sock"
+        process, printed = start(("flask", "run", "--host", f"unix://{path}"), environment(folder))
+        try:
+            assert any("Running on unix:" in line for line in printed)
+            with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://localhost") as client:
+                assert client.get("/v1/whoami", headers={"X-Api-Key": DEMO_KEY}).status_code == 200
+                assert client.get("/_standin").status_code == 200
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            printed.close()
+
+
+def answer_without_a_host(path: str) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall(b"GET /openapi.json HTTP/1.0\r\n\r\n")
+        return b"".join(iter(partial(connection.recv, 1 << 16), b""))
 
 
 def what_a_shell_prints(call: str) -> bytes:
