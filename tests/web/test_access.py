@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import replace
-from socket import AF_INET, AF_UNIX, socket
+from socket import AF_INET, AF_UNIX, create_connection, socket
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -515,6 +516,54 @@ def test_a_real_service_looks_at_who_is_there_and_what_is_said(tmp_path):
             {"Via": "1.1 proxy"},
         ):
             assert status(**said) == 403, said
+
+
+# The lines after the request line, and the statuses that are no way in.
+SMUGGLED = [
+    ("Host: rebound.example\r\nHost: {here}", (422,)),
+    ("Host: {here}\r\nHost: rebound.example", (422,)),
+    ("Host: {here}\r\n Host: rebound.example", (422,)),
+    ("Host : {here}", (422,)),
+    ("Host: {here}, rebound.example", (403,)),
+    ("Host: rebound.example\r\nX-Host: {here}", (403,)),
+    ("Host: rebound.example\r\nX_Forwarded_Host: {here}", (403,)),
+    ("Host: {here}\r\nX-Forwarded-For: 127.0.0.1\r\nConnection: X-Forwarded-For", (403,)),
+    ("Host: {here}\r\nx-forwarded-proto: https", (403,)),
+    ("Host: {here}\r\nOrigin: http://{here}\r\nOrigin: http://rebound.example", (403,)),
+    ("Host: {here}\r\nOrigin: http://{here}, null", (403,)),
+    ("Host: {here}\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site", (403,)),
+    ("Host: me@{here}", (403,)),
+    ("Host:", (403,)),
+    ("User-Agent: none", (403,)),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("raw") / "store", WEB_CONCURRENCY="1", STANDIN_SYNC="never") as server:
+        yield urlsplit(server.url).netloc
+
+
+def status_of(address, target, lines, version="1.1"):
+    host, _, port = address.partition(":")
+    with create_connection((host, int(port)), timeout=60) as connection:
+        head = lines.replace("{here}", address)
+        connection.sendall(f"GET {target} HTTP/{version}\r\n{head}\r\nConnection: close\r\n\r\n".encode())
+        return int(connection.makefile("rb").readline().split()[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lines", "statuses"), SMUGGLED, ids=[lines for lines, _ in SMUGGLED])
+def test_no_header_said_twice_or_in_disguise_is_a_way_in(address, lines, statuses):
+    assert status_of(address, f"{ROOT}/health", lines) in statuses
+
+
+@pytest.mark.slow
+def test_no_form_of_a_request_line_is_a_way_in(address):
+    assert status_of(address, f"{ROOT}/health", "Host: {here}") == 200
+    assert status_of(address, f"{ROOT}/health", "Host: {here}", version="1.0") == 403
+    for target in (f"{ROOT}/health", f"http://{address}{ROOT}/health", f"http://rebound.example{ROOT}/health"):
+        assert status_of(address, target, "Host: rebound.example") in (403, 404, 422)
 
 
 @pytest.mark.slow
