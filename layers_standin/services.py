@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from ipaddress import ip_address
+from shlex import quote
 from typing import NamedTuple
 
 from layers_standin.application import IS_INSTALLED
@@ -321,8 +322,8 @@ def has_demo_key(store: Store) -> bool:
 
 @lru_cache(16)
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address, given without a port."""
-    if host == "localhost":
+    """Whether only this machine can reach an address, given without a port; `unix:` and a path is one too."""
+    if host == "localhost" or host.startswith("unix:"):
         return True
     try:
         address = ip_address(host.strip("[]"))
@@ -332,11 +333,24 @@ def is_loopback(host: str) -> bool:
 
 
 def greeting(settings: Settings, addresses: list[str], demo_key: bool) -> str:
-    """Return the lines printed at start: the addresses, the data's location and, if `demo_key` works, a first call."""
+    """Return the lines printed at start: the addresses, the data's location, the pages, and a first call.
+
+    An address is a URL, or `unix:` and a path. The call is there if `demo_key` works.
+    """
     documents = settings.data if settings.store is None else "the database of STANDIN_STORE"  # may have a password
     pictures = settings.data if settings.media is None else "the bucket of STANDIN_MEDIA"
     places = " and ".join(dict.fromkeys([str(documents), str(pictures)]))
-    where = f"The Layers stand-in listens on {', '.join(addresses)} and keeps its data in {places}.\n"
-    if not demo_key:
-        return where
-    return f"{where}Demo key: {DEMO_KEY}\nTry: curl {addresses[0]}/v1/whoami -H 'X-Api-Key: {DEMO_KEY}'\n"
+    lines = [f"The Layers stand-in listens on {', '.join(addresses)} and keeps its data in {places}."]
+    url = next((_loopback_url(each) for each in addresses if not each.startswith("unix:")), None)
+    if pages := settings.public_url or url:
+        lines += [f"Console: {pages}/console"] if settings.has_console else []
+        lines += [f"API reference: {pages}/docs"]
+    if demo_key:
+        where = url or f"--unix-socket {quote(addresses[0].removeprefix('unix:'))} http://localhost"
+        lines += [f"Demo key: {DEMO_KEY}", f"Try: curl {where}/v1/whoami -H 'X-Api-Key: {DEMO_KEY}'"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _loopback_url(address: str) -> str:
+    """Return the URL at which this machine reaches an address: one that stands for all interfaces is none."""
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

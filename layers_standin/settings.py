@@ -15,6 +15,9 @@ _NEVER_ECHOED = ("STANDIN_CONTROL", "STANDIN_STORE", "STANDIN_MEDIA")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _KEY_PREFIX = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]*(/[0-9A-Za-z_][0-9A-Za-z._-]*)*")
 _REGION = re.compile(r"[0-9a-z-]{1,64}")
+_HOST_NAME = re.compile(r"[0-9a-z]([0-9a-z._-]*[0-9a-z])?")
+_ORIGIN = re.compile(rf"https?://({_HOST_NAME.pattern}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?")
+_URL = re.compile(rf"{_ORIGIN.pattern}(/[0-9A-Za-z._~-]*)*", re.IGNORECASE)  # it becomes a part of headers
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 PREFIX = "STANDIN_"
 LOOPBACK, OFF = "loopback", "off"
@@ -55,8 +58,15 @@ class Settings:
     sync: bool = True
     log: str = "plain"
     control: str = LOOPBACK
+    control_hosts: tuple[str, ...] = ()
+    control_origins: tuple[str, ...] = ()
     console: str = "on"
     allow_demo_key: bool = False
+
+    @property
+    def has_console(self) -> bool:
+        """Whether there is a console: it commands by the control plane, unless it is read-only."""
+        return self.console == READ_ONLY or OFF not in (self.console, self.control)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -121,8 +131,8 @@ def _media(text: str) -> Bucket:
 
 def _is_usable(bucket: Bucket) -> bool:
     """Whether all parts of a bucket's URL are valid. Raises ValueError for a bad endpoint."""
-    if bucket.endpoint is not None and "@" in _url(bucket.endpoint):
-        return False
+    if bucket.endpoint is not None:
+        _url(bucket.endpoint)
     is_region = bucket.region is None or _REGION.fullmatch(bucket.region)
     return bool(_BUCKET.fullmatch(bucket.name) and _KEY_PREFIX.fullmatch(bucket.prefix) and is_region)
 
@@ -137,12 +147,7 @@ def _seed(text: str) -> Path | None:
 
 
 def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        fits = parts.scheme in ("http", "https") and parts.netloc and not parts.query and not parts.fragment
-    except ValueError:
-        fits = False
-    if not fits:
+    if not _URL.fullmatch(text):
         raise ValueError("a URL like https://stand-in.example")
     return text.rstrip("/")
 
@@ -177,6 +182,16 @@ def _control(text: str) -> str:
     return text
 
 
+def _list_of(pattern: re.Pattern[str], wanted: str) -> Callable[[str], object]:
+    def parse(text: str) -> tuple[str, ...]:
+        items = tuple(item.strip().rstrip("/").lower() for item in text.split(","))
+        if not all(map(pattern.fullmatch, items)):
+            raise ValueError(f"{wanted}, separated by commas")
+        return items
+
+    return parse
+
+
 def _flag(text: str) -> bool:
     if text not in ("0", "1"):
         raise ValueError("'0' or '1'")
@@ -196,6 +211,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_SYNC": _one_of(always=True, never=False),
     "STANDIN_LOG": _one_of(plain="plain", json="json"),
     "STANDIN_CONTROL": _control,
+    "STANDIN_CONTROL_HOSTS": _list_of(_HOST_NAME, "names like standin.local without a port"),
+    "STANDIN_CONTROL_ORIGINS": _list_of(_ORIGIN, "origins like http://localhost:3000"),
     "STANDIN_CONSOLE": _one_of(**{"on": "on", READ_ONLY: READ_ONLY, OFF: OFF}),
     "STANDIN_ALLOW_DEMO_KEY": _flag,
 }

@@ -45,6 +45,15 @@ GOOD = [
     ("STANDIN_CONTROL", "loopback", "control", "loopback"),
     ("STANDIN_CONTROL", "off", "control", "off"),
     ("STANDIN_CONTROL", "a-token_of-16-chr", "control", "a-token_of-16-chr"),
+    ("STANDIN_CONTROL_HOSTS", "standin.local", "control_hosts", ("standin.local",)),
+    ("STANDIN_CONTROL_HOSTS", "host.docker.internal, Stand_In", "control_hosts", ("host.docker.internal", "stand_in")),
+    ("STANDIN_CONTROL_ORIGINS", "http://localhost:3000", "control_origins", ("http://localhost:3000",)),
+    (
+        "STANDIN_CONTROL_ORIGINS",
+        "http://localhost/, HTTPS://[::1]:5173,http://127.0.0.1:3000",
+        "control_origins",
+        ("http://localhost", "https://[::1]:5173", "http://127.0.0.1:3000"),
+    ),
     ("STANDIN_CONSOLE", "on", "console", "on"),
     ("STANDIN_CONSOLE", "off", "console", "off"),
     ("STANDIN_CONSOLE", "read-only", "console", "read-only"),
@@ -52,6 +61,8 @@ GOOD = [
     ("STANDIN_ALLOW_DEMO_KEY", "0", "allow_demo_key", False),
 ]
 A_URL = "a URL like https://stand-in.example"
+NAMES = "names like standin.local without a port, separated by commas"
+ORIGINS = "origins like http://localhost:3000, separated by commas"
 A_TOKEN = "'loopback', 'off', or a token of 16 or more letters, digits, '-' and '_'"
 A_BUCKET = (
     "a URL like s3://bucket/prefix or s3://bucket/prefix?endpoint=https://host&region=name, with a prefix of its own "
@@ -101,6 +112,13 @@ BAD = [
     ("STANDIN_PUBLIC_URL", "https://host.example?x=1", A_URL),
     ("STANDIN_PUBLIC_URL", "https://host.example#x", A_URL),
     ("STANDIN_PUBLIC_URL", "http://[::1", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://me:secret@host.example", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://:443", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://host.example:port", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://host.example/be low", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://host.example/;script-src", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://host.example/\r\nX: 1", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://bücher.example", A_URL),
     *[
         ("STANDIN_JOB_SECONDS", text, "a number of seconds")
         for text in ("", "-1", "1e3", ".5", "1.", "two", " 2", "inf", "nan", "٣", "1" * 13)
@@ -114,6 +132,27 @@ BAD = [
     *[("STANDIN_SYNC", text, "'always' or 'never'") for text in ("", "1", "Always", "sometimes")],
     *[("STANDIN_LOG", text, "'plain' or 'json'") for text in ("", "JSON", "xml", "plain ")],
     *[("STANDIN_CONTROL", text, A_TOKEN) for text in ("", "on", "Off", "fifteen-letters", "a b c d e f g h i j k")],
+    *[
+        ("STANDIN_CONTROL_HOSTS", text, NAMES)
+        for text in ("", ",", "a,", "*", "a b", "http://a", "a:8000", ".local", "[::1]", "a@b", "a/b", "bücher.local")
+    ],
+    *[
+        ("STANDIN_CONTROL_ORIGINS", text, ORIGINS)
+        for text in (
+            "",
+            "*",
+            "null",
+            "localhost:3000",
+            "http://",
+            "http://*:3000",
+            "http://localhost:*",
+            "http://localhost:3000/path",
+            "http://me@localhost",
+            "http://localhost:3000 http://localhost:3001",
+            "ftp://localhost",
+            "http://localhost,",
+        )
+    ],
     *[("STANDIN_CONSOLE", text, "'on' or 'read-only' or 'off'") for text in ("", "readonly", "1")],
     *[("STANDIN_ALLOW_DEMO_KEY", text, "'0' or '1'") for text in ("", "2", "true", "yes", " 1")],
 ]
@@ -131,6 +170,8 @@ def test_without_any_setting_all_have_their_defaults():
         sync=True,
         log="plain",
         control="loopback",
+        control_hosts=(),
+        control_origins=(),
         console="on",
         allow_demo_key=False,
     )

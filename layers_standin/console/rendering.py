@@ -1,8 +1,9 @@
 """From views to HTML: everything is escaped, and invisible characters are made visible."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -29,7 +30,16 @@ _environment.globals |= {"href": href}
 _environment.filters |= {"moment": moment, "merged": lambda first, second: first | second}
 
 
-def render(name: str, view: Mapping[str, Any], *, is_fragment: bool = False) -> str:
-    """Return a whole page, or the part of it that is refreshed while it is open."""
+def render(name: str, view: Mapping[str, Any], link: Callable[[str], str], *, is_fragment: bool = False) -> str:
+    """Return a whole page, or the part of it that is refreshed while it is open; `link(path)` makes its links."""
     template = _environment.get_template(f"{name}.html" if is_fragment else "layout.html")
-    return template.render(view, fragment=f"{name}.html")
+    return template.render(view, link=link, fragment=f"{name}.html")
+
+
+def link_from(uri: str) -> Callable[[str], str]:
+    """Return `link(path)`, which makes a path of ours relative to the page at a request's URI.
+
+    Such a link is right under the path of a proxy too, wherever that has the service.
+    """
+    up = "../" * (urlsplit(uri).path.count("/") - 1)
+    return lambda path: up + path.removeprefix("/")

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, redirect, request, send_from_directory
 from marshmallow import Schema
 
 from layers_standin.console import queries
 from layers_standin.console.pages import View
-from layers_standin.console.rendering import render
+from layers_standin.console.rendering import link_from, render
 from layers_standin.control.operations import ControlCall
 from layers_standin.domain.errors import NotFound, StoreError
 from layers_standin.engines.errors import EngineError
@@ -62,7 +63,7 @@ class RenderedPage(NamedTuple):
 
 def add_console(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
     """Add the pages; none if STANDIN_CONSOLE is off, or the control plane is and the console is not read-only."""
-    if not is_wanted(services.settings):
+    if not services.settings.has_console:
         return
     for name, (path, query, page) in _PAGES.items():
         route(app, "GET", path, f"console_{name}", partial(serve_page, name, query, page, services, log, api))
@@ -74,10 +75,6 @@ def add_console(app: Flask, services: Services, log: RequestLog, api: Operations
         route(app, "GET", "/console/login", "console_login_form", partial(serve_login, services.settings))
         route(app, "POST", "/console/login", "console_login", partial(sign_in, services))
         route(app, "POST", "/console/logout", "console_logout", partial(sign_out, services))
-
-
-def is_wanted(settings: Settings) -> bool:
-    return settings.console == READ_ONLY or OFF not in (settings.console, settings.control)
 
 
 def _has_token(settings: Settings) -> bool:
@@ -99,7 +96,7 @@ def serve_page(
         shown = _refusal(error)
     view = _frame(shown.name, services.settings, may_command) | dict(shown.view)
     current_context(request.environ).is_poll = is_fragment and shown.status < 500
-    return _page(render(shown.name, view, is_fragment=is_fragment), shown.status)
+    return _page(render(shown.name, view, _link(), is_fragment=is_fragment), shown.status)
 
 
 def _validated(query: Schema) -> Any:
@@ -159,7 +156,7 @@ def serve_static(name: str) -> Response:
 
 def serve_login(settings: Settings, is_wrong: bool = False) -> Response:
     view = _frame("login", settings, False) | {"title": "Sign in", "is_wrong": is_wrong}
-    return _page(render("login", view), 401 if is_wrong else 200)
+    return _page(render("login", view, _link()), 401 if is_wrong else 200)
 
 
 def sign_in(services: Services) -> Response:
@@ -173,6 +170,7 @@ def sign_in(services: Services) -> Response:
         COOKIE,
         new_session(services.store.signing_key(), settings.control),
         max_age=LASTS_SECONDS,
+        path=_cookie_path(settings),
         secure=request.is_secure or (settings.public_url or "").startswith("https:"),
         httponly=True,
         samesite="Strict",
@@ -184,7 +182,7 @@ def sign_out(services: Services) -> Response:
     """Delete the cookie. Raises Forbidden for other origins' pages."""
     _refuse_foreign_pages(services.settings)
     response = _home()
-    response.delete_cookie(COOKIE, httponly=True, samesite="Strict")
+    response.delete_cookie(COOKIE, _cookie_path(services.settings), httponly=True, samesite="Strict")
     return response
 
 
@@ -193,7 +191,16 @@ def _refuse_foreign_pages(settings: Settings) -> None:
         raise Forbidden("Only the console itself signs in and out.")
 
 
+def _link() -> Callable[[str], str]:
+    return link_from(request.environ.get("RAW_URI", request.path))
+
+
+def _cookie_path(settings: Settings) -> str:
+    """Return the path that cookies are for, as browsers see it: no other application of the public host gets them."""
+    return urlsplit(settings.public_url or "").path + "/"
+
+
 def _home() -> Response:
-    response = redirect("/console", 303)
+    response = redirect(_link()("/console"), 303)
     response.headers.update(HEADERS)
     return response  # type: ignore[return-value]

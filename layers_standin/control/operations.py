@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
+from inspect import getdoc
 
 from layers_standin.control import schemas
 from layers_standin.control.faults import check_key, check_rule
@@ -24,7 +25,7 @@ from layers_standin.engines.snapshots import Snapshot
 from layers_standin.engines.table import Record
 from layers_standin.services import discarding_unreferenced, free_snapshots
 from layers_standin.web.logs.requests import FILTERS, RequestLog, entry_view
-from layers_standin.web.operations import Call, Operations
+from layers_standin.web.operations import Call, Operation, Operations
 from schemas import EmptyBody
 from store import Store, influencer_view
 
@@ -56,6 +57,25 @@ def _scope(call: ControlCall) -> str:
 
 def _whose(scope: str) -> str | None:
     return None if scope == ALL else scope
+
+
+@_get("/_standin")
+def get_index(call: ControlCall) -> Record:
+    """Return the commands of the control plane, and the addresses of the pages for people."""
+    base = call.base_url()
+    return {
+        "console": f"{base}/console" if call.services.settings.has_console else None,
+        "docs": f"{base}/docs",
+        "openapi": f"{base}/openapi.json",
+        "commands": [_command_view(operation) for operation in operations],
+    }
+
+
+def _command_view(operation: Operation) -> Record:
+    from layers_standin.openapi.document import openapi_path  # noqa: PLC0415 - few ask
+
+    summary = (getdoc(operation.handler) or "").partition("\n")[0]
+    return {"method": operation.method, "path": openapi_path(operation.path), "summary": summary}
 
 
 # The store as a whole

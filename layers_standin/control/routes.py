@@ -11,9 +11,10 @@ from layers_standin.control.operations import ControlCall, operations
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.engines.errors import Unavailable
 from layers_standin.services import Services
-from layers_standin.settings import OFF, StartError
-from layers_standin.web.access import authorize
+from layers_standin.settings import OFF, Settings, StartError
+from layers_standin.web.access import OTHER_ORIGIN, authorize, is_allowed_origin
 from layers_standin.web.bodies import load_query, load_request, whole_body
+from layers_standin.web.errors import Forbidden
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Operation, Operations
@@ -30,13 +31,36 @@ def add_control(app: Flask, services: Services, log: RequestLog, api: Operations
     for operation in operations:
         view = partial(serve_command, operation, services, log, api)
         route(app, operation.method, operation.path, operation.name, view)
+    for path in {operation.path for operation in operations} if services.settings.control_origins else ():
+        route(app, "OPTIONS", path, f"preflight of {path}", partial(serve_preflight, services.settings))
 
 
 def serve_command(operation: Operation, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
+    _let_origin_read(services.settings)
     authorize(request.environ, services.settings, services.store.signing_key)
     call = ControlCall(services, services.store, request, {}, _validated(operation), log=log, api=api)
     return current_context(request.environ).respond(request, _outcome(operation, call, ids))
+
+
+def serve_preflight(settings: Settings, **_: str) -> Response:
+    """Answer a browser's question whether a page may send a command. Raises Forbidden for origins not listed."""
+    if not _let_origin_read(settings):
+        raise Forbidden(OTHER_ORIGIN)
+    headers = {
+        "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Access-Control-Max-Age": "600",
+    }
+    return Response(status=204, headers=headers)
+
+
+def _let_origin_read(settings: Settings) -> bool:
+    """Let the page that sent the request read the response, if its origin is listed; return whether it is."""
+    is_listed = is_allowed_origin(request.environ, settings)
+    if is_listed:
+        current_context(request.environ).allow_origin(request.environ["HTTP_ORIGIN"])
+    return is_listed
 
 
 def _validated(operation: Operation) -> Any:

@@ -13,6 +13,7 @@ FAULTS, REQUESTS = "Control: faults", "Control: requests and history"
 _SECURITY_SCHEMES: dict[str, Any] = {"ControlToken": {"type": "http", "scheme": "bearer"}}
 
 DOCS: dict[str, OperationDocs] = {
+    "get_index": OperationDocs(STATE, "Index", never=["Unavailable"]),
     "get_health": OperationDocs(STATE, "Health"),
     "reset": OperationDocs(STATE, "ResetDone", errors=["NoSeed"]),
     "create_snapshot": OperationDocs(STATE, "Snapshot", gives={"name": "/name"}),

@@ -54,6 +54,7 @@ _LOGGED_REQUEST = {
     "curl": f'curl -X PATCH http://127.0.0.1:8000{_PATCH_PATH} -H "X-Api-Key: $LAYERS_API_KEY" '
     "-H 'Content-Type: application/json' --data-raw '{\"vibe\":\"festive\"}'",
 }
+_COMMAND = {"method": "GET", "path": "/_standin/clock", "summary": "Return the time."}
 _CHANGE = {
     "revision": 1,
     "at": "2026-04-18T09:18:44.120Z",
@@ -72,6 +73,18 @@ _OF_ORGANIZATION: JsonSchema = {"name": schema.TEXT, "createdAt": schema.MILLISE
 _REFERENCE = record(assetId=FIELDS["assetId"], addedAt=FIELDS["addedAt"])
 
 RESPONSES: dict[str, Response] = {
+    "Index": response(
+        {
+            "console": "http://127.0.0.1:8000/console",
+            "docs": "http://127.0.0.1:8000/docs",
+            "openapi": "http://127.0.0.1:8000/openapi.json",
+            "commands": [_COMMAND],
+        },
+        console=schema.or_null(schema.TEXT),
+        docs=schema.TEXT,
+        openapi=schema.TEXT,
+        commands=schema.listed(record_like(_COMMAND, summary=schema.TEXT)),
+    ),
     "Health": response(
         {"status": "ready", "version": "0.1.0", "engine": "sqlite", "counts": _COUNTS},
         "status",

@@ -31,14 +31,16 @@ class OperationDocs(NamedTuple):
     """The facts of an operation that neither its route nor its schemas have.
 
     `response` is the name of the usual response's schema, `also` has those with another status; `errors` are the
-    errors that follow from no rule. `gives` maps path parameters to JSON pointers into the response: links from it lead
-    to every operation with that parameter. `shows` is the same for links to reading operations only, as from a change.
+    errors that follow from no rule, `never` those of its section that it cannot have. `gives` maps path parameters to
+    JSON pointers into the response: links from it lead to every operation with that parameter. `shows` is the same for
+    links to reading operations only, as from a change.
     `links` are further links; `by_own_links_only` names operations that need more than an id.
     """
 
     tag: str
     response: str
     errors: Sequence[str] = ()
+    never: Sequence[str] = ()
     also: Mapping[int, str] = {}
     gives: Mapping[str, str] = {}
     shows: Mapping[str, str] = {}
@@ -239,7 +241,8 @@ def _errors(entry: Entry) -> Iterator[tuple[str, ErrorResponse]]:
         "SecretNotKept": entry.replays and operation.secret,
         "PreconditionFailed": operation.tagged,
     }
-    for name in (*section.errors, *entry.docs.errors, *(name for name, holds in conditions.items() if holds)):
+    names = (*section.errors, *entry.docs.errors, *(name for name, holds in conditions.items() if holds))
+    for name in (each for each in names if each not in entry.docs.never):
         of_query = name == "Invalid" and operation.body is None
         yield name, _invalid_query(section.limited) if of_query else ERRORS[name]
     for name in entry.parameters:

@@ -8,6 +8,7 @@ from layers_standin.openapi import json_schema as schema
 from layers_standin.openapi.descriptions import TEXTS
 from layers_standin.openapi.headers import response_headers
 from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
+from layers_standin.web.access import ELSEWHERE
 from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE
 
 EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"
@@ -92,7 +93,8 @@ ERRORS: dict[str, ErrorResponse] = {
     "ForbiddenScope": _detailed("FORBIDDEN_SCOPE", required=SCOPES[0]),
     "Forbidden": ErrorResponse("FORBIDDEN"),
     "NotFromHere": ErrorResponse(
-        "FORBIDDEN", "The control plane answers only on this machine; set STANDIN_CONTROL to a token to open it."
+        "FORBIDDEN",
+        ELSEWHERE,
     ),
     "NotFound": ErrorResponse("NOT_FOUND"),
     "MethodNotAllowed": ErrorResponse("METHOD_NOT_ALLOWED"),

@@ -1,7 +1,9 @@
 """Access to the control plane: from this machine, or with the token; never from another origin's page in a browser."""
 
 import hmac
+import re
 from collections.abc import Callable
+from socket import AF_UNIX
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,15 +16,43 @@ from layers_standin.web.session import has_session
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# Headers that proxies add begin so: a request through a proxy on this machine may come from anywhere.
-_OF_PROXIES = (
-    "HTTP_X_FORWARDED",
-    "HTTP_FORWARDED",
-    "HTTP_X_REAL_IP",
-    "HTTP_X_CLIENT_IP",
-    "HTTP_TRUE_CLIENT_IP",
-    "HTTP_CF_CONNECTING_IP",
-    "HTTP_VIA",
+# Headers that proxies and content delivery networks add begin so, as WSGI spells them.
+_OF_PROXIES = tuple(
+    f"HTTP_{name}"
+    for name in (
+        "CDN_LOOP",
+        "CF_",
+        "CLIENT_IP",
+        "FASTLY_",
+        "FLY_",
+        "FORWARDED",
+        "PROXY_",
+        "TRUE_CLIENT_IP",
+        "VIA",
+        "X_CLIENT_IP",
+        "X_CLUSTER_CLIENT_IP",
+        "X_ENVOY_",
+        "X_FORWARD",
+        "X_HOST",
+        "X_ORIGINAL_",
+        "X_PROXY",
+        "X_REAL_IP",
+        "X_REMOTE_",
+        "X_SCHEME",
+    )
+)
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_ONLY_HERE = "The control plane answers only on this machine"
+ELSEWHERE = f"{_ONLY_HERE}, and this request came from another one: set STANDIN_CONTROL to a token to open it."
+PROXIED = f"{_ONLY_HERE}, and a proxy is between: set STANDIN_CONTROL to a token to open it."
+OTHER_HOST = (
+    f"{_ONLY_HERE}, at the address that it listens on: list another name of it in STANDIN_CONTROL_HOSTS, or set "
+    "STANDIN_CONTROL to a token."
+)
+OTHER_ORIGIN = (
+    "The control plane answers no page of another origin: list the origin in STANDIN_CONTROL_ORIGINS to allow it."
 )
 
 
@@ -43,23 +73,52 @@ def authorize(environ: "WSGIEnvironment", settings: Settings, signing_key: Calla
     if settings.control == OFF:
         raise NotFound("Not found.")
     if settings.control == LOOPBACK:
-        if not is_from_here(environ, settings):
-            raise Forbidden(
-                "The control plane answers only on this machine; set STANDIN_CONTROL to a token to open it."
-            )
+        if (reason := why_closed(environ, settings)) is not None:
+            raise Forbidden(reason)
     elif signing_key is None or not _is_signed_in(environ, settings, signing_key):
         _check_token(environ.get("HTTP_AUTHORIZATION", ""), settings.control)
 
 
-def is_from_here(environ: "WSGIEnvironment", settings: Settings) -> bool:
-    """Whether a request was sent from this machine, to a name of this machine, and by no page of another origin."""
+def why_closed(environ: "WSGIEnvironment", settings: Settings) -> str | None:
+    """Return the reason to refuse a request where there is no token; None if a program of this machine sent it.
+
+    A page in a browser is no such program, unless its origin is ours or in STANDIN_CONTROL_ORIGINS.
+    """
+    if not is_unix_socket(environ) and not is_loopback(environ.get("REMOTE_ADDR", "")):
+        return ELSEWHERE
+    if is_proxied(environ, settings):
+        return PROXIED
+    if not _is_own_host(environ, settings):
+        return OTHER_HOST
+    if not (is_same_origin(environ) or is_allowed_origin(environ, settings) or is_visit(environ)):
+        return OTHER_ORIGIN
+    return None
+
+
+def is_unix_socket(environ: "WSGIEnvironment") -> bool:
+    """Whether a request came over a unix socket, which only programs of this machine can open."""
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")  # the server's own, not a header
+    return connection is not None and connection.family == AF_UNIX
+
+
+def is_proxied(environ: "WSGIEnvironment", settings: Settings) -> bool:
+    """Whether anything shows that a proxy may have passed the request on, and so that it may come from anywhere."""
     return (
-        is_loopback(environ.get("REMOTE_ADDR", ""))
-        and not any(name.startswith(_OF_PROXIES) for name in environ)
-        and is_loopback(_host_of(f"//{environ.get('HTTP_HOST', '')}"))
-        and (settings.public_url is None or is_loopback(_host_of(settings.public_url)))
-        and (is_same_origin(environ) or is_visit(environ))
+        any(name.startswith(_OF_PROXIES) for name in environ)
+        # Plain nginx adds no header and names us as the host, but speaks the old version, as hardly any client does.
+        or environ.get("SERVER_PROTOCOL") == "HTTP/1.0"
+        or not (settings.public_url is None or is_loopback(urlsplit(settings.public_url).hostname or ""))
     )
+
+
+def _is_own_host(environ: "WSGIEnvironment", settings: Settings) -> bool:
+    """Whether the Host header is the address that the request came to: another one is a proxy's, or a rebound name."""
+    match = _HOST.fullmatch(environ.get("HTTP_HOST", ""))
+    if match is None:
+        return False
+    name, port = match[1].lower(), int(match[2] or _DEFAULT_PORTS[environ["wsgi.url_scheme"]])
+    is_own_port = is_unix_socket(environ) or str(port) == environ["SERVER_PORT"]
+    return name in settings.control_hosts or (is_own_port and is_loopback(name))
 
 
 def is_same_origin(environ: "WSGIEnvironment") -> bool:
@@ -69,6 +128,11 @@ def is_same_origin(environ: "WSGIEnvironment") -> bool:
         "none",
         "same-origin",
     )
+
+
+def is_allowed_origin(environ: "WSGIEnvironment", settings: Settings) -> bool:
+    """Whether a page of an origin in STANDIN_CONTROL_ORIGINS sent this: browsers let no page name another's origin."""
+    return environ.get("HTTP_ORIGIN") in settings.control_origins
 
 
 def is_visit(environ: "WSGIEnvironment") -> bool:
@@ -110,13 +174,6 @@ def _is_signed_in(environ: "WSGIEnvironment", settings: Settings, signing_key: C
         and (is_own_page(environ, settings) or (is_reading and is_same_origin(environ)))
         and has_session(environ, signing_key, settings.control)
     )
-
-
-def _host_of(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def _check_token(authorization: str, token: str) -> None:

@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layers_standin.domain.keys import Keys, opens
 from layers_standin.engines.table import Record
 from layers_standin.services import DEMO_KEY_ID, is_loopback
 from layers_standin.settings import Settings
+from layers_standin.web.access import is_unix_socket
 from layers_standin.web.errors import ForbiddenScope, KeyKilled, Unauthenticated
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
 
@@ -34,12 +38,14 @@ def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
     return key
 
 
-def refuse_demo_key_on_public_address(key: Mapping[str, Any], server: str, settings: Settings) -> None:
+def refuse_demo_key_on_public_address(key: Mapping[str, Any], environ: "WSGIEnvironment", settings: Settings) -> None:
     """Raises Unauthenticated for the demo key where strangers can connect.
 
     The start refuses such an address already, but only if gunicorn.conf.py or `flask run` names it.
     """
-    if key["publicId"] == DEMO_KEY_ID and not settings.allow_demo_key and not is_loopback(server):
+    if key["publicId"] != DEMO_KEY_ID or settings.allow_demo_key or is_loopback(environ["SERVER_NAME"]):
+        return
+    if not is_unix_socket(environ):  # there gunicorn takes the server's name from the Host header
         raise Unauthenticated
 
 

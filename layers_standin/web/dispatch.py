@@ -35,7 +35,7 @@ def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
     context.operation, context.endpoint_class = operation.name, operation.endpoint_class
     with services.store.db.snapshot_read():
         key = authenticate(cast(Mapping[str, str], current.headers), services.store.keys)
-        refuse_demo_key_on_public_address(key, current.environ["SERVER_NAME"], services.settings)
+        refuse_demo_key_on_public_address(key, current.environ, services.settings)
         context.public_key_id, context.api_key_id, context.organization = (
             key["publicId"], key["apiKeyId"], key["organizationId"],
         )  # fmt: skip

@@ -36,11 +36,13 @@ class RequestContext:
     `public_key_id` is the public part of the key, `api_key_id` its id in replies, `truncate_after` the number of bytes
     of the body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console,
     which is left out of the access log. `is_api` says whether the path is one of the API, `is_for_any_origin` whether
-    pages of any origin may read the response: of the API, or of a file.
+    pages of any origin may read the response: of the API, or of a file. `cors` are the headers that let pages of other
+    origins read the response.
     """
 
     __slots__ = (
         "api_key_id",
+        "cors",
         "endpoint_class",
         "fault",
         "is_api",
@@ -64,6 +66,7 @@ class RequestContext:
         self.endpoint_class = "read-light" if method in ("GET", "HEAD") else "write-light"
         self.is_api = f"{path.lstrip('/')}/".startswith("v1/")  # also with more slashes before it: routes see none
         self.is_for_any_origin = self.is_api or path.startswith("/media/")
+        self.cors = ANY_ORIGIN if self.is_for_any_origin else []
         self.status = 500
         self.limits: list[tuple[str, str]] = []
         self.truncate_after: int | None = None
@@ -79,12 +82,17 @@ class RequestContext:
 
     def headers(self) -> list[tuple[str, str]]:
         """Return the headers of every response to this request, errors included."""
-        own = [
+        return [
             ("X-Request-Id", self.request_id),
             ("X-RateLimit-Endpoint-Class", self.endpoint_class),
             *self.limits,
+            *self.cors,
         ]
-        return own + ANY_ORIGIN if self.is_for_any_origin else own
+
+    def allow_origin(self, origin: str) -> None:
+        """Let pages of this origin read the response."""
+        exposed = ("Access-Control-Expose-Headers", EXPOSED_HEADERS)
+        self.cors = [("Access-Control-Allow-Origin", origin), exposed, ("Vary", "Origin")]
 
     def respond(self, request: Request, stored: StoredResponse, tagged: bool = False) -> Response:
         """Return the HTTP response with this status and JSON; a `tagged` one has an ETag, and can be a 304.

@@ -121,4 +121,6 @@ def own_url(request: Request) -> str:
     if request.host:
         return request.host_url.rstrip("/")
     name, port = request.environ["SERVER_NAME"], request.environ["SERVER_PORT"]
+    if not port:  # a unix socket
+        return f"{request.scheme}://localhost"
     return f"{request.scheme}://[{name}]:{port}" if ":" in name else f"{request.scheme}://{name}:{port}"

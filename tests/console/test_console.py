@@ -6,7 +6,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from api_helpers import SOL, SPRING, SUMMER, Clock, key_of, living, new_organization, unchanged
@@ -105,7 +105,7 @@ def test_who_sits_at_this_machine_sees_every_page(client, organization):
 
 def test_the_root_leads_to_the_console(client):
     response = client.get("/")
-    assert (response.status_code, response.location) == (303, "/console")
+    assert (response.status_code, response.location) == (303, "console")
 
 
 @pytest.mark.parametrize("off", [{"console": "off"}, {"control": "off"}, {"console": "off", "control": TOKEN}], ids=str)
@@ -150,7 +150,7 @@ def test_where_it_is_read_only_everybody_sees_all_but_the_controls(rooms, organi
 
 
 def test_where_it_is_read_only_this_machine_still_commands(rooms):
-    assert 'data-api="PUT /_standin/clock"' in shown(console_of(rooms, console="read-only"), "/console/controls")
+    assert 'data-api="PUT ../_standin/clock"' in shown(console_of(rooms, console="read-only"), "/console/controls")
 
 
 def test_a_read_only_console_needs_no_control_plane(rooms, organization):
@@ -178,7 +178,8 @@ def test_without_the_token_there_is_a_form_for_it(rooms, organization):
     client = console_of(rooms, control=TOKEN)
     for path in pages_of(organization):
         html = shown(client, path, 401)
-        assert 'action="/console/login"' in html
+        (form,) = (attributes for tag, attributes in Elements(html).found if attributes.get("method") == "post")
+        assert urljoin(path, form["action"]) == "/console/login"
         assert "Ava" not in html
         assert "<nav" not in html
 
@@ -194,11 +195,23 @@ def test_a_wrong_token_is_refused_in_a_sentence(rooms):
 def test_the_token_gives_a_cookie_that_no_script_and_no_other_page_gets_at(rooms):
     client = console_of(rooms, control=TOKEN)
     response = client.post("/console/login", data={"token": TOKEN}, headers=OWN)
-    assert (response.status_code, response.location) == (303, "/console")
+    assert (response.status_code, response.location) == (303, "../console")
     cookie = response.headers["Set-Cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"} <= set(cookie.split("; "))
     assert TOKEN not in cookie
     assert "Secure" not in cookie
+
+
+@pytest.mark.parametrize(
+    ("public_url", "path"),
+    [("http://localhost", "Path=/"), ("http://localhost/sub", "Path=/sub/"), ("http://localhost/a/b", "Path=/a/b/")],
+)
+def test_the_cookie_is_for_the_path_that_browsers_see(rooms, public_url, path):
+    client = console_of(rooms, control=TOKEN, public_url=public_url)
+    given = client.post("/console/login", data={"token": TOKEN}, headers=OWN)
+    taken = client.post("/console/logout", headers=OWN)
+    for response in (given, taken):
+        assert path in response.headers["Set-Cookie"].split("; ")
 
 
 def test_over_tls_the_cookie_stays_there(rooms):
@@ -341,12 +354,43 @@ def test_every_answer_has_a_strict_policy(client, path):
         assert response.headers["Referrer-Policy"] == "same-origin"
 
 
-def test_no_page_needs_anything_from_elsewhere(demo, organization):
-    demo.get(AVA_PATH)
-    for html in every_page(demo, organization):
-        for tag, attributes in Elements(html).found:
-            places = [attributes[name] for name in ("src", "href", "action", "srcset") if name in attributes]
-            assert all(place.startswith(("/", "#")) and not place.startswith("//") for place in places), (tag, places)
+def links_of(html: str) -> list[str]:
+    """Return every address that a page names: of links, pictures, scripts, forms and commands."""
+    return [
+        (text or "").split(" ")[-1]
+        for _, attributes in Elements(html).found
+        for name, text in attributes.items()
+        if name in ("src", "href", "action", "srcset", "data-api")
+    ]
+
+
+def test_no_page_needs_anything_from_elsewhere_and_none_leaves_the_path_of_a_proxy(demo, organization):
+    demo.patch(AVA_PATH, json={"vibe": "festive"})
+    demo.post("/_standin/snapshots", json={"name": "now"})
+    demo.post("/_standin/faults", json={"match": {}, "times": 1, "answer": {"delayMs": 1}})
+    paths = [*pages_of(organization), "/console/nowhere", "/console/a%2Fb/c", f"/console/influencers/{organization}/x"]
+    found = set()
+    for path in [*paths, *[f"{path}{'&' if '?' in path else '?'}fragment=1" for path in paths]]:
+        for link in links_of(demo.get(path).text):
+            at = urlsplit(urljoin(f"http://proxy.example/sub/path{path}", link))
+            assert (at.netloc, at.path[:10]) == ("proxy.example", "/sub/path/"), (path, link)
+            found.add(at._replace(scheme="", netloc="", path=at.path.removeprefix("/sub/path"), fragment="").geturl())
+    assert len(found) > 30
+    for path in found:
+        if not path.startswith("/_standin/"):  # commands; see below
+            with demo.get(path) as response:
+                assert response.status_code == 200 or path.partition("?")[0] in paths, path
+
+
+def test_a_redirect_stays_under_the_path_of_a_proxy(rooms):
+    client = console_of(rooms, control=TOKEN)
+    for response in (
+        client.get("/"),
+        client.post("/console/login", data={"token": TOKEN}, headers=OWN),
+        client.post("/console/logout", headers=OWN),
+    ):
+        below = urljoin(f"http://proxy.example/sub{response.request.path}", response.location)
+        assert below == "http://proxy.example/sub/console"
 
 
 def test_no_page_has_scripts_or_styles_within(demo, organization):
@@ -360,7 +404,7 @@ def test_no_page_has_scripts_or_styles_within(demo, organization):
 def test_pictures_are_asked_of_the_console_s_own_host(rooms):
     html = shown(console_of(rooms, public_url="http://localhost:9"), f"/console?project={SPRING}")
     pictures = [attributes["src"] for tag, attributes in Elements(html).found if tag == "img"]
-    assert len([path for path in pictures if path.startswith("/media/")]) == 3
+    assert len([path for path in pictures if path.startswith("media/")]) == 3
 
 
 def pages_full_of(folder: Path, text: str) -> list[str]:
@@ -458,8 +502,13 @@ def test_a_store_that_cannot_be_read_is_a_page_too(client, rooms):
 # The pages
 
 
+def test_the_page_that_opens_first_is_that_of_ava(client):
+    html = client.get("/", follow_redirects=True).text
+    assert re.findall(r'<h3><a href="[^"]+"><bdi>([^<]+)</bdi>', html) == ["Noor Haddad", "Marcus Reed", "Ava Chen"]
+
+
 def test_the_overview_shows_the_newest_project_of_all(demo, store, organization):
-    assert "<h1><bdi>Summer festival</bdi></h1>" in shown(demo, "/console")
+    assert "<h1><bdi>Spring launch</bdi></h1>" in shown(demo, "/console")
     other = new_organization(store)
     shop = key_of(store, other, "*")
     demo.post("/v1/projects", json={"name": "Newest", "timezone": "UTC"}, headers=shop)
@@ -467,7 +516,7 @@ def test_the_overview_shows_the_newest_project_of_all(demo, store, organization)
     html = shown(demo, "/console")
 
     assert "<h1><bdi>Newest</bdi></h1>" in html
-    assert f'href="/console?organization={organization}"' in html
+    assert f'href="console?organization={organization}"' in html
     assert "Spring launch" in shown(demo, f"/console?organization={organization}")
 
 
@@ -542,7 +591,7 @@ def test_the_history_shows_what_changed_and_leads_to_the_request(demo, organizat
         '<span dir="auto">curious</span>',
         '<del dir="auto">warm</del>',
         '<ins dir="auto">bold</ins>',
-        f'href="/console/requests#{request_id}"',
+        f'href="../../../console/requests#{request_id}"',
     ):
         assert told in html
     assert f'id="{request_id}"' in shown(demo, "/console/requests")
@@ -626,6 +675,7 @@ def test_the_controls_ask_what_the_control_plane_has(demo, app, organization):
     served = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods}
     templates = [(method, re.compile(re.sub(r"<[^>]+>", "[^/]+", path))) for method, path in served]
     html = shown(demo, f"/console/controls?organization={organization}") + shown(demo, "/console/requests")
+    html = html.replace(" ../_standin", " /_standin")  # as both pages mean it
     asked = {unescape(api) for api in re.findall(r'data-api="([^"]+)"', html)}
     assert len(asked) > 7
     for api in asked:

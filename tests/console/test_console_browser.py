@@ -2,9 +2,12 @@
 
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingTCPServer
 from typing import Any, NamedTuple
 
 import httpx
@@ -398,6 +401,44 @@ def test_a_public_demo_can_be_looked_at_but_not_commanded(open_page, own_server)
     expect(page.locator("main button")).to_have_count(0)
 
 
+_COMMAND = """
+async (url) => {
+    try {
+        const body = JSON.stringify({ name: "by-a-page" });
+        const headers = { "Content-Type": "application/json", Authorization: "Bearer whatever" };
+        const reply = await fetch(`${url}/_standin/snapshots`, { method: "POST", headers, body });
+        const refused = await fetch(`${url}/_standin/snapshots/none`, { method: "DELETE" });
+        return [reply.status, (await reply.json()).name, refused.status, (await refused.json()).error.code];
+    } catch (error) {
+        return error.name;
+    }
+}
+"""
+
+
+def test_a_page_of_a_listed_origin_commands_and_no_other_page_does(browser, own_server):
+    with ThreadingTCPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as pages:  # all a 501, of that origin
+        threading.Thread(target=pages.serve_forever, daemon=True).start()
+        port = pages.server_address[1]
+        server = own_server(STANDIN_CONTROL_ORIGINS=f"http://localhost:{port}")
+        page = browser.new_page()
+        done = {}
+        for host in ("127.0.0.1", "localhost"):
+            page.goto(f"http://{host}:{port}/")
+            done[host] = page.evaluate(_COMMAND, server.url)
+            done[f"{host} by name"] = page.evaluate(_COMMAND, server.url.replace("127.0.0.1", "localhost"))
+        page.close()
+        pages.shutdown()
+    commanded = [201, "by-a-page", 404, "NOT_FOUND"]
+    assert done == {
+        "127.0.0.1": "TypeError",
+        "127.0.0.1 by name": "TypeError",
+        "localhost": commanded,
+        "localhost by name": commanded,
+    }
+    assert [each["name"] for each in server.client().get("/_standin/snapshots").json()["items"]] == ["by-a-page"]
+
+
 # Everybody
 
 
@@ -510,6 +551,26 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, full):
         page.goto(path)
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         assert page.evaluate(_TOO_WIDE) == [], path
+
+
+_BEYOND_THE_EDGE = """
+[...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth)
+    .map((each) => each.innerText)
+"""
+
+
+def test_on_a_phone_every_column_of_a_table_is_seen(open_page, full):
+    page = open_page(full[2], viewport=PHONE)
+    assert page.locator(".diff").count() > 0
+    assert page.evaluate(_BEYOND_THE_EDGE) == []
+    change = page.locator(".diff").first
+    assert change.get_by_role("columnheader").all_inner_texts() == ["Field", "Before", "After"]
+    for cell in change.locator("td").all():
+        box = cell.bounding_box()
+        assert 0 <= box["x"] < box["x"] + box["width"] <= PHONE["width"]
+    page.goto(full[4])
+    expect(page.get_by_role("button", name="Remove the fault")).to_be_visible()
+    assert page.evaluate(_BEYOND_THE_EDGE) == []
 
 
 def test_names_are_shown_and_never_run(open_page, full):

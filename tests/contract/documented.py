@@ -27,7 +27,7 @@ class Told(NamedTuple):
 
     @property
     def is_control(self) -> bool:
-        return self.path.startswith("/_standin/")
+        return self.path.startswith("/_standin")
 
     @property
     def takes_body(self) -> bool:

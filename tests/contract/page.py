@@ -54,7 +54,7 @@ _LIMITS = """\
 - Times: how long the real API takes for anything, a job above all. Jobs take what `STANDIN_JOB_SECONDS` says.
 - What the real API's models draw. Portraits are drawn from the description by rule, thumbnails from the pictures sent.
 - A real 500: no request is known that causes one, so a bug is planted to see what is answered.
-- Other machines: all requests come from this one, in clear text. What a proxy in front adds or takes was not looked at.
+- Other machines: all requests come from this one, in clear text, and through no proxy; `system/test_proxy.py` has one.
 """
 
 

@@ -1,6 +1,7 @@
 """The control plane: health, resets, snapshots and organizations; strict, durable, and seen by every worker at once."""
 
 from base64 import b64encode
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from itertools import permutations
@@ -55,6 +56,33 @@ def state_of(store):
 
 def media_of(rooms):
     return {path.relative_to(rooms.settings.data): path.read_bytes() for path in rooms.settings.data.glob("media/*/*")}
+
+
+# The index
+
+
+def test_the_index_names_every_command_and_the_pages(client, control):
+    index = control.get("")
+    assert index | {"commands": []} == {
+        "console": "http://localhost/console",
+        "docs": "http://localhost/docs",
+        "openapi": "http://localhost/openapi.json",
+        "commands": [],
+    }
+    for page in ("console", "docs", "openapi"):
+        with client.get(index[page]) as response:
+            assert response.status_code == 200
+    described = client.get("/openapi.json").json["paths"]
+    assert len(index["commands"]) == len(operations)
+    for command in index["commands"]:
+        operation = described[command["path"]][command["method"].lower()]
+        assert command["summary"].rstrip(".") == operation["summary"]
+
+
+def test_the_index_names_no_console_where_there_is_none_and_begins_with_the_public_url(rooms):
+    settings = replace(rooms.settings, console="off", public_url="http://localhost:9/sub")
+    index = create_app(rooms._replace(settings=settings)).test_client().get(ROOT).json
+    assert (index["console"], index["docs"]) == (None, "http://localhost:9/sub/docs")
 
 
 # Health

@@ -14,12 +14,13 @@ import sys
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import apsw
 import httpx
 import pytest
 from conftest import AVA_PATH
-from servers import ROOT, Server, documents, environment, eventually, opened, run, seeded, serving, together
+from servers import ROOT, Server, documents, environment, eventually, opened, run, seeded, serving, start, together
 
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.engines.sqlite.connections import Connections
@@ -84,7 +85,35 @@ def test_without_them_it_is_port_8000_of_this_machine_only_and_two_workers(folde
 )
 def test_it_says_where_its_data_are_and_no_password(elsewhere, places):
     said = greeting(Settings(data=Path("here"), **elsewhere), ["http://127.0.0.1:1"], demo_key=False)
-    assert said == f"The Layers stand-in listens on http://127.0.0.1:1 and keeps its data in {places}.\n"
+    assert said == (
+        f"The Layers stand-in listens on http://127.0.0.1:1 and keeps its data in {places}.\n"
+        "Console: http://127.0.0.1:1/console\n"
+        "API reference: http://127.0.0.1:1/docs\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "addresses", "pages", "call"),
+    [
+        ({}, ["http://127.0.0.1:8000"], "http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/whoami"),
+        ({}, ["http://0.0.0.0:80"], "http://127.0.0.1:80", "http://127.0.0.1:80/v1/whoami"),
+        ({}, ["http://[::]:80"], "http://[::1]:80", "http://[::1]:80/v1/whoami"),
+        ({}, ["unix:/run/s.sock", "http://127.0.0.1:1"], "http://127.0.0.1:1", "http://127.0.0.1:1/v1/whoami"),
+        ({}, ["unix:/a b"], None, "--unix-socket '/a b' http://localhost/v1/whoami"),
+        ({"public_url": "https://a.example/sub"}, ["http://127.0.0.1:1"], "https://a.example/sub", "http://127.0.0.1:1/v1/whoami"),
+        ({"public_url": "https://a.example"}, ["unix:/s"], "https://a.example", "--unix-socket /s http://localhost/v1/whoami"),
+    ],
+)  # fmt: skip
+def test_it_says_where_its_pages_are_and_a_call(settings, addresses, pages, call):
+    shown = [] if pages is None else [f"Console: {pages}/console", f"API reference: {pages}/docs"]
+    said = greeting(Settings(**settings), addresses, demo_key=True).splitlines()
+    assert said[1:-2] == shown
+    assert said[-1] == f"Try: curl {call} -H 'X-Api-Key: {DEMO_KEY}'"
+
+
+@pytest.mark.parametrize("off", [{"console": "off"}, {"control": "off"}])
+def test_it_names_no_console_where_there_is_none(off):
+    assert "Console" not in greeting(Settings(**off), ["http://127.0.0.1:1"], demo_key=True)
 
 
 def test_it_says_where_it_listens_what_the_demo_key_is_and_a_call_that_works(folder):
@@ -96,6 +125,55 @@ def test_it_says_where_it_listens_what_the_demo_key_is_and_a_call_that_works(fol
         answer = json.loads(what_a_shell_prints(call))
         assert answer == server.client().get("/v1/whoami").json()
         assert answer["scopes"] == ["*"]
+        pages = re.findall(r"^(?:Console|API reference): (http\S+)$", server.output, re.MULTILINE)
+        assert [httpx.get(page).headers["Content-Type"] for page in pages] == ["text/html; charset=utf-8"] * 2
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the printed call is one of curl, which is not here")
+def test_on_a_unix_socket_the_greeting_works_when_pasted_and_this_machine_commands(folder):
+    with TemporaryDirectory() as short:  # a socket's path has 107 bytes at most
+        path = f"{short}/stand in.sock"
+        process, printed = start(("gunicorn", "--bind", f"unix:{path}", "app:app"), environment(folder))
+        try:
+            call = next(line for line in printed if line.startswith("Try: ")).removeprefix("Try: ")
+            assert json.loads(what_a_shell_prints(call))["scopes"] == ["*"]
+            with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://localhost") as client:
+
+                def status(page: str, **headers: str) -> int:
+                    return client.get(page, headers=headers).status_code
+
+                key = {"X-Api-Key": DEMO_KEY}
+                assert status("/v1/whoami", Host="stand-in.example", **key) == 200
+                assert (status("/_standin"), status("/console")) == (200, 200)
+                assert status("/_standin", Host="stand-in.example") == 403
+                assert status("/_standin", **{"X-Forwarded-For": "127.0.0.1"}) == 403
+            assert b'"servers":[{"url":"http://localhost"}]' in answer_without_a_host(path)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            printed.close()
+
+
+def test_flask_run_takes_a_unix_socket_for_this_machine_too(folder):
+    with TemporaryDirectory() as short:
+        path = f"{short}/s.sock"
+        process, printed = start(("flask", "run", "--host", f"unix://{path}"), environment(folder))
+        try:
+            assert any("Running on unix:" in line for line in printed)
+            with httpx.Client(transport=httpx.HTTPTransport(uds=path), base_url="http://localhost") as client:
+                assert client.get("/v1/whoami", headers={"X-Api-Key": DEMO_KEY}).status_code == 200
+                assert client.get("/_standin").status_code == 200
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            printed.close()
+
+
+def answer_without_a_host(path: str) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall(b"GET /openapi.json HTTP/1.0\r\n\r\n")
+        return b"".join(iter(partial(connection.recv, 1 << 16), b""))
 
 
 def what_a_shell_prints(call: str) -> bytes:
@@ -232,6 +310,8 @@ BAD_SETTINGS = {
     "STANDIN_SYNC": "sometimes",
     "STANDIN_LOG": "xml",
     "STANDIN_CONTROL": "short",
+    "STANDIN_CONTROL_HOSTS": "http://stand-in.example",
+    "STANDIN_CONTROL_ORIGINS": "*",
     "STANDIN_CONSOLE": "yes",
     "STANDIN_ALLOW_DEMO_KEY": "yes",
 }
