@@ -6,6 +6,7 @@ import time
 from bisect import insort
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from operator import attrgetter
 from selectors import EVENT_READ
 from socket import socket
@@ -20,6 +21,7 @@ from layers_standin.web.connections import ClientSocket, Connection
 from layers_standin.web.errors import envelope, http_refusal
 from layers_standin.web.middleware import class_of_method
 
+ROOM = 8  # connections
 STOP_SECONDS = 1  # a stopping worker gives these to clients that send nothing
 
 
@@ -89,12 +91,10 @@ class Worker(ThreadWorker):
             self._drop_waiting()
 
     def _make_room(self) -> None:
-        """Close the connection that has waited longest for a request, if there is one."""
+        """Close the connections that have waited longest for a request: a few, for the store opens files too."""
         self._is_full = False
-        for waiting in (self.pending_conns, self.keepalived_conns):
-            if waiting:
-                waiting[0].timeout = 0
-                break
+        for conn in list(islice(self.pending_conns or self.keepalived_conns, ROOM)):
+            conn.timeout = 0
         self.murder_pending()
         self.murder_keepalived()
 

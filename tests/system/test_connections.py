@@ -248,6 +248,29 @@ def test_more_silent_clients_than_there_may_be_connections_make_room(impatient):
         assert silent[0].reply() is None
 
 
+NARROW = """
+import resource
+from runpy import run_path
+
+globals().update(run_path("gunicorn.conf.py"))
+
+def post_fork(server, worker):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+"""
+
+
+def test_more_silent_clients_than_there_are_file_descriptors_make_room(tmp_path):
+    (tmp_path / "narrow.py").write_text(NARROW, "utf-8")
+    options = ("-c", str(tmp_path / "narrow.py"))
+    with serving(tmp_path / "store", *options, WEB_CONCURRENCY="1") as server, ExitStack() as stack:
+        before = server.workers()
+        silent = [stack.enter_context(wire(server)) for _ in range(100)]
+        assert httpx.get(server.url + AVA_PATH, headers=DEMO, timeout=PATIENCE_SECONDS).status_code == 200
+        assert silent[0].reply() is None
+        assert server.workers() == before
+        assert "Traceback" not in server.output
+
+
 def test_a_head_that_never_ends_is_given_up(impatient):
     with wire(impatient) as connection:
         connection.send("GET /v1/whoami HTTP/1.1\r\n")
