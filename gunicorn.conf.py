@@ -48,6 +48,11 @@ def on_starting(server: Arbiter) -> None:
         sys.exit(130)
 
 
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Let a worker find the signals that come before it handles any: gunicorn would wait 30 s for it."""
+    worker.early_signals = server.SIG_QUEUE
+
+
 def when_ready(server: Arbiter) -> None:
     """Print the addresses and, if another service has the same store, a notice of that."""
     settings, addresses = read_settings(os.environ), [str(listener) for listener in server.LISTENERS]

@@ -2,12 +2,14 @@
 
 import errno
 import math
+import signal
 import time
 from bisect import insort
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from operator import attrgetter
+from queue import SimpleQueue
 from selectors import EVENT_READ
 from socket import socket
 from typing import Any
@@ -38,6 +40,14 @@ class Worker(ThreadWorker):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._sockets: WeakSet[ClientSocket] = WeakSet()
+        self.early_signals: SimpleQueue[int] = SimpleQueue()
+
+    def init_signals(self) -> None:
+        """Handle signals, also those since the fork: they were put into this process's copy of the arbiter's queue."""
+        super().init_signals()
+        while not self.early_signals.empty():
+            if (number := self.early_signals.get()) in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+                signal.raise_signal(number)
 
     def accept(self, listener: Any) -> None:
         """Accept a connection, and wait for its first data."""
@@ -87,6 +97,8 @@ class Worker(ThreadWorker):
         super().wait_for_and_dispatch_events(timeout if self.alive else 0.1)
         if self._is_full or self.nr_conns >= self.worker_connections:
             self._make_room()
+        if self._is_quitting:
+            self._quit()
         if not self.alive:
             self._drop_waiting()
 
@@ -109,12 +121,14 @@ class Worker(ThreadWorker):
                 sock.end_input()
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """End at once: Ctrl-C comes from the terminal and from gunicorn, and the second must not wait for the first."""
-        if not self._is_quitting:
-            self._is_quitting = True
-            for sock in self._sockets:
-                sock.end_input()
-            super().handle_quit(sig, frame)
+        """Let the loop quit: what a signal interrupts may just be starting a thread, of which nobody would know."""
+        self._is_quitting = True
+        self.handle_exit(sig, frame)
+
+    def _quit(self) -> None:
+        for sock in self._sockets:
+            sock.end_input()
+        super().handle_quit(signal.SIGQUIT, None)
 
     def handle_error(self, req: Any, client: socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is no HTTP, or whose line or headers are too long; the rest is gunicorn's."""

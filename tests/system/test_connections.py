@@ -254,7 +254,7 @@ from runpy import run_path
 
 globals().update(run_path("gunicorn.conf.py"))
 
-def post_fork(server, worker):
+def post_worker_init(worker):
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 """
 
