@@ -341,3 +341,30 @@ def test_the_end_waits_for_answers(tmp_path: Path):
         reply = late.reply()
         assert (reply.status, reply.json()["name"]) == (200, "Ava Chen")
         assert server.process.wait(STOP_SECONDS) == 0
+
+
+EARLY = """
+import os
+import signal
+from pathlib import Path
+from runpy import run_path
+
+globals().update(run_path("gunicorn.conf.py"))
+first, find_early_signals = Path({first!r}), post_fork
+
+def post_fork(server, worker):
+    find_early_signals(server, worker)
+    if not first.exists():
+        first.write_text(str(os.getpid()))
+        signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_signal_between_the_fork_and_the_handlers_is_not_lost(tmp_path):
+    path, first = tmp_path / "early.py", tmp_path / "first"
+    path.write_text(EARLY.format(first=str(first)), "utf-8")
+    with serving(tmp_path / "store", "-c", str(path), WEB_CONCURRENCY="1") as server:
+        worker = int(first.read_text())
+        eventually(lambda: worker not in server.workers(), "the end of the first worker")
+        assert httpx.get(server.url + AVA_PATH, headers=DEMO, timeout=PATIENCE_SECONDS).status_code == 200
+        assert "Traceback" not in server.output
