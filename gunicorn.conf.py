@@ -1,12 +1,15 @@
 """The settings of plain `gunicorn app:app`: address, workers, and the greeting at start."""
 
 import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C in the middle of an import would print a traceback
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the application's folder, from wherever this file is named
 from layers_standin.services import greeting, prepare, prepare_in_child
 from layers_standin.settings import StartError, read_port, read_settings, read_workers
@@ -17,7 +20,7 @@ try:
     bind, workers = f"127.0.0.1:{read_port(os.environ)}", read_workers(os.environ)
 except StartError as error:
     sys.exit(str(error))
-threads = 4
+threads = 128  # most of them wait for their client, which costs little
 worker_class = Worker
 loglevel = "warning"  # the lines that matter at start are our own
 limit_request_line = 8190
@@ -27,6 +30,7 @@ control_socket_disable = True  # two stand-ins of one user would fight over its 
 
 def on_starting(server: Arbiter) -> None:
     """Prepare the store once, before any worker starts: an error is reported once, and ends the start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         settings = read_settings(os.environ)
         addresses = [address for address in server.cfg.address if isinstance(address, tuple)]
@@ -42,6 +46,11 @@ def on_starting(server: Arbiter) -> None:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Let a worker find the signals that come before it handles any: gunicorn would wait 30 s for it."""
+    worker.early_signals = server.SIG_QUEUE
 
 
 def when_ready(server: Arbiter) -> None:

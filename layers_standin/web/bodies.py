@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -15,7 +14,6 @@ from layers_standin.web.errors import MAX_BODY_BYTES, Invalid
 from schemas import IdempotencyHeader, Strict, details
 
 ABSENT = object()
-_MAX_DISCARDED_BYTES = 64 << 20
 _MAX_NESTED = 200  # orjson reads 1024 levels but writes 254, some of which are around the client's value
 _OTHER_FORMATS = (
     (re.compile(rb"\x1f\x8b|\x28\xb5\x2f\xfd|\x78[\x01\x5e\x9c\xda]"), "the body is compressed; send it as it is"),
@@ -34,27 +32,15 @@ def whole_body(request: Request) -> bytes:
     """
     try:
         data = request.get_data()
-        if len(data) > MAX_BODY_BYTES:
-            raise RequestEntityTooLarge
     except RequestEntityTooLarge:
-        read_on(request)
         raise
     except Exception as error:  # of any class that the server's stream raises: the rest is lost
         raise ClientDisconnected from error
+    if len(data) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
     if len(data) < (request.content_length or 0):
         raise ClientDisconnected
     return data
-
-
-def read_on(request: Request) -> None:
-    """Read and discard the rest of a body, or the server closes the connection of a client that is still sending."""
-    if "wsgi.input_terminated" not in request.environ or (request.content_length or 0) > _MAX_DISCARDED_BYTES:
-        return
-    stream = request.environ["wsgi.input"]
-    with suppress(Exception):  # the answer is the same
-        for _ in range(_MAX_DISCARDED_BYTES >> 16):
-            if not stream.read(1 << 16):
-                return
 
 
 def parse_json(data: bytes, encoding: str | None = None) -> Any:

@@ -1,7 +1,9 @@
-"""Closing a client's connection before or in the middle of a response, as networks do; no framework offers it."""
+"""Connections that are closed too early: by us, as a fault, or by a client that does not wait for its response."""
 
 import contextlib
+import select
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
+_CLOSED = getattr(select, "POLLRDHUP", 0)  # macOS has none: there a client that has closed is waited for
 
 
 def truncate(body: Iterable[bytes], size: int, environ: "WSGIEnvironment") -> Iterable[bytes]:
@@ -17,13 +20,28 @@ def truncate(body: Iterable[bytes], size: int, environ: "WSGIEnvironment") -> It
     Raises ConnectionResetError where there is no connection, for an app that is called within the client's process.
     """
     whole = _read(body)
-    connection = next((environ[name] for name in _SOCKETS if name in environ), None)
+    connection = _connection(environ)
     if connection is None:
         raise ConnectionResetError("A fault has cut off the reply.")
     if size >= 0:
         return _then_close(whole[:size], connection)
     _close(connection)
     return []
+
+
+def client_stays(seconds: float, environ: "WSGIEnvironment") -> bool:
+    """Wait; return True after `seconds`, or False as soon as the client of the request has closed its connection."""
+    connection = _connection(environ)
+    if connection is None:
+        time.sleep(seconds)
+        return True
+    poll = select.poll()
+    poll.register(connection, _CLOSED)
+    return not poll.poll(seconds * 1000)
+
+
+def _connection(environ: "WSGIEnvironment") -> socket.socket | None:
+    return next((environ[name] for name in _SOCKETS if name in environ), None)
 
 
 def _read(body: Iterable[bytes]) -> bytes:

@@ -55,7 +55,7 @@ def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
         if operation.changes:
             with suppress(HTTPException):
                 context.received = whole_body(current)  # for the log, where it is wanted most when things go wrong
-        if (response := apply_fault(fault, context, operation.scope)) is not None:
+        if (response := apply_fault(fault, context, current, operation.scope)) is not None:
             return response
     stored = _change(operation, call, context, ids) if operation.changes else _read(operation, call, ids)
     return context.respond(current, stored, operation.tagged)

@@ -1,6 +1,5 @@
 """Responses with a fault: an error, a delay, a truncated body, or none at all."""
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +10,7 @@ from layers_standin.domain.faults import RequestInfo
 from layers_standin.engines.table import Record
 from layers_standin.settings import Settings
 from layers_standin.web.access import is_open
+from layers_standin.web.disconnect import client_stays
 from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE, Invalid, Refusal
 from layers_standin.web.middleware import NO_RESPONSE, RequestContext
 from store import Store
@@ -55,15 +55,16 @@ def _fault_from_prefer_header(environ: "WSGIEnvironment", settings: Settings) ->
     return {"id": PREFERRED, "answer": answer} if answer else None
 
 
-def apply_fault(action: FaultAction, context: RequestContext, scope: str | None) -> Response | None:
+def apply_fault(action: FaultAction, context: RequestContext, current: Request, scope: str | None) -> Response | None:
     """Apply a fault's action before the operation; return a response that replaces the operation's, or None.
 
+    A client that does not wait for the end of a delay is not answered, and nothing is done for it.
     Raises Refusal with the action's code.
     """
-    time.sleep(action.get("delayMs", 0) / 1000)
-    if "code" in action:
+    is_gone = "delayMs" in action and not client_stays(action["delayMs"] / 1000, current.environ)
+    if "code" in action and not is_gone:
         raise injected(action, context.endpoint_class, scope)
-    if action.get("dropConnection"):
+    if action.get("dropConnection") or is_gone:
         context.truncate_after = NO_RESPONSE
         return Response(status=DROPPED)
     context.truncate_after = NO_RESPONSE if action.get("loseReplyAfterEffect") else action.get("truncateBody")

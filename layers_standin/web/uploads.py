@@ -19,7 +19,6 @@ from layers_standin.engines.table import Record
 from layers_standin.media.storage import MediaStorage, NoSuchFile, StoredFile
 from layers_standin.services import Services
 from layers_standin.settings import Settings
-from layers_standin.web.bodies import read_on
 from layers_standin.web.errors import Forbidden, TooLarge
 from layers_standin.web.faults import apply_fault, match_fault
 from layers_standin.web.middleware import current_context
@@ -49,15 +48,12 @@ def serve_upload(services: Services, signature: str) -> Response:
     """Receive an upload. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is stored then."""
     context = current_context(request.environ)
     context.operation = PUT_UPLOAD
-    try:
-        terms = _read(services.store, signature)
-        store = services.store.for_organization(terms[0], Actor(None, context.request_id, PUT_UPLOAD))
-        context.organization, context.is_logged = terms[0], store.overrides.is_logged
-        fault = match_fault(context, store, request, services.settings, begins_job=False)
-        dropped = None if fault is None else apply_fault(fault, context, None)
-        return dropped or _take_in(services, store, terms)
-    finally:
-        read_on(request)
+    terms = _read(services.store, signature)
+    store = services.store.for_organization(terms[0], Actor(None, context.request_id, PUT_UPLOAD))
+    context.organization, context.is_logged = terms[0], store.overrides.is_logged
+    fault = match_fault(context, store, request, services.settings, begins_job=False)
+    dropped = None if fault is None else apply_fault(fault, context, request, None)
+    return dropped or _take_in(services, store, terms)
 
 
 def _take_in(services: Services, store: Store, terms: list[Any]) -> Response:

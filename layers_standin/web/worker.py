@@ -1,32 +1,136 @@
-"""gunicorn's threaded worker: its errors before the app is called have the envelope of the API too."""
+"""gunicorn's threaded worker: slow clients occupy no thread others need, and its own errors look like the app's."""
 
-import contextlib
-import socket
-import struct
+import errno
+import math
+import signal
+import time
+from bisect import insort
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from operator import attrgetter
+from queue import SimpleQueue
+from selectors import EVENT_READ
+from socket import socket
 from typing import Any
+from weakref import WeakSet
 
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 from ulid import ULID
 
+from layers_standin.web.connections import ClientSocket, Connection
 from layers_standin.web.errors import envelope, http_refusal
 from layers_standin.web.middleware import ANY_ORIGIN, class_of_method
 
-PATIENCE_SECONDS = 20
+ROOM = 8  # connections
+STOP_SECONDS = 1  # a stopping worker gives these to clients that send nothing
 
 
 class Worker(ThreadWorker):
-    """A thread worker whose own errors look like the app's."""
+    """A thread worker that waits for the head of a request in no thread.
+
+    Silent connections and partial heads are in `pending_conns`, in the order of their `timeout`.
+    """
 
     _is_quitting = False
+    _is_full = False  # no file descriptor was left
+    _stops_at = math.inf  # by time.monotonic()
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._sockets: WeakSet[ClientSocket] = WeakSet()
+        self.early_signals: SimpleQueue[int] = SimpleQueue()
+
+    def init_signals(self) -> None:
+        """Handle signals, also those since the fork: they were put into this process's copy of the arbiter's queue."""
+        super().init_signals()
+        while not self.early_signals.empty():
+            if (number := self.early_signals.get()) in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+                signal.raise_signal(number)
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, and wait for its first data."""
+        try:
+            accepted, address = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._is_full = True
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO):
+                raise
+            return
+        self.nr_conns += 1
+        conn = Connection(self.cfg, client := ClientSocket(accepted), address, listener.getsockname())
+        self._sockets.add(client)
+        conn.set_timeout()
+        self._wait_for_data(conn)
+
+    def _wait_for_data(self, conn: Any) -> None:
+        insort(self.pending_conns, conn, key=attrgetter("timeout"))
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def handle(self, conn: Any) -> Any:
+        """Serve a request of a connection, unless its head is still `is_partial`."""
+        keep = conn.is_partial = False
+        try:
+            conn.is_partial = not conn.receive_head()
+            if conn.is_partial:
+                return True
+        except LimitRequestHeaders as error:
+            self.handle_error(None, conn.sock, conn.client, error)
+        else:
+            keep = super().handle(conn)
+        if not keep:
+            conn.linger()
+        return keep
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        if conn.is_partial:
+            self._wait_for_data(conn)
+        else:
+            super().finish_request(conn, fs)
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        return keepalive and conn.finish_body()
+
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        super().wait_for_and_dispatch_events(timeout if self.alive else 0.1)
+        if self._is_full or self.nr_conns >= self.worker_connections:
+            self._make_room()
+        if self._is_quitting:
+            self._quit()
+        if not self.alive:
+            self._drop_waiting()
+
+    def _make_room(self) -> None:
+        """Close the connections that have waited longest for a request: a few, for the store opens files too."""
+        self._is_full = False
+        for conn in list(islice(self.pending_conns or self.keepalived_conns, ROOM)):
+            conn.timeout = 0
+        self.murder_pending()
+        self.murder_keepalived()
+
+    def _drop_waiting(self) -> None:
+        """Drop the connections on which nothing has come for STOP_SECONDS since the worker began to stop."""
+        now = time.monotonic()
+        self._stops_at = min(self._stops_at, now + STOP_SECONDS)
+        for conn in (*self.keepalived_conns, *self.pending_conns):
+            conn.timeout = min(conn.timeout or 0.0, self._stops_at)
+        for sock in self._sockets:
+            if max(sock.waits_since, self._stops_at - STOP_SECONDS) < now - STOP_SECONDS:
+                sock.end_input()
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """End at once: Ctrl-C comes from the terminal and from gunicorn, and the second must not wait for the first."""
-        if not self._is_quitting:
-            self._is_quitting = True
-            super().handle_quit(sig, frame)
+        """Let the loop quit: what a signal interrupts may just be starting a thread, of which nobody would know."""
+        self._is_quitting = True
+        self.handle_exit(sig, frame)
 
-    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+    def _quit(self) -> None:
+        for sock in self._sockets:
+            sock.end_input()
+        super().handle_quit(signal.SIGQUIT, None)
+
+    def handle_error(self, req: Any, client: socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is no HTTP, or whose line or headers are too long; the rest is gunicorn's."""
         if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
@@ -34,17 +138,8 @@ class Worker(ThreadWorker):
         request_id = f"req_{ULID()}"
         # Its kind only: its text quotes the request, and so perhaps a key.
         self.log.warning("%s invalid request: %s", request_id, type(exc).__name__)
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             client.sendall(raw_refusal(exc, request_id))
-
-    def handle(self, conn: Any) -> Any:
-        """Serve a connection; wait PATIENCE_SECONDS at most for each piece of a request: the thread is one of four."""
-        if not conn.initialized:
-            # In the kernel: gunicorn resets Python's own timeout.
-            patience = struct.pack("ll", int(PATIENCE_SECONDS), int(PATIENCE_SECONDS % 1 * 1e6))
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
-        return super().handle(conn)
 
 
 def raw_refusal(error: ParseException, request_id: str) -> bytes:

@@ -1,25 +1,19 @@
 """What strange clients send over a socket: every answer comes in the envelope, and nobody is worse off for it."""
 
-import socket
-import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
-import orjson
 import pytest
 from conftest import AVA_PATH
-from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, eventually, serving
-
-from layers_standin.domain.keys import DEMO_KEY
+from servers import STAYS_OPEN, Server, eventually, serving
+from wires import CHUNKED, KEY, Reply, Wire, chunked, request, wire
 
 pytestmark = pytest.mark.slow
 
 OTHER_PATH = "/v1/influencers/inf_01HXZB1M4N6P8Q0R2S3T5V7W9X"
-KEY = f"X-Api-Key: {DEMO_KEY}\r\n"
-HOST = "Host: stand-in.example\r\n"
 
 
 class Shared(NamedTuple):
@@ -48,71 +42,6 @@ def server(shared: Shared) -> Iterator[Server]:
     assert "Traceback" not in shared.server.output
 
 
-class Reply(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        return orjson.loads(self.body)
-
-
-class Wire:
-    """A connection over which any bytes can go."""
-
-    def __init__(self, server: Server) -> None:
-        host, port = server.url.removeprefix("http://").split(":")
-        self._socket = socket.create_connection((host, int(port)), PATIENCE_SECONDS)
-        self._incoming = self._socket.makefile("rb")
-
-    def send(self, data: bytes | str) -> None:
-        self._socket.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))
-
-    def reply(self, has_body: bool = True) -> Reply | None:
-        """Return the next response, or None when the server has hung up without one."""
-        first = self._incoming.readline()
-        if not first:
-            return None
-        headers = {}
-        while (line := self._incoming.readline().strip()) != b"":
-            name, _, value = line.decode("latin-1").partition(":")
-            headers[name.lower()] = value.strip()
-        length = int(headers.get("content-length", "0")) if has_body else 0
-        return Reply(int(first.split()[1]), headers, self._incoming.read(length))
-
-    def end(self) -> None:
-        """Say that nothing more will come."""
-        self._socket.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        self._incoming.close()
-        self._socket.close()
-
-    def reset(self) -> None:
-        """Go away without a good-bye."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close()
-
-
-@contextmanager
-def wire(server: Server) -> Iterator[Wire]:
-    connection = Wire(server)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def request(method: str, path: str, headers: str = "", body: bytes | None = None) -> bytes:
-    length = "" if body is None else f"Content-Length: {len(body)}\r\n"
-    return f"{method} {path} HTTP/1.1\r\n{HOST}{KEY}{headers}{length}\r\n".encode("latin-1") + (body or b"")
-
-
-def chunked(*chunks: bytes) -> bytes:
-    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
-
-
-CHUNKED = "Transfer-Encoding: chunked\r\n"
 TOO_LARGE = b"a" * 2**21
 HALF = b'{"name":"half"}'
 
@@ -311,10 +240,10 @@ def test_head_is_get_without_the_body(server):
 IMPATIENT = """
 from runpy import run_path
 
-from layers_standin.web import worker
+from layers_standin.web import connections
 
 globals().update(run_path("gunicorn.conf.py"))
-worker.PATIENCE_SECONDS = 0.5
+connections.PATIENCE_SECONDS = 0.5
 """
 
 

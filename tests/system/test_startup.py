@@ -236,3 +236,29 @@ def test_an_example_without_httpx_says_how_to_install_it(tmp_path, example):
 def test_a_script_of_the_docs_says_how_to_install_what_it_needs(tmp_path, module, script):
     said = missing(tmp_path, module, str(ROOT / "docs" / script))
     assert said == f"This needs {module}: pip install -e '.[test]'"
+
+
+# Ctrl-C.
+
+INTERRUPTED = """
+import os
+import runpy
+import signal
+import sys
+
+class Interruption:
+    def find_spec(self, name, *_):
+        if name == "layers_standin.services":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interruption())
+globals().update(runpy.run_path({path!r}))
+"""
+
+
+def test_ctrl_c_in_the_middle_of_an_import_ends_it_without_a_word(folder, tmp_path):
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED.format(path=str(CONFIGURATION)), "utf-8")
+    said = ended(process := gunicorn(tmp_path, "-c", str(tmp_path / "interrupted.py")))
+    assert (process.returncode, said) == (-signal.SIGINT, "")
+    assert not folder.exists()

@@ -20,6 +20,9 @@ CHECKSUM_BYTES = 8
 # A WAL that grew beyond this, in a restore or behind a long read, is cut back to it at the next checkpoint.
 _WAL_BYTES = 4 << 20
 
+# For the pages that all connections of a process keep, each up to 2 MB: there is one for each of many threads.
+_CACHE_BYTES = 32 << 20
+
 _YES = ctypes.c_int(1)
 _loading = threading.Lock()
 _all: "weakref.WeakSet[Connections]" = weakref.WeakSet()
@@ -196,6 +199,7 @@ def load_checksums() -> None:
         if CHECKSUM_VFS not in apsw.vfs_names():
             with apsw.Connection(":memory:") as connection:
                 apsw.sqlite_extra.load(connection, "cksumvfs")
+            apsw.soft_heap_limit(_CACHE_BYTES)
 
 
 def _each(do: Callable[["Connections"], None]) -> None:

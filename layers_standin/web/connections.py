@@ -1,0 +1,178 @@
+"""A client's connection to gunicorn's threaded worker: no wait on it is without an end."""
+
+import errno
+import math
+import select
+import socket
+import struct
+import time
+from contextlib import suppress
+from typing import Any
+
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
+from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
+from gunicorn.http.unreader import IterUnreader
+from gunicorn.util import close
+from gunicorn.workers.gthread import TConn
+
+PATIENCE_SECONDS = 20
+DISCARD_SECONDS = 5
+MAX_DISCARDED_BYTES = 64 << 20
+_MAX_HEAD_BYTES = 64 << 10
+_CHUNK_BYTES = 1 << 16
+_HEAD_CHUNK_BYTES = 1 << 13
+_HEAD_END = b"\r\n\r\n"
+
+
+class ClientSocket(socket.socket):
+    """A socket whose calls wait PATIENCE_SECONDS at most for each piece of data.
+
+    `waits_since` is when the thread that is in `recv` came there, by time.monotonic(); infinite when none is.
+    `deadline` ends every `recv`, in the same time. A wait that is over raises OSError.
+    """
+
+    def __init__(self, accepted: socket.socket) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
+        super().setblocking(True)
+        self.waits_since = self.deadline = math.inf
+        # In the kernel: a wait with Python's own timeout asks it twice.
+        patience = struct.pack("ll", int(PATIENCE_SECONDS), int(PATIENCE_SECONDS % 1 * 1e6))
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+
+    def setblocking(self, flag: bool) -> None:
+        """Do nothing: gunicorn changes the mode twice for each request, which gives up the interpreter's lock."""
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        self.waits_since = now = time.monotonic()
+        try:
+            if self.deadline < math.inf:
+                self._wait(self.deadline - now)
+            return super().recv(size, flags)
+        finally:
+            self.waits_since = math.inf
+
+    def _wait(self, seconds: float) -> None:
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        if seconds <= 0 or not poll.poll(seconds * 1000):
+            raise TimeoutError
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        try:
+            super().sendall(data, flags)
+        except BlockingIOError as error:
+            raise ConnectionResetError(errno.ECONNRESET, "the client has stopped reading") from error
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        self.settimeout(PATIENCE_SECONDS)  # without one of its own, Python's sendfile would wait for ever
+        try:
+            return super().sendfile(file, offset, count)
+        except TimeoutError as error:
+            raise ConnectionResetError(errno.ECONNRESET, "the client has stopped reading") from error
+        finally:
+            self.settimeout(None)
+
+    def end_input(self) -> None:
+        """Let `recv` find the end of the data, in whatever thread it waits; what is sent still goes out."""
+        with suppress(OSError):
+            self.shutdown(socket.SHUT_RD)
+
+
+class ClientRequest(Request):
+    """A request that closes its connection where `close` is one of several options, and where its body is huge."""
+
+    def set_body_reader(self) -> None:
+        super().set_body_reader()
+        if any(name == "CONNECTION" and _has_close(value) for name, value in self.headers):
+            self.force_close()
+        if (
+            getattr(self.body and self.body.reader, "length", 0) > MAX_DISCARDED_BYTES
+        ):  # it would not be read to its end if refused
+            self.force_close()
+
+
+def _has_close(options: str) -> bool:
+    return "close" in (option.strip(" \t").lower() for option in options.split(","))
+
+
+class Connection(TConn):
+    """A connection whose heads are received without waiting; the whole of one may take as long as a client may rest."""
+
+    sock: Any  # a ClientSocket, but where gunicorn itself does TLS
+    parser: Any
+    is_partial = False  # waiting for more of a head
+
+    def init(self) -> None:
+        super().init()
+        if isinstance(self.parser, RequestParser):
+            self.parser.mesg_class = ClientRequest  # type: ignore[misc]
+
+    def receive_head(self) -> bool:
+        """Receive the data that have arrived; return whether the parser needs no more of them for the head.
+
+        Raises LimitRequestHeaders.
+        """
+        self.init()
+        if not (isinstance(self.sock, ClientSocket) and isinstance(self.parser, RequestParser)):
+            return True
+        held = self.parser.unreader.buf.getvalue()
+        if _HEAD_END in held:
+            return True
+        try:
+            piece = self.sock.recv(_HEAD_CHUNK_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self.parser.unreader.buf.seek(0, 2)
+        self.parser.unreader.buf.write(piece)
+        if not held:
+            self.set_timeout()
+        return not piece or _HEAD_END in held[-3:] + piece or self._is_refused(held + piece, b"\n" in piece)
+
+    def _is_refused(self, head: bytes, has_new_line: bool) -> bool:
+        """Whether the parser finds a fault in a head that is not complete."""
+        if len(head) > _MAX_HEAD_BYTES:
+            raise LimitRequestHeaders("max buffer headers")
+        if not has_new_line and len(head) <= self.cfg.limit_request_line:
+            return False
+        try:
+            ClientRequest(self.cfg, IterUnreader([head]), self.client)
+        except NoMoreData:
+            return False
+        except ParseException:
+            pass
+        return True
+
+    def finish_body(self) -> bool:
+        """Read what is left of the request's body; return whether its end came within the bounds of `linger`."""
+        body = self.parser.mesg.body
+        self.sock.deadline = time.monotonic() + DISCARD_SECONDS
+        try:
+            for _ in range(MAX_DISCARDED_BYTES // _CHUNK_BYTES):
+                if not body.read(_CHUNK_BYTES):
+                    return not body.failed
+        except (OSError, ParseException):
+            pass
+        finally:
+            self.sock.deadline = math.inf
+        return False
+
+    def linger(self) -> None:
+        """Close once the client has, or after DISCARD_SECONDS or MAX_DISCARDED_BYTES.
+
+        Closing with data unread would reset the connection, and a reply on its way would be lost.
+        """
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+            self.sock.deadline = time.monotonic() + DISCARD_SECONDS
+            left = MAX_DISCARDED_BYTES
+            while left > 0 and (piece := self.sock.recv(_CHUNK_BYTES)):
+                left -= len(piece)
+        self.close()
+
+    def close(self, graceful: bool = False) -> None:
+        """Close at once: this is called in the thread that serves all connections, and `linger` was in another."""
+        close(self.sock)
