@@ -30,7 +30,7 @@ from layers_standin.web.dispatch import dispatch
 from layers_standin.web.errors import MAX_BODY_BYTES, Unauthenticated
 from layers_standin.web.files import serve_file
 from layers_standin.web.limits import rate_limits
-from layers_standin.web.logs.access import access_log
+from layers_standin.web.logs.output import access_log, replace_standard_streams
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import RequestMiddleware
 from layers_standin.web.operations import LONG_RUNNING, Call, Operations, Reply
@@ -305,6 +305,7 @@ def create_app(services: Services) -> Flask:
 
 def serve() -> Flask:
     """Return the app with the settings of the environment; exit with one sentence if it cannot start."""
+    replace_standard_streams(os.environ)
     context = click.get_current_context(silent=True)
     try:
         note = check_server() if context is None else None
@@ -314,7 +315,6 @@ def serve() -> Flask:
     except StartError as error:
         fail(str(error))
     sys.stderr.write(note or "")
-    sys.stderr.flush()
     return create_app(services)
 
 

@@ -1,6 +1,7 @@
 """Start the service from any folder: gunicorn with our configuration, in a process of its own."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,5 +51,6 @@ def serve(host: str, port: int, environ: Mapping[str, str]) -> None:
     """Replace this process by the server. Raises OSError."""
     command, environment = server_command(host, port), server_environment(environ)
     sys.stdout.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until gunicorn.conf.py can end without a traceback
     os.chdir(APPLICATION)  # gunicorn imports from the folder it is started in before any other
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted

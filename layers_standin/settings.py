@@ -181,7 +181,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_RATE_LIMITS": _one_of(on=True, off=False),
     "STANDIN_MAX_UPLOAD_BYTES": _count,
     "STANDIN_SYNC": _one_of(always=True, never=False),
-    "STANDIN_LOG": _one_of(plain="plain", json="json"),
+    "STANDIN_LOG": _one_of(plain="plain", json="json", off=OFF),
     "STANDIN_CONTROL": _control,
     "STANDIN_CONSOLE": _one_of(**{"on": "on", READ_ONLY: READ_ONLY, OFF: OFF}),
     "STANDIN_ALLOW_DEMO_KEY": _flag,

@@ -40,6 +40,7 @@ GOOD = [
     ("STANDIN_SYNC", "never", "sync", False),
     ("STANDIN_LOG", "plain", "log", "plain"),
     ("STANDIN_LOG", "json", "log", "json"),
+    ("STANDIN_LOG", "off", "log", "off"),
     ("STANDIN_CONTROL", "loopback", "control", "loopback"),
     ("STANDIN_CONTROL", "off", "control", "off"),
     ("STANDIN_CONTROL", "a-token_of-16-chr", "control", "a-token_of-16-chr"),
@@ -109,7 +110,7 @@ BAD = [
         for text in ("", "0", "000", "-1", "1.5", "5M", "1_000", " 1", "٣")
     ],
     *[("STANDIN_SYNC", text, "'always' or 'never'") for text in ("", "1", "Always", "sometimes")],
-    *[("STANDIN_LOG", text, "'plain' or 'json'") for text in ("", "JSON", "xml", "plain ")],
+    *[("STANDIN_LOG", text, "'plain' or 'json' or 'off'") for text in ("", "JSON", "xml", "plain ")],
     *[("STANDIN_CONTROL", text, A_TOKEN) for text in ("", "on", "Off", "fifteen-letters", "a b c d e f g h i j k")],
     *[("STANDIN_CONSOLE", text, "'on' or 'read-only' or 'off'") for text in ("", "readonly", "1")],
     *[("STANDIN_ALLOW_DEMO_KEY", text, "'0' or '1'") for text in ("", "2", "true", "yes", " 1")],

@@ -14,7 +14,7 @@ from layers_standin.engines.errors import EngineError
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
 from layers_standin.settings import OFF, READ_ONLY
-from layers_standin.web.logs.access import Line, is_redacted, redacted
+from layers_standin.web.logs.output import Line, is_redacted, redacted
 from layers_standin.web.logs.rotating import RotatingLog
 from layers_standin.web.middleware import RequestContext
 from layers_standin.web.uploads import PUT_UPLOAD

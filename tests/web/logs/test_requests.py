@@ -21,7 +21,7 @@ from servers import STAYS_OPEN, serving, together
 from app import create_app
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.services import Services
-from layers_standin.web.logs.access import is_redacted, redacted
+from layers_standin.web.logs.output import is_redacted, redacted
 from layers_standin.web.logs.requests import MOST_BYTES, MOST_ENTRIES
 
 VIDEO = {"kind": "video", "mimeType": "video/mp4"}
