@@ -10,7 +10,7 @@ from layers_standin.services import DEMO_KEY_ID, is_loopback
 from layers_standin.settings import Settings
 from layers_standin.web.errors import ForbiddenScope, KeyKilled, Unauthenticated
 
-_KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
+KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
 
 
 def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
@@ -22,7 +22,7 @@ def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
     if text is None:
         scheme, _, text = headers.get("Authorization", "").partition(" ")
         text = text.strip() if scheme.lower() == "bearer" else ""
-    match = _KEY.fullmatch(text)
+    match = KEY.fullmatch(text)
     if match is None:
         raise Unauthenticated
     environment, public_id, secret = match.groups()
