@@ -25,7 +25,7 @@ from layers_standin.engines.table import Engine
 from layers_standin.media.folder import FolderStorage
 from layers_standin.media.storage import INCOMING, MediaStorage, portrait_in
 from layers_standin.seed import load_seed
-from layers_standin.settings import Settings, StartError
+from layers_standin.settings import OFF, READ_ONLY, Settings, StartError
 from store import Store
 
 logger = logging.getLogger("standin")
@@ -299,6 +299,9 @@ def greeting(settings: Settings, addresses: list[str], demo_key: bool) -> str:
     pictures = settings.data if settings.media is None else "the bucket of STANDIN_MEDIA"
     places = " and ".join(dict.fromkeys([str(documents), str(pictures)]))
     where = f"The Layers stand-in listens on {', '.join(addresses)} and keeps its data in {places}.\n"
+    has_console = settings.console == READ_ONLY or OFF not in (settings.console, settings.control)
+    where += f"Look at it: {addresses[0]}/console\n" if has_console else ""
+    where += f"Its reference: {addresses[0]}/docs\n"
     if not demo_key:
         return where
     return f"{where}Demo key: {DEMO_KEY}\nTry: curl {addresses[0]}/v1/whoami -H 'X-Api-Key: {DEMO_KEY}'\n"

@@ -84,7 +84,25 @@ def test_without_them_it_is_port_8000_of_this_machine_only_and_two_workers(folde
 )
 def test_it_says_where_its_data_are_and_no_password(elsewhere, places):
     said = greeting(Settings(data=Path("here"), **elsewhere), ["http://127.0.0.1:1"], demo_key=False)
-    assert said == f"The Layers stand-in listens on http://127.0.0.1:1 and keeps its data in {places}.\n"
+    assert said == (
+        f"The Layers stand-in listens on http://127.0.0.1:1 and keeps its data in {places}.\n"
+        "Look at it: http://127.0.0.1:1/console\nIts reference: http://127.0.0.1:1/docs\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("closed", "has_console"),
+    [
+        ({"console": "off"}, False),
+        ({"control": "off"}, False),
+        ({"control": "off", "console": "read-only"}, True),
+        ({"console": "read-only"}, True),
+    ],
+)
+def test_it_names_the_console_only_where_there_is_one(closed, has_console):
+    said = greeting(Settings(**closed), ["http://127.0.0.1:1"], demo_key=True)
+    assert ("http://127.0.0.1:1/console" in said) is has_console
+    assert "http://127.0.0.1:1/docs" in said
 
 
 def test_it_says_where_it_listens_what_the_demo_key_is_and_a_call_that_works(folder):
@@ -96,6 +114,8 @@ def test_it_says_where_it_listens_what_the_demo_key_is_and_a_call_that_works(fol
         answer = json.loads(what_a_shell_prints(call))
         assert answer == server.client().get("/v1/whoami").json()
         assert answer["scopes"] == ["*"]
+        pages = re.findall(r"^(?:Look at it|Its reference): (\S+)$", server.output, re.MULTILINE)
+        assert [httpx.get(page, follow_redirects=True).status_code for page in pages] == [200, 200]
 
 
 def what_a_shell_prints(call: str) -> bytes:
@@ -144,11 +164,15 @@ def test_a_store_without_the_demo_key_is_not_said_to_have_one(folder):
         assert DEMO_KEY not in server.output
 
 
-def test_flask_run_serves_the_same(folder):
-    port = free_port()
-    server = Server(folder, "flask", "run", "--port", str(port))
+@pytest.mark.parametrize("is_option", [True, False], ids=["--port", "PORT"])
+def test_flask_run_serves_and_greets_the_same(folder, is_option):
+    port = str(free_port())
+    server = Server(folder, "flask", "run", *(["--port", port] if is_option else []), PORT="0" if is_option else port)
     try:
         assert server.url == f"http://127.0.0.1:{port}"
+        assert f"The Layers stand-in listens on {server.url} and keeps its data in {folder}.\n" in server.output
+        assert f"\nLook at it: {server.url}/console\n" in server.output
+        assert f"\nDemo key: {DEMO_KEY}\n" in server.output
         changed = server.client().patch(AVA_PATH, json={"vibe": "new"}).json()
     finally:
         server.kill()
@@ -255,9 +279,10 @@ def test_an_unknown_setting_stops_the_start(folder, command, name, hint):
     assert_refuses(folder, command, name, hint, **{name: "x"})
 
 
+@pytest.mark.parametrize("command", [GUNICORN, ("flask", "run")], ids=["gunicorn", "flask run"])
 @pytest.mark.parametrize("text", ["", "http", "-1", "65536", "²"])
-def test_a_bad_PORT_stops_the_start(folder, text):  # noqa: N802
-    assert_refuses(folder, GUNICORN, "PORT must be a number from 0 to 65535", repr(text), PORT=text)
+def test_a_bad_PORT_stops_the_start(folder, command, text):  # noqa: N802
+    assert_refuses(folder, command, "PORT must be a number from 0 to 65535", repr(text), PORT=text)
 
 
 def test_no_workers_at_all_stop_the_start(folder):
