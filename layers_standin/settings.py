@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from layers_standin.application import APPLICATION
+from platformdirs import user_data_dir
+
+from layers_standin.application import APPLICATION, IS_INSTALLED
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{16,256}")
 _NEVER_ECHOED = ("STANDIN_CONTROL", "STANDIN_STORE", "STANDIN_MEDIA")
@@ -57,10 +59,25 @@ class Settings:
     allow_demo_key: bool = False
 
 
+def default_data() -> Path:
+    """Return the default folder of the store: `data/store` of a checkout, else one in the user's data folder.
+
+    Raises StartError when the user has no home folder.
+    """
+    if not IS_INSTALLED:
+        return APPLICATION / "data" / "store"
+    folder = Path(user_data_dir("layers-stand-in", False))
+    if not folder.is_absolute():
+        raise StartError("This user has no home folder to keep data in: set STANDIN_DATA, or say --data FOLDER.")
+    return folder
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings of an environment. Raises StartError that names the invalid setting."""
     given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
     values: dict[str, Any] = {_field(name): _parse(name, text) for name, text in given.items()}
+    if IS_INSTALLED and "data" not in values:  # or a server started among the installed packages would write there
+        values["data"] = default_data()
     return Settings(**values)
 
 
@@ -112,8 +129,8 @@ def _media(text: str) -> Bucket:
 
 def _is_usable(bucket: Bucket) -> bool:
     """Whether all parts of a bucket's URL are valid. Raises ValueError for a bad endpoint."""
-    if bucket.endpoint is not None and "@" in _url(bucket.endpoint):
-        return False
+    if bucket.endpoint is not None:
+        _url(bucket.endpoint)
     is_region = bucket.region is None or _REGION.fullmatch(bucket.region)
     return bool(_BUCKET.fullmatch(bucket.name) and _KEY_PREFIX.fullmatch(bucket.prefix) and is_region)
 
@@ -130,7 +147,8 @@ def _seed(text: str) -> Path | None:
 def _url(text: str) -> str:
     try:
         parts = urlsplit(text)
-        fits = parts.scheme in ("http", "https") and parts.netloc and not parts.query and not parts.fragment
+        has_more = parts.query or parts.fragment or "@" in parts.netloc  # a password, which every reply would tell
+        fits = parts.scheme in ("http", "https") and parts.netloc and not has_more
     except ValueError:
         fits = False
     if not fits:

@@ -96,6 +96,7 @@ BAD = [
     ("STANDIN_PUBLIC_URL", "localhost:8000", A_URL),
     ("STANDIN_PUBLIC_URL", "ftp://stand-in.example", A_URL),
     ("STANDIN_PUBLIC_URL", "https://", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://me:password@stand-in.example", A_URL),
     ("STANDIN_PUBLIC_URL", "https:///below", A_URL),
     ("STANDIN_PUBLIC_URL", "https://host.example?x=1", A_URL),
     ("STANDIN_PUBLIC_URL", "https://host.example#x", A_URL),
