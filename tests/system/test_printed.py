@@ -60,7 +60,8 @@ def full_pipe() -> tuple[int, int]:
 
 @contextmanager
 def started(folder: Path, port: str, stdout: int, stderr: int) -> Iterator[Program]:
-    program = Program(("gunicorn", "app:app"), ROOT, environment(folder, PORT=port, WEB_CONCURRENCY="1"), stdout, stderr)
+    env = environment(folder, PORT=port, WEB_CONCURRENCY="1")
+    program = Program(("gunicorn", "app:app"), ROOT, env, stdout, stderr)
     try:
         eventually(lambda: status_of(port), "an answer")
         yield program
