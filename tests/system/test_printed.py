@@ -37,7 +37,8 @@ def free_port() -> str:
 
 def status_of(port: str) -> int | None:
     with suppress(httpx.TransportError):
-        return httpx.get(f"http://127.0.0.1:{port}/v1/whoami", headers=DEMO, timeout=PATIENCE_SECONDS).status_code
+        url = f"http://127.0.0.1:{port}/v1/whoami"
+        return httpx.get(url, headers=DEMO, timeout=PATIENCE_SECONDS, verify=False).status_code  # reads no certificates
     return None
 
 
@@ -156,8 +157,8 @@ def test_no_secret_is_in_anything_that_is_printed_logged_or_shown(tmp_path, buck
             client.patch(AVA_PATH, json={"vibe": secret})
             client.patch(AVA_PATH, content=secret, headers={"Idempotency-Key": secret[:200]})
             for header in ("X-Api-Key", "Authorization", "Api-Key", "Cookie", "X-Custom"):
-                httpx.get(server.url + AVA_PATH, headers={header: secret})
-                httpx.get(server.url + AVA_PATH, headers={header: f"Bearer {secret}"})
+                for text in (secret, f"Bearer {secret}"):
+                    httpx.get(server.url + AVA_PATH, headers={header: text}, verify=False)
         bucket_server.stop()
         client.post(f"{MEDIA}/finalize", json={"uploadId": upload["uploadId"]})
         paths = ("/_standin/requests?limit=1000", "/_standin/health", "/console", "/console/requests?limit=1000",

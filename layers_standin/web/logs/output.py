@@ -85,6 +85,8 @@ class Output(io.TextIOBase):
     The next line that can be written comes after a note of the number of dropped ones. Raises nothing.
     """
 
+    encoding = "utf-8"
+
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._may_wait = _may_still_wait(descriptor)
