@@ -193,7 +193,7 @@ _OTHERS = (
     re.compile(r"\b(Signature=)[0-9a-f]{32,}"),
 )
 # A look for a part of each is cheaper than the expressions.
-_PARTS = ("mz-", "MZ-", "assw", "ASSW", "ccess", "CCESS", "oken", "OKEN", "_console", "earer ", "AKIA", "ASIA", "ture=")
+_PARTS = ("mz-", "assw", "ccess", "oken", "_console", "earer ", "AKIA", "ASIA", "AWS_", "PGPASS")
 
 _VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "PGPASSWORD", "STANDIN_CONTROL")
 _MIN_SECRET = 9  # shorter ones are words that any text may have, `loopback` among them
