@@ -82,13 +82,14 @@ def send(text: str) -> None:
 class Output(io.TextIOBase):
     """A text stream on a descriptor. Lines for which there is no room, or no reader, are dropped and counted.
 
-    The next line that can be written comes after a note of the number of dropped ones. Raises nothing.
+    The next line that can be written comes after a note of the number of dropped ones. `has_records`: each text written
+    is a record of a log. Raises nothing.
     """
 
     encoding = "utf-8"
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, descriptor: int, has_records: bool = True) -> None:
+        self._descriptor, self._has_records = descriptor, has_records
         self._may_wait = _may_still_wait(descriptor)
         self._dropped = 0
         self._is_cut = False  # the last line was written in part
@@ -103,9 +104,9 @@ class Output(io.TextIOBase):
         return os.isatty(self._descriptor)
 
     def write(self, text: str) -> int:
-        """Write a text of any origin: without secrets, and indented after a line break, so that none begins a line."""
+        """Write a text of any origin, without secrets; a line break in a record begins no other record."""
         safe = _CONTROL.sub(lambda found: found[1] or ascii(found[0])[1:-1], redacted(text))
-        self.send(safe[:-1].replace("\n", "\n  ") + safe[-1:])
+        self.send(safe[:-1].replace("\n", "\n  ") + safe[-1:] if self._has_records else safe)
         return len(text)
 
     def send(self, text: str) -> None:
@@ -142,7 +143,7 @@ def replace_standard_streams(environ: Mapping[str, str]) -> None:
         if stream is getattr(sys, f"__{name}__"):
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
-            setattr(sys, name, output := Output(descriptor))
+            setattr(sys, name, output := Output(descriptor, has_records=name == "stderr"))
             for handler in logging.getLogger("gunicorn.error").handlers:  # there before us, without our configuration
                 if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
                     handler.setStream(output)

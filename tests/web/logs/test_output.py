@@ -282,6 +282,13 @@ def test_a_disk_that_is_full_for_a_while_costs_lines_and_nothing_else(tmp_path):
 # Others print.
 
 
+def test_a_text_of_many_lines_that_is_no_record_stays_as_it_is():
+    ends = pipe()
+    with shared(ends):
+        Output(ends.writer, has_records=False).write("a\nb\n")
+        assert os.read(ends.reader, 1 << 20) == b"a\nb\n"
+
+
 def printed(text: str) -> str:
     """Return a text as it is printed for a program that is not ours."""
     ends = pipe()
