@@ -15,7 +15,7 @@ NEWER, OLDER, LOCK = "newer.jsonl", "older.jsonl", "ring.lock"
 # Nobody writes two files full in so short a time, and a look for each line would cost as much as the line.
 LOOK_SECONDS = 0.05
 _LOOKS_PER_FILE = 64
-_FIRST_PATIENCE_SECONDS = 1.0  # others that begin at the same moment hold the lock for a millisecond
+_PATIENCE_SECONDS = 1.0  # others hold the lock for a millisecond
 
 # Before any moment the monotonic clock tells: it may begin at 0 with the machine, so 0 can be just now.
 _NEVER = -math.inf
@@ -33,7 +33,7 @@ class RotatingLog:
         self._look_seconds = look_seconds
         self._file: int | None = None
         self._inode = 0
-        self._patience_seconds = _FIRST_PATIENCE_SECONDS  # for the lock; afterwards no line waits for it
+        self._patience_seconds = _PATIENCE_SECONDS
         self._looked, self._written = _NEVER, 0  # time of the last look at the files, and bytes written since
 
     def append(self, line: bytes) -> None:
@@ -70,13 +70,16 @@ class RotatingLog:
         if self._file is not None and has_just_looked and self._written < self._max_bytes // _LOOKS_PER_FILE:
             return self._file
         self._looked, self._written = now, 0
-        if self._file is None:
-            patience, self._patience_seconds = self._patience_seconds, 0.0
-            return self._turned(patience)
-        if not self._is_current():
-            with suppress(TimeoutError):  # another process turns them, or was halted while it did: the file gets longer
-                return self._turned(0)
-        return self._file
+        if self._file is not None and self._is_current():
+            return self._file
+        try:
+            file, self._patience_seconds = self._turned(self._patience_seconds), _PATIENCE_SECONDS
+        except TimeoutError:  # a process was halted while it had the lock: nobody waits for it a second time
+            self._patience_seconds = 0.0
+            if self._file is None:
+                raise
+            return self._file
+        return file
 
     def _is_current(self) -> bool:
         try:
