@@ -23,14 +23,22 @@ from layers_standin.domain.jobs import envelope_view, job_view
 from layers_standin.domain.keys import SCOPES, key_view, whoami_view
 from layers_standin.domain.projects import deletion_view, project_item, project_view
 from layers_standin.engines.table import Record
-from layers_standin.services import Housekeeping, Services, discard_unfinished, open_services, refuse_public_demo_key
+from layers_standin.services import (
+    Housekeeping,
+    Services,
+    discard_unfinished,
+    greeting,
+    has_demo_key,
+    open_services,
+    refuse_public_demo_key,
+)
 from layers_standin.settings import StartError, read_settings
-from layers_standin.startup import check_server, fail
+from layers_standin.startup import check_server, fail, flask_run_address
 from layers_standin.web.dispatch import dispatch
 from layers_standin.web.errors import MAX_BODY_BYTES, Unauthenticated
 from layers_standin.web.files import serve_file
 from layers_standin.web.limits import rate_limits
-from layers_standin.web.logs.access import access_log
+from layers_standin.web.logs.output import access_log, replace_standard_streams, send
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import RequestMiddleware
 from layers_standin.web.operations import LONG_RUNNING, Call, Operations, Reply
@@ -305,16 +313,20 @@ def create_app(services: Services) -> Flask:
 
 def serve() -> Flask:
     """Return the app with the settings of the environment; exit with one sentence if it cannot start."""
+    replace_standard_streams(os.environ)
     context = click.get_current_context(silent=True)
+    flask_run = context if context is not None and context.info_name == "run" else None
     try:
         note = check_server() if context is None else None
+        address = None if flask_run is None else flask_run_address(flask_run)
         services = open_services(read_settings(os.environ))
-        if context is not None and context.info_name == "run":  # gunicorn's own host is looked at in gunicorn.conf.py
-            refuse_public_demo_key(services.store, services.settings, context.params["host"])
+        if flask_run is not None:  # gunicorn's own host is looked at in gunicorn.conf.py
+            refuse_public_demo_key(services.store, services.settings, flask_run.params["host"])
     except StartError as error:
         fail(str(error))
     sys.stderr.write(note or "")
-    sys.stderr.flush()
+    if address is not None:
+        send(greeting(services.settings, [address], has_demo_key(services.store)))
     return create_app(services)
 
 

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C in the middle of an import would print a traceback
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not at a reload: then it is gunicorn's
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # as a shell reports Ctrl-C, and without a traceback
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # blocked by `layers-stand-in` until now
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the application's folder, from wherever this file is named
 from layers_standin.services import greeting, prepare, prepare_in_child
 from layers_standin.settings import StartError, read_port, read_settings, read_workers
 from layers_standin.startup import is_shared, refuse_address, sharing_notice
+from layers_standin.web.logs.output import replace_standard_streams, send
 from layers_standin.web.worker import Worker
 
+replace_standard_streams(os.environ)
 try:
     bind, workers = f"127.0.0.1:{read_port(os.environ)}", read_workers(os.environ)
 except StartError as error:
@@ -30,7 +33,6 @@ control_socket_disable = True  # two stand-ins of one user would fight over its 
 
 def on_starting(server: Arbiter) -> None:
     """Prepare the store once, before any worker starts: an error is reported once, and ends the start."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         settings = read_settings(os.environ)
         addresses = [address for address in server.cfg.address if isinstance(address, tuple)]
@@ -44,8 +46,6 @@ def on_starting(server: Arbiter) -> None:
         server.is_shared = is_shared(settings)
     except StartError as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
@@ -58,6 +58,4 @@ def when_ready(server: Arbiter) -> None:
     settings, addresses = read_settings(os.environ), [str(listener) for listener in server.LISTENERS]
     if server.is_shared:
         sys.stderr.write(sharing_notice(settings))
-        sys.stderr.flush()
-    sys.stdout.write(greeting(settings, addresses, server.has_demo_key))
-    sys.stdout.flush()
+    send(greeting(settings, addresses, server.has_demo_key))

@@ -42,6 +42,9 @@ class Tour:
         print(f"{step}: {status}, {show(reply)}")
         return reply
 
+    def is_running(self, job_id: str) -> bool:
+        return bool(self._client.get(f"/v1/jobs/{job_id}").raise_for_status().json()["status"] == "running")
+
     def upload(self, step: str, presigned: Reply, data: bytes) -> None:
         """Send bytes to the URL of a presigned upload; the URL is the permission, so the request has no key."""
         response = httpx.request(
@@ -216,6 +219,9 @@ def clone_and_cancel(tour: Tour, influencer_id: str) -> None:
         json={"name": "Rui by night", "overrides": {"vibe": "neon"}},
     )
     job_path = f"/v1/jobs/{job['jobId']}"
+    if not tour.is_running(job["jobId"]):
+        print("Cancel the clone's job: too late, for jobs end at once here")
+        return
     tour.call(
         "Cancel the clone's job", 202, "POST", f"{job_path}/cancel", lambda reply: f"accepted {reply['accepted']}"
     )
@@ -232,5 +238,11 @@ def delete(tour: Tour, influencer_id: str) -> None:
 
 
 if __name__ == "__main__":
-    walk(Tour(os.environ["LAYERS_BASE_URL"], os.environ["LAYERS_API_KEY"]))
+    for variable in ("LAYERS_BASE_URL", "LAYERS_API_KEY"):
+        if not os.environ.get(variable):
+            sys.exit(f"Set {variable} first: the line that starts this example is at the top of its file.")
+    try:
+        walk(Tour(os.environ["LAYERS_BASE_URL"], os.environ["LAYERS_API_KEY"]))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        sys.exit(f"No answer from {os.environ['LAYERS_BASE_URL']} ({error}): is the stand-in running there?")
     print("All as it should be.")

@@ -26,8 +26,9 @@ from layers_standin.engines.sqlite.files import DATABASE, check_folder
 from layers_standin.engines.table import Engine, Record
 from layers_standin.seed import NotTables, documents_of, fill_defaults, read_tables
 from layers_standin.services import open_database, open_folder, open_media, open_services
-from layers_standin.settings import Settings, StartError, read_port, read_settings, read_workers
+from layers_standin.settings import Settings, StartError, default_data, read_port, read_settings, read_workers
 from layers_standin.verify import Verification, counted
+from layers_standin.web.logs.output import redacted
 from store import Store
 
 T = TypeVar("T")
@@ -274,7 +275,7 @@ def _use_data(_: click.Context, __: click.Parameter, folder: str | None) -> None
         os.environ["STANDIN_DATA"] = folder  # an empty one is refused as a setting
     if "STANDIN_DATA" not in os.environ:
         try:
-            os.environ["STANDIN_DATA"] = str(launch.default_data())
+            os.environ["STANDIN_DATA"] = str(default_data())
         except StartError as error:
             _fail(str(error))
 
@@ -394,7 +395,7 @@ def _guarded_each(items: Iterator[T]) -> Iterator[T]:
 
 def _fail(sentence: str) -> NoReturn:
     """Print the sentence on standard error, and exit with 1."""
-    click.echo(sentence, err=True)
+    click.echo(redacted(sentence), err=True)
     sys.exit(1)
 
 

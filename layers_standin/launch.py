@@ -1,29 +1,13 @@
 """Start the service from any folder: gunicorn with our configuration, in a process of its own."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
-from platformdirs import user_data_dir
-
-from layers_standin.application import APPLICATION, IS_INSTALLED, installed_folders
-from layers_standin.settings import StartError
+from layers_standin.application import APPLICATION, installed_folders
 
 _FOLDERS = ("STANDIN_DATA", "STANDIN_SEED")
-
-
-def default_data() -> Path:
-    """Return the default folder of the store: `data/store` of a checkout, else one in the user's data folder.
-
-    Raises StartError when the user has no home folder.
-    """
-    if not IS_INSTALLED:
-        return APPLICATION / "data" / "store"
-    folder = Path(user_data_dir("layers-stand-in", False))
-    if not folder.is_absolute():
-        raise StartError("This user has no home folder to keep data in: set STANDIN_DATA, or say --data FOLDER.")
-    return folder
 
 
 def server_command(host: str, port: int) -> list[str]:
@@ -50,5 +34,6 @@ def serve(host: str, port: int, environ: Mapping[str, str]) -> None:
     """Replace this process by the server. Raises OSError."""
     command, environment = server_command(host, port), server_environment(environ)
     sys.stdout.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until gunicorn.conf.py can end without a traceback
     os.chdir(APPLICATION)  # gunicorn imports from the folder it is started in before any other
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted

@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -180,6 +181,7 @@ def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # at Ctrl-C a handler would wait until the bucket answers
         message = b"\2The service could not be prepared: the traceback above has the reason."
         try:
             message = b"\1" if prepare(settings, hosts) else b"\0"

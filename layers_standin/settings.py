@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from layers_standin.application import APPLICATION
+from platformdirs import user_data_dir
+
+from layers_standin.application import APPLICATION, IS_INSTALLED
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{16,256}")
 _NEVER_ECHOED = ("STANDIN_CONTROL", "STANDIN_STORE", "STANDIN_MEDIA")
@@ -69,10 +71,25 @@ class Settings:
         return self.console == READ_ONLY or OFF not in (self.console, self.control)
 
 
+def default_data() -> Path:
+    """Return the default folder of the store: `data/store` of a checkout, else one in the user's data folder.
+
+    Raises StartError when the user has no home folder.
+    """
+    if not IS_INSTALLED:
+        return APPLICATION / "data" / "store"
+    folder = Path(user_data_dir("layers-stand-in", False))
+    if not folder.is_absolute():
+        raise StartError("This user has no home folder to keep data in: set STANDIN_DATA, or say --data FOLDER.")
+    return folder
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings of an environment. Raises StartError that names the invalid setting."""
     given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
     values: dict[str, Any] = {_field(name): _parse(name, text) for name, text in given.items()}
+    if IS_INSTALLED and "data" not in values:  # or a server started among the installed packages would write there
+        values["data"] = default_data()
     return Settings(**values)
 
 
@@ -209,7 +226,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_MAX_UPLOAD_BYTES": _count("bytes"),
     "STANDIN_MAX_PICTURE_PIXELS": _count("pixels"),
     "STANDIN_SYNC": _one_of(always=True, never=False),
-    "STANDIN_LOG": _one_of(plain="plain", json="json"),
+    "STANDIN_LOG": _one_of(plain="plain", json="json", off=OFF),
     "STANDIN_CONTROL": _control,
     "STANDIN_CONTROL_HOSTS": _list_of(_HOST_NAME, "names like standin.local without a port"),
     "STANDIN_CONTROL_ORIGINS": _list_of(_ORIGIN, "origins like http://localhost:3000"),

@@ -11,12 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
+from click.core import ParameterSource
 from gunicorn.arbiter import Arbiter
+from werkzeug.serving import is_running_from_reloader
 
 from layers_standin.application import APPLICATION
 from layers_standin.engines.sqlite.files import MARK
 from layers_standin.services import is_loopback
-from layers_standin.settings import Settings, StartError
+from layers_standin.settings import Settings, StartError, read_port
 
 PORT_PATIENCE_SECONDS = 2.0  # a server that is just ending gives its port back
 _ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - the meaning of no host
@@ -34,8 +37,8 @@ def refuse_address(host: str, port: int, reuse_port: bool = False) -> None:
             ) from error
         if time.monotonic() > deadline:
             raise StartError(
-                f"Port {port} of {host} is taken by another program: stop that, or choose another port, by PORT or by "
-                "`layers-stand-in --port`."
+                f"Port {port} of {host} is taken by another program: stop that, or put PORT={port % 65535 + 1} before "
+                "the command, or name another port where you have named this one, by --port or --bind."
             ) from error
         time.sleep(0.05)
 
@@ -52,6 +55,20 @@ def _listen_error(host: str, port: int, reuse_port: bool) -> OSError | None:
         except OSError as error:
             return error
     return None
+
+
+def flask_run_address(context: click.Context) -> str | None:
+    """Return the URL on which `flask run` is about to listen, None if only the system knows its port.
+
+    Raises StartError as `refuse_address` does. Without a port of its own `flask run` begins once more, with ours.
+    """
+    if context.get_parameter_source("port") is ParameterSource.DEFAULT:
+        sys.exit(context.invoke(context.command, **context.params | {"port": read_port(os.environ)}))
+    host, port = context.params["host"], context.params["port"]
+    if not port or is_running_from_reloader():  # a reloader's parent listens already, and has greeted
+        return None
+    refuse_address(host, port)
+    return f"http{'s' if context.params.get('cert') else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def is_shared(settings: Settings) -> bool:

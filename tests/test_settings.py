@@ -42,6 +42,7 @@ GOOD = [
     ("STANDIN_SYNC", "never", "sync", False),
     ("STANDIN_LOG", "plain", "log", "plain"),
     ("STANDIN_LOG", "json", "log", "json"),
+    ("STANDIN_LOG", "off", "log", "off"),
     ("STANDIN_CONTROL", "loopback", "control", "loopback"),
     ("STANDIN_CONTROL", "off", "control", "off"),
     ("STANDIN_CONTROL", "a-token_of-16-chr", "control", "a-token_of-16-chr"),
@@ -108,6 +109,7 @@ BAD = [
     ("STANDIN_PUBLIC_URL", "localhost:8000", A_URL),
     ("STANDIN_PUBLIC_URL", "ftp://stand-in.example", A_URL),
     ("STANDIN_PUBLIC_URL", "https://", A_URL),
+    ("STANDIN_PUBLIC_URL", "https://me:password@stand-in.example", A_URL),
     ("STANDIN_PUBLIC_URL", "https:///below", A_URL),
     ("STANDIN_PUBLIC_URL", "https://host.example?x=1", A_URL),
     ("STANDIN_PUBLIC_URL", "https://host.example#x", A_URL),
@@ -130,7 +132,7 @@ BAD = [
     ],
     *[("STANDIN_MAX_PICTURE_PIXELS", text, "a number of pixels") for text in ("", "0", "-1", "1.5", "64MP", "8x8")],
     *[("STANDIN_SYNC", text, "'always' or 'never'") for text in ("", "1", "Always", "sometimes")],
-    *[("STANDIN_LOG", text, "'plain' or 'json'") for text in ("", "JSON", "xml", "plain ")],
+    *[("STANDIN_LOG", text, "'plain' or 'json' or 'off'") for text in ("", "JSON", "xml", "plain ")],
     *[("STANDIN_CONTROL", text, A_TOKEN) for text in ("", "on", "Off", "fifteen-letters", "a b c d e f g h i j k")],
     *[
         ("STANDIN_CONTROL_HOSTS", text, NAMES)

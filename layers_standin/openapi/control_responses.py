@@ -39,6 +39,7 @@ _LOGGED_REQUEST = {
     "method": "PATCH",
     "path": _PATCH_PATH,
     "query": "",
+    "headers": {"X-Api-Key": "***", "Content-Type": "application/json"},
     "status": 429,
     "milliseconds": 1.2,
     "organizationId": ORGANIZATION,
@@ -51,6 +52,7 @@ _LOGGED_REQUEST = {
     "request": '{"vibe":"festive"}',
     "response": '{"error":{"code":"RATE_LIMITED","message":"Too many requests.",'
     f'"requestId":"{_REQUEST}","details":{{"endpointClass":"write-light"}}}}}}',
+    "hint": None,
     "curl": f'curl -X PATCH http://127.0.0.1:8000{_PATCH_PATH} -H "X-Api-Key: $LAYERS_API_KEY" '
     "-H 'Content-Type: application/json' --data-raw '{\"vibe\":\"festive\"}'",
 }
@@ -146,6 +148,8 @@ SCHEMAS: dict[str, JsonSchema] = {
     "LoggedRequest": record_like(
         _LOGGED_REQUEST,
         at=schema.MICROSECONDS,
+        headers={"type": "object", "additionalProperties": schema.TEXT},
+        hint=schema.or_null(schema.TEXT),
         status={"type": "integer", "minimum": 100, "maximum": 599},
         organizationId=schema.or_null(schema.UUID),
         apiKeyId=schema.or_null(schema.UUID),

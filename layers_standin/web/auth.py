@@ -14,7 +14,7 @@ from layers_standin.web.errors import ForbiddenScope, KeyKilled, Unauthenticated
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
+KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
 
 
 def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
@@ -26,7 +26,7 @@ def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
     if text is None:
         scheme, _, text = headers.get("Authorization", "").partition(" ")
         text = text.strip() if scheme.lower() == "bearer" else ""
-    match = _KEY.fullmatch(text)
+    match = KEY.fullmatch(text)
     if match is None:
         raise Unauthenticated
     environment, public_id, secret = match.groups()

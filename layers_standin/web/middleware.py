@@ -12,7 +12,7 @@ from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.services import Housekeeping
 from layers_standin.web.conditional import make_conditional
 from layers_standin.web.disconnect import truncate
-from layers_standin.web.logs.access import Line, redacted
+from layers_standin.web.logs.output import Line, redacted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

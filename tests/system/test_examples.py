@@ -75,7 +75,7 @@ def not_found(message: str) -> dict[str, Any]:
 def test_an_influencer_is_patched(server, language):
     before = server.client().get(f"/v1/influencers/{AVA}").json()
 
-    code, text = run(server, f"patch_influencer.{language}")
+    code, text = run(server, f"patch_influencer.{language}", AVA)
 
     after = before | {"style": "linen and running shoes", "hairStyle": None, "updatedAt": "<time>"}
     after["personality"] = {key: value for key, value in before["personality"].items() if key != "tone"}
@@ -86,16 +86,16 @@ def test_an_influencer_is_patched(server, language):
 
 @languages
 def test_an_influencer_is_deleted(server, language):
-    code, text = run(server, f"delete_influencer.{language}")
+    code, text = run(server, f"delete_influencer.{language}", AVA)
 
     deleted = {"influencerId": AVA, "status": "deleted", "deletedAt": "<time>"}
     assert (code, settled(text)) == (0, settled(printed(200, deleted, "404 Influencer not found.")))
-    assert run(server, f"delete_influencer.{language}")[0] == 1
+    assert run(server, f"delete_influencer.{language}", AVA)[0] == 1
 
 
 @languages
 def test_pictures_are_attached(server, language):
-    code, text = run(server, f"bind_reference.{language}")
+    code, text = run(server, f"bind_reference.{language}", AVA, *AVA_PICTURES[:2], SUMMER_PICTURE)
 
     kept = server.client().get(f"/v1/influencers/{AVA}").json()["referenceImages"]
     said = (f"{AVA_PICTURES[0]} attached", f"{AVA_PICTURES[1]} attached", f"{SUMMER_PICTURE} dropped")
@@ -110,6 +110,56 @@ def test_an_example_takes_other_ids_and_fails_when_its_call_does(server, languag
 
     assert code == 1
     assert settled(text).startswith(printed(404, not_found("Influencer not found.")))
+
+
+# Each after each, and after itself.
+IN_EACH_ORDER = [0, 0, 1, 1, 2, 2, 0, 2, 1, 0]
+ENDS = {
+    "patch_influencer": r'200 \{.+"style": "linen and running shoes".+"humor": "dry".+\}\n',
+    "delete_influencer": r'200 \{.+"status": "deleted".+\}\n404 Influencer not found\.\n',
+    "bind_reference": r"200 \{.+\}\n<asset> attached\n<asset> attached\n<asset> dropped\n",
+}
+
+
+@languages
+def test_no_example_depends_on_what_ran_before(server, language):
+    client = server.client()
+    for project in client.get("/v1/projects").json()["items"]:
+        for influencer in client.get(f"/v1/projects/{project['id']}/influencers").json()["items"]:
+            client.delete(f"/v1/influencers/{influencer['influencerId']}").raise_for_status()
+        client.delete(f"/v1/projects/{project['id']}").raise_for_status()
+
+    for number in IN_EACH_ORDER:
+        name = list(ENDS)[number]
+        code, text = run(server, f"{name}.{language}")
+        assert (code, bool(re.fullmatch(ENDS[name], settled(text), re.DOTALL))) == (0, True), text
+
+
+PROGRAMS = [
+    pytest.param(path.name, marks=[] if path.suffix == ".py" else with_node.marks)
+    for path in sorted(EXAMPLES.iterdir())
+    if path.suffix in (".py", ".mjs")
+]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_an_example_misses_it_says_in_a_sentence(name):
+    program = NODE if name.endswith(".mjs") else sys.executable
+    nobody = {"LAYERS_BASE_URL": "http://127.0.0.1:1", "LAYERS_API_KEY": "x"}
+
+    def said(**changed: str | None) -> str:
+        variables = {name: text for name, text in (os.environ | nobody | changed).items() if text is not None}
+        command = [str(program), str(EXAMPLES / name)]
+        ran = subprocess.run(
+            command, env=variables, capture_output=True, encoding="utf-8", timeout=PATIENCE_SECONDS, check=False
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1), ran.stderr
+        return ran.stderr
+
+    first = " first: the line that starts this example is at the top of its file.\n"
+    assert said(LAYERS_BASE_URL=None) == f"Set LAYERS_BASE_URL{first}"
+    assert said(LAYERS_API_KEY="") == f"Set LAYERS_API_KEY{first}"
+    assert re.fullmatch(r"No answer from http://127\.0\.0\.1:1 \(.+\): is the stand-in running there\?\n", said())
 
 
 TOUR = """\
@@ -145,6 +195,14 @@ def test_the_tour_goes_all_the_way(server):
 
 def test_the_tour_can_be_made_again(server):
     assert [run(server, "full_tour.py")[0] for _ in range(2)] == [0, 0]
+
+
+def test_the_tour_goes_all_the_way_where_jobs_end_at_once(tmp_path):
+    with serving(tmp_path / "store", STANDIN_JOB_SECONDS="0", STANDIN_SYNC="never") as server:
+        code, text = run(server, "full_tour.py")
+
+    assert (code, text.splitlines()[-1]) == (0, "All as it should be.")
+    assert "Cancel the clone's job: too late, for jobs end at once here" in text
 
 
 def test_the_tour_ends_where_something_is_off(server):

@@ -111,9 +111,18 @@ def test_it_says_where_its_pages_are_and_a_call(settings, addresses, pages, call
     assert said[-1] == f"Try: curl {call} -H 'X-Api-Key: {DEMO_KEY}'"
 
 
-@pytest.mark.parametrize("off", [{"console": "off"}, {"control": "off"}])
-def test_it_names_no_console_where_there_is_none(off):
-    assert "Console" not in greeting(Settings(**off), ["http://127.0.0.1:1"], demo_key=True)
+@pytest.mark.parametrize(
+    ("closed", "has_console"),
+    [
+        ({"console": "off"}, False),
+        ({"control": "off"}, False),
+        ({"control": "off", "console": "read-only"}, True),
+        ({"console": "read-only"}, True),
+    ],
+)
+def test_it_names_the_console_only_where_there_is_one(closed, has_console):
+    said = greeting(Settings(**closed), ["http://127.0.0.1:1"], demo_key=True)
+    assert ("Console: http://127.0.0.1:1/console" in said) is has_console
 
 
 def test_it_says_where_it_listens_what_the_demo_key_is_and_a_call_that_works(folder):
@@ -222,11 +231,15 @@ def test_a_store_without_the_demo_key_is_not_said_to_have_one(folder):
         assert DEMO_KEY not in server.output
 
 
-def test_flask_run_serves_the_same(folder):
-    port = free_port()
-    server = Server(folder, "flask", "run", "--port", str(port))
+@pytest.mark.parametrize("is_option", [True, False], ids=["--port", "PORT"])
+def test_flask_run_serves_and_greets_the_same(folder, is_option):
+    port = str(free_port())
+    server = Server(folder, "flask", "run", *(["--port", port] if is_option else []), PORT="0" if is_option else port)
     try:
         assert server.url == f"http://127.0.0.1:{port}"
+        assert f"The Layers stand-in listens on {server.url} and keeps its data in {folder}.\n" in server.output
+        assert f"\nConsole: {server.url}/console\n" in server.output
+        assert f"\nDemo key: {DEMO_KEY}\n" in server.output
         changed = server.client().patch(AVA_PATH, json={"vibe": "new"}).json()
     finally:
         server.kill()
@@ -336,9 +349,10 @@ def test_an_unknown_setting_stops_the_start(folder, command, name, hint):
     assert_refuses(folder, command, name, hint, **{name: "x"})
 
 
+@pytest.mark.parametrize("command", [GUNICORN, ("flask", "run")], ids=["gunicorn", "flask run"])
 @pytest.mark.parametrize("text", ["", "http", "-1", "65536", "²"])
-def test_a_bad_PORT_stops_the_start(folder, text):  # noqa: N802
-    assert_refuses(folder, GUNICORN, "PORT must be a number from 0 to 65535", repr(text), PORT=text)
+def test_a_bad_PORT_stops_the_start(folder, command, text):  # noqa: N802
+    assert_refuses(folder, command, "PORT must be a number from 0 to 65535", repr(text), PORT=text)
 
 
 def test_no_workers_at_all_stop_the_start(folder):

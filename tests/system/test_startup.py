@@ -126,12 +126,41 @@ def test_with_our_configuration_nothing_is_said_of_it(folder, options):
     assert WITHOUT not in server.output
 
 
-def test_a_port_that_is_taken_is_told_in_a_sentence(folder):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-        done = run(folder, "gunicorn", "app:app", PORT=port)
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+TAKEN = {
+    "gunicorn": ("127.0.0.1", ("gunicorn", "app:app"), "PORT"),
+    "gunicorn --bind": ("127.0.0.1", ("gunicorn", "--bind", "127.0.0.1:{port}", "app:app"), None),
+    "gunicorn --bind, IPv6": ("::1", ("gunicorn", "--bind", "[::1]:{port}", "app:app"), None),
+    "flask run": ("127.0.0.1", ("flask", "run"), "PORT"),
+    "flask run --port": ("127.0.0.1", ("flask", "run", "--port", "{port}"), None),
+    "flask run, its own variable": ("127.0.0.1", ("flask", "run"), "FLASK_RUN_PORT"),
+    "flask run, IPv6": ("::1", ("flask", "run", "--host", "::1"), "PORT"),
+    "layers-stand-in": ("127.0.0.1", ("layers_standin",), "PORT"),
+    "layers-stand-in --port": ("127.0.0.1", ("layers_standin", "--port", "{port}"), None),
+    "layers-stand-in, IPv6": ("::1", ("layers_standin", "--host", "::1"), "PORT"),
+}
+
+
+@pytest.mark.parametrize(("host", "command", "variable"), TAKEN.values(), ids=TAKEN)
+def test_a_port_that_is_taken_is_told_in_a_sentence(folder, host, command, variable):
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no address of IPv6")
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        port = listener.getsockname()[1]
+        settings = {variable: str(port)} if variable else {}
+        done = run(folder, *(part.format(port=port) for part in command), **settings)
     assert done.returncode != 0
-    assert re.fullmatch(rf"Port {port} of 127\.0\.0\.1 is taken by another program: .+\.\n", done.stdout + done.stderr)
+    assert done.stdout + done.stderr == (
+        f"Port {port} of {host} is taken by another program: stop that, or put PORT={port % 65535 + 1} before the "
+        "command, or name another port where you have named this one, by --port or --bind.\n"
+    )
     assert not folder.exists()
 
 

@@ -235,6 +235,20 @@ def test_without_a_folder_named_the_data_lie_where_the_platform_keeps_those_of_a
     project.assert_untouched()
 
 
+def test_a_server_started_among_the_installed_files_keeps_its_data_where_those_of_a_user_are(project):
+    application = project.packages / "layers_standin" / "_application"
+    before = {path for path in application.rglob("*") if "__pycache__" not in path.parts}
+    settings = {"PYTHONPATH": "", "HOME": str(project.folder.parent / "home"), "WEB_CONCURRENCY": "1"}
+    inside = project._replace(folder=application)
+    with started(inside, str(project.python), "-P", "-m", "gunicorn", "app:app", **settings) as (_, said):
+        pass
+    (application.parent / "log").unlink()
+    folder = re.search(r"keeps its data in (.+)\.\n", said)
+    assert folder is not None
+    assert Path(folder[1]).is_relative_to(project.folder.parent / "home")
+    assert {path for path in application.rglob("*") if "__pycache__" not in path.parts} == before
+
+
 def test_the_commands_work_on_the_folder_that_is_named(project, tmp_path):
     data = str(tmp_path / "data")
 

@@ -1,5 +1,7 @@
 """The request log: the newest requests and responses, so that people can see the requests of their client."""
 
+import logging
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,7 +16,8 @@ from layers_standin.engines.errors import EngineError
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
 from layers_standin.settings import OFF, READ_ONLY
-from layers_standin.web.logs.access import Line, is_redacted, redacted
+from layers_standin.web.logs.output import Line, is_redacted, redacted
+from layers_standin.web.logs.refused_keys import CUT, hint_of, is_secret, shown_headers
 from layers_standin.web.logs.rotating import RotatingLog
 from layers_standin.web.middleware import RequestContext
 from layers_standin.web.uploads import PUT_UPLOAD
@@ -23,11 +26,24 @@ from store import Store
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+logger = logging.getLogger("standin")
+
 MOST_BYTES = 4 << 20
 MOST_ENTRIES = 1000
 _MAX_BODY_CHARACTERS = 16_384
 _WITHOUT_BODY = (204, 304)
 _PLAIN = "/:@!$&'()*+,;=~"  # the characters that a path may contain unquoted
+_KEY_OF_SENDER = re.compile(r"(?:lp_(?:live|test)_[0-9A-Z]{16}_)?\*\*\*")
+
+# The headers on which an answer depends, beside those with an entry of their own.
+_REPEATED = {
+    "Content-Type": "CONTENT_TYPE",
+    "If-Match": "HTTP_IF_MATCH",
+    "If-None-Match": "HTTP_IF_NONE_MATCH",
+    "If-Range": "HTTP_IF_RANGE",
+    "Prefer": "HTTP_PREFER",
+    "Range": "HTTP_RANGE",
+}
 
 # A filter's name, and the names of the fields it compares. A key has two ids.
 FILTERS = {
@@ -43,7 +59,16 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
     """Return the entry of a request and its response: without secrets, of large bodies the beginning."""
     once = environ.get("HTTP_IDEMPOTENCY_KEY")
     query = environ.get("QUERY_STRING")
-    received = _text(context.received) if context.received else ""
+    received = redacted(context.received.decode(errors="replace")) if context.received else ""
+    headers = {}
+    if "HTTP_X_API_KEY" in environ:
+        headers["X-Api-Key"] = "***"
+    elif "HTTP_AUTHORIZATION" in environ:
+        headers["Authorization"] = "Bearer ***"
+    for name, variable in _REPEATED.items():
+        if variable in environ:
+            value = environ[variable]
+            headers[name] = value if value == "application/json" else redacted(value)
     is_bodiless = line.method == "HEAD" or line.status in _WITHOUT_BODY or not context.sent
     is_unread = not context.received and (
         environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
@@ -55,17 +80,19 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
         "method": line.method,
         "path": line.path,
         "query": redacted(query) if query else "",
+        "headers": headers,
         "status": line.status,
         "milliseconds": round(line.milliseconds, 1),
         "organizationId": context.organization,
         "keyId": line.key_id,
         "apiKeyId": context.api_key_id,
-        "idempotencyKey": None if once is None else _text(once.encode("latin-1")),
+        "idempotencyKey": None if once is None else redacted(once.encode("latin-1").decode(errors="replace")),
         "replayed": context.replayed,
         "faultId": context.fault,
         "cut": context.truncate_after is not None,
         "request": received[:_MAX_BODY_CHARACTERS],
-        "response": "" if is_bodiless else _text(context.sent)[:_MAX_BODY_CHARACTERS],
+        "response": "" if is_bodiless else redacted(context.sent.decode(errors="replace"))[:_MAX_BODY_CHARACTERS],
+        "hint": None,
         # Whether a command can send the same again: all of the body is kept, and can be an argument.
         "isWhole": not is_unread
         and len(received) <= _MAX_BODY_CHARACTERS
@@ -75,21 +102,23 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
 
 
 def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
-    """Return the command that sends the same request, with the key from the environment; None when the body is cut."""
-    if entry["operation"] == PUT_UPLOAD or not entry["isWhole"] or _had_secret(entry):
+    """Return the command that sends the same request, with the key from the environment; None if too little is kept."""
+    headers = _headers_to_repeat(entry)
+    if entry["operation"] == PUT_UPLOAD or not entry["isWhole"] or _is_incomplete(entry, headers):
         return None
     query = f"?{quote(entry['query'], safe=f'{_PLAIN}?%')}" if entry["query"] else ""
     url = f"{base_url}{quote(entry['path'], safe=_PLAIN)}{query}"
     how = ["--head"] if entry["method"] == "HEAD" else ["-X", shlex.quote(entry["method"])]
     if "/." in entry["path"]:
         how.append("--path-as-is")  # or curl resolves `..` itself
-    parts = ["curl", *how, shlex.quote(url), "-H", '"X-Api-Key: $LAYERS_API_KEY"']
-    if entry["idempotencyKey"] is not None:
-        # curl's form for a header without a value.
-        header = f"Idempotency-Key: {entry['idempotencyKey']}" if entry["idempotencyKey"] else "Idempotency-Key;"
-        parts += ["-H", shlex.quote(header)]
+    content_type = headers.pop("Content-Type", None)
+    parts = ["curl", *how, shlex.quote(url)]
+    for name, value in headers.items():
+        parts += ["-H", _header(name, value)]
     if entry["request"]:
-        parts += ["-H", "'Content-Type: application/json'", "--data-raw", shlex.quote(entry["request"])]
+        # Without a value curl leaves out the header that it would add.
+        kind = shlex.quote("Content-Type:" if content_type is None else f"Content-Type: {content_type}")
+        parts += ["-H", kind, "--data-raw", shlex.quote(entry["request"])]
     return " ".join(parts)
 
 
@@ -116,7 +145,11 @@ class RequestLog:
         with suppress(OSError, EngineError):
             is_wanted = context.is_logged if context.organization else self._is_kept_for_nobody()
             if self.is_kept and context.is_api and is_wanted:
-                self._ring.append(orjson.dumps(entry_of(line, context, environ), option=orjson.OPT_UTC_Z))
+                entry = entry_of(line, context, environ)
+                if line.status == 401 and context.fault is None:
+                    entry |= {"headers": shown_headers(environ), "hint": hint_of(environ, self._store.keys)}
+                    logger.warning("%s %s", line.request_id, entry["hint"])
+                self._ring.append(orjson.dumps(entry, option=orjson.OPT_UTC_Z))
 
     def newest(self, wanted: Mapping[str, Any], limit: int) -> list[Record]:
         """Return entries that match all of `wanted` (by the names of FILTERS), newest first."""
@@ -150,9 +183,23 @@ class RequestLog:
                 yield entry
 
 
-def _had_secret(entry: Mapping[str, Any]) -> bool:
-    return any(is_redacted(entry[name] or "") for name in ("path", "query", "idempotencyKey"))
+def _headers_to_repeat(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return {name: value} of the headers on which the answer depends, with `***` for the key."""
+    sent = entry.get("headers", {"X-Api-Key": "***"})  # an entry of an earlier version has none
+    headers = {name: sent[name] for name in sent if name in _REPEATED or (is_secret(name) and name != "Cookie")}
+    once = entry["idempotencyKey"]
+    return headers if once is None else headers | {"Idempotency-Key": once}
 
 
-def _text(data: bytes) -> str:
-    return redacted(data.decode(errors="replace"))
+def _is_incomplete(entry: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+    """Whether a part that the command needs had a secret that is not kept, or was too long to be kept."""
+    needed = [entry["path"], entry["query"], *(headers[name] for name in headers if not is_secret(name))]
+    return any(map(is_redacted, needed)) or any(value.endswith(CUT) for value in headers.values())
+
+
+def _header(name: str, value: str) -> str:
+    """Return a header as an argument for a shell, with the key from the environment where a secret was."""
+    if not is_redacted(value):
+        return shlex.quote(f"{name}: {value}" if value else f"{name};")  # curl's form for a header without a value
+    before, after = (re.sub(r"([\"\\$`])", r"\\\1", part) for part in _KEY_OF_SENDER.split(value, 1))
+    return f'"{name}: {before}$LAYERS_API_KEY{after}"'

@@ -15,6 +15,7 @@ NEWER, OLDER, LOCK = "newer.jsonl", "older.jsonl", "ring.lock"
 # Nobody writes two files full in so short a time, and a look for each line would cost as much as the line.
 LOOK_SECONDS = 0.05
 _LOOKS_PER_FILE = 64
+_PATIENCE_SECONDS = 1.0  # others hold the lock for a millisecond
 
 # Before any moment the monotonic clock tells: it may begin at 0 with the machine, so 0 can be just now.
 _NEVER = -math.inf
@@ -32,6 +33,7 @@ class RotatingLog:
         self._look_seconds = look_seconds
         self._file: int | None = None
         self._inode = 0
+        self._patience_seconds = _PATIENCE_SECONDS
         self._looked, self._written = _NEVER, 0  # time of the last look at the files, and bytes written since
 
     def append(self, line: bytes) -> None:
@@ -68,7 +70,16 @@ class RotatingLog:
         if self._file is not None and has_just_looked and self._written < self._max_bytes // _LOOKS_PER_FILE:
             return self._file
         self._looked, self._written = now, 0
-        return self._file if self._file is not None and self._is_current() else self._turned()
+        if self._file is not None and self._is_current():
+            return self._file
+        try:
+            file, self._patience_seconds = self._turned(self._patience_seconds), _PATIENCE_SECONDS
+        except TimeoutError:  # a process was halted while it had the lock: nobody waits for it a second time
+            self._patience_seconds = 0.0
+            if self._file is None:
+                raise
+            return self._file
+        return file
 
     def _is_current(self) -> bool:
         try:
@@ -77,9 +88,9 @@ class RotatingLog:
             return False
         return there.st_ino == self._inode and there.st_size <= self._max_bytes
 
-    def _turned(self) -> int:
-        """Rotate the files if the newer one is full; return the newer one."""
-        with self._alone():
+    def _turned(self, patience_seconds: float) -> int:
+        """Rotate the files if the newer one is full; return the newer one. Raises OSError, TimeoutError."""
+        with self._alone(patience_seconds):
             path = self._folder / NEWER
             if path.exists() and path.stat().st_size > self._max_bytes:
                 os.replace(path, self._folder / OLDER)
@@ -94,10 +105,10 @@ class RotatingLog:
             return self._file
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, patience_seconds: float | None = None) -> Iterator[None]:
         """Let nobody turn the files meanwhile; a lock that is opened anew excludes threads as well."""
         make_private_folder(self._folder)
-        with locked(self._folder / LOCK):
+        with locked(self._folder / LOCK, patience_seconds):
             yield
 
     def _read(self, name: str) -> bytes:

@@ -11,6 +11,7 @@ from itertools import cycle
 from pathlib import Path
 from urllib.parse import unquote_plus
 
+import httpx
 import pytest
 from api_helpers import MEDIA, SPRING, invalid, key_of, refused
 from conftest import AVA_PATH, DEMO
@@ -21,7 +22,7 @@ from servers import STAYS_OPEN, serving, together
 from app import create_app
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.services import Services
-from layers_standin.web.logs.access import is_redacted, redacted
+from layers_standin.web.logs.output import is_redacted, redacted
 from layers_standin.web.logs.requests import MOST_BYTES, MOST_ENTRIES
 
 VIDEO = {"kind": "video", "mimeType": "video/mp4"}
@@ -61,6 +62,7 @@ def test_an_entry_tells_the_whole_of_a_request_and_its_response(control, demo, s
         "method": "PATCH",
         "path": AVA_PATH,
         "query": "x=1&y",
+        "headers": {"X-Api-Key": "***", "Content-Type": "application/json"},
         "status": 200,
         "organizationId": organization,
         "keyId": PUBLIC_ID,
@@ -71,6 +73,7 @@ def test_an_entry_tells_the_whole_of_a_request_and_its_response(control, demo, s
         "cut": False,
         "request": body,
         "response": response.text,
+        "hint": None,
         "curl": f"curl -X PATCH 'http://localhost{AVA_PATH}?x=1&y' -H \"X-Api-Key: $LAYERS_API_KEY\""
         " -H 'Idempotency-Key: once' -H 'Content-Type: application/json'"
         """ --data-raw '{"vibe": "it'"'"'s  so"}'""",
@@ -588,3 +591,35 @@ def test_the_ready_curl_asks_the_same_and_gets_the_same(server, frozen, tmp_path
     assert status == first.status_code
     if method != "HEAD":
         assert without_request_id(body) == without_request_id(first.content)
+
+
+KEY_HEADERS = {
+    "no key": {},
+    "a bearer": {"Authorization": f"Bearer {DEMO_KEY}"},
+    "a bearer in lower case": {"authorization": f"bearer {DEMO_KEY}"},
+    "a key without bearer": {"Authorization": DEMO_KEY},
+    "another header": {"Api-Key": DEMO_KEY},
+    "a variable that is not set": {"X-Api-Key": "undefined"},
+    "an empty key": {"X-Api-Key": ""},
+    "a template": {"X-Api-Key": "{{apiKey}}"},
+    "a variable of a shell, quoted too well": {"X-Api-Key": "$LAYERS_API_KEY"},
+    "quotes": {"X-Api-Key": f'"{DEMO_KEY}"'},
+    "a precondition": {"X-Api-Key": DEMO_KEY, "If-None-Match": '"x"'},
+    "a fault": {"X-Api-Key": DEMO_KEY, "Prefer": "code=409"},
+    "a cookie": {"X-Api-Key": DEMO_KEY, "Cookie": "session=s3cret"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+@pytest.mark.parametrize("sent", KEY_HEADERS.values(), ids=KEY_HEADERS)
+def test_the_ready_curl_sends_the_headers_that_were_sent(server, frozen, tmp_path, sent):
+    first = httpx.get(server.url + AVA_PATH, headers=sent)
+    (entry,) = logged(frozen, limit=1)
+    assert entry["requestId"] == first.headers["X-Request-Id"]
+
+    status, body = answered(entry["curl"], tmp_path)
+
+    (again,) = logged(frozen, limit=1)
+    assert (status, without_request_id(body)) == (first.status_code, without_request_id(first.content))
+    assert (again["hint"], again["curl"]) == (entry["hint"], entry["curl"])

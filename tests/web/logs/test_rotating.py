@@ -54,6 +54,19 @@ def test_the_last_line_comes_first(ring):
     assert lines(ring) == ["c", "b", "a"]
 
 
+def test_a_line_does_not_wait_for_who_has_the_lock(ring, other, tmp_path):
+    ring.append(b"a" * MOST)
+    with locked(tmp_path / "ring" / LOCK):  # as by a process that was halted while it turned the files
+        ring.append(b"b" * MOST)
+        ring.append(b"c")
+        for _ in range(2):
+            with pytest.raises(TimeoutError):  # it has no file yet
+                other.append(b"d")
+    ring.append(b"e")
+    other.append(b"f")
+    assert lines(ring) == ["f", "e", "c", "b" * MOST, "a" * MOST]
+
+
 def test_the_oldest_go_when_there_is_no_room(ring, tmp_path):
     written = [f"{number:03d}".ljust(50, ".") for number in range(200)]
     for line in written:
