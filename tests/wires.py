@@ -13,7 +13,8 @@ from servers import PATIENCE_SECONDS, Server
 from layers_standin.domain.keys import DEMO_KEY
 
 KEY = f"X-Api-Key: {DEMO_KEY}\r\n"
-HOST = "Host: stand-in.example\r\n"
+HOST_NAME = "stand-in.example"
+HOST = f"Host: {HOST_NAME}\r\n"
 
 
 class Reply(NamedTuple):
@@ -54,7 +55,9 @@ class Wire:
 
     def is_quiet(self) -> bool:
         """Whether there is nothing to read: no response, and no end."""
-        return not select.select([self._socket], [], [], 0)[0]
+        poll = select.poll()  # `select.select` takes no descriptor above 1023
+        poll.register(self._socket, select.POLLIN)
+        return not poll.poll(0)
 
     def end(self) -> None:
         """Say that nothing more will come."""

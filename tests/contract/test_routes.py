@@ -427,14 +427,16 @@ PATHS = sorted({operation.path for operation in operations})
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_preflight_tells_the_methods_of_a_path(client, on_disk, path):
+def test_a_preflight_tells_the_methods_of_a_path_and_lets_pages_read_a_405(client, on_disk, path):
     is_unchanged = unchanged(on_disk)
     headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
 
     response = client.options(re.sub(r"<\w+>", "x", path), headers=headers)
 
     assert (response.status_code, response.data) == (204, b"")
-    assert set(response.headers["Access-Control-Allow-Methods"].split(", ")) == methods_of(path)
+    assert set(response.headers["Allow"].split(", ")) == methods_of(path)
+    allowed = set(response.headers["Access-Control-Allow-Methods"].split(", "))
+    assert allowed == {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert is_unchanged()
 

@@ -124,7 +124,7 @@ def test_a_row_of_the_influencers_has_the_fields_of_the_contract(demo):
 
 
 def test_a_row_of_the_projects_has_the_fields_of_the_contract(demo):
-    item = demo.get(PROJECTS).json["items"][-1]
+    item = demo.get(PROJECTS).json["items"][0]
 
     assert item == {
         "id": SPRING,

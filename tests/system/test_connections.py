@@ -9,12 +9,10 @@ import httpx
 import pytest
 from conftest import AVA_PATH, DEMO
 from servers import PATIENCE_SECONDS, Server, eventually, serving
-from wires import CHUNKED, KEY, Wire, chunked, wire
-from wires import request as request_of
+from wires import CHUNKED, HOST, HOST_NAME, KEY, Wire, chunked, request, wire
 
 pytestmark = pytest.mark.slow
 
-HOST = "Host: 127.0.0.1\r\n"
 MANY = 100
 PROJECT_PATH = "/v1/projects/proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG"
 LATE = "Prefer: delay=60000\r\n"  # far more than a test may take
@@ -30,14 +28,10 @@ keepalive = 1
 """
 
 
-def request(method: str, path: str, headers: str = "") -> bytes:
-    """Return a request as this machine makes it: only that may ask for a fault."""
-    return request_of(method, path, headers).replace(b"stand-in.example", b"127.0.0.1")
-
-
 def starting(tmp_path_factory: pytest.TempPathFactory, name: str, *options: str) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(name) / "store"
-    with serving(folder, *options, WEB_CONCURRENCY="1") as server:
+    # Only this machine, by a name of its own, may ask for a fault.
+    with serving(folder, *options, WEB_CONCURRENCY="1", STANDIN_CONTROL_HOSTS=HOST_NAME) as server:
         yield server
         assert "Traceback" not in server.output
 

@@ -83,6 +83,11 @@ FILLED = (
 OF_THE_START = {"facts", "note_fact", "probe"}
 OF_SNAPSHOTS = {"snapshots", "insert_snapshot", "rename_snapshot", "delete_snapshot"}
 ASK_WHOSE = {"organizations", "snapshot_organizations"}  # each of them is then asked in turn, a statement for one
+OF_ONE_OR_THE_NEXT = (
+    r"FROM standin_documents (?:WHERE organization [=>] found\.organization| ORDER BY organization"
+    r"|WHERE \(organization, kind\) > \(found\.organization|UNION ALL)"
+)
+ASK_EACH = {"spaces", "find_each", "find_each_first", "count_all"}  # in one statement, for the looks at all of them
 
 
 def statements() -> dict[str, str]:
@@ -90,12 +95,13 @@ def statements() -> dict[str, str]:
     own = {name: text for name, text in vars(sql).items() if name.isupper() and isinstance(text, str)}
     shared = {name: text for name, text in vars(sql.SQL).items() if isinstance(text, str)}
     several = {name: texts for name, texts in vars(sql.SQL).items() if isinstance(texts, tuple)}
-    assert vars(sql.SQL).keys() - shared.keys() - several.keys() == {"escape", "unescape"}
-    return own | shared | {f"{name} {text}": text for name, texts in several.items() for text in texts}
+    assert vars(sql.SQL).keys() - shared.keys() - several.keys() == {"escape", "unescape", "count_all"}
+    counts = {"count_all": sql.SQL.count_all(2)}
+    return own | shared | counts | {f"{name} {text}": text for name, texts in several.items() for text in texts}
 
 
 def test_every_statement_about_documents_carries_the_organization():
-    others = OF_THE_START | OF_SNAPSHOTS | ASK_WHOSE
+    others = OF_THE_START | OF_SNAPSHOTS | ASK_WHOSE | ASK_EACH
     about_documents = {name: text for name, text in statements().items() if name.split()[0] not in others}
     assert len(about_documents) > 20
     for name, statement in about_documents.items():
@@ -112,6 +118,8 @@ def test_what_carries_none_is_for_the_whole_store_and_named_here_with_its_reason
             assert re.findall(r"standin_\w+", text)[0] in ("standin_facts", "standin_snapshots"), name
         if name in ASK_WHOSE:
             assert set(re.findall(r"min\((\w+)\)", text)) == {"organization"}, name
+        if name in ASK_EACH:
+            assert "JOIN" not in text and len(re.findall(OF_ONE_OR_THE_NEXT, text)) == text.count("documents"), name
     of_connections = {"limit transactions"}
     of_requests = {"begin", "commit", "rollback"}
     of_the_start = {"is new", "one at a time", "wait", "take time"}
