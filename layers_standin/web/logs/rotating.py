@@ -63,6 +63,8 @@ class RotatingLog:
             os.close(self._file)
             self._file = None
 
+    __del__ = close  # an app has no end of its own, and a test makes many of them
+
     def _current(self) -> int:
         """Return the newer file, which another process may have rotated since the last look."""
         now = time.monotonic()

@@ -1,5 +1,6 @@
 """The ring: the newest lines of several processes in their order, whole, and never more than so many bytes."""
 
+import gc
 import os
 import resource
 import signal
@@ -45,6 +46,19 @@ def test_a_ring_nobody_wrote_to_has_no_lines(ring):
     assert lines(ring) == []
     ring.clear()
     assert lines(ring) == []
+
+
+def test_a_ring_that_nobody_has_any_more_holds_no_file_open(tmp_path):
+    ring = RotatingLog(tmp_path / "ring", MOST)
+    ring.append(b"a")
+    file = ring._file
+    assert os.fstat(file).st_ino == (tmp_path / "ring" / NEWER).stat().st_ino
+
+    del ring
+    gc.collect()
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file)
 
 
 def test_the_last_line_comes_first(ring):
