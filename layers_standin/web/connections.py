@@ -81,15 +81,13 @@ class ClientSocket(socket.socket):
 
 
 class ClientRequest(Request):
-    """A request that closes its connection where `close` is one of several options, and where its body is huge."""
+    """A request that closes its connection if its body is huge, or `close` is one of several options of the header."""
 
     def set_body_reader(self) -> None:
         super().set_body_reader()
-        if any(name == "CONNECTION" and _has_close(value) for name, value in self.headers):
-            self.force_close()
-        if (
-            getattr(self.body and self.body.reader, "length", 0) > MAX_DISCARDED_BYTES
-        ):  # it would not be read to its end if refused
+        is_huge = getattr(self.body and self.body.reader, "length", 0) > MAX_DISCARDED_BYTES
+        # The rest of a huge body would not be read if the request were refused.
+        if is_huge or any(name == "CONNECTION" and _has_close(value) for name, value in self.headers):
             self.force_close()
 
 
