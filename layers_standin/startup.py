@@ -16,14 +16,13 @@ from click.core import ParameterSource
 from gunicorn.arbiter import Arbiter
 from werkzeug.serving import is_running_from_reloader
 
-from layers_standin.application import APPLICATION
+from layers_standin.application import CONFIGURATION
 from layers_standin.engines.sqlite.files import MARK
 from layers_standin.services import is_loopback
 from layers_standin.settings import Settings, StartError, read_port
 
 PORT_PATIENCE_SECONDS = 2.0  # a server that is just ending gives its port back
 _ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - the meaning of no host
-CONFIGURATION = APPLICATION / "gunicorn.conf.py"
 
 
 def refuse_address(host: str, port: int, reuse_port: bool = False) -> None:
