@@ -75,7 +75,7 @@ class ClientSocket(socket.socket):
             self.settimeout(None)
 
     def end_input(self) -> None:
-        """Let `recv` find the end of the data, in whatever thread it waits; what is sent still goes out."""
+        """Let `recv` find the end of the data, also where it waits in another thread; the reply still goes out."""
         with suppress(OSError):
             self.shutdown(socket.SHUT_RD)
 
@@ -145,7 +145,7 @@ class Connection(TConn):
         return True
 
     def finish_body(self) -> bool:
-        """Read what is left of the request's body; return whether its end came within the bounds of `linger`."""
+        """Read the rest of the request's body; return whether its end came within the bounds of `linger`."""
         body = self.parser.mesg.body
         self.sock.deadline = time.monotonic() + DISCARD_SECONDS
         try:

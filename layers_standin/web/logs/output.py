@@ -1,4 +1,4 @@
-"""All that the service prints: a line for each request, and what others print, without a secret, waiting for nobody.
+"""Standard output and error: a line for each request, and other texts; without a secret, and without a wait.
 
 A reader that stops reading (a halted pipe, a terminal after Ctrl-S) would stop each request at its line. A thread that
 writes would cost every request a switch of threads, and would not survive gunicorn's forks; so writes are made not to

@@ -66,7 +66,7 @@ def _reason(header: str, value: str, keys: Keys) -> str:
 
 
 def _fault_of(header: str, text: str) -> str | None:
-    """Return what is wrong with a text that should be a key, None when it is written as one."""
+    """Return a sentence about a text that does not have the form of a key, None for one that has it."""
     if _PLACEHOLDER.fullmatch(text):
         return f"{header} is {text or 'empty'}, and not a key: is the variable set that should have it?"
     if _SCHEME.match(text):
