@@ -9,7 +9,7 @@ from flask import Request, Response
 from ulid import ULID
 
 from layers_standin.domain.idempotency import StoredResponse
-from layers_standin.services import Housekeeping
+from layers_standin.housekeeping import Housekeeping
 from layers_standin.web.conditional import make_conditional
 from layers_standin.web.disconnect import truncate
 from layers_standin.web.logs.output import Line, redacted
