@@ -23,17 +23,10 @@ from layers_standin.domain.jobs import envelope_view, job_view
 from layers_standin.domain.keys import SCOPES, key_view, whoami_view
 from layers_standin.domain.projects import deletion_view, project_item, project_view
 from layers_standin.engines.table import Record
-from layers_standin.services import (
-    Housekeeping,
-    Services,
-    discard_unfinished,
-    greeting,
-    has_demo_key,
-    open_services,
-    refuse_public_demo_key,
-)
+from layers_standin.housekeeping import Housekeeping, discard_unfinished
+from layers_standin.services import Services, has_demo_key, open_services, refuse_public_demo_key
 from layers_standin.settings import StartError, read_settings
-from layers_standin.startup import check_server, fail, flask_run_address
+from layers_standin.startup import check_server, fail, flask_run_address, greeting
 from layers_standin.web.dispatch import dispatch
 from layers_standin.web.errors import MAX_BODY_BYTES, Unauthenticated
 from layers_standin.web.files import serve_file

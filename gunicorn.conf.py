@@ -12,9 +12,8 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not at a re
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # as a shell reports Ctrl-C, and without a traceback
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # blocked by `layers-stand-in` until now
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the application's folder, from wherever this file is named
-from layers_standin.services import greeting, prepare, prepare_in_child
 from layers_standin.settings import StartError, read_port, read_settings, read_workers
-from layers_standin.startup import is_shared, refuse_address, sharing_notice
+from layers_standin.startup import greeting, is_shared, prepare, prepare_in_child, refuse_address, sharing_notice
 from layers_standin.web.logs.output import replace_standard_streams, send
 from layers_standin.web.worker import Worker
 

@@ -16,6 +16,7 @@ _INCLUDED = _PACKAGE / "_application"
 
 IS_INSTALLED = _INCLUDED.is_dir()
 APPLICATION = _INCLUDED if IS_INSTALLED else _PACKAGE.parent
+CONFIGURATION = APPLICATION / "gunicorn.conf.py"
 
 
 def print_anything() -> None:

@@ -6,9 +6,9 @@ They raise marshmallow's ValidationError, and convert nothing: the accepted valu
 import base64
 import binascii
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from marshmallow import ValidationError, fields
@@ -71,6 +71,19 @@ class Text(_Strict, fields.Field[str]):
             raise ValidationError(f"String must contain at least {self.min} character(s)")
         if self.max is not None and len(value) > self.max:
             raise ValidationError(f"String must contain at most {self.max} character(s)")
+        return value
+
+
+class Boolean(_Strict, fields.Field[bool]):
+    """True or false; neither 1 nor "yes"."""
+
+    json_type = "boolean"
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean"}
+    default_error_messages = {"required": "Required"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(wrong_type("boolean", value))
         return value
 
 
@@ -225,12 +238,12 @@ class Metadata(_Strict, fields.Field[dict[str, Any]]):
 
 
 class Object(fields.Nested):
-    """An object with a schema of its own; never null."""
+    """An object with a schema of its own; null only with `allow_none`."""
 
     default_error_messages = {"required": "Required"}
 
     def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
-        if value is None:
+        if value is None and not self.allow_none:
             raise ValidationError(wrong_type("object", value))
         if isinstance(value, dict) and len(value) > MAX_ERRORS:
             value = bounded(value, self.schema.load_fields)

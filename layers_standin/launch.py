@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
-from layers_standin.application import APPLICATION, installed_folders
+from layers_standin.application import APPLICATION, CONFIGURATION, installed_folders
 
 _FOLDERS = ("STANDIN_DATA", "STANDIN_SEED")
 
@@ -13,8 +13,7 @@ _FOLDERS = ("STANDIN_DATA", "STANDIN_SEED")
 def server_command(host: str, port: int) -> list[str]:
     """Return the command that starts gunicorn; gunicorn.conf.py reads all other settings from the environment."""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    configuration = str(APPLICATION / "gunicorn.conf.py")
-    return [sys.executable, "-P", "-m", "gunicorn", "-c", configuration, "--bind", address, "app:app"]
+    return [sys.executable, "-P", "-m", "gunicorn", "-c", str(CONFIGURATION), "--bind", address, "app:app"]
 
 
 def server_environment(environ: Mapping[str, str]) -> dict[str, str]:

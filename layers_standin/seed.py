@@ -15,7 +15,6 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import orjson
-from marshmallow import Schema
 
 from layers_standin.domain.assets import media_paths
 from layers_standin.domain.ids import canonical, sort_key_since
@@ -31,6 +30,7 @@ from layers_standin.engines.table import Record
 from layers_standin.media.storage import MediaStorage
 from layers_standin.seed_schemas import SCHEMAS, SeedAsset, faults_of
 from layers_standin.settings import StartError
+from schemas import Strict
 from store import Store, influencer_view
 
 _MOST_FAULTS = 3  # that are named of a document
@@ -42,7 +42,7 @@ class NotTables(ValueError):
     """The file is not `{table: {id: document}}` with valid tables and documents; the message names the invalid part."""
 
 
-def read_tables(path: Path, schemas: Mapping[str, Schema] = SCHEMAS) -> Tables:
+def read_tables(path: Path, schemas: Mapping[str, Strict] = SCHEMAS) -> Tables:
     """Return the tables of a file, validated; every document has its partition and id. Raises OSError, NotTables.
 
     `schemas` are those of the tables that people write.
@@ -63,9 +63,9 @@ def read_tables(path: Path, schemas: Mapping[str, Schema] = SCHEMAS) -> Tables:
 
 def _refuse_twins(pairs: Sequence[tuple[str, Any]]) -> None:
     """Raises NotTables when an object has a name twice: a decoder takes the last one without a word."""
-    names = Counter(name for name, _ in pairs)
-    if names and names.most_common(1)[0][1] > 1:
-        raise NotTables(f"an object has the name {names.most_common(1)[0][0]!r} twice")
+    for name, number in Counter(name for name, _ in pairs).most_common(1):
+        if number > 1:
+            raise NotTables(f"an object has the name {name!r} twice")
 
 
 def documents_of(tables: Tables) -> Iterator[tuple[str, Record]]:
@@ -116,7 +116,7 @@ def _put_in_empty(store: Store, documents: Sequence[tuple[str, Record]]) -> None
                 store.tables.put(table, document)
 
 
-def _check_table(name: str, rows: object, schema: Schema | None) -> None:
+def _check_table(name: str, rows: object, schema: Strict | None) -> None:
     if name not in PRIMARY_KEYS:
         raise NotTables(f"there is no table {name!r}, only {', '.join(PRIMARY_KEYS)}")
     if not isinstance(rows, dict):
@@ -203,8 +203,8 @@ def _fill_defaults(tables: Tables, now: datetime) -> None:
         pictures = ((influencer["organizationId"], canonical(entry["assetId"])) for entry in entries)
         completed = [paths.get(picture, {}) | entry for picture, entry in zip(pictures, entries, strict=True)]
         if missing := [entry["assetId"] for entry in completed if {"path", "thumbnailPath"} - entry.keys()]:
-            who = f"the influencer {influencer['influencerId']!r}"
-            raise NotTables(f"{who} has the reference image {missing[0]!r}, but its organization has no such asset")
+            owner = f"the influencer {influencer['influencerId']!r}"
+            raise NotTables(f"{owner} has the reference image {missing[0]!r}, but its organization has no such asset")
         influencer |= {"referenceImages": completed}
     for organization in tables.get("organizations", {}).values():
         organization |= {"creditBalance": 0, "createdAt": milliseconds(now)} | organization

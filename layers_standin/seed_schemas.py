@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
-from marshmallow.validate import OneOf
+from marshmallow import ValidationError, validates_schema
 
-from layers_standin.fields import Array, AssetId, Choice, Integer, Object, Pattern, Text
+from layers_standin.fields import Array, AssetId, Boolean, Choice, Integer, Object, Pattern, Text
 from layers_standin.media.storage import NAME
 from schemas import KINDS, MAX_SAFE_INTEGER, InfluencerPatch, Personality, ProjectPatch, Strict, details
 
@@ -95,7 +94,7 @@ class Influencer(_OfOrganization, InfluencerPatch):
     status = Choice("ready", "failed", *_RUNNING)
     schedule = Object(_Schedule)
     updatedAt = _time()
-    is_archived = fields.Raw(validate=OneOf((True, False), error="Expected boolean"))
+    is_archived = Boolean()
     attributes = Object(_Attributes)
     revision = Integer(max=MAX_SAFE_INTEGER)
     token = Text(min=1)
@@ -128,7 +127,7 @@ class SeedAsset(Asset):
     picture = Text(min=1)
 
 
-SCHEMAS: dict[str, Schema] = {
+SCHEMAS: dict[str, Strict] = {
     "organizations": Organization(),
     "projects": Project(),
     "influencers": Influencer(),
@@ -136,7 +135,7 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 
-def faults_of(schema: Schema, document: object) -> Iterator[str]:
+def faults_of(schema: Strict, document: object) -> Iterator[str]:
     """Yield `field: message` for each fault of a document."""
     try:
         schema.load(document)  # type: ignore[arg-type]
@@ -148,7 +147,7 @@ def faults_of(schema: Schema, document: object) -> Iterator[str]:
         yield from found.get("formErrors", ())
 
 
-def _hint(schema: Schema, field: str, message: str) -> str:
+def _hint(schema: Strict, field: str, message: str) -> str:
     if message == "Unrecognized key":
         close = difflib.get_close_matches(field, schema.fields, n=1)
         return f"; did you mean {close[0]}?" if close else ""

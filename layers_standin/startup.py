@@ -1,14 +1,17 @@
-"""The checks of a start: its addresses, its gunicorn configuration, and other processes on the same store."""
+"""A start: the store is prepared once, addresses and configuration are checked, and the service is announced."""
 
 import errno
 import fcntl
 import os
+import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 import click
@@ -16,14 +19,83 @@ from click.core import ParameterSource
 from gunicorn.arbiter import Arbiter
 from werkzeug.serving import is_running_from_reloader
 
-from layers_standin.application import APPLICATION
+from layers_standin.application import CONFIGURATION
+from layers_standin.domain.keys import DEMO_KEY
+from layers_standin.engines.errors import EngineError, Unavailable
 from layers_standin.engines.sqlite.files import MARK
-from layers_standin.services import is_loopback
-from layers_standin.settings import Settings, StartError, read_port
+from layers_standin.housekeeping import housekeeping
+from layers_standin.services import has_demo_key, is_loopback, open_and_fill, refuse_public_demo_key, starting
+from layers_standin.settings import SEED, Settings, StartError, read_port
+from store import Store
 
 PORT_PATIENCE_SECONDS = 2.0  # a server that is just ending gives its port back
 _ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - the meaning of no host
-CONFIGURATION = APPLICATION / "gunicorn.conf.py"
+
+
+def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
+    """Open and seed the store and do the housekeeping once, before the workers; return whether the demo key works.
+
+    Raises StartError, also when one of the addresses `hosts` is public and the demo key works.
+    """
+    services, is_new = open_and_fill(settings)
+    if settings.seed not in (None, SEED) and not is_new:
+        _say(
+            f"The seed {settings.seed} was not used, for there is a store already: `layers-stand-in reset --seed FILE` "
+            "replaces everything in it by a seed."
+        )
+    try:
+        with starting():
+            for host in hosts:
+                refuse_public_demo_key(services.store, settings, host)
+            if _takes_writes(services.store):
+                housekeeping(services)
+            return has_demo_key(services.store)
+    finally:
+        services.store.db.close()
+
+
+def _takes_writes(store: Store) -> bool:
+    """Whether a store takes writes; if not, print a line that says why, and that it is served all the same."""
+    try:
+        store.db.probe()
+    except Unavailable as error:
+        _say(f"{error} Reads are served; changes are answered with 503 until it takes writes.")
+        return False
+    except EngineError:  # damage, which the housekeeping tells if it meets it
+        pass
+    return True
+
+
+def _say(sentence: str) -> None:
+    """Print a line at the start."""
+    with suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+
+
+def prepare_in_child(settings: Settings, hosts: Iterable[str]) -> bool:
+    """Call `prepare` in a child process: a process that has used a bucket's client must not fork after that."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # at Ctrl-C a handler would wait until the bucket answers
+        message = b"\2The service could not be prepared: the traceback above has the reason."
+        try:
+            message = b"\1" if prepare(settings, hosts) else b"\0"
+        except StartError as error:
+            message = b"\2" + os.fsencode(str(error))
+        except BaseException:  # noqa: BLE001 - printed, and then the child ends: it must not go on as a second service
+            traceback.print_exc()
+        finally:
+            os.write(writing, message)
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        message = pipe.read()
+    os.waitpid(child, 0)
+    if message not in (b"\0", b"\1"):
+        raise StartError(os.fsdecode(message[1:]) or "The service was killed while it was prepared.")
+    return message == b"\1"
 
 
 def refuse_address(host: str, port: int, reuse_port: bool = False) -> None:
@@ -97,6 +169,30 @@ def sharing_notice(settings: Settings) -> str:
         f"The store in {settings.data} is served by another process too, and both work on the same data: "
         "to give this one its own, stop it and set STANDIN_DATA to another folder.\n"
     )
+
+
+def greeting(settings: Settings, addresses: list[str], demo_key: bool) -> str:
+    """Return the lines printed at start: the addresses, the data's location, the pages, and a first call.
+
+    An address is a URL, or `unix:` and a path. The call is there if `demo_key` works.
+    """
+    documents = settings.data if settings.store is None else "the database of STANDIN_STORE"  # may have a password
+    pictures = settings.data if settings.media is None else "the bucket of STANDIN_MEDIA"
+    places = " and ".join(dict.fromkeys([str(documents), str(pictures)]))
+    lines = [f"The Layers stand-in listens on {', '.join(addresses)} and keeps its data in {places}."]
+    url = next((_loopback_url(each) for each in addresses if not each.startswith("unix:")), None)
+    if pages := settings.public_url or url:
+        lines += [f"Console: {pages}/console"] if settings.has_console else []
+        lines += [f"API reference: {pages}/docs"]
+    if demo_key:
+        where = url or f"--unix-socket {quote(addresses[0].removeprefix('unix:'))} http://localhost"
+        lines += [f"Demo key: {DEMO_KEY}", f"Try: curl {where}/v1/whoami -H 'X-Api-Key: {DEMO_KEY}'"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _loopback_url(address: str) -> str:
+    """Return the URL at which this machine reaches an address: one that stands for all interfaces is none."""
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def check_server() -> str | None:

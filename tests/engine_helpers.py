@@ -150,11 +150,6 @@ def kill_before(call: Call) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_after(call: Call) -> None:
-    call()
-    kill_before(call)
-
-
 def kill_halfway(call: Call) -> None:
     """Be killed with half of the bytes written; any other call is not begun."""
     if isinstance(call.args[-1], memoryview):

@@ -297,6 +297,10 @@ BAD_SEEDS = {
     ),
     "a name twice": ('{"influencers": {"7": {"name": "a", "name": "b"}}}', "an object has the name 'name' twice"),
     "a document twice": ('{"influencers": {"7": {}, "7": {}}}', "an object has the name '7' twice"),
+    "a number for a boolean": (
+        {"influencers": {"7": {**KIM, "is_archived": 1}}},
+        "is_archived: Expected boolean, received number",
+    ),
     "training without a job": ({"influencers": {"7": {**KIM, "status": "training"}}}, "status: Only a job makes it so"),
     "pending without a job": ({"influencers": {"7": {**KIM, "status": "pending"}}}, "status: Only a job makes it so"),
     "a time that is none": ({"influencers": {"7": {**KIM, "createdAt": "2026-02-30T00:00:00Z"}}}, "createdAt: "),

@@ -32,7 +32,6 @@ MOST_CARDS = 24
 MOST_ARCHIVED = 12  # below the living; the rest has a page of its own
 MOST_PROJECTS = 200
 MOST_ORGANIZATIONS = 50  # a page is fetched every second, and a test suite may make an organization for each test
-
 MOST_SNAPSHOTS = 50
 
 

@@ -23,7 +23,7 @@ from layers_standin.domain.times import epoch_milliseconds, milliseconds
 from layers_standin.engines.errors import EngineError, Unavailable
 from layers_standin.engines.snapshots import Snapshot
 from layers_standin.engines.table import Record
-from layers_standin.services import discarding_unreferenced, free_snapshots
+from layers_standin.housekeeping import discarding_unreferenced, free_snapshots
 from layers_standin.web.logs.requests import FILTERS, RequestLog, entry_view
 from layers_standin.web.operations import Call, Operation, Operations
 from schemas import EmptyBody

@@ -8,8 +8,9 @@ from layers_standin.domain.errors import Conflict
 from layers_standin.domain.tables import identity_of
 from layers_standin.engines.indexes import Document
 from layers_standin.engines.table import Record
+from layers_standin.housekeeping import discarding_unreferenced
 from layers_standin.seed import seed_documents
-from layers_standin.services import Services, discarding_unreferenced
+from layers_standin.services import Services
 from store import Store
 
 

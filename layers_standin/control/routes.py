@@ -18,7 +18,7 @@ from layers_standin.web.errors import Forbidden
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Operation, Operations
-from layers_standin.web.responses import route
+from layers_standin.web.responses import preflight, route
 from schemas import EmptyBody
 
 _NOTHING = EmptyBody()
@@ -47,12 +47,7 @@ def serve_preflight(settings: Settings, **_: str) -> Response:
     """Answer a browser's question whether a page may send a command. Raises Forbidden for origins not listed."""
     if not _let_origin_read(settings):
         raise Forbidden(OTHER_ORIGIN)
-    headers = {
-        "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type",
-        "Access-Control-Max-Age": "600",
-    }
-    return Response(status=204, headers=headers)
+    return preflight("GET, POST, PUT, DELETE", "Authorization, Content-Type")
 
 
 def _let_origin_read(settings: Settings) -> bool:

@@ -6,13 +6,12 @@ from typing import Any, ClassVar
 
 from isodate import ISO8601Error, parse_duration
 from marshmallow import ValidationError, post_load, validates_schema
-from marshmallow.fields import Field
 
 from layers_standin.domain.clocks import LATEST_MS
 from layers_standin.domain.keys import SCOPES
 from layers_standin.domain.times import epoch_milliseconds
 from layers_standin.engines.snapshots import SNAPSHOT_NAME
-from layers_standin.fields import Array, Choice, Integer, Metadata, Object, Pattern, QueryNumber, Text, wrong_type
+from layers_standin.fields import Array, Boolean, Choice, Integer, Metadata, Object, Pattern, QueryNumber, Text
 from layers_standin.web.errors import STATUS_OF_CODE
 from layers_standin.web.faults import MAX_DELAY_MS
 from layers_standin.web.limits import PER_MINUTE
@@ -45,20 +44,7 @@ class ListedChoice(Choice):
         self.message = f"Invalid enum value: must be one of {', '.join(choices)}"
 
 
-class YesOrNo(Field[bool]):
-    """True or false."""
-
-    json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean"}
-
-    default_error_messages = {"required": "Required", "null": "Expected boolean, received null"}
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
-        if not isinstance(value, bool):
-            raise ValidationError(wrong_type("boolean", value))
-        return value
-
-
-class Flag(YesOrNo):
+class Flag(Boolean):
     """True, or absent."""
 
     json_schema: ClassVar[Mapping[str, Any]] = {"type": "boolean", "enum": [True]}
@@ -172,7 +158,7 @@ class ClockSetting(Strict):
 class LogSetting(Strict):
     """requests: whether they are logged, for one organization or for all."""
 
-    enabled = YesOrNo(required=True)
+    enabled = Boolean(required=True)
     organizationId = Text()
 
 

@@ -30,7 +30,6 @@ class IdempotencyKey(NamedTuple):
         scope = sha256("\0".join((api_key_id, method, path, key)).encode()).hexdigest()
         return cls(scope[:32], sha256(orjson.dumps(_with_plain_numbers(body), option=orjson.OPT_SORT_KEYS)).hexdigest())
 
-
     @property
     def base_url(self) -> str:
         """Return the text that a stored response has for the URL of the service: each caller may have another one."""

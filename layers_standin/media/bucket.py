@@ -203,9 +203,11 @@ class BucketStorage:
         return StoredObject(meta["size"], etag, meta["last_modified"], partial(self._open, key, meta["size"]))
 
     def _has(self, key: str) -> bool:
-        with suppress(NoSuchFile):
-            return self.find(key).size >= 0
-        return False
+        try:
+            self.find(key)
+        except NoSuchFile:
+            return False
+        return True
 
     def arrival(self, key: str) -> IncomingObject:
         """Return an object's size and declared type. Raises NoSuchFile."""

@@ -1,4 +1,4 @@
-"""Work on pictures, one at a time in a process: its memory is that of one, and who waited may find the work done."""
+"""Work on pictures, one at a time in a process: it takes the memory of one, and a waiting thread may find it done."""
 
 import threading
 from collections.abc import Iterator

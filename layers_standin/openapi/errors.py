@@ -17,9 +17,9 @@ EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"
 class ErrorResponse(NamedTuple):
     """An error response.
 
-    `message` is an example, the usual one of its code unless given. `details` are an example
-    too, and `evidence` is their schema; both are None where there are no details, and `always` is false where there
-    are none at times. `title` is the name of its response, unless it is that of its schema.
+    `message` is an example, the usual one of its code unless given. `details` are an example too, and `evidence` is
+    their schema; both are None where there are no details, and `always` is false where there are none at times. `title`
+    is the name of its response, unless it is that of its schema.
     """
 
     code: str
@@ -92,10 +92,7 @@ ERRORS: dict[str, ErrorResponse] = {
     "NoControlToken": ErrorResponse("UNAUTHENTICATED", "Missing or invalid control token."),
     "ForbiddenScope": _detailed("FORBIDDEN_SCOPE", required=SCOPES[0]),
     "Forbidden": ErrorResponse("FORBIDDEN"),
-    "NotFromHere": ErrorResponse(
-        "FORBIDDEN",
-        ELSEWHERE,
-    ),
+    "NotFromHere": ErrorResponse("FORBIDDEN", ELSEWHERE),
     "NotFound": ErrorResponse("NOT_FOUND"),
     "MethodNotAllowed": ErrorResponse("METHOD_NOT_ALLOWED"),
     "IdempotencyConflict": ErrorResponse("IDEMPOTENCY_CONFLICT"),

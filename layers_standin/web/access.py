@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from layers_standin.domain.errors import NotFound
 from layers_standin.services import is_loopback
 from layers_standin.settings import LOOPBACK, OFF, Settings
+from layers_standin.web.disconnect import client_socket
 from layers_standin.web.errors import Forbidden, Refusal, Unauthenticated
 from layers_standin.web.session import has_session
 
@@ -76,7 +77,7 @@ def authorize(environ: "WSGIEnvironment", settings: Settings, signing_key: Calla
         if (reason := why_closed(environ, settings)) is not None:
             raise Forbidden(reason)
     elif signing_key is None or not _is_signed_in(environ, settings, signing_key):
-        _check_token(environ.get("HTTP_AUTHORIZATION", ""), settings.control)
+        _check_token(environ.get("HTTP_AUTHORIZATION", ""), settings)
 
 
 def why_closed(environ: "WSGIEnvironment", settings: Settings) -> str | None:
@@ -97,7 +98,7 @@ def why_closed(environ: "WSGIEnvironment", settings: Settings) -> str | None:
 
 def is_unix_socket(environ: "WSGIEnvironment") -> bool:
     """Whether a request came over a unix socket, which only programs of this machine can open."""
-    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")  # the server's own, not a header
+    connection = client_socket(environ)
     return connection is not None and connection.family == AF_UNIX
 
 
@@ -123,7 +124,7 @@ def _is_own_host(environ: "WSGIEnvironment", settings: Settings) -> bool:
 
 def is_same_origin(environ: "WSGIEnvironment") -> bool:
     """Whether no page of another origin sent this. True for a client that is no browser: it sends no such header."""
-    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+    own = _origin(environ)
     return environ.get("HTTP_ORIGIN", own) == own and environ.get("HTTP_SEC_FETCH_SITE", "none") in (
         "none",
         "same-origin",
@@ -159,9 +160,13 @@ def is_token(given: str, settings: Settings) -> bool:
     return settings.control not in (OFF, LOOPBACK) and hmac.compare_digest(given.encode(), settings.control.encode())
 
 
+def _origin(environ: "WSGIEnvironment") -> str:
+    return f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+
+
 def _origins(environ: "WSGIEnvironment", settings: Settings) -> list[str]:
     """Return our origins as browsers see them: that of the request, and STANDIN_PUBLIC_URL's (a proxy may end TLS)."""
-    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+    own = _origin(environ)
     public = urlsplit(settings.public_url or own)
     return [own, f"{public.scheme}://{public.netloc}"]
 
@@ -176,7 +181,7 @@ def _is_signed_in(environ: "WSGIEnvironment", settings: Settings, signing_key: C
     )
 
 
-def _check_token(authorization: str, token: str) -> None:
+def _check_token(authorization: str, settings: Settings) -> None:
     scheme, _, given = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+    if scheme.lower() != "bearer" or not is_token(given.strip(), settings):
         raise Unauthenticated("Missing or invalid control token.")

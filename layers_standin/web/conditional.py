@@ -62,7 +62,7 @@ def _cut(response: Response, request: Request) -> None:
 
 
 def _is_range_meant(response: Response, request: Request) -> bool:
-    """Whether a range is to be answered: without If-Range, or when that is exactly what the response has."""
+    """Whether a range is to be answered: without If-Range, or when that is the ETag or the time of the response."""
     given = request.headers.get("If-Range")
     return given in (None, response.headers.get("ETag"), response.headers.get("Last-Modified"))
 

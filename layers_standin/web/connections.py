@@ -75,21 +75,19 @@ class ClientSocket(socket.socket):
             self.settimeout(None)
 
     def end_input(self) -> None:
-        """Let `recv` find the end of the data, in whatever thread it waits; what is sent still goes out."""
+        """Let `recv` find the end of the data, also where it waits in another thread; the reply still goes out."""
         with suppress(OSError):
             self.shutdown(socket.SHUT_RD)
 
 
 class ClientRequest(Request):
-    """A request that closes its connection where `close` is one of several options, and where its body is huge."""
+    """A request that closes its connection if its body is huge, or `close` is one of several options of the header."""
 
     def set_body_reader(self) -> None:
         super().set_body_reader()
-        if any(name == "CONNECTION" and _has_close(value) for name, value in self.headers):
-            self.force_close()
-        if (
-            getattr(self.body and self.body.reader, "length", 0) > MAX_DISCARDED_BYTES
-        ):  # it would not be read to its end if refused
+        is_huge = getattr(self.body and self.body.reader, "length", 0) > MAX_DISCARDED_BYTES
+        # The rest of a huge body would not be read if the request were refused.
+        if is_huge or any(name == "CONNECTION" and _has_close(value) for name, value in self.headers):
             self.force_close()
 
 
@@ -147,7 +145,7 @@ class Connection(TConn):
         return True
 
     def finish_body(self) -> bool:
-        """Read what is left of the request's body; return whether its end came within the bounds of `linger`."""
+        """Read the rest of the request's body; return whether its end came within the bounds of `linger`."""
         body = self.parser.mesg.body
         self.sock.deadline = time.monotonic() + DISCARD_SECONDS
         try:

@@ -20,7 +20,7 @@ def truncate(body: Iterable[bytes], size: int, environ: "WSGIEnvironment") -> It
     Raises ConnectionResetError where there is no connection, for an app that is called within the client's process.
     """
     whole = _read(body)
-    connection = _connection(environ)
+    connection = client_socket(environ)
     if connection is None:
         raise ConnectionResetError("A fault has cut off the reply.")
     if size >= 0:
@@ -31,7 +31,7 @@ def truncate(body: Iterable[bytes], size: int, environ: "WSGIEnvironment") -> It
 
 def client_stays(seconds: float, environ: "WSGIEnvironment") -> bool:
     """Wait; return True after `seconds`, or False as soon as the client of the request has closed its connection."""
-    connection = _connection(environ)
+    connection = client_socket(environ)
     if connection is None:
         time.sleep(seconds)
         return True
@@ -40,7 +40,8 @@ def client_stays(seconds: float, environ: "WSGIEnvironment") -> bool:
     return not poll.poll(seconds * 1000)
 
 
-def _connection(environ: "WSGIEnvironment") -> socket.socket | None:
+def client_socket(environ: "WSGIEnvironment") -> socket.socket | None:
+    """Return the socket of a request, which the server puts there and no header can; None within the same process."""
     return next((environ[name] for name in _SOCKETS if name in environ), None)
 
 

@@ -41,11 +41,8 @@ def serve_file(services: Services, organization: str, owner: str, token: str, va
         if variant == "thumbnail":
             return _file(services.media.thumbnail(organization, file_of(asset)), "image/webp", asset["thumbnailPath"])
         return _file(services.media.original(organization, file_of(asset)), asset["contentType"], asset["path"])
-    except (
-        NoSuchFile,
-        NotFound,
-        FileNotFoundError,
-    ) as error:  # alike, or strangers could ask which influencers there are
+    except (NoSuchFile, NotFound, FileNotFoundError) as error:
+        # Alike, or strangers could ask which influencers there are.
         raise NotFound("Not found.") from error
     except OSError as error:
         raise Unavailable(f"The picture of {owner} cannot be read or written: {error.strerror}.") from error

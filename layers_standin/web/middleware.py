@@ -9,7 +9,7 @@ from flask import Request, Response
 from ulid import ULID
 
 from layers_standin.domain.idempotency import StoredResponse
-from layers_standin.services import Housekeeping
+from layers_standin.housekeeping import Housekeeping
 from layers_standin.web.conditional import make_conditional
 from layers_standin.web.disconnect import truncate
 from layers_standin.web.logs.output import Line, redacted
@@ -35,9 +35,8 @@ class RequestContext:
 
     `public_key_id` is the public part of the key, `api_key_id` its id in replies, `truncate_after` the number of bytes
     of the body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console,
-    which is left out of the access log. `is_api` says whether the path is one of the API, `is_for_any_origin` whether
-    pages of any origin may read the response: of the API, or of a file. `cors` are the headers that let pages of other
-    origins read the response.
+    which is left out of the access log. `is_api` says whether the path is one of the API. `cors` are the headers that
+    let pages of other origins read the response: ANY_ORIGIN for the API and for files.
     """
 
     __slots__ = (
@@ -46,7 +45,6 @@ class RequestContext:
         "endpoint_class",
         "fault",
         "is_api",
-        "is_for_any_origin",
         "is_logged",
         "is_poll",
         "limits",
@@ -65,8 +63,7 @@ class RequestContext:
         self.request_id = f"req_{ULID()}"
         self.endpoint_class = "read-light" if method in ("GET", "HEAD") else "write-light"
         self.is_api = f"{path.lstrip('/')}/".startswith("v1/")  # also with more slashes before it: routes see none
-        self.is_for_any_origin = self.is_api or path.startswith("/media/")
-        self.cors = ANY_ORIGIN if self.is_for_any_origin else []
+        self.cors = ANY_ORIGIN if self.is_api or path.startswith("/media/") else []
         self.status = 500
         self.limits: list[tuple[str, str]] = []
         self.truncate_after: int | None = None

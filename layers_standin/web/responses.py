@@ -12,7 +12,7 @@ from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.engines.errors import EngineError
 from layers_standin.settings import Settings
 from layers_standin.web.errors import Refusal, http_refusal, refusal
-from layers_standin.web.middleware import current_context
+from layers_standin.web.middleware import ANY_ORIGIN, current_context
 from layers_standin.web.operations import own_url
 
 logger = logging.getLogger("standin")
@@ -50,11 +50,11 @@ def _refused(error: StoreError | Refusal | EngineError) -> Response:
 def _refused_by_http(error: HTTPException) -> Response:
     """Put an error of Flask into our envelope. Starts from Flask's own response, or a 405 would lose `Allow`."""
     context = current_context(request.environ)
-    if request.method == "OPTIONS" and context.is_for_any_origin:
+    if request.method == "OPTIONS" and context.cors is ANY_ORIGIN:
         if isinstance(error, MethodNotAllowed):
-            return _preflight({"Allow": ", ".join(sorted(error.valid_methods or ()))})
+            return _preflight_of_api({"Allow": ", ".join(sorted(error.valid_methods or ()))})
         if "Access-Control-Request-Method" in request.headers:
-            return _preflight({})
+            return _preflight_of_api({})
     response = cast(Response, error.get_response())
     response.status_code, context.sent = http_refusal(error.code or 500, context.request_id)
     response.set_data(context.sent)
@@ -62,17 +62,22 @@ def _refused_by_http(error: HTTPException) -> Response:
     return response
 
 
-def _preflight(known: dict[str, str]) -> Response:
+def _preflight_of_api(known: dict[str, str]) -> Response:
     """Allow every method, whether the path has it or not: so that the page can read the 404 or 405 that follows."""
-    requested_headers = request.headers.get("Access-Control-Request-Headers", "")
-    headers = known | {
-        "Access-Control-Allow-Methods": "DELETE, GET, HEAD, PATCH, POST, PUT",
-        "Access-Control-Allow-Headers": requested_headers or "X-Api-Key, Authorization, Content-Type, Idempotency-Key",
-        "Access-Control-Max-Age": "600",
-        "Vary": "Access-Control-Request-Headers",
-    }
-    response = Response(status=204, headers=headers)
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    headers = asked or "X-Api-Key, Authorization, Content-Type, Idempotency-Key"
+    response = preflight("DELETE, GET, HEAD, PATCH, POST, PUT", headers)
+    response.headers.update(known | {"Vary": "Access-Control-Request-Headers"})
+    return response
+
+
+def preflight(methods: str, headers: str) -> Response:
+    """Return the answer that allows a page to send requests with these methods and headers."""
+    response = Response(status=204)
     del response.headers["Content-Type"]
+    response.access_control_max_age = 600
+    response.headers["Access-Control-Allow-Methods"] = methods
+    response.headers["Access-Control-Allow-Headers"] = headers
     return response
 
 

@@ -121,7 +121,7 @@ class Worker(ThreadWorker):
                 sock.end_input()
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """Let the loop quit: what a signal interrupts may just be starting a thread, of which nobody would know."""
+        """Let the loop quit: the signal may have interrupted the start of a thread, which would then be forgotten."""
         self._is_quitting = True
         self.handle_exit(sig, frame)
 

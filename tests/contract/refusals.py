@@ -125,7 +125,7 @@ def _forgotten_upload(services: Running) -> list[Response]:
 
 
 def other_tag(services: Running, told: Told) -> list[Response]:
-    """It is asked for if it has another ETag than it has."""
+    """`If-Match` names another ETag than that of the reply."""
     return [services.plain.ask(told, headers=DEMO | {"If-Match": '"another"'})]
 
 

@@ -25,7 +25,8 @@ from servers import STAYS_OPEN, serving, together
 from app import create_app
 from layers_standin.control.operations import operations
 from layers_standin.domain.keys import SCOPES
-from layers_standin.services import Services, housekeeping
+from layers_standin.housekeeping import housekeeping
+from layers_standin.services import Services
 from layers_standin.web.limits import PER_MINUTE
 
 pytestmark = pytest.mark.postgres

@@ -9,7 +9,7 @@ from conftest import AVA
 
 from layers_standin.console.queries import MOST_ORGANIZATIONS, MOST_SNAPSHOTS
 from layers_standin.domain.tables import ALL
-from layers_standin.services import housekeeping
+from layers_standin.housekeeping import housekeeping
 from layers_standin.settings import Settings
 
 pytestmark = pytest.mark.postgres

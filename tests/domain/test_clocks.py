@@ -17,10 +17,10 @@ from servers import STAYS_OPEN, opened, serving, together
 from app import create_app
 from layers_standin.domain.clocks import LATEST_MS, REAL, advance, frozen, shifted, time_by
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, milliseconds
-from layers_standin.services import Services, housekeeping
+from layers_standin.housekeeping import housekeeping
+from layers_standin.services import Services
 from layers_standin.web.limits import PER_MINUTE
 
-DAY_MS = 24 * 60 * 60 * 1000
 NOW = "2026-04-18T09:18:44.120Z"  # by the clock of the tests, which stands for the real one
 CREATE, MEDIA = f"/v1/projects/{SPRING}/influencers", f"/v1/projects/{SPRING}/media"
 VIDEO = {"kind": "video", "mimeType": "video/mp4"}

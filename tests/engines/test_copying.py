@@ -30,7 +30,6 @@ from layers_standin.engines.table import Engine
 
 pytestmark = pytest.mark.slow
 
-Opened = Callable[[str], Engine]
 MANY = 20_000
 
 

@@ -42,8 +42,8 @@ from upload_helpers import (
 from app import create_app
 from layers_standin.engines.errors import Unavailable
 from layers_standin.engines.table import Record
+from layers_standin.housekeeping import housekeeping, sweep
 from layers_standin.media.storage import Incomplete, NoSuchFile
-from layers_standin.services import housekeeping, sweep
 from layers_standin.settings import Bucket, Settings
 
 pytest.importorskip("obstore")

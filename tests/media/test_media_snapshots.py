@@ -28,9 +28,10 @@ from engine_helpers import (
 from upload_helpers import drawn
 
 from app import create_app
+from layers_standin.housekeeping import housekeeping
 from layers_standin.media.folder import FolderStorage, NoSuchFile
 from layers_standin.media.storage import Incomplete
-from layers_standin.services import Services, housekeeping, open_database, open_services
+from layers_standin.services import Services, open_database, open_services
 from store import Store
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]

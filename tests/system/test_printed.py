@@ -19,8 +19,8 @@ from launcher import Program
 from request_helpers import DEMO_SECRET
 from servers import PATIENCE_SECONDS, ROOT, environment, eventually, run, serving
 
-from layers_standin.services import greeting
 from layers_standin.settings import Settings
+from layers_standin.startup import greeting
 
 pytestmark = pytest.mark.slow
 

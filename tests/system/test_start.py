@@ -25,8 +25,9 @@ from servers import ROOT, Server, documents, environment, eventually, opened, ru
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.engines.sqlite.connections import Connections
 from layers_standin.engines.sqlite.files import DATABASE, MARK
-from layers_standin.services import DEMO_KEY_ID, greeting
+from layers_standin.services import DEMO_KEY_ID
 from layers_standin.settings import SEED, Bucket, Settings
+from layers_standin.startup import greeting
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import AVA_PATH, DEMO
 from servers import PATIENCE_SECONDS, ROOT, environment, run, serving
 
-from layers_standin.startup import CONFIGURATION
+from layers_standin.application import CONFIGURATION
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 

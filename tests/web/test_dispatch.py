@@ -22,7 +22,7 @@ from request_helpers import WRONG_SECRET
 
 from app import create_app
 from layers_standin.domain.errors import NotFound
-from layers_standin.services import Housekeeping
+from layers_standin.housekeeping import Housekeeping
 from layers_standin.web.dispatch import dispatch
 from layers_standin.web.middleware import RequestMiddleware
 from layers_standin.web.operations import Operations

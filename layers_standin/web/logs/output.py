@@ -1,4 +1,4 @@
-"""All that the service prints: a line for each request, and what others print, without a secret, waiting for nobody.
+"""Standard output and error: a line for each request, and other texts; without a secret, and without a wait.
 
 A reader that stops reading (a halted pipe, a terminal after Ctrl-S) would stop each request at its line. A thread that
 writes would cost every request a switch of threads, and would not survive gunicorn's forks; so writes are made not to
@@ -177,7 +177,7 @@ def _may_still_wait(descriptor: int) -> bool:
 
 # Secrets: those of keys, uploads, buckets, databases and sessions must not be in any log or page.
 
-_MARK = "***"
+MASK = "***"
 # As they are, and as a client may have written them in a URL or in JSON.
 _BAR, _SLASH = r"(?:_|(?i:%5f|\\u005f))", r"(?:/|(?i:%2f|\\/|\\u002f))"
 _KEY_HEAD = rf"lp{_BAR}(?:live|test){_BAR}[0-9A-Z]{{16}}{_BAR}"
@@ -207,13 +207,13 @@ _CONTROL = re.compile(r"(\x1b\[[0-9;]{0,20}m)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028
 def redacted(text: str) -> str:
     """Return a text with `***` in place of each secret; the public part of a key stays."""
     for secret in _known:
-        text = text.replace(secret, _MARK)
+        text = text.replace(secret, MASK)
     if "lp_" in text or "lp%5" in text or "lp\\u005" in text:
-        text = _KEY.sub(rf"\1{_MARK}", text)
+        text = _KEY.sub(rf"\1{MASK}", text)
     if "uploads" in text:
-        text = _SIGNATURE.sub(rf"\1{_MARK}", text)
+        text = _SIGNATURE.sub(rf"\1{MASK}", text)
     if "@" in text and "://" in text:
-        text = _PASSWORD.sub(rf"\1{_MARK}", text)
+        text = _PASSWORD.sub(rf"\1{MASK}", text)
     for part in _PARTS:
         if part in text:
             return _without_others(text)
@@ -222,7 +222,7 @@ def redacted(text: str) -> str:
 
 def is_redacted(text: str) -> bool:
     """Whether a text contains `***`, as in place of a secret, so that it may not be the original."""
-    return _MARK in text
+    return MASK in text
 
 
 def secrets_of(environ: Mapping[str, str]) -> list[str]:
@@ -239,5 +239,5 @@ def _passwords_in(url: str) -> set[str]:
 
 def _without_others(text: str) -> str:
     for pattern in _OTHERS:
-        text = pattern.sub(rf"\1{_MARK}", text)
+        text = pattern.sub(rf"\1{MASK}", text)
     return text

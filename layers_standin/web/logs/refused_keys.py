@@ -7,7 +7,7 @@ from typing import Any
 
 from layers_standin.domain.keys import Keys, opens
 from layers_standin.web.auth import KEY
-from layers_standin.web.logs.output import redacted
+from layers_standin.web.logs.output import MASK, redacted
 
 CUT = "…"  # the end of a value of which the log has the beginning
 _MAX_HEADERS, _MAX_VALUE = 40, 200
@@ -66,7 +66,7 @@ def _reason(header: str, value: str, keys: Keys) -> str:
 
 
 def _fault_of(header: str, text: str) -> str | None:
-    """Return what is wrong with a text that should be a key, None when it is written as one."""
+    """Return a sentence about a text that does not have the form of a key, None for one that has it."""
     if _PLACEHOLDER.fullmatch(text):
         return f"{header} is {text or 'empty'}, and not a key: is the variable set that should have it?"
     if _SCHEME.match(text):
@@ -104,4 +104,4 @@ def _masked(value: str) -> str:
         return value
     begin = _OPEN_PART.match(value) or _SCHEME.match(value)
     end = value[-1:] if value[-1:] in ("'", '"', "`") else ""
-    return f"{begin[0] if begin else ''}***{end}"
+    return f"{begin[0] if begin else ''}{MASK}{end}"

@@ -15,8 +15,8 @@ from layers_standin.domain.tables import ALL
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
-from layers_standin.settings import OFF, READ_ONLY
-from layers_standin.web.logs.output import Line, is_redacted, redacted
+from layers_standin.settings import OFF
+from layers_standin.web.logs.output import MASK, Line, is_redacted, redacted
 from layers_standin.web.logs.refused_keys import CUT, hint_of, is_secret, shown_headers
 from layers_standin.web.logs.rotating import RotatingLog
 from layers_standin.web.middleware import RequestContext
@@ -33,7 +33,7 @@ MOST_ENTRIES = 1000
 _MAX_BODY_CHARACTERS = 16_384
 _WITHOUT_BODY = (204, 304)
 _PLAIN = "/:@!$&'()*+,;=~"  # the characters that a path may contain unquoted
-_KEY_OF_SENDER = re.compile(r"(?:lp_(?:live|test)_[0-9A-Z]{16}_)?\*\*\*")
+_KEY_OF_SENDER = re.compile(rf"(?:lp_(?:live|test)_[0-9A-Z]{{16}}_)?{re.escape(MASK)}")
 
 # The headers on which an answer depends, beside those with an entry of their own.
 _REPEATED = {
@@ -62,9 +62,9 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
     received = redacted(context.received.decode(errors="replace")) if context.received else ""
     headers = {}
     if "HTTP_X_API_KEY" in environ:
-        headers["X-Api-Key"] = "***"
+        headers["X-Api-Key"] = MASK
     elif "HTTP_AUTHORIZATION" in environ:
-        headers["Authorization"] = "Bearer ***"
+        headers["Authorization"] = f"Bearer {MASK}"
     for name, variable in _REPEATED.items():
         if variable in environ:
             value = environ[variable]
@@ -137,7 +137,7 @@ class RequestLog:
     def of(cls, services: Services) -> "RequestLog":
         """Return the log of a service; it keeps nothing if neither control plane nor console could show it."""
         settings = services.settings
-        is_kept = settings.control != OFF or settings.console == READ_ONLY
+        is_kept = settings.control != OFF or settings.has_console
         return cls(RotatingLog(settings.data / "requests", MOST_BYTES), services.store, is_kept)
 
     def record(self, line: Line, context: RequestContext, environ: "WSGIEnvironment") -> None:
@@ -185,7 +185,7 @@ class RequestLog:
 
 def _headers_to_repeat(entry: Mapping[str, Any]) -> dict[str, str]:
     """Return {name: value} of the headers on which the answer depends, with `***` for the key."""
-    sent = entry.get("headers", {"X-Api-Key": "***"})  # an entry of an earlier version has none
+    sent = entry.get("headers", {"X-Api-Key": MASK})  # an entry of an earlier version has none
     headers = {name: sent[name] for name in sent if name in _REPEATED or (is_secret(name) and name != "Cookie")}
     once = entry["idempotencyKey"]
     return headers if once is None else headers | {"Idempotency-Key": once}

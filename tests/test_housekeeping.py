@@ -19,8 +19,8 @@ from layers_standin.domain.pictures import portrait_path
 from layers_standin.engines.errors import Unavailable, Unconfirmed
 from layers_standin.engines.lock import locked
 from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.housekeeping import Housekeeping, housekeeping, sweep
 from layers_standin.media.folder import FolderStorage
-from layers_standin.services import Housekeeping, housekeeping, sweep
 
 pytestmark = pytest.mark.postgres
 
