@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.faults import PLACEHOLDER, RequestInfo, fits_piece, pairs_of_pieces
 from layers_standin.domain.keys import Keys
 from layers_standin.domain.tables import ALL
+from layers_standin.web.closest import closest_paths, template
 from layers_standin.web.errors import Invalid
 from layers_standin.web.operations import LONG_RUNNING, Operations
 from layers_standin.web.uploads import PUT_UPLOAD, UPLOAD_PATH
@@ -52,12 +52,8 @@ def _targets(api: Operations) -> Iterator[RequestInfo]:
     """Yield the requests that faults can match, with `{placeholders}` in their paths."""
     for each in api:
         begins_job = each.endpoint_class == LONG_RUNNING
-        yield RequestInfo(each.name, each.method, _template(each.path), begins_job=begins_job)
-    yield RequestInfo(PUT_UPLOAD, "PUT", _template(UPLOAD_PATH))
-
-
-def _template(path: str) -> str:
-    return path.replace("<", "{").replace(">", "}")
+        yield RequestInfo(each.name, each.method, template(each.path), begins_job=begins_job)
+    yield RequestInfo(PUT_UPLOAD, "PUT", template(UPLOAD_PATH))
 
 
 def _is_meant(match: Mapping[str, Any], target: RequestInfo) -> bool:
@@ -81,6 +77,6 @@ def _unknown(match: Mapping[str, Any], targets: list[RequestInfo]) -> str:
     methods = sorted({each.method for each in targets if _is_meant({"path": match["path"]}, each)})
     if methods:
         return f"method: There is only {', '.join(methods)} with this path"
-    closest = get_close_matches(match["path"].lower(), sorted({each.path for each in targets}), n=1)
+    closest = closest_paths(match["path"], {each.path for each in targets}, 1)
     hint = f"the closest is {closest[0]}" if closest else "they are like /v1/influencers/:influencerId, or /v1/*"
     return f"path: No operation has this path; {hint}"

@@ -35,9 +35,9 @@ class RequestContext:
 
     `public_key_id` is the public part of the key, `api_key_id` its id in replies, `truncate_after` the number of bytes
     of the body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console,
-    which is left out of the access log. `is_api` says whether the path is one of the API, `is_for_any_origin` whether
-    pages of any origin may read the response: of the API, or of a file. `cors` are the headers that let pages of other
-    origins read the response.
+    which is left out of the access log. `hint` is a sentence for the logs about a path or a method that is not there.
+    `is_api` says whether the path is one of the API, `is_for_any_origin` whether pages of any origin may read the
+    response: of the API, or of a file. `cors` are the headers that let pages of other origins read the response.
     """
 
     __slots__ = (
@@ -45,6 +45,7 @@ class RequestContext:
         "cors",
         "endpoint_class",
         "fault",
+        "hint",
         "is_api",
         "is_for_any_origin",
         "is_logged",
@@ -77,6 +78,7 @@ class RequestContext:
         self.public_key_id: str | None = None
         self.api_key_id: str | None = None
         self.fault: str | None = None
+        self.hint: str | None = None
         self.received = self.sent = b""
         self.replayed = False
 
