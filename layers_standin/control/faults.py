@@ -29,6 +29,12 @@ def check_rule(body: Mapping[str, Any], api: Operations) -> None:
         raise Invalid(fieldErrors={"match": ["keyId: An upload is sent without a key"]})
 
 
+def check_operation(name: str, api: Operations) -> None:
+    """Raises Invalid when the request log can have no operation of this name."""
+    if name not in (names := operation_names(api)):
+        raise Invalid("Invalid query.", fieldErrors={"operation": [_unknown_operation(names)]})
+
+
 def check_key(key_id: str, scope: str, store: Store) -> None:
     """Raises Invalid when an organization, or with ALL every one, has no key of this id, `apiKeyId` or public."""
     scopes = [each["id"] for each in store.organizations.all()] if scope == ALL else [scope]
@@ -56,6 +62,15 @@ def _targets(api: Operations) -> Iterator[RequestInfo]:
     yield RequestInfo(PUT_UPLOAD, "PUT", template(UPLOAD_PATH))
 
 
+def operation_names(api: Operations) -> list[str]:
+    """Return the names of the operations that requests can have, in the order of the alphabet."""
+    return sorted(target.operation for target in _targets(api))
+
+
+def _unknown_operation(names: list[str]) -> str:
+    return f"Unknown operation; there are {', '.join(names)}"
+
+
 def _is_meant(match: Mapping[str, Any], target: RequestInfo) -> bool:
     return (
         match.get("operation", target.operation) == target.operation
@@ -73,7 +88,7 @@ def _can_meet(pattern: str, template: str) -> bool:
 def _unknown(match: Mapping[str, Any], targets: list[RequestInfo]) -> str:
     """Return a sentence about a match that no request can have."""
     if "operation" in match:
-        return f"operation: Unknown operation; there are {', '.join(sorted(each.operation for each in targets))}"
+        return f"operation: {_unknown_operation(sorted(each.operation for each in targets))}"
     methods = sorted({each.method for each in targets if _is_meant({"path": match["path"]}, each)})
     if methods:
         return f"method: There is only {', '.join(methods)} with this path"

@@ -156,6 +156,7 @@ class RequestMiddleware:
                 redacted(environ["PATH_INFO"].encode("latin-1").decode(errors="replace")),  # WSGI: bytes in a string
                 context.status,
                 (time.perf_counter() - started) * 1000,
+                context.fault,
             )
             if not context.is_poll:
                 self._log(line)
