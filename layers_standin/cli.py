@@ -16,7 +16,7 @@ from layers_standin import launch
 from layers_standin.control.reset import reset_store
 from layers_standin.domain.errors import StoreError
 from layers_standin.domain.ids import is_uuid
-from layers_standin.domain.keys import SCOPES
+from layers_standin.domain.keys import SCOPES, public_id_of
 from layers_standin.domain.tables import NOT_EXPORTED, PRIMARY_KEYS
 from layers_standin.domain.times import utc_now
 from layers_standin.engines.copying import copy
@@ -133,7 +133,9 @@ def list_keys() -> None:
 @keys.command("delete")
 @click.argument("key_id")
 def delete_key(key_id: str) -> None:
-    """Retire the key with this id, the third part of it, for good."""
+    """Retire the key with this id, the third part of it, for good; a whole key will do."""
+    if key_id.startswith("lp_") and key_id.count("_") > 2:
+        key_id = public_id_of(key_id)
     store = _seeded_store()
     _guarded(lambda: store.keys.delete_public(key_id))
     click.echo(f"Deleted the key {key_id}.", err=True)
@@ -288,9 +290,7 @@ def _add_data_option(command: click.Command) -> None:
     else:
         option = ["--data"]
         help_ = "The folder of the store; else STANDIN_DATA."
-        command.params.append(
-            click.Option(option, expose_value=False, callback=_use_data, help=help_)
-        )
+        command.params.append(click.Option(option, expose_value=False, callback=_use_data, help=help_))
 
 
 def _scopes(text: str) -> list[str]:

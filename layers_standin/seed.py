@@ -20,7 +20,7 @@ from layers_standin.domain.assets import media_paths
 from layers_standin.domain.ids import canonical, sort_key_since
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.jobs import job_view
-from layers_standin.domain.keys import DEMO_KEY, key_documents, key_view, new_key
+from layers_standin.domain.keys import DEMO_KEY, key_documents, key_view, new_key, public_id_of
 from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.projects import project_view
 from layers_standin.domain.tables import INDEXES, PRIMARY_KEYS, identity_of, partition_key
@@ -76,7 +76,7 @@ def documents_of(tables: Tables) -> Iterator[tuple[str, Record]]:
 
 
 def seed_documents(path: Path, media: MediaStorage, now: datetime) -> list[tuple[str, Record]]:
-    """Return (table, document) of a whole seed and of a demo key for its first organization. Raises StartError.
+    """Return (table, document) of a whole seed and of a demo key, unless it has that. Raises StartError.
 
     A seed may leave out fields with a default, and name pictures beside it: this function stores their bytes, so that
     no document is written before its picture.
@@ -217,8 +217,10 @@ def _sort_key_of(prefix: str, document: Record, id_field: str) -> str:
 
 
 def _demo_key_documents(tables: Tables, now: datetime) -> list[tuple[str, Record]]:
+    """Return the documents of a demo key for the first organization, none if the seed has that key already."""
     first: Mapping[str, Any] | None = next(iter(tables.get("organizations", {}).values()), None)
-    if first is None:
+    known = {key["publicId"] for key in tables.get("api_keys", {}).values()}
+    if first is None or public_id_of(DEMO_KEY) in known:
         return []
     api_key_id = str(uuid5(NAMESPACE_URL, DEMO_KEY))  # the same in every store
     return key_documents(new_key(api_key_id, first["id"], DEMO_KEY, ["*"], "Demo key", "standard", now))

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from multiprocessing import Event
 
 import pytest
@@ -14,6 +15,7 @@ from route_helpers import body_of, made, send
 
 from app import create_app, operations
 from layers_standin.cli import _write_tables
+from layers_standin.control.reset import reset_store
 from layers_standin.media.folder import FolderStorage
 from layers_standin.seed import NotTables, documents_of, fill_defaults, load_seed, read_seed, read_tables
 from layers_standin.services import Services, open_media, open_services, open_store
@@ -250,6 +252,28 @@ def test_an_asset_id_that_two_organizations_have_stands_for_the_picture_of_each(
 
 def test_a_seed_without_an_organization_has_no_demo_key(planted):
     assert planted({"influencers": {"1": KIM}}).keys.find("DEM0DEM0DEM0DEM0") is None
+
+
+@pytest.mark.parametrize("is_reset", [False, True], ids=["start", "reset"])
+def test_an_export_is_a_seed_and_its_demo_key_stays_where_it_is(store, organization, empty, tmp_path, is_reset):
+    store.organizations.create("Another")
+    with (tmp_path / "export.json").open("wb") as out:
+        _write_tables(store.db, out)
+    tables = json.loads((tmp_path / "export.json").read_bytes())
+    rows = sorted(tables["organizations"].values(), key=lambda each: each["id"] == organization)
+    tables["organizations"] = {str(number): row for number, row in enumerate(rows)}  # it is not the first
+    tables["secrets"] = {"1": {"id": "signing", "key": "of-its-own"}}
+    seed = tmp_path / "seed.json"
+    seed.write_text(json.dumps(tables), "utf-8")
+
+    if is_reset:
+        assert reset_store(empty._replace(settings=replace(empty.settings, seed=seed)), None) == "seed"
+    else:
+        load_seed(seed, empty.store, empty.media)
+
+    assert empty.store.keys.find("DEM0DEM0DEM0DEM0")["organizationId"] == organization
+    assert {each["id"] for each in empty.store.organizations.all()} == {each["id"] for each in rows}
+    assert empty.store.signing_key() == "of-its-own"
 
 
 BAD_SEEDS = {

@@ -13,6 +13,7 @@ from marshmallow import EXCLUDE
 
 from layers_standin.console import pages
 from layers_standin.console.pages import View
+from layers_standin.control.faults import operation_names
 from layers_standin.control.operations import ControlCall, get_clock, list_faults, list_snapshots
 from layers_standin.control.schemas import RequestQuery
 from layers_standin.domain.clocks import REAL
@@ -164,7 +165,7 @@ def requests(call: ControlCall) -> View:
         "wanted": {name: wanted.get(name) for name in FILTERS},
         "is_filtered": bool(wanted),
         "is_kept": call.log.is_kept,
-        "operations": sorted(operation.name for operation in call.api),
+        "operations": operation_names(call.api),
         **_listed(call.store, wanted.get("organizationId")),
     }
 
@@ -196,7 +197,7 @@ def controls(call: ControlCall) -> View:
         "organizations": [organization_view(each) for each in listed["organizations"]],
         "unlisted": listed["unlisted"],
         "has_seed": call.services.settings.seed is not None,
-        "operations": sorted(operation.name for operation in call.api),
+        "operations": operation_names(call.api),
         "codes": STATUS_OF_CODE,
     }
 

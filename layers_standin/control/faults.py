@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.faults import PLACEHOLDER, RequestInfo, fits_piece, pairs_of_pieces
 from layers_standin.domain.keys import Keys
 from layers_standin.domain.tables import ALL
+from layers_standin.web.closest import closest_paths, template
 from layers_standin.web.errors import Invalid
 from layers_standin.web.operations import LONG_RUNNING, Operations
 from layers_standin.web.uploads import PUT_UPLOAD, UPLOAD_PATH
@@ -27,6 +27,12 @@ def check_rule(body: Mapping[str, Any], api: Operations) -> None:
         raise Invalid(fieldErrors={"answer": ["failJob: Only for operations that begin a job"]})
     if "keyId" in match and all(target.operation == PUT_UPLOAD for target in meant):
         raise Invalid(fieldErrors={"match": ["keyId: An upload is sent without a key"]})
+
+
+def check_operation(name: str, api: Operations) -> None:
+    """Raises Invalid when the request log can have no operation of this name."""
+    if name not in (names := operation_names(api)):
+        raise Invalid("Invalid query.", fieldErrors={"operation": [_unknown_operation(names)]})
 
 
 def check_key(key_id: str, scope: str, store: Store) -> None:
@@ -52,12 +58,17 @@ def _targets(api: Operations) -> Iterator[RequestInfo]:
     """Yield the requests that faults can match, with `{placeholders}` in their paths."""
     for each in api:
         begins_job = each.endpoint_class == LONG_RUNNING
-        yield RequestInfo(each.name, each.method, _template(each.path), begins_job=begins_job)
-    yield RequestInfo(PUT_UPLOAD, "PUT", _template(UPLOAD_PATH))
+        yield RequestInfo(each.name, each.method, template(each.path), begins_job=begins_job)
+    yield RequestInfo(PUT_UPLOAD, "PUT", template(UPLOAD_PATH))
 
 
-def _template(path: str) -> str:
-    return path.replace("<", "{").replace(">", "}")
+def operation_names(api: Operations) -> list[str]:
+    """Return the names of the operations that requests can have, in the order of the alphabet."""
+    return sorted(target.operation for target in _targets(api))
+
+
+def _unknown_operation(names: list[str]) -> str:
+    return f"Unknown operation; there are {', '.join(names)}"
 
 
 def _is_meant(match: Mapping[str, Any], target: RequestInfo) -> bool:
@@ -77,10 +88,10 @@ def _can_meet(pattern: str, template: str) -> bool:
 def _unknown(match: Mapping[str, Any], targets: list[RequestInfo]) -> str:
     """Return a sentence about a match that no request can have."""
     if "operation" in match:
-        return f"operation: Unknown operation; there are {', '.join(sorted(each.operation for each in targets))}"
+        return f"operation: {_unknown_operation(sorted(each.operation for each in targets))}"
     methods = sorted({each.method for each in targets if _is_meant({"path": match["path"]}, each)})
     if methods:
         return f"method: There is only {', '.join(methods)} with this path"
-    closest = get_close_matches(match["path"].lower(), sorted({each.path for each in targets}), n=1)
+    closest = closest_paths(match["path"], {each.path for each in targets}, 1)
     hint = f"the closest is {closest[0]}" if closest else "they are like /v1/influencers/:influencerId, or /v1/*"
     return f"path: No operation has this path; {hint}"

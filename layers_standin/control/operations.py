@@ -9,7 +9,7 @@ from importlib.metadata import version
 from inspect import getdoc
 
 from layers_standin.control import schemas
-from layers_standin.control.faults import check_key, check_rule
+from layers_standin.control.faults import check_key, check_operation, check_rule
 from layers_standin.control.reset import reset_store
 from layers_standin.domain.clocks import REAL, Clock, advance, frozen, shifted, time_by
 from layers_standin.domain.errors import Conflict, NotFound
@@ -300,6 +300,8 @@ def _fault_view(scope: str, rule: Record) -> Record:
 def list_requests(call: ControlCall) -> Record:
     """Return the newest requests and responses of the API, newest first, each with the command that repeats it."""
     wanted = {name: call.body[name] for name in FILTERS if name in call.body}
+    if "operation" in wanted:
+        check_operation(wanted["operation"], call.api)
     if "organizationId" in wanted:
         wanted["organizationId"] = _scope(call)
     entries = call.log.newest(wanted, call.body["limit"])

@@ -39,5 +39,7 @@ def reset_store(services: Services, to: str | None) -> str:
         raise Conflict("There is no seed: STANDIN_SEED is none.", subcode="NO_SEED")
     with services.store.db.exclusive(), discarding_unreferenced(services):
         rows = seed_rows(seed, services) if to == "seed" and seed is not None else []
-        services.store.db.replace_all(empty_rows(services.store) + rows)
+        known = {(table, partition, id_) for table, partition, id_, _ in rows}
+        own = [row for row in empty_rows(services.store) if row[:3] not in known]  # a seed may have secrets of its own
+        services.store.db.replace_all(own + rows)
     return to

@@ -35,8 +35,9 @@ class RequestContext:
 
     `public_key_id` is the public part of the key, `api_key_id` its id in replies, `truncate_after` the number of bytes
     of the body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console,
-    which is left out of the access log. `is_api` says whether the path is one of the API. `cors` are the headers that
-    let pages of other origins read the response: ANY_ORIGIN for the API and for files.
+    which is left out of the access log. `hint` is a sentence for the logs about a path or a method that is not there.
+    `is_api` says whether the path is one of the API. `cors` are the headers that let pages of other origins read the
+    response: ANY_ORIGIN for the API and for files.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class RequestContext:
         "cors",
         "endpoint_class",
         "fault",
+        "hint",
         "is_api",
         "is_logged",
         "is_poll",
@@ -74,6 +76,7 @@ class RequestContext:
         self.public_key_id: str | None = None
         self.api_key_id: str | None = None
         self.fault: str | None = None
+        self.hint: str | None = None
         self.received = self.sent = b""
         self.replayed = False
 
@@ -151,6 +154,7 @@ class RequestMiddleware:
                 redacted(environ["PATH_INFO"].encode("latin-1").decode(errors="replace")),  # WSGI: bytes in a string
                 context.status,
                 (time.perf_counter() - started) * 1000,
+                context.fault,
             )
             if not context.is_poll:
                 self._log(line)

@@ -4,18 +4,22 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import Map
 
 from layers_standin.domain.errors import StoreError
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.engines.errors import EngineError
 from layers_standin.settings import Settings
+from layers_standin.web.closest import closest_paths, template
 from layers_standin.web.errors import Refusal, http_refusal, refusal
 from layers_standin.web.middleware import ANY_ORIGIN, current_context
 from layers_standin.web.operations import own_url
 
 logger = logging.getLogger("standin")
+
+_PAGES = ("/console/", "/docs/", "/media/")  # the beginnings of paths that people follow links to
 
 
 def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Response]) -> None:
@@ -55,11 +59,23 @@ def _refused_by_http(error: HTTPException) -> Response:
             return _preflight_of_api({"Allow": ", ".join(sorted(error.valid_methods or ()))})
         if "Access-Control-Request-Method" in request.headers:
             return _preflight_of_api({})
+    if request.routing_exception is not None:
+        context.hint = _hint_of(error, current_app.url_map)
     response = cast(Response, error.get_response())
     response.status_code, context.sent = http_refusal(error.code or 500, context.request_id)
     response.set_data(context.sent)
     response.mimetype = "application/json"
     return response
+
+
+def _hint_of(error: HTTPException, routes: Map) -> str | None:
+    """Return a sentence about a path or a method that is not there; None where no path is similar."""
+    if isinstance(error, MethodNotAllowed):
+        return f"This path takes only {', '.join(sorted(error.valid_methods or ()))}."
+    fitting = [each.rule for each in routes.iter_rules() if request.method in (each.methods or ())]
+    paths = {template(each) for each in fitting if not each.startswith(_PAGES)}
+    closest = closest_paths(request.path, paths, 2)
+    return f"There is no such path; close to it: {' and '.join(closest)}." if closest else None
 
 
 def _preflight_of_api(known: dict[str, str]) -> Response:

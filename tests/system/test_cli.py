@@ -19,6 +19,7 @@ from databases import Pages
 from servers import ROOT, STAYS_OPEN, Server, documents, environment, opened, run, seeded, serving
 from tinydb import TinyDB, where
 
+from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.engines.table import Record
 from layers_standin.services import DEMO_KEY_ID
@@ -148,6 +149,11 @@ def test_a_deleted_key_is_refused_at_once_by_every_worker(flask, folder):
 
 def test_an_unknown_key_cannot_be_deleted(flask):
     assert_refused(flask("keys", "delete", "N0SUCHKEYN0SUCHK"), "There is no key N0SUCHKEYN0SUCHK.")
+
+
+def test_a_key_can_be_deleted_by_the_whole_of_it(flask):
+    assert flask("keys", "delete", DEMO_KEY).stderr == f"Deleted the key {DEMO_KEY_ID}.\n"
+    assert DEMO_KEY_ID not in printed(flask("keys", "list"))
 
 
 def test_a_key_made_before_the_first_start_does_not_keep_the_seed_out(tmp_path):

@@ -361,7 +361,7 @@ WRONG = [
             "/v1/projects/": "/v1/projects",
             "/v1//projects": "/v1/projects",
             "/v1/projects?limit=1": "/v1/projects",
-            "http://127.0.0.1:8000/v1/projects": None,
+            "http://127.0.0.1:8000/v1/projects": "/v1/projects",
             "/V1/PROJECTS": "/v1/projects",
             "/v1": None,
             "/v2/*": None,

@@ -28,7 +28,10 @@ _STREAMS = ("stdin", "stdout", "stderr")
 
 
 class Line(NamedTuple):
-    """The logged facts of a request; `key_id` is the public part of its key, None without a valid one."""
+    """The logged facts of a request.
+
+    `key_id` is the public part of its key, None without a valid one; `fault` the id of its injected fault, or `prefer`.
+    """
 
     time: datetime
     request_id: str
@@ -37,6 +40,7 @@ class Line(NamedTuple):
     path: str
     status: int
     milliseconds: float
+    fault: str | None = None
 
 
 def plain(line: Line) -> str:
@@ -45,7 +49,8 @@ def plain(line: Line) -> str:
     path = quote(line.path)[: 4 * _MAX_PATH]  # a line break in a path must not begin a line of the log
     method = line.method if line.method.isalpha() else quote(line.method)
     key_id = line.key_id or "-"
-    return f"{time} {line.request_id} {key_id} {method[:40]} {path} {line.status} {line.milliseconds:.1f}ms\n"
+    fault = f" {line.fault}" if line.fault else ""
+    return f"{time} {line.request_id} {key_id} {method[:40]} {path} {line.status} {line.milliseconds:.1f}ms{fault}\n"
 
 
 def as_json(line: Line) -> str:

@@ -92,7 +92,7 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
         "cut": context.truncate_after is not None,
         "request": received[:_MAX_BODY_CHARACTERS],
         "response": "" if is_bodiless else redacted(context.sent.decode(errors="replace"))[:_MAX_BODY_CHARACTERS],
-        "hint": None,
+        "hint": context.hint,
         # Whether a command can send the same again: all of the body is kept, and can be an argument.
         "isWhole": not is_unread
         and len(received) <= _MAX_BODY_CHARACTERS
@@ -141,7 +141,9 @@ class RequestLog:
         return cls(RotatingLog(settings.data / "requests", MOST_BYTES), services.store, is_kept)
 
     def record(self, line: Line, context: RequestContext, environ: "WSGIEnvironment") -> None:
-        """Log a request of the API, unless that is switched off."""
+        """Log a request of the API, unless that is switched off; print the hint about a path that is not there."""
+        if context.hint is not None:
+            logger.warning("%s %s", line.request_id, context.hint)
         with suppress(OSError, EngineError):
             is_wanted = context.is_logged if context.organization else self._is_kept_for_nobody()
             if self.is_kept and context.is_api and is_wanted:

@@ -37,6 +37,7 @@ A_LINE = Line(datetime(2026, 4, 18, 9, 18, 44, 120_000, UTC), "req_01", "DEM0DEM
 def test_a_plain_line_says_who_did_what_and_how_it_went():
     assert plain(A_LINE).rstrip("\n") == "2026-04-18T09:18:44.120+00:00 req_01 DEM0DEM0DEM0DEM0 PATCH /v1/x 200 1.3ms"
     assert plain(A_LINE._replace(key_id=None)).split()[2] == "-"
+    assert plain(A_LINE._replace(fault="prefer")).endswith(" 200 1.3ms prefer\n")
 
 
 def test_a_json_line_says_the_same():
@@ -48,6 +49,7 @@ def test_a_json_line_says_the_same():
         "path": "/v1/x",
         "status": 200,
         "milliseconds": 1.3,
+        "fault": None,
     }
 
 

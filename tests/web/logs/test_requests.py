@@ -19,7 +19,7 @@ from control_helpers import ROOT
 from servers import ROOT as ROOT_FOLDER
 from servers import STAYS_OPEN, serving, together
 
-from app import create_app
+from app import create_app, operations
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.services import Services
 from layers_standin.web.logs.output import is_redacted, redacted
@@ -167,7 +167,6 @@ ALL_FOUR = ["nowhere", "foreign", "patch", "get"]
     [
         ({}, ALL_FOUR),
         ({"operation": "getInfluencer"}, ["foreign", "get"]),
-        ({"operation": "getinfluencer"}, []),
         ({"status": 404}, ["nowhere", "foreign"]),
         ({"status": 500}, []),
         ({"idempotencyKey": "once"}, ["patch"]),
@@ -221,6 +220,25 @@ def test_there_is_no_log_of_an_organization_that_is_not_there(control):
 
 
 # How much is kept
+
+
+def test_an_operation_that_is_none_is_no_empty_log(control, demo):
+    demo.get("/v1/whoami")
+    reply = refused(control.send("GET", "/requests?operation=whoAmI"))
+
+    names = ", ".join(sorted([*(operation.name for operation in operations), "putUpload"]))
+    assert (reply["status"], reply["message"]) == (422, "Invalid query.")
+    assert reply["details"] == {"fieldErrors": {"operation": [f"Unknown operation; there are {names}"]}}
+    assert entries(control, operation="putUpload") == []
+
+
+def test_the_access_log_names_the_fault_of_a_request(control, demo, capsys):
+    fault = control.post("/faults", match={"operation": "whoami"}, times=1, answer={"code": "UNAVAILABLE"})["id"]
+    for preference in ({}, {"Prefer": "code=503"}, {}):
+        demo.get("/v1/whoami", headers=preference)
+
+    lines = [line.partition("/v1/whoami ")[2].split() for line in capsys.readouterr().out.splitlines()]
+    assert [(line[0], *line[2:]) for line in lines if line] == [("503", fault), ("503", "prefer"), ("200",)]
 
 
 @pytest.mark.slow
