@@ -225,12 +225,12 @@ class Metadata(_Strict, fields.Field[dict[str, Any]]):
 
 
 class Object(fields.Nested):
-    """An object with a schema of its own; never null."""
+    """An object with a schema of its own; null only with `allow_none`."""
 
     default_error_messages = {"required": "Required"}
 
     def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
-        if value is None:
+        if value is None and not self.allow_none:
             raise ValidationError(wrong_type("object", value))
         if isinstance(value, dict) and len(value) > MAX_ERRORS:
             value = bounded(value, self.schema.load_fields)
