@@ -99,9 +99,23 @@ def read_seed(path: Path, now: datetime) -> tuple[Tables, dict[tuple[str, str], 
             if "picture" in asset:
                 pictures[identity_of("assets", asset)] = _take_picture(row, asset, path.parent)
         fill_defaults(tables, now)
+        _check_owners(tables)
     except (OSError, NotTables) as error:
         raise StartError(f"The seed {path} cannot be used: {error}.") from error
     return tables, pictures
+
+
+def _check_owners(tables: Tables) -> None:
+    """Raises NotTables when a document is of an organization or project that is not there: no list would show it."""
+    organizations = {row["id"] for row in tables.get("organizations", {}).values()}
+    projects = {identity_of("projects", row) for row in tables.get("projects", {}).values()}
+    for name in ("projects", "influencers", "assets"):
+        for row, document in tables.get(name, {}).items():
+            organization, project = document["organizationId"], document.get("projectId")
+            if organization not in organizations:
+                raise NotTables(f"document {row!r} of table {name!r} has an unknown organizationId, {organization!r}")
+            if project is not None and (organization, canonical(project)) not in projects:
+                raise NotTables(f"document {row!r} of table {name!r} has an unknown projectId, {project!r}")
 
 
 def load_seed(path: Path, store: Store, media: MediaStorage) -> None:

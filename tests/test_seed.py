@@ -175,6 +175,7 @@ def test_a_seed_is_one_commit(settings, on_disk):
 
 ORGANIZATION = {"id": "org", "name": "Ours"}
 PROJECT = {"id": "proj", "organizationId": "org", "name": "Ours", "timezone": "UTC"}
+OURS = {"organizations": {"1": ORGANIZATION}, "projects": {"1": PROJECT}}
 KIM = {"influencerId": "inf_kim", "organizationId": "org", "projectId": "proj", "name": "Kim"}
 PICTURE = {
     "assetId": "asset_a",
@@ -189,7 +190,7 @@ PICTURE = {
 def test_a_seed_may_leave_out_what_has_a_default(empty, planted):
     empty.store.now = Clock()
 
-    store = planted({"organizations": {"1": ORGANIZATION}, "influencers": {"x": KIM}})
+    store = planted(OURS | {"influencers": {"x": KIM}})
 
     nothing = dict.fromkeys(INFLUENCER_FIELDS)
     kim = store.for_organization("org").influencer("inf_kim")
@@ -216,7 +217,7 @@ def test_a_picture_beside_the_seed_becomes_an_asset_that_is_served(empty, plante
     shutil.copy(SEED.parent / "pictures" / "ava-03.png", tmp_path / "a.png")
     kim = KIM | {"referenceImages": [{"assetId": "asset_a", "addedAt": "2026-04-01T00:00:00Z"}]}
 
-    planted({"organizations": {"1": ORGANIZATION}, "influencers": {"1": kim}, "assets": {"1": PICTURE}})
+    planted(OURS | {"influencers": {"1": kim}, "assets": {"1": PICTURE}})
 
     client = create_app(Services(empty.store, empty.media, Settings())).test_client()
     (image,) = client.get("/v1/influencers/inf_kim", headers=DEMO).json["referenceImages"]
@@ -233,6 +234,7 @@ def test_an_asset_id_that_two_organizations_have_stands_for_the_picture_of_each(
     store = planted(
         {
             "organizations": {each: {"id": each, "name": each} for each in both},
+            "projects": {each: PROJECT | {"organizationId": each} for each in both},
             "influencers": {each: KIM | {"organizationId": each, "referenceImages": [entry]} for each in both},
             "assets": {each: asset | {"organizationId": each, "token": f"t0ken-{each}"} for each in both},
         }
@@ -251,7 +253,7 @@ def test_an_asset_id_that_two_organizations_have_stands_for_the_picture_of_each(
 
 
 def test_a_seed_without_an_organization_has_no_demo_key(planted):
-    assert planted({"influencers": {"1": KIM}}).keys.find("DEM0DEM0DEM0DEM0") is None
+    assert planted({"organizations": {}}).keys.find("DEM0DEM0DEM0DEM0") is None
 
 
 @pytest.mark.parametrize("is_reset", [False, True], ids=["start", "reset"])
@@ -335,6 +337,26 @@ BAD_SEEDS = {
     "a reference to nothing": (
         {"influencers": {"1": KIM | {"referenceImages": [{"assetId": "asset_a"}]}}},
         "the influencer 'inf_kim' has the reference image 'asset_a', but its organization has no such asset",
+    ),
+    "a project of no organization": (
+        {"projects": {"1": PROJECT}},
+        "document '1' of table 'projects' has an unknown organizationId, 'org'",
+    ),
+    "an influencer of no project": (
+        {"organizations": {"1": ORGANIZATION}, "influencers": {"1": KIM}},
+        "document '1' of table 'influencers' has an unknown projectId, 'proj'",
+    ),
+    "an influencer of another's project": (
+        {
+            "organizations": {"1": ORGANIZATION, "2": {"id": "o", "name": "Theirs"}},
+            "projects": {"1": PROJECT},
+            "influencers": {"1": KIM | {"organizationId": "o"}},
+        },
+        "document '1' of table 'influencers' has an unknown projectId, 'proj'",
+    ),
+    "an asset of no project": (
+        {"organizations": {"1": ORGANIZATION}, "assets": {"1": {**PICTURE, "picture": ...}}},
+        "document '1' of table 'assets' has an unknown projectId, 'proj'",
     ),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""From views to HTML: everything is escaped, and invisible characters are made visible."""
+"""From views to HTML: everything is escaped, secrets are left out, and invisible characters are made visible."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,13 +9,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from layers_standin.console.pages import href
 from layers_standin.console.text import moment, visible
+from layers_standin.web.logs.output import redacted
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def _shown(value: object) -> object:
-    """Return a value as visible text; our own markup stays as it is."""
-    return visible(value) if type(value) is str else value
+    """Return a value as visible text without secrets; our own markup stays as it is."""
+    return visible(redacted(value)) if type(value) is str else value
 
 
 _environment = Environment(

@@ -442,6 +442,16 @@ def test_what_clients_send_is_text_and_nothing_else(tmp_path, text):
     assert all(visible(text) in page.text for page in hostile[:3])
 
 
+def test_a_key_that_a_client_has_put_into_a_field_is_left_out(demo, organization):
+    key = DEMO["X-Api-Key"]
+    assert demo.patch(AVA_PATH, json={"vibe": key, "voiceDescription": key}).status_code == 200
+
+    for path in ("/console", f"/console/influencers/{organization}/{AVA}", "/console/requests"):
+        page = shown(demo, path)
+        assert "lp_test_DEM0DEM0DEM0DEM0_***" in page
+        assert key[-12:] not in page
+
+
 def test_what_a_visitor_asks_for_is_text_and_nothing_else(client):
     for path in ("/console", "/console/requests", "/console/controls"):
         for name in ("status", "project", "organization", "organizationId", "cursor", "operation", "keyId", "limit"):

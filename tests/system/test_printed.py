@@ -159,7 +159,6 @@ def test_no_secret_is_in_anything_that_is_printed_logged_or_shown(tmp_path, buck
             for header in ("X-Api-Key", "Authorization", "Api-Key", "Cookie", "X-Custom"):
                 for text in (secret, f"Bearer {secret}"):
                     httpx.get(server.url + AVA_PATH, headers={header: text}, verify=False)
-        client.patch(AVA_PATH, json={"vibe": "calm"})  # what a client puts into a field is there to be seen
         bucket_server.stop()
         client.post(f"{MEDIA}/finalize", json={"uploadId": upload["uploadId"]})
         paths = ("/_standin/requests?limit=1000", "/_standin/health", "/console", "/console/requests?limit=1000",
@@ -174,8 +173,8 @@ def test_no_secret_is_in_anything_that_is_printed_logged_or_shown(tmp_path, buck
     printed = [line for line in server.lines if line.strip("\n") not in greeted]
     assert len(printed) == len(server.lines) - 2
     texts = {"printed": "".join(printed), "logged": logged} | {path: reply.text for path, reply in shown.items()}
-    known = {("/openapi.json", DEMO_SECRET)}  # the demo key is named there for everybody
-    assert {(name, secret) for name, text in texts.items() for secret in secrets if secret in text} == known
+    texts["/openapi.json"] = texts["/openapi.json"].replace(DEMO["X-Api-Key"], "")  # told there on purpose, to all
+    assert {(name, secret) for name, text in texts.items() for secret in secrets if secret in text} == set()
 
 
 # Ctrl-C.

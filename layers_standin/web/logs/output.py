@@ -46,7 +46,7 @@ class Line(NamedTuple):
 def plain(line: Line) -> str:
     """Return `2026-04-18T09:18:44.120+00:00 req_… DEM0… PATCH /v1/influencers/inf_… 200 1.3ms`."""
     time = line.time.isoformat(timespec="milliseconds")
-    path = quote(line.path)[: 4 * _MAX_PATH]  # a line break in a path must not begin a line of the log
+    path = quote(line.path, safe="/*")[: 4 * _MAX_PATH]  # a line break in a path must not begin a line of the log
     method = line.method if line.method.isalpha() else quote(line.method)
     key_id = line.key_id or "-"
     fault = f" {line.fault}" if line.fault else ""

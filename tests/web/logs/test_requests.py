@@ -361,7 +361,9 @@ def test_the_signature_of_an_upload_is_kept_nowhere(control, demo, settings, cap
     signature = upload["uploadUrl"].rpartition("/")[2]
 
     assert_kept_nowhere(control, settings, signature)
-    assert signature not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert signature not in printed
+    assert " PUT /v1/uploads/*** 200 " in printed
     assert shown(control, "operation", "path", "request", "curl", limit=1) == [
         ("putUpload", "/v1/uploads/***", "", None)
     ]
