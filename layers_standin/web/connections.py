@@ -92,6 +92,11 @@ class ClientRequest(Request):
         ):  # it would not be read to its end if refused
             self.force_close()
 
+    def should_close(self) -> bool:
+        return super().should_close() or getattr(
+            self.body, "failed", False
+        )  # nobody knows where the next request would begin
+
 
 def _has_close(options: str) -> bool:
     return "close" in (option.strip(" \t").lower() for option in options.split(","))
