@@ -1,11 +1,13 @@
-"""Untrusted pictures, opened with Pillow: within a limit of pixels, and a failing storage told from bad bytes."""
+"""Untrusted pictures, opened with Pillow: within limits, and a failing storage told from bad bytes."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from PIL import Image, ImageFile, PngImagePlugin
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from layers_standin.engines.errors import EngineError, Unavailable
 from layers_standin.media.storage import NoSuchFile
@@ -13,7 +15,9 @@ from layers_standin.media.storage import NoSuchFile
 # Tools write megabytes of text into a PNG. One piece may be as long as all of it together, which stays bounded.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
+_MAX_READS = 1 << 18  # of a head: of single bytes, one could take minutes
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module="PIL")  # a file can have 65,535 of them, and Python keeps each text
 warnings.simplefilter("error", Image.DecompressionBombWarning)  # also of a picture within a picture
 
 
@@ -34,6 +38,7 @@ class SourceFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.seek, self.tell = file, file.seek, file.tell
         self.error: Exception | None = None
+        self.reads_left: float = _MAX_READS
 
     def read(self, size: int = -1) -> bytes:
         return self._remembering(self._file.read, size)
@@ -42,11 +47,20 @@ class SourceFile:
         return self._remembering(self._file.readline, size)
 
     def _remembering(self, read: Callable[[int], bytes], size: int) -> bytes:
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise ValueError("too many reads")
         try:
             return read(size)
         except (OSError, EngineError, NoSuchFile) as error:
             self.error = error
             raise
+
+
+def _pixels(picture: ImageFile.ImageFile) -> int:
+    """Return how many pixels are decoded at once: of a TIFF a tile at least, which may be larger than the picture."""
+    tags: dict[int, int] = getattr(picture, "tag_v2", {})
+    return max(picture.width * picture.height, tags.get(TILEWIDTH, 0) * tags.get(TILELENGTH, 0))
 
 
 @contextmanager
@@ -62,7 +76,8 @@ def open_picture(
     try:
         Image.MAX_IMAGE_PIXELS = max_pixels
         with Image.open(source, formats=formats) as picture:  # type: ignore[arg-type]  # Pillow calls no more of it
-            if picture.width * picture.height > max_pixels:
+            source.reads_left = math.inf
+            if _pixels(picture) > max_pixels:
                 raise TooManyPixels
             yield picture
     except Exception as error:  # its decoders are many, and odd bytes make some of them raise anything

@@ -13,7 +13,8 @@ from layers_standin.media.inspect import drawn_formats
 from layers_standin.media.storage import THUMBNAIL_PIXELS, File
 
 _HEAD_BYTES = 1 << 16
-_LEVELS = re.compile(rb"\xff\x4f\xff\x51.*?\xff\x52..[\0-\7]....(.)", re.DOTALL)  # of a JPEG 2000, by halves
+_BEGIN = b"\xff\x4f\xff\x51"  # of a JPEG 2000
+_LEVELS = re.compile(rb"\xff\x52..[\0-\7]....(.)", re.DOTALL)  # after that, by halves
 _BAND_PIXELS = 1 << 21
 _WHITES = (1, 0xFF, 0xFFFF)  # in greys of more than 8 bits
 _GREYS = ("1", "L", "LA", "La")
@@ -55,7 +56,7 @@ def _decode_small(picture: ImageFile.ImageFile) -> None:
     picture.draft(None, (2 * THUMBNAIL_PIXELS, 2 * THUMBNAIL_PIXELS))
     if isinstance(picture, Jpeg2KImageFile) and picture.fp is not None:
         picture.fp.seek(0)
-        levels = _LEVELS.search(picture.fp.read(_HEAD_BYTES))
+        levels = _LEVELS.search(picture.fp.read(_HEAD_BYTES).partition(_BEGIN)[2])
         picture.reduce = min(_factor(picture).bit_length() - 1, levels[1][0] if levels else 0)
     picture.load()
 

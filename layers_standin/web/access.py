@@ -85,7 +85,7 @@ def why_closed(environ: "WSGIEnvironment", settings: Settings) -> str | None:
 
     A page in a browser is no such program, unless its origin is ours or in STANDIN_CONTROL_ORIGINS.
     """
-    if not is_unix_socket(environ) and not is_loopback(environ.get("REMOTE_ADDR", "")):
+    if not is_unix_socket(environ) and not is_loopback(environ.get("REMOTE_ADDR") or ""):
         return ELSEWHERE
     if is_proxied(environ, settings):
         return PROXIED
@@ -106,6 +106,7 @@ def is_proxied(environ: "WSGIEnvironment", settings: Settings) -> bool:
     """Whether anything shows that a proxy may have passed the request on, and so that it may come from anywhere."""
     return (
         any(name.startswith(_OF_PROXIES) for name in environ)
+        or "PROXY_PROTOCOL" in environ
         # Plain nginx adds no header and names us as the host, but speaks the old version, as hardly any client does.
         or environ.get("SERVER_PROTOCOL") == "HTTP/1.0"
         or not (settings.public_url is None or is_loopback(urlsplit(settings.public_url).hostname or ""))

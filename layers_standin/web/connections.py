@@ -90,6 +90,11 @@ class ClientRequest(Request):
         if is_huge or any(name == "CONNECTION" and _has_close(value) for name, value in self.headers):
             self.force_close()
 
+    def should_close(self) -> bool:
+        return super().should_close() or getattr(
+            self.body, "failed", False
+        )  # nobody knows where the next request would begin
+
 
 def _has_close(options: str) -> bool:
     return "close" in (option.strip(" \t").lower() for option in options.split(","))

@@ -24,6 +24,7 @@ from layers_standin.web.errors import envelope, http_refusal
 from layers_standin.web.middleware import ANY_ORIGIN, class_of_method
 
 ROOM = 8  # connections
+FULL_SECONDS = 0.1  # before the next try to accept, when all file descriptors are in use by requests
 STOP_SECONDS = 1  # a stopping worker gives these to clients that send nothing
 
 
@@ -104,8 +105,12 @@ class Worker(ThreadWorker):
 
     def _make_room(self) -> None:
         """Close the connections that have waited longest for a request: a few, for the store opens files too."""
+        waiting = list(islice(self.pending_conns or self.keepalived_conns, ROOM))
+        if self._is_full and not waiting:
+            self.set_accept_enabled(False)  # or the connection that cannot be accepted would wake this thread for ever
+            super().wait_for_and_dispatch_events(FULL_SECONDS)
         self._is_full = False
-        for conn in list(islice(self.pending_conns or self.keepalived_conns, ROOM)):
+        for conn in waiting:
             conn.timeout = 0
         self.murder_pending()
         self.murder_keepalived()

@@ -1,8 +1,12 @@
 """Whether bytes are of the type that they are declared: types that Pillow knows, SVG, and types it cannot look into."""
 
 import random
+import struct
+import subprocess
+import sys
 import zlib
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -75,6 +79,68 @@ def test_text_that_would_fill_the_memory_is_refused():
     assert fault_of(png_with(bomb), "image/png") == "The bytes are not image/png"
     assert fault_of(png_with(*many), "image/png") == "The bytes are not image/png"
     assert fault_of(png_with(*many[:4]), "image/png") is None
+
+
+# Heads that cost more than they are
+
+
+def directory(*entries: tuple[int, int, int]) -> bytes:
+    """Return the head of a TIFF, with (tag, number of values, value) of long integers."""
+    rows = b"".join(struct.pack("<HHII", tag, 4, count, value) for tag, count, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + rows + bytes(4)
+
+
+class Watched(BytesIO):
+    """A file that counts its reads."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\xff\xd8" + b"\xff\xe1\0\2" * 200_000,
+        b"\xff\xd8" + b"\xff" * 400_000,
+        b"GIF89a\x08\0\x08\0\0\0\0" + b"!\xfe\1a\0" * 200_000,
+        b"%!PS-Adobe-3.0 EPSF-3.0\n" + b"%%A: b\n" * 60_000,
+    ],
+    ids=["JPEG of segments", "JPEG of nothing", "GIF", "EPS"],
+)
+def test_a_head_in_too_many_pieces_is_read_no_further(head):
+    file = Watched(head)
+
+    assert fault_of_picture(file, "image/jpeg", MAX_PICTURE_PIXELS) == "The bytes are not image/jpeg"
+    assert file.reads < 300_000
+
+
+WARNING = """
+import sys
+from io import BytesIO
+from layers_standin.media.inspect import fault_of_picture
+print(fault_of_picture(BytesIO(sys.stdin.buffer.read()), "image/tiff", 1))
+"""
+
+
+def test_a_picture_of_which_pillow_warns_a_thousand_times_is_not_logged():
+    head = directory(*((tag, 1_000_000, 0) for tag in range(1000, 2000)))
+
+    command = [sys.executable, "-c", WARNING]
+    ended = subprocess.run(command, input=head, capture_output=True, check=True, cwd=Path(__file__).parents[2])
+
+    assert (ended.stdout, ended.stderr) == (b"The bytes are not image/tiff\n", b"")
+
+
+def test_a_tile_larger_than_its_picture_counts():
+    head = directory(
+        (256, 1, 8), (257, 1, 8), (258, 1, 8), (259, 1, 1), (262, 1, 1), (322, 1, 800), (323, 1, 500), (324, 1, 8)
+    )
+
+    assert fault_of(head, "image/tiff", 400_000) is None
+    assert fault_of(head, "image/tiff", 399_999) is not None
 
 
 # The limit

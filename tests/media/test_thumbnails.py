@@ -403,6 +403,28 @@ def test_a_picture_that_memory_is_too_short_for_is_drawn_when_there_is_more(tmp_
     assert thumbnail(folder.thumbnail("org", "one").read_bytes()).size == (256, 154)
 
 
+WITH_A_LONG_HEAD = """
+import sys
+from pathlib import Path
+from layers_standin.media import thumbnails
+
+thumbnails._HEAD_BYTES = 1 << 20  # where a look from each beginning would take many minutes
+print(len(thumbnails.draw_thumbnail(Path(sys.argv[1]), 120_000)))
+"""
+
+
+def test_a_head_that_begins_many_times_is_looked_through_once(tmp_path):
+    code, path = drawn("JPEG2000", (400, 300), no_jp2=True), tmp_path / "original"
+    sized = 4 + int.from_bytes(code[4:6])
+    comment = b"\xff\x64" + struct.pack(">HH", 60_004, 0) + b"\xff\x4f\xff\x51" * 15_000
+    path.write_bytes(code[:sized] + comment * 18 + code[sized:])
+
+    command = [sys.executable, "-c", WITH_A_LONG_HEAD, str(path)]
+    ended = subprocess.run(command, capture_output=True, check=True, cwd=Path(__file__).parents[2], timeout=120)
+
+    assert int(ended.stdout) > 0
+
+
 def test_a_picture_beyond_the_limit_has_the_tile(thumbnail):
     data = drawn("PNG", (400, 300))
 

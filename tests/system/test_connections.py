@@ -125,6 +125,15 @@ def test_a_refused_body_of_broken_chunks_is_answered_once(server):
         assert connection.reply() is None
 
 
+@pytest.mark.parametrize("broken", ["zz\r\n", "2\r\n{}ab", "0\r\nContent-Length: 5\r\n\r\n"])
+def test_a_reply_to_a_body_of_broken_chunks_says_that_it_closes(server, broken):
+    with wire(server) as connection:
+        connection.send(f"PATCH {AVA_PATH} HTTP/1.1\r\n{HOST}{KEY}{CHUNKED}\r\n{broken}")
+        reply = connection.reply()
+        assert (reply.status, reply.headers["connection"]) == (422, "close")
+        assert connection.reply() is None
+
+
 # When a connection ends.
 
 

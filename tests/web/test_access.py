@@ -86,6 +86,8 @@ REASONS = [
     ({"REMOTE_ADDR": "0.0.0.0"}, ELSEWHERE),
     ({"REMOTE_ADDR": ""}, ELSEWHERE),
     ({"REMOTE_ADDR": "<local>"}, ELSEWHERE),
+    ({"REMOTE_ADDR": None, "PROXY_PROTOCOL": "LOCAL"}, ELSEWHERE),
+    ({"PROXY_PROTOCOL": "TCP4"}, PROXIED),
     ({"REMOTE_ADDR": "127.0.0.1, 192.0.2.1"}, ELSEWHERE),
     *[
         ({f"HTTP_{name}": "127.0.0.1"}, PROXIED)
@@ -234,6 +236,7 @@ def test_what_is_listed_is_let_in_and_nothing_beside_it(environ, reason):
         ({"HTTP_HOST": ""}, OTHER_HOST),
         ({"HTTP_HOST": "localhost", "SERVER_PROTOCOL": "HTTP/1.0"}, PROXIED),
         ({"HTTP_HOST": "localhost", "HTTP_X_FORWARDED_FOR": "127.0.0.1"}, PROXIED),
+        ({"HTTP_HOST": "localhost", "PROXY_PROTOCOL": "TCP4", "REMOTE_ADDR": "192.0.2.1"}, PROXIED),
         ({"HTTP_HOST": "localhost", "HTTP_ORIGIN": "http://elsewhere.example"}, OTHER_ORIGIN),
     ],
     ids=str,

@@ -188,18 +188,18 @@ _BAR, _SLASH = r"(?:_|(?i:%5f|\\u005f))", r"(?:/|(?i:%2f|\\/|\\u002f))"
 _KEY_HEAD = rf"lp{_BAR}(?:live|test){_BAR}[0-9A-Z]{{16}}{_BAR}"
 _KEY = re.compile(rf"({_KEY_HEAD})(?:[0-9A-Za-z_-]|{_BAR}|(?i:%2d|\\u002d)){{10,}}")
 _SIGNATURE = re.compile(rf"(v1{_SLASH}+uploads{_SLASH}+)(?:[^\s\"'\\&]|\\u)+")
-_PASSWORD = re.compile(r"(://[^\s/:@\"'<>]{0,200}:)[^\s/@\"'<>]{1,200}(?=@)")  # bounded, or many `://` take long
+_PASSWORD = re.compile(r"(://[^\s/:@\"'<>]{0,200}:)[^\s/\"'<>]{1,200}(?=@)")  # bounded, or many `://` take long
 _IS = r"(?:\\?[\"'])?(?:\s?[=:]\s?|(?i:%3d|\\u003d))(?:\\?[\"'])?"
 _NAMES = "x-amz-[a-z0-9-]{1,40}|(?:pg)?password|passwd|(?:secret_?)?access_?key(?:_?id)?|session_?token|standin_console"
 _OTHERS = (
     re.compile(r"((?i:password)\s?=\s?)'[^']{0,200}'"),
     re.compile(rf"((?i:{_NAMES}){_IS})[^\s\"'\\&;,<>*]+"),
-    re.compile(r"(\b[Bb]earer (?!lp_))[0-9A-Za-z._~+/=-]{16,}"),
+    re.compile(r"(\b(?i:bearer) (?!lp_))[0-9A-Za-z._~+/=-]{16,}"),
     re.compile(r"\b(A[KS]IA)[0-9A-Z]{16}\b"),
     re.compile(r"\b(Signature=)[0-9a-f]{32,}"),
 )
 # A look for a part of each is cheaper than the expressions.
-_PARTS = ("mz-", "assw", "ccess", "oken", "_console", "earer ", "AKIA", "ASIA", "AWS_", "PGPASS")
+_PARTS = ("amz-", "passw", "access", "token", "_console", "bearer ", "akia", "asia", "signature=")
 
 _VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "PGPASSWORD", "STANDIN_CONTROL")
 _MIN_SECRET = 9  # shorter ones are words that any text may have, `loopback` among them
@@ -219,8 +219,9 @@ def redacted(text: str) -> str:
         text = _SIGNATURE.sub(rf"\1{MASK}", text)
     if "@" in text and "://" in text:
         text = _PASSWORD.sub(rf"\1{MASK}", text)
+    lowered = text.lower()
     for part in _PARTS:
-        if part in text:
+        if part in lowered:
             return _without_others(text)
     return text
 
