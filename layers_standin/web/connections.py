@@ -18,6 +18,7 @@ from gunicorn.workers.gthread import TConn
 
 PATIENCE_SECONDS = 20
 DISCARD_SECONDS = 5
+LAST_SEND_SECONDS = 0.1
 MAX_DISCARDED_BYTES = 64 << 20
 _MAX_HEAD_BYTES = 64 << 10
 _CHUNK_BYTES = 1 << 16
@@ -36,10 +37,10 @@ class ClientSocket(socket.socket):
         super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
         super().setblocking(True)
         self.waits_since = self.deadline = math.inf
+        self._is_sending = False
         # In the kernel: a wait with Python's own timeout asks it twice.
-        patience = struct.pack("ll", int(PATIENCE_SECONDS), int(PATIENCE_SECONDS % 1 * 1e6))
-        self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
-        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _time(PATIENCE_SECONDS))
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _time(PATIENCE_SECONDS))
 
     def setblocking(self, flag: bool) -> None:
         """Do nothing: gunicorn changes the mode twice for each request, which gives up the interpreter's lock."""
@@ -60,10 +61,13 @@ class ClientSocket(socket.socket):
             raise TimeoutError
 
     def sendall(self, data: Any, flags: int = 0) -> None:
+        self._is_sending = True
         try:
             super().sendall(data, flags)
         except BlockingIOError as error:
             raise ConnectionResetError(errno.ECONNRESET, "the client has stopped reading") from error
+        finally:
+            self._is_sending = False
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         self.settimeout(PATIENCE_SECONDS)  # without one of its own, Python's sendfile would wait for ever
@@ -78,6 +82,18 @@ class ClientSocket(socket.socket):
         """Let `recv` find the end of the data, also where it waits in another thread; the reply still goes out."""
         with suppress(OSError):
             self.shutdown(socket.SHUT_RD)
+
+    def end(self) -> None:
+        """Let no call wait any more, in whatever thread: what a client has not read by now is cut off."""
+        self.end_input()
+        with suppress(OSError):
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _time(LAST_SEND_SECONDS))
+            if self._is_sending:
+                self.shutdown(socket.SHUT_RDWR)
+
+
+def _time(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
 
 
 class ClientRequest(Request):

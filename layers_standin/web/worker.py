@@ -132,7 +132,7 @@ class Worker(ThreadWorker):
 
     def _quit(self) -> None:
         for sock in self._sockets:
-            sock.end_input()
+            sock.end()
         super().handle_quit(signal.SIGQUIT, None)
 
     def handle_error(self, req: Any, client: socket, addr: Any, exc: BaseException) -> None:

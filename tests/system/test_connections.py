@@ -1,6 +1,7 @@
 """Clients that are silent, slow or gone take nothing from the others, and the end of the service waits for none."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -330,6 +331,20 @@ def test_the_end_does_not_wait_for_clients_that_ask_for_nothing(tmp_path, end):
         server.process.send_signal(end)
         assert server.process.wait(STOP_SECONDS) == 0
         server.kill()
+        assert "Traceback" not in server.output
+
+
+def test_an_end_at_once_does_not_wait_for_clients_that_have_stopped_reading(tmp_path):
+    with serving(tmp_path / "store", WEB_CONCURRENCY="1") as server, ExitStack() as stack:
+        connection = Wire(server, receive_buffer=4096)
+        stack.callback(connection.reset)
+        connection.send(request("GET", "/openapi.json") * 100)  # more than all buffers take
+        seen = [-1]
+        while seen[-1] != len(server.lines):  # until no answer goes out any more
+            seen.append(len(server.lines))
+            time.sleep(0.5)
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(STOP_SECONDS) == 0
         assert "Traceback" not in server.output
 
 
