@@ -25,7 +25,7 @@ from layers_standin.web.middleware import ANY_ORIGIN, class_of_method
 
 ROOM = 8  # connections
 FULL_SECONDS = 0.1  # before the next try to accept, when all file descriptors are in use by requests
-STOP_SECONDS = 1  # a stopping worker gives these to clients that send nothing
+STOP_SECONDS = 0.5  # a stopping worker gives these to clients that send nothing
 
 
 class Worker(ThreadWorker):
