@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 MANY = 100
 PROJECT_PATH = "/v1/projects/proj_01HX4T9K2M7Q5R8VJ3NBCD6EFG"
+ONE_WORKER = {"WEB_CONCURRENCY": "1", "STANDIN_CONTROL_HOSTS": HOST_NAME}  # only to that may one say `Prefer`
 LATE = "Prefer: delay=60000\r\n"  # far more than a test may take
 STOP_SECONDS = 15  # far less than gunicorn's own patience, far more than it takes
 IMPATIENT = """
@@ -31,8 +32,7 @@ keepalive = 1
 
 def starting(tmp_path_factory: pytest.TempPathFactory, name: str, *options: str) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(name) / "store"
-    # Only this machine, by a name of its own, may ask for a fault.
-    with serving(folder, *options, WEB_CONCURRENCY="1", STANDIN_CONTROL_HOSTS=HOST_NAME) as server:
+    with serving(folder, *options, **ONE_WORKER) as server:
         yield server
         assert "Traceback" not in server.output
 
@@ -266,7 +266,7 @@ def post_worker_init(worker):
 def test_more_silent_clients_than_there_are_file_descriptors_make_room(tmp_path):
     (tmp_path / "narrow.py").write_text(NARROW, "utf-8")
     options = ("-c", str(tmp_path / "narrow.py"))
-    with serving(tmp_path / "store", *options, WEB_CONCURRENCY="1") as server, ExitStack() as stack:
+    with serving(tmp_path / "store", *options, **ONE_WORKER) as server, ExitStack() as stack:
         before = server.workers()
         silent = [stack.enter_context(wire(server)) for _ in range(100)]
         assert httpx.get(server.url + AVA_PATH, headers=DEMO, timeout=PATIENCE_SECONDS).status_code == 200
@@ -320,7 +320,7 @@ def test_a_delay_ends_with_its_client_for_whom_nothing_is_done(server):
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_the_end_does_not_wait_for_clients_that_ask_for_nothing(tmp_path, end):
-    with serving(tmp_path / "store", WEB_CONCURRENCY="1") as server, ExitStack() as stack:
+    with serving(tmp_path / "store", **ONE_WORKER) as server, ExitStack() as stack:
         for sent in [start(server) for kind, start in SLOW.items() if kind != "late by a fault"]:
             stack.callback(begin(server, sent).close)
         begin(server, request("GET", AVA_PATH, LATE)).close()
@@ -335,7 +335,7 @@ def test_the_end_does_not_wait_for_clients_that_ask_for_nothing(tmp_path, end):
 
 
 def test_an_end_at_once_does_not_wait_for_clients_that_have_stopped_reading(tmp_path):
-    with serving(tmp_path / "store", WEB_CONCURRENCY="1") as server, ExitStack() as stack:
+    with serving(tmp_path / "store", **ONE_WORKER) as server, ExitStack() as stack:
         connection = Wire(server, receive_buffer=4096)
         stack.callback(connection.reset)
         connection.send(request("GET", "/openapi.json") * 100)  # more than all buffers take
@@ -349,7 +349,7 @@ def test_an_end_at_once_does_not_wait_for_clients_that_have_stopped_reading(tmp_
 
 
 def test_the_end_waits_for_answers(tmp_path: Path):
-    with serving(tmp_path / "store", WEB_CONCURRENCY="1") as server, ExitStack() as stack:
+    with serving(tmp_path / "store", **ONE_WORKER) as server, ExitStack() as stack:
         late = begin(server, request("GET", AVA_PATH, "Prefer: delay=3000\r\n"))
         upload = begin(server, half_upload(server))
         stack.callback(late.close), stack.callback(upload.close)
@@ -381,7 +381,7 @@ def post_fork(server, worker):
 def test_a_signal_between_the_fork_and_the_handlers_is_not_lost(tmp_path):
     path, first = tmp_path / "early.py", tmp_path / "first"
     path.write_text(EARLY.format(first=str(first)), "utf-8")
-    with serving(tmp_path / "store", "-c", str(path), WEB_CONCURRENCY="1") as server:
+    with serving(tmp_path / "store", "-c", str(path), **ONE_WORKER) as server:
         worker = int(first.read_text())
         eventually(lambda: worker not in server.workers(), "the end of the first worker")
         assert httpx.get(server.url + AVA_PATH, headers=DEMO, timeout=PATIENCE_SECONDS).status_code == 200
