@@ -11,8 +11,15 @@ from layers_standin.domain.cursors import is_cursor
 
 schemathesis.openapi.format("iana-timezone", strategies.sampled_from(["UTC", "Europe/Lisbon", "America/New_York"]))
 
-# Faults of a body or query that no JSON Schema can tell: they depend on another field, on bytes, or on another reply.
-UNTELLABLE = ("Must be the same as", "The bytes are not", "Object must be at most", "Invalid cursor")
+# Faults of a body or query that no JSON Schema can tell: they depend on another field, on bytes, on another reply, or
+# on what the document itself has.
+UNTELLABLE = (
+    "Must be the same as",
+    "The bytes are not",
+    "Object must be at most",
+    "Invalid cursor",
+    "Unknown operation",
+)
 
 
 @schemathesis.hook
