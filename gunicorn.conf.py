@@ -13,7 +13,15 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not at a re
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # blocked by `layers-stand-in` until now
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the application's folder, from wherever this file is named
 from layers_standin.settings import StartError, read_port, read_settings, read_workers
-from layers_standin.startup import greeting, is_shared, prepare, prepare_in_child, refuse_address, sharing_notice
+from layers_standin.startup import (
+    greeting,
+    is_shared,
+    prepare,
+    prepare_in_child,
+    refuse_address,
+    sharing_notice,
+    write_log_back,
+)
 from layers_standin.web.logs.output import replace_standard_streams, send
 from layers_standin.web.worker import Worker
 
@@ -58,3 +66,8 @@ def when_ready(server: Arbiter) -> None:
     if server.is_shared:
         sys.stderr.write(sharing_notice(settings))
     send(greeting(settings, addresses, server.has_demo_key))
+
+
+def on_exit(server: Arbiter) -> None:
+    """Leave the store as one file."""
+    write_log_back(read_settings(os.environ))

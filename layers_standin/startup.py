@@ -1,4 +1,7 @@
-"""A start: the store is prepared once, addresses and configuration are checked, and the service is announced."""
+"""A start: the store is prepared once, addresses and configuration are checked, and the service is announced.
+
+And an end: the store is left as one file.
+"""
 
 import errno
 import fcntl
@@ -22,9 +25,16 @@ from werkzeug.serving import is_running_from_reloader
 from layers_standin.application import CONFIGURATION
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.engines.errors import EngineError, Unavailable
-from layers_standin.engines.sqlite.files import MARK
+from layers_standin.engines.sqlite.files import DATABASE, MARK
 from layers_standin.housekeeping import housekeeping
-from layers_standin.services import has_demo_key, is_loopback, open_and_fill, refuse_public_demo_key, starting
+from layers_standin.services import (
+    has_demo_key,
+    is_loopback,
+    open_and_fill,
+    open_folder,
+    refuse_public_demo_key,
+    starting,
+)
 from layers_standin.settings import SEED, Settings, StartError, read_port
 from store import Store
 
@@ -52,6 +62,14 @@ def prepare(settings: Settings, hosts: Iterable[str]) -> bool:
             return has_demo_key(services.store)
     finally:
         services.store.db.close()
+
+
+def write_log_back(settings: Settings) -> None:
+    """Write the log of a store on SQLite back into its one file, unless another process has the store open."""
+    # The workers close it too, but of two that do so at one moment none is the last.
+    if settings.store is None and os.path.exists(settings.data / DATABASE):
+        with suppress(StartError, EngineError):
+            open_folder(settings).close()
 
 
 def _takes_writes(store: Store) -> bool:

@@ -21,10 +21,13 @@ import httpx
 import pytest
 from conftest import AVA, AVA_PATH, DEMO
 from databases import Pages
-from servers import STAYS_OPEN, Server, eventually, opened, seeded, serving
+from servers import PATIENCE_SECONDS, STAYS_OPEN, Server, eventually, opened, seeded, serving
 
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.engines.table import Record
+from layers_standin.services import open_services
+from layers_standin.settings import Settings
+from layers_standin.startup import write_log_back
 
 pytestmark = pytest.mark.slow
 
@@ -264,3 +267,39 @@ def assert_unavailable(reply: httpx.Response) -> None:
     message = "The store is unavailable; nothing was changed."
     error = {"code": "UNAVAILABLE", "message": message, "requestId": reply.headers["X-Request-Id"]}
     assert (reply.status_code, reply.json()) == (503, {"error": error})
+
+
+# The end
+
+
+def test_the_end_leaves_one_file_even_when_no_worker_has_closed_it(tmp_path):
+    log = tmp_path / "store" / f"{DATABASE}-wal"
+    with serving(tmp_path / "store") as server:
+        assert server.client().patch(AVA_PATH, json={"vibe": "kept"}).status_code == 200
+        assert log.stat().st_size > 0
+        workers = server.workers()
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        server.process.terminate()  # seen first, so that no others are started in their place
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        assert server.process.wait(PATIENCE_SECONDS) == 0
+
+        assert log.stat().st_size == 0
+    with opened(tmp_path / "store") as store:
+        assert store.for_organization(store.organizations.all()[0]["id"]).influencer(AVA)["vibe"] == "kept"
+
+
+def test_a_store_that_others_have_open_or_that_is_gone_is_left_alone_at_the_end(tmp_path):
+    settings = Settings(data=tmp_path / "store", sync=False)
+    log = tmp_path / "store" / f"{DATABASE}-wal"
+    write_log_back(settings)
+    assert not settings.data.exists()
+    services = open_services(settings)
+    before = log.read_bytes()
+
+    write_log_back(settings)
+    assert log.read_bytes() == before != b""
+
+    services.store.db.close()
+    assert log.read_bytes() == b""
