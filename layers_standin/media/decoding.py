@@ -73,6 +73,7 @@ def open_picture(
     NoSuchFile. Raises Unavailable when there is too little memory now.
     """
     source = SourceFile(file)
+    before = Image.MAX_IMAGE_PIXELS  # Pillow's limit of pictures within a picture; other users of it keep theirs
     try:
         Image.MAX_IMAGE_PIXELS = max_pixels
         with Image.open(source, formats=formats) as picture:  # type: ignore[arg-type]  # Pillow calls no more of it
@@ -86,5 +87,7 @@ def open_picture(
         if isinstance(error, MemoryError):
             raise Unavailable("There is too little memory to look at a picture.") from error
         raise (TooManyPixels if isinstance(error, (TooManyPixels, *_TOO_LARGE)) else NoPicture) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
     if source.error is not None:
         raise source.error

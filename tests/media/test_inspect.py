@@ -160,6 +160,14 @@ def test_a_picture_has_as_many_pixels_as_the_limit_and_no_more(data, mime_type):
         assert fault_of(data, mime_type, limit) == TOO_MANY_PIXELS.replace("64000000", str(limit))
 
 
+def test_other_users_of_pillow_keep_their_own_limit():
+    before = Image.MAX_IMAGE_PIXELS
+
+    for data in (PNG, b"no picture"):
+        fault_of_picture(BytesIO(data), "image/png", 1)
+        assert Image.MAX_IMAGE_PIXELS == before != 1
+
+
 def test_a_picture_within_an_icon_is_bound_by_the_limit_too():
     inner = png_that_claims(9_000, 8_000)
     head = b"\0\0\1\0\1\0" + bytes([0, 0, 0, 0, 1, 0, 32, 0])  # one picture, of 256 pixels a side
