@@ -16,6 +16,7 @@ from typing import NamedTuple
 from gunicorn.config import KNOWN_SETTINGS
 
 from benchmarks.bare import READY
+from benchmarks.children import in_child
 from benchmarks.machine import children, processor_seconds, resident_bytes
 from layers_standin.domain.keys import DEMO_KEY
 
@@ -83,6 +84,10 @@ def bare_server(folder: Path, factory: str, *arguments: str) -> Iterator[Server]
 
 def plain_settings() -> dict[str, int | str]:
     """Return gunicorn.conf.py's settings that are numbers or texts, such as workers and threads, without its hooks."""
+    return in_child(_settings_of_the_file)  # for it changes the signals and the streams of its process
+
+
+def _settings_of_the_file() -> dict[str, int | str]:
     conf = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
     known = {setting.name for setting in KNOWN_SETTINGS} - _NOT_SHARED
     return {name: value for name, value in conf.items() if name in known and isinstance(value, int | str)}
