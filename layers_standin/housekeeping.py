@@ -1,4 +1,4 @@
-"""Remove what is past its time: expired documents, and files that no document references."""
+"""Remove expired documents, and files that no document references."""
 
 import logging
 import random

@@ -84,7 +84,7 @@ class ClientSocket(socket.socket):
             self.shutdown(socket.SHUT_RD)
 
     def end(self) -> None:
-        """Let no call wait any more, in whatever thread: what a client has not read by now is cut off."""
+        """End the wait of every call, in all threads; a response that the client has not read is cut off."""
         self.end_input()
         with suppress(OSError):
             self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _time(LAST_SEND_SECONDS))
