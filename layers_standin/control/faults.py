@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from layers_standin.domain.errors import NotFound
 from layers_standin.domain.faults import PLACEHOLDER, RequestInfo, fits_piece, pairs_of_pieces
-from layers_standin.domain.keys import Keys
+from layers_standin.domain.ids import canonical
 from layers_standin.domain.tables import ALL
 from layers_standin.web.closest import closest_paths, template
 from layers_standin.web.errors import Invalid
@@ -37,21 +36,12 @@ def check_operation(name: str, api: Operations) -> None:
 
 def check_key(key_id: str, scope: str, store: Store) -> None:
     """Raises Invalid when an organization, or with ALL every one, has no key of this id, `apiKeyId` or public."""
-    scopes = [each["id"] for each in store.organizations.all()] if scope == ALL else [scope]
-    key = store.keys.find(key_id) or {}
-    ids = {key_id, key.get("apiKeyId")} - {None}
-    if not any(_has_key(store.for_organization(each).keys, str(api_key_id)) for each in scopes for api_key_id in ids):
+    named = store.db.read_each("api_key_ids", canonical(key_id))
+    keys = map(store.keys.find, [key_id, *(each["publicId"] for each in named)])
+    if not any(key and not key.get("deleted") and scope in (ALL, key["organizationId"]) for key in keys):
         whose = "There is" if scope == ALL else "The organization has"
         known = "the apiKeyId of whoami, or the 16 characters after lp_test_ or lp_live_"
         raise Invalid(fieldErrors={"match": [f"keyId: {whose} no key of this id; it is {known}"]})
-
-
-def _has_key(keys: Keys, api_key_id: str) -> bool:
-    try:
-        keys.get(api_key_id)
-    except NotFound:
-        return False
-    return True
 
 
 def _targets(api: Operations) -> Iterator[RequestInfo]:
