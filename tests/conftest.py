@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,10 @@ def environment_of_no_machine() -> Iterator[None]:
             strange = _OF_THE_MACHINE.match(name)
             if strange or (_OF_A_DATABASE.match(name) and "STANDIN_TEST_POSTGRES" not in os.environ):
                 patch.delenv(name)
+        # A shell that starts the tests in the background has them ignore Ctrl-C, and so all programs they start.
+        ignored = [each for each in (signal.SIGINT, signal.SIGQUIT) if signal.getsignal(each) is signal.SIG_IGN]
+        for each in ignored:
+            signal.signal(each, signal.default_int_handler if each is signal.SIGINT else signal.SIG_DFL)
         yield
 
 
