@@ -54,10 +54,14 @@ class ClientSocket(socket.socket):
         finally:
             self.waits_since = math.inf
 
-    def _wait(self, seconds: float) -> None:
+    def is_readable(self, seconds: float) -> bool:
+        """Whether there are data, or come within this time."""
         poll = select.poll()
         poll.register(self, select.POLLIN)
-        if seconds <= 0 or not poll.poll(seconds * 1000):
+        return bool(poll.poll(seconds * 1000))
+
+    def _wait(self, seconds: float) -> None:
+        if seconds <= 0 or not self.is_readable(seconds):
             raise TimeoutError
 
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -150,6 +154,12 @@ class Connection(TConn):
         if not held:
             self.set_timeout()
         return not piece or _HEAD_END in held[-3:] + piece or self._is_refused(held + piece, b"\n" in piece)
+
+    def has_data(self, seconds: float) -> bool:
+        """Whether there are data of the next request, or come within this time."""
+        if not isinstance(self.sock, ClientSocket):
+            return False
+        return bool(self.parser.unreader.buf.getvalue()) or self.sock.is_readable(seconds)
 
     def _is_refused(self, head: bytes, has_new_line: bool) -> bool:
         """Whether the parser finds a fault in a head that is not complete."""
