@@ -28,15 +28,15 @@ from layers_standin.services import Services, has_demo_key, open_services, refus
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import check_server, fail, flask_run_address, greeting
 from layers_standin.web.dispatch import dispatch
-from layers_standin.web.errors import MAX_BODY_BYTES, Unauthenticated
+from layers_standin.web.errors import Unauthenticated
 from layers_standin.web.files import serve_file
 from layers_standin.web.limits import rate_limits
 from layers_standin.web.logs.output import access_log, replace_standard_streams, send
 from layers_standin.web.logs.requests import RequestLog
-from layers_standin.web.middleware import RequestMiddleware
 from layers_standin.web.operations import LONG_RUNNING, Call, Operations, Reply
 from layers_standin.web.reference import add_reference
 from layers_standin.web.responses import add_error_handlers, route
+from layers_standin.web.service import Service
 from layers_standin.web.uploads import (
     UPLOAD_PATH,
     InspectedUpload,
@@ -284,23 +284,18 @@ def document(server: str) -> Record:
 
 def create_app(services: Services) -> Flask:
     """Return the Flask app of the services."""
-    app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # one more than whole_body accepts
-    app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect with a page
+    log = RequestLog.of(services)
+    app = Service(access_log(services.settings.log), log.record, Housekeeping(services))
     services = services._replace(limits=rate_limits(services.settings))
     for operation in operations:
-        route(app, operation.method, operation.path, operation.name, partial(dispatch, operation, services))
+        app.add_direct(operation.method, operation.path, operation.name, partial(dispatch, operation, services))
     route(app, "PUT", UPLOAD_PATH, "upload", partial(serve_upload, services))
     file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"
     route(app, "GET", file_path, "media", partial(serve_file, services))
-    log = RequestLog.of(services)
     add_control(app, services, log, operations)
     add_reference(app, document, services.settings)
     add_console(app, services, log, operations)
     add_error_handlers(app)
-    app.wsgi_app = RequestMiddleware(  # type: ignore[method-assign]
-        app.wsgi_app, access_log(services.settings.log), log.record, Housekeeping(services)
-    )
     return app
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from layers_standin.domain.assets import Assets
 from layers_standin.domain.clocks import REAL, time_by
-from layers_standin.domain.controls import NO_OVERRIDES, Controls
+from layers_standin.domain.controls import NO_OVERRIDES, Controls, Overrides
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import Faults
@@ -21,7 +21,7 @@ from layers_standin.domain.idempotency import Idempotency
 from layers_standin.domain.ids import canonical, mint
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS, new_influencer, refresh_references
 from layers_standin.domain.jobs import cancel, influencer_status, new_schedule, state_at
-from layers_standin.domain.keys import Keys
+from layers_standin.domain.keys import Callers, Keys
 from layers_standin.domain.organizations import Organizations
 from layers_standin.domain.pictures import thumbnail_path
 from layers_standin.domain.projects import Projects
@@ -37,7 +37,6 @@ INFLUENCER_FIELDS = (
 
 _AUDITED_FIELDS = tuple(field for field in INFLUENCER_FIELDS if field != "updatedAt")
 _view_values, _audited_values = itemgetter(*INFLUENCER_FIELDS), itemgetter(*_AUDITED_FIELDS)
-
 
 
 # Rules: pure functions on documents. None of them alters its arguments.
@@ -225,6 +224,10 @@ class Store:
         return Keys(self.tables)
 
     @cached_property
+    def callers(self) -> Callers:
+        return Callers(self.db)
+
+    @cached_property
     def projects(self) -> Projects:
         return Projects(self.tables)
 
@@ -240,9 +243,12 @@ class Store:
     def faults(self) -> Faults:
         return Faults(self.controls)
 
-    def for_organization(self, organization: str, actor: Actor = SYSTEM) -> Self:
-        """Return this store bound to one organization: `now()` follows its clock, and the history records `actor`."""
-        overrides = self.controls.effective(organization)
+    def for_organization(self, organization: str, actor: Actor = SYSTEM, overrides: Overrides | None = None) -> Self:
+        """Return this store bound to one organization: `now()` follows its clock, and the history records `actor`.
+
+        `overrides` are the organization's, if they are known already.
+        """
+        overrides = overrides or self.controls.effective(organization)
         now = self.now if overrides is NO_OVERRIDES else lambda: time_by(overrides.clock, self.now())
         bound = type(self)(self.db, now, self.job_ms, organization, actor)
         bound.overrides = overrides

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Flask, Response, request
@@ -21,6 +21,9 @@ from layers_standin.web.operations import Operation, Operations
 from layers_standin.web.responses import preflight, route
 from schemas import EmptyBody
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 _NOTHING = EmptyBody()
 
 
@@ -35,7 +38,9 @@ def add_control(app: Flask, services: Services, log: RequestLog, api: Operations
         route(app, "OPTIONS", path, f"preflight of {path}", partial(serve_preflight, services.settings))
 
 
-def serve_command(operation: Operation, services: Services, log: RequestLog, api: Operations, **ids: str) -> Response:
+def serve_command(
+    operation: Operation, services: Services, log: RequestLog, api: Operations, **ids: str
+) -> "WSGIApplication":
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
     _let_origin_read(services.settings)
     authorize(request.environ, services.settings, services.store.signing_key)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import orjson
+
 from layers_standin.domain.clocks import REAL, Clock
 from layers_standin.domain.tables import ALL, Tables
 from layers_standin.engines.table import Record
@@ -23,6 +25,19 @@ class Overrides(NamedTuple):
 NO_OVERRIDES = Overrides()
 
 
+def overrides_of(own: bytes | None, everyone: bytes | None) -> Overrides:
+    """Return the settings that apply to an organization: its own, else those of ALL; faults apply from both.
+
+    Each is the JSON of the document of a scope, None without one.
+    """
+    if own is None and everyone is None:
+        return NO_OVERRIDES
+    documents = [orjson.loads(document) for document in (everyone, own) if document is not None]
+    both = {name: value for document in documents for name, value in document.items()}
+    has_faults = any(document.get("faults") for document in documents)
+    return Overrides(both.get("clock", REAL), has_faults, both.get("isLogged", True))
+
+
 class Controls:
     """The settings of ALL, and of each organization that has its own."""
 
@@ -30,13 +45,8 @@ class Controls:
         self._tables = tables
 
     def effective(self, organization: str) -> Overrides:
-        """Return the settings that apply to an organization: its own, else those of ALL; faults apply from both."""
-        own, everyone = self._tables.db.read_many([("controls", scope, scope) for scope in (organization, ALL)])
-        if own is None and everyone is None:
-            return NO_OVERRIDES
-        both = (everyone or {}) | (own or {})
-        has_faults = any(set_.get("faults") for set_ in (own, everyone) if set_)
-        return Overrides(both.get("clock", REAL), has_faults, both.get("isLogged", True))
+        """Return the settings that apply to an organization."""
+        return overrides_of(*self._tables.db.read_texts([("controls", scope, scope) for scope in (organization, ALL)]))
 
     def each(self, name: str) -> dict[str, Any]:
         """Return the setting `name` of every scope that has it; the key is an organization's id, or ALL."""

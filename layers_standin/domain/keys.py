@@ -4,20 +4,25 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
+import orjson
+
+from layers_standin.domain.controls import Overrides, overrides_of
 from layers_standin.domain.errors import NotFound
-from layers_standin.domain.tables import Tables
+from layers_standin.domain.tables import ALL, Tables
 from layers_standin.domain.times import milliseconds
-from layers_standin.engines.table import Record
+from layers_standin.engines.table import Engine, Record
 
 # What a key may be allowed; `*` stands for all of them.
 SCOPES = ("influencers:write", "projects:read", "projects:write", "jobs:read", "jobs:cancel")
 
 DEMO_KEY = "lp_test_DEM0DEM0DEM0DEM0_local-stand-in-demo-key-not-a-secret-000000"
 
+_MAX_GUESSES = 10_000
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -108,6 +113,42 @@ def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any]) -> Reco
         "apiKeyId": key["apiKeyId"],
         "creditBalance": organization["creditBalance"],
     }
+
+
+class Caller(NamedTuple):
+    """The document of an API key, which nobody may alter, and the settings that apply to its organization."""
+
+    key: Record
+    overrides: Overrides
+
+
+@lru_cache(1024)
+def _caller(key: bytes, own: bytes | None, everyone: bytes | None) -> Caller:
+    """Return the caller of these three documents; cached, for the same ones are read for nearly every request."""
+    return Caller(orjson.loads(key), overrides_of(own, everyone))
+
+
+class Callers:
+    """The callers of all organizations. What is kept of one request for the next is a guess, and never an answer."""
+
+    def __init__(self, db: Engine) -> None:
+        self._db = db
+        self._organizations: dict[str, str] = {}  # by the public id of a key: it never changes, but the key may go
+
+    def find(self, public_id: str) -> Caller | None:
+        """Return the caller whose key has this public id, or None. Inside `snapshot_read`, read in one trip."""
+        scope = self._organizations.get(public_id, ALL)
+        keys = [("api_keys", public_id, public_id), ("controls", scope, scope), ("controls", ALL, ALL)]
+        key, own, everyone = self._db.read_texts(keys)
+        if key is None:
+            return None
+        caller = _caller(key, own, everyone)
+        if caller.key["organizationId"] == scope:
+            return caller
+        if len(self._organizations) >= _MAX_GUESSES:
+            self._organizations.clear()
+        self._organizations[public_id] = caller.key["organizationId"]
+        return self.find(public_id)
 
 
 class Keys:

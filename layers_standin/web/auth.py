@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from layers_standin.domain.keys import Keys, opens
-from layers_standin.engines.table import Record
+from layers_standin.domain.keys import Caller, Callers, opens
 from layers_standin.services import DEMO_KEY_ID, is_loopback
 from layers_standin.settings import Settings
 from layers_standin.web.access import is_unix_socket
@@ -17,25 +16,25 @@ if TYPE_CHECKING:
 KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
 
 
-def authenticate(headers: Mapping[str, str], keys: Keys) -> Record:
-    """Return the document of a request's API key. Raises Unauthenticated, KeyKilled.
+def authenticate(environ: "WSGIEnvironment", callers: Callers) -> Caller:
+    """Return the caller of a request, by its API key. Raises Unauthenticated, KeyKilled.
 
     `X-Api-Key` wins over `Authorization` even when it is wrong.
     """
-    text = headers.get("X-Api-Key")
+    text = environ.get("HTTP_X_API_KEY")
     if text is None:
-        scheme, _, text = headers.get("Authorization", "").partition(" ")
+        scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         text = text.strip() if scheme.lower() == "bearer" else ""
     match = KEY.fullmatch(text)
     if match is None:
         raise Unauthenticated
     environment, public_id, secret = match.groups()
-    key = keys.find(public_id)
-    if key is None or key["environment"] != environment or not opens(key, secret):
+    caller = callers.find(public_id)
+    if caller is None or caller.key["environment"] != environment or not opens(caller.key, secret):
         raise Unauthenticated
-    if key["killSwitch"]:
+    if caller.key["killSwitch"]:
         raise KeyKilled(scope="key")
-    return key
+    return caller
 
 
 def refuse_demo_key_on_public_address(key: Mapping[str, Any], environ: "WSGIEnvironment", settings: Settings) -> None:

@@ -30,6 +30,7 @@ def whole_body(request: Request) -> bytes:
     A server passes on half a body when the client hangs up half-way, and werkzeug silently cuts a chunked body off at
     MAX_CONTENT_LENGTH: that has to be larger than the largest body that is accepted here.
     """
+    request.max_content_length = MAX_BODY_BYTES + 1
     try:
         data = request.get_data()
     except RequestEntityTooLarge:

@@ -7,12 +7,11 @@ the operation and its response to store.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-from flask import Request, Response, request
+from flask import Request
 from werkzeug.exceptions import HTTPException
-from werkzeug.local import LocalProxy
 
 from layers_standin.domain.errors import Conflict, StoreError
 from layers_standin.domain.history import Actor
@@ -25,27 +24,29 @@ from layers_standin.web.faults import apply_fault, match_fault
 from layers_standin.web.middleware import RequestContext, current_context
 from layers_standin.web.operations import LONG_RUNNING, Call, Operation, Reply
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 _STORED_ERRORS = ("NOT_FOUND", "CONFLICT")
 
 
-def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
+def dispatch(operation: Operation, services: Services, current: Request, **ids: str) -> "WSGIApplication":
     """Answer a request for an operation. Raises Refusal, StoreError, EngineError, HTTPException."""
-    current = cast(LocalProxy[Request], request)._get_current_object()  # each look-up through the proxy costs
     context = current_context(current.environ)
     context.operation, context.endpoint_class = operation.name, operation.endpoint_class
     with services.store.db.snapshot_read():
-        key = authenticate(cast(Mapping[str, str], current.headers), services.store.keys)
+        key, overrides = authenticate(current.environ, services.store.callers)
         refuse_demo_key_on_public_address(key, current.environ, services.settings)
         context.public_key_id, context.api_key_id, context.organization = (
             key["publicId"], key["apiKeyId"], key["organizationId"],
         )  # fmt: skip
         author = Actor(key["apiKeyId"], context.request_id, operation.name)
-        store = services.store.for_organization(key["organizationId"], author)
-        context.is_logged = store.overrides.is_logged
+        store = services.store.for_organization(key["organizationId"], author, overrides)
+        context.is_logged = overrides.is_logged
         if services.limits is not None:
             context.limits = services.limits(store, key, operation.endpoint_class)
         fault = None
-        if store.overrides.has_faults or "HTTP_PREFER" in current.environ:
+        if overrides.has_faults or "HTTP_PREFER" in current.environ:
             begins_job = operation.endpoint_class == LONG_RUNNING
             fault = match_fault(context, store, current, services.settings, begins_job)
         call = Call(services, store, current, key)

@@ -1,18 +1,16 @@
-"""Around the app: the context of every request, the headers of every response, and the logs."""
+"""The context of a request: what is known of it by now, for the headers of its response and for the logs."""
 
-import time
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from http import HTTPStatus
+from random import getrandbits
+from time import time_ns
+from typing import TYPE_CHECKING
 
 from flask import Request, Response
-from ulid import ULID
+from ulid import base32
 
 from layers_standin.domain.idempotency import StoredResponse
-from layers_standin.housekeeping import Housekeeping
 from layers_standin.web.conditional import make_conditional
-from layers_standin.web.disconnect import truncate
-from layers_standin.web.logs.output import Line, redacted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,9 +23,16 @@ EXPOSED_HEADERS = (
 # Any origin may call the API: the key protects it, and browsers never send a key by themselves. Nor do they know the
 # URL of a picture, which is its permission.
 ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]
-_CONTEXT = "standin.context"
+CONTEXT = "standin.context"  # in the environ of a request
+_REPLAYED = [("Idempotent-Replayed", "true")]
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 NO_RESPONSE = -1  # of a response: not even its status line
+
+
+def new_request_id() -> str:
+    """Return `req_` and a ULID: unique, but without the order and the secrecy that cost most of a minted one."""
+    return f"req_{base32.encode((time_ns() // 10**6 << 80 | getrandbits(80)).to_bytes(16))}"
 
 
 class RequestContext:
@@ -37,7 +42,7 @@ class RequestContext:
     of the body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console,
     which is left out of the access log. `hint` is a sentence for the logs about a path or a method that is not there.
     `is_api` says whether the path is one of the API. `cors` are the headers that let pages of other origins read the
-    response: ANY_ORIGIN for the API and for files.
+    response: ANY_ORIGIN for the API and for files. `path` is the path of the URL, decoded.
     """
 
     __slots__ = (
@@ -52,6 +57,7 @@ class RequestContext:
         "limits",
         "operation",
         "organization",
+        "path",
         "public_key_id",
         "received",
         "replayed",
@@ -61,8 +67,9 @@ class RequestContext:
         "truncate_after",
     )
 
-    def __init__(self, method: str, path: str) -> None:
-        self.request_id = f"req_{ULID()}"
+    def __init__(self, method: str, path_info: str) -> None:
+        self.path = path = path_info.encode("latin-1").decode(errors="replace")  # WSGI: bytes in a string
+        self.request_id = new_request_id()
         self.endpoint_class = "read-light" if method in ("GET", "HEAD") else "write-light"
         self.is_api = f"{path.lstrip('/')}/".startswith("v1/")  # also with more slashes before it: routes see none
         self.cors = ANY_ORIGIN if self.is_api or path.startswith("/media/") else []
@@ -87,6 +94,7 @@ class RequestContext:
             ("X-RateLimit-Endpoint-Class", self.endpoint_class),
             *self.limits,
             *self.cors,
+            *(_REPLAYED if self.replayed else ()),
         ]
 
     def allow_origin(self, origin: str) -> None:
@@ -94,68 +102,40 @@ class RequestContext:
         exposed = ("Access-Control-Expose-Headers", EXPOSED_HEADERS)
         self.cors = [("Access-Control-Allow-Origin", origin), exposed, ("Vary", "Origin")]
 
-    def respond(self, request: Request, stored: StoredResponse, tagged: bool = False) -> Response:
+    def respond(self, request: Request, stored: StoredResponse, tagged: bool = False) -> "WSGIApplication":
         """Return the HTTP response with this status and JSON; a `tagged` one has an ETag, and can be a 304.
 
         Raises PreconditionFailed for a tagged one.
         """
-        self.sent = stored.body
-        response = Response(stored.body, stored.status, mimetype="application/json")
-        if stored.replayed:
-            self.replayed = True
-            response.headers["Idempotent-Replayed"] = "true"
+        self.sent, self.replayed = stored.body, stored.replayed
         if tagged:
+            response = Response(stored.body, stored.status, mimetype="application/json")
             response.add_etag()
             return make_conditional(response, request)
-        return response
+        return JsonResponse(stored)
+
+
+class JsonResponse:
+    """The HTTP response with a status and JSON, as a WSGI application: a Response makes three times the objects."""
+
+    __slots__ = ("_stored",)
+
+    def __init__(self, stored: StoredResponse) -> None:
+        self._stored = stored
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        status, body, _ = self._stored
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(f"{status} {_REASONS[status]}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
 def current_context(environ: "WSGIEnvironment") -> RequestContext:
     """Return the context of a request that came through the middleware."""
-    context: RequestContext = environ[_CONTEXT]
+    context: RequestContext = environ[CONTEXT]
     return context
 
 
 def class_of_method(method: str) -> str:
     """Return the rate limit class of a request that is no long-running one."""
     return "read-light" if method in ("GET", "HEAD") else "write-light"
-
-
-WriteRecord = Callable[[Line, RequestContext, "WSGIEnvironment"], None]
-
-
-class RequestMiddleware:
-    """WSGI middleware, not hooks of Flask: those cost a fifth of a request in look-ups of the current one."""
-
-    def __init__(
-        self, app: "WSGIApplication", log: Callable[[Line], None], record: WriteRecord, housekeeping: Housekeeping
-    ) -> None:
-        self._app, self._log, self._record, self._housekeeping = app, log, record, housekeeping
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        started = time.perf_counter()
-        if time.monotonic() >= self._housekeeping.due:
-            self._housekeeping.begin()
-        context = environ[_CONTEXT] = RequestContext(environ["REQUEST_METHOD"], environ["PATH_INFO"])
-
-        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
-            context.status = int(status[:3])
-            return start_response(status, headers + context.headers(), *exc_info)
-
-        try:
-            body = self._app(environ, start)
-            return body if context.truncate_after is None else truncate(body, context.truncate_after, environ)
-        finally:
-            line = Line(
-                datetime.now(UTC),
-                context.request_id,
-                context.public_key_id,
-                environ["REQUEST_METHOD"],
-                redacted(environ["PATH_INFO"].encode("latin-1").decode(errors="replace")),  # WSGI: bytes in a string
-                context.status,
-                (time.perf_counter() - started) * 1000,
-                context.fault,
-            )
-            if not context.is_poll:
-                self._log(line)
-            self._record(line, context, environ)

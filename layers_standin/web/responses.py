@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Request, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map
 
@@ -14,15 +14,18 @@ from layers_standin.engines.errors import EngineError
 from layers_standin.settings import Settings
 from layers_standin.web.closest import closest_paths, template
 from layers_standin.web.errors import Refusal, http_refusal, refusal
-from layers_standin.web.middleware import ANY_ORIGIN, current_context
+from layers_standin.web.middleware import ANY_ORIGIN, RequestContext, current_context
 from layers_standin.web.operations import own_url
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 logger = logging.getLogger("standin")
 
 _PAGES = ("/console/", "/docs/", "/media/")  # the beginnings of paths that people follow links to
 
 
-def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Response]) -> None:
+def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Any]) -> None:
     """Add a route that answers one method, and OPTIONS not as Flask would but as `_refused_by_http` does."""
     app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
 
@@ -33,34 +36,36 @@ def base_url(settings: Settings) -> Callable[[], str]:
 
 
 def add_error_handlers(app: Flask) -> None:
-    for kind in (StoreError, Refusal, EngineError):
-        app.register_error_handler(kind, _refused)
-    app.register_error_handler(HTTPException, _refused_by_http)
-    app.register_error_handler(Exception, _crashed)
+    """Let every error of a view that Flask calls be answered by `refuse`."""
+    app.register_error_handler(Exception, lambda error: refuse(error, request))
 
 
-def _refused(error: StoreError | Refusal | EngineError) -> Response:
+def refuse(error: Exception, request: Request) -> "WSGIApplication":
+    """Return the response to a request that raised an error."""
     context = current_context(request.environ)
+    if isinstance(error, HTTPException):
+        return _refused_by_http(error, request, context)
+    if not isinstance(error, StoreError | Refusal | EngineError):
+        logger.error("%s crashed", context.request_id, exc_info=error)
+        return context.respond(request, StoredResponse(*http_refusal(500, context.request_id)))
     if isinstance(error, EngineError):
         logger.error("%s: %s", context.request_id, error)
-    response = context.respond(request, StoredResponse(*refusal(error, context.request_id)))
     if isinstance(error, Refusal):
         context.limits = error.limits or context.limits
         if error.retry_after is not None:
-            response.headers["Retry-After"] = str(error.retry_after)
-    return response
+            context.limits = [*context.limits, ("Retry-After", str(error.retry_after))]
+    return context.respond(request, StoredResponse(*refusal(error, context.request_id)))
 
 
-def _refused_by_http(error: HTTPException) -> Response:
+def _refused_by_http(error: HTTPException, request: Request, context: RequestContext) -> Response:
     """Put an error of Flask into our envelope. Starts from Flask's own response, or a 405 would lose `Allow`."""
-    context = current_context(request.environ)
     if request.method == "OPTIONS" and context.cors is ANY_ORIGIN:
         if isinstance(error, MethodNotAllowed):
-            return _preflight_of_api({"Allow": ", ".join(sorted(error.valid_methods or ()))})
+            return _preflight_of_api(request, {"Allow": ", ".join(sorted(error.valid_methods or ()))})
         if "Access-Control-Request-Method" in request.headers:
-            return _preflight_of_api({})
+            return _preflight_of_api(request, {})
     if request.routing_exception is not None:
-        context.hint = _hint_of(error, current_app.url_map)
+        context.hint = _hint_of(error, request, current_app.url_map)
     response = cast(Response, error.get_response())
     response.status_code, context.sent = http_refusal(error.code or 500, context.request_id)
     response.set_data(context.sent)
@@ -68,7 +73,7 @@ def _refused_by_http(error: HTTPException) -> Response:
     return response
 
 
-def _hint_of(error: HTTPException, routes: Map) -> str | None:
+def _hint_of(error: HTTPException, request: Request, routes: Map) -> str | None:
     """Return a sentence about a path or a method that is not there; None where no path is similar."""
     if isinstance(error, MethodNotAllowed):
         return f"This path takes only {', '.join(sorted(error.valid_methods or ()))}."
@@ -78,7 +83,7 @@ def _hint_of(error: HTTPException, routes: Map) -> str | None:
     return f"There is no such path; close to it: {' and '.join(closest)}." if closest else None
 
 
-def _preflight_of_api(known: dict[str, str]) -> Response:
+def _preflight_of_api(request: Request, known: dict[str, str]) -> Response:
     """Allow every method, whether the path has it or not: so that the page can read the 404 or 405 that follows."""
     asked = request.headers.get("Access-Control-Request-Headers", "")
     headers = asked or "X-Api-Key, Authorization, Content-Type, Idempotency-Key"
@@ -95,9 +100,3 @@ def preflight(methods: str, headers: str) -> Response:
     response.headers["Access-Control-Allow-Methods"] = methods
     response.headers["Access-Control-Allow-Headers"] = headers
     return response
-
-
-def _crashed(error: Exception) -> Response:
-    context = current_context(request.environ)
-    logger.error("%s crashed", context.request_id, exc_info=error)
-    return context.respond(request, StoredResponse(*http_refusal(500, context.request_id)))

@@ -17,11 +17,10 @@ from weakref import WeakSet
 
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
-from ulid import ULID
 
 from layers_standin.web.connections import ClientSocket, Connection
 from layers_standin.web.errors import envelope, http_refusal
-from layers_standin.web.middleware import ANY_ORIGIN, class_of_method
+from layers_standin.web.middleware import ANY_ORIGIN, class_of_method, new_request_id
 
 ROOM = 8  # connections
 FULL_SECONDS = 0.1  # before the next try to accept, when all file descriptors are in use by requests
@@ -152,7 +151,7 @@ class Worker(ThreadWorker):
         if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
             return
-        request_id = f"req_{ULID()}"
+        request_id = new_request_id()
         # Its kind only: its text quotes the request, and so perhaps a key.
         self.log.warning("%s invalid request: %s", request_id, type(exc).__name__)
         with suppress(OSError):

@@ -17,16 +17,14 @@ from api_helpers import (
     unchanged,
 )
 from conftest import AVA, AVA_PATH, DEMO
-from flask import Flask
 from request_helpers import WRONG_SECRET
 
 from app import create_app
 from layers_standin.domain.errors import NotFound
 from layers_standin.housekeeping import Housekeeping
 from layers_standin.web.dispatch import dispatch
-from layers_standin.web.middleware import RequestMiddleware
 from layers_standin.web.operations import Operations
-from layers_standin.web.responses import add_error_handlers, route
+from layers_standin.web.service import Service
 from schemas import EmptyBody
 
 ONCE = DEMO | {"Idempotency-Key": "once"}
@@ -39,12 +37,10 @@ def client_of(rooms):
     def client_of(handler):
         operations = Operations()
         operations.add("POST", "/v1/act", scope=None, body=EmptyBody(), body_optional=True)(handler)
-        app = Flask(__name__)
-        for operation in operations:
-            route(app, operation.method, operation.path, operation.name, partial(dispatch, operation, rooms))
-        add_error_handlers(app)
         ignore = lambda *_: None  # noqa: E731 - the logs are not what this is about
-        app.wsgi_app = RequestMiddleware(app.wsgi_app, ignore, ignore, Housekeeping(rooms))
+        app = Service(ignore, ignore, Housekeeping(rooms))
+        for operation in operations:
+            app.add_direct(operation.method, operation.path, operation.name, partial(dispatch, operation, rooms))
         return app.test_client()
 
     return client_of

@@ -35,6 +35,9 @@ _NOT_SYNCED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 # Positional parameters take half as long as named ones; for the statements of every request.
 _PLACED = Statements(parameter="?")
 _FIND, _UPSERT, _DELETE = _PLACED.find, _PLACED.upsert, _PLACED.delete
+_FEW = 4
+_FIND_ONE = "(SELECT CAST(document AS BLOB) FROM documents WHERE kind = ? AND organization = ? AND id = ?)"
+_FIND_FEW = [f"SELECT {', '.join([_FIND_ONE] * number)}" for number in range(_FEW + 1)]  # in one row
 _FIND_MANY = "SELECT kind, organization, id, document FROM documents WHERE (kind, organization, id) IN"
 
 
@@ -77,7 +80,7 @@ class SQLite(BaseEngine):
     # Documents, in the calling thread's transaction if it has one.
 
     def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None:
-        rows = self._execute(self._session(), _FIND, (partition, table, doc_id))
+        rows = self.execute(self._session(), _FIND, (partition, table, doc_id))
         return rows[0][0].encode() if rows else None
 
     def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
@@ -94,6 +97,8 @@ class SQLite(BaseEngine):
         return record
 
     def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
+        if 0 < len(keys) <= _FEW:
+            return list(self.execute(self._session(), _FIND_FEW[len(keys)], tuple(chain.from_iterable(keys)))[0])
         return [None if text is None else text.encode() for text in self._find(keys)]
 
     def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
@@ -103,7 +108,7 @@ class SQLite(BaseEngine):
         found: dict[Key, str] = {}
         if keys:
             statement = f"{_FIND_MANY} (VALUES {', '.join(['(?, ?, ?)'] * len(keys))})"
-            for *key, text in self._execute(self._session(), statement, tuple(chain.from_iterable(keys))):
+            for *key, text in self.execute(self._session(), statement, tuple(chain.from_iterable(keys))):
                 found[tuple(key)] = text
         return list(map(found.get, keys))
 
@@ -133,21 +138,10 @@ class SQLite(BaseEngine):
         except apsw.Error as error:
             raise self._error_of(error) from error
 
-    @contextmanager
-    def snapshot_read(self) -> Iterator[None]:
+    def snapshot_read(self) -> AbstractContextManager[None]:
         """The block sees the state of its first read."""
         session = self._session()
-        if session.is_reading or session.depth:
-            yield
-            return
-        self._execute(session, "BEGIN")
-        session.is_reading = True
-        try:
-            yield
-        finally:
-            session.is_reading = False
-            # Not COMMIT: after a damaged page it fails, and the next reads would see this old state.
-            self._roll_back(session)
+        return nullcontext() if session.is_reading or session.depth else _Reading(self, session)
 
     def run_transaction(self, act: Callable[[], T]) -> T:
         return act()
@@ -159,7 +153,7 @@ class SQLite(BaseEngine):
     @contextmanager
     def _outermost(self) -> Iterator[None]:
         session = self._session()
-        self._roll_back(session)  # reads at one state end here
+        self.roll_back(session)  # reads at one state end here
         self._begin_transaction(session)
         try:
             session.depth, session.loaded = 1, {}
@@ -170,14 +164,14 @@ class SQLite(BaseEngine):
             self._commit(session)
         finally:
             try:
-                self._roll_back(session)
+                self.roll_back(session)
             finally:
                 self._writing.release()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         session = self._session()
-        self._execute(session, "SAVEPOINT part")
+        self.execute(session, "SAVEPOINT part")
         session.depth += 1
         try:
             yield
@@ -188,7 +182,7 @@ class SQLite(BaseEngine):
                     session.connection.execute("ROLLBACK TO part; RELEASE part")
             raise
         else:
-            self._execute(session, "RELEASE part")
+            self.execute(session, "RELEASE part")
         finally:
             session.depth -= 1
 
@@ -203,7 +197,7 @@ class SQLite(BaseEngine):
     # Statements.
 
     def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        return self._execute(self._session(), statement, parameters)
+        return self.execute(self._session(), statement, parameters)
 
     @contextmanager
     def _whole(self, purpose: Purpose) -> Iterator[Send]:
@@ -218,9 +212,9 @@ class SQLite(BaseEngine):
 
     def _send(self, statements: Iterable[Sent]) -> list[list[Any]]:
         session = self._session()
-        return [self._execute(session, *each) for each in statements]
+        return [self.execute(session, *each) for each in statements]
 
-    def _execute(self, session: Session, statement: str, parameters: Any = None) -> list[Any]:
+    def execute(self, session: Session, statement: str, parameters: Any = None) -> list[Any]:
         try:
             return session.connection.execute(statement, parameters).fetchall()
         except apsw.Error as error:
@@ -282,7 +276,7 @@ class SQLite(BaseEngine):
                 # So SQLite opens a database or log that could not be opened for writing just then; by now it may be.
                 if os.access(self.path, os.W_OK):
                     self._connections.renew(session)
-                self._execute(session, "BEGIN IMMEDIATE")
+                self.execute(session, "BEGIN IMMEDIATE")
             self._lock_timed_out = False
             for name, identity in self._connections.log.items():
                 # No process reads a log that has lost its name, and another index has other writers' locks.
@@ -291,7 +285,7 @@ class SQLite(BaseEngine):
         except BaseException as error:
             self._lock_timed_out = isinstance(error.__cause__, apsw.BusyError)
             with suppress(EngineError):
-                self._roll_back(session)
+                self.roll_back(session)
             self._writing.release()
             if isinstance(error, apsw.Error):
                 raise self._error_of(error) from error
@@ -304,7 +298,7 @@ class SQLite(BaseEngine):
         if session.connection.readonly("main"):
             return False
         try:
-            self._execute(session, "BEGIN IMMEDIATE")
+            self.execute(session, "BEGIN IMMEDIATE")
         except Unavailable as error:
             if isinstance(error.__cause__, apsw.ReadOnlyError):
                 return False
@@ -313,20 +307,36 @@ class SQLite(BaseEngine):
 
     def _commit(self, session: Session) -> None:
         try:
-            self._execute(session, "COMMIT")
+            self.execute(session, "COMMIT")
         except EngineError as error:
             if getattr(error.__cause__, "extendedresult", 0) in _NOT_SYNCED:
                 # It was written, and is undone; but found in the log after a crash, it would be taken as done.
                 raise Unconfirmed(f"The disk has not confirmed a change of {self.path}.") from error
             raise
 
-    def _roll_back(self, session: Session) -> None:
+    def roll_back(self, session: Session) -> None:
         """End the session's transaction, if there is one: SQLite rolls some back itself, as on a full disk."""
         try:
             if session.connection.in_transaction:
                 session.connection.execute("ROLLBACK")
         except apsw.Error as error:
             raise self._error_of(error) from error
+
+
+class _Reading(AbstractContextManager[None]):
+    """A block of reads; a class, for a generator as context manager costs as much as its two statements."""
+
+    def __init__(self, engine: SQLite, session: Session) -> None:
+        self._engine, self._session = engine, session
+
+    def __enter__(self) -> None:
+        self._engine.execute(self._session, "BEGIN")
+        self._session.is_reading = True
+
+    def __exit__(self, *_: object) -> None:
+        self._session.is_reading = False
+        # Not COMMIT: after a damaged page it fails, and the next reads would see this old state.
+        self._engine.roll_back(self._session)
 
 
 def _is_at(name: str, identity: tuple[int, int] | None) -> bool:
