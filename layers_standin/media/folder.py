@@ -46,7 +46,7 @@ class FolderStorage:
         else:
             self._files.write(path, [data])
 
-    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile:
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
         file, measured = new_file(asset_id), Measured(chunks)
         self._files.write(self._place(organization, file), measured)
         return measured.received(file)
