@@ -283,11 +283,11 @@ class Store:
 
     def attach_reference_images(self, influencer_id: str, asset_ids: list[str]) -> Record:
         """Attach those of the assets that belong to the influencer's project, and return it. Raises NotFound."""
-        with self.db.transaction():
-            project = self.influencer(influencer_id)["projectId"]
-            assets = self.assets.of_project(project, asset_ids)
-            now = self.now()
-            return self._update_influencer(influencer_id, partial(attach_references, assets=assets, now=now), now)
+        now = self.now()
+        return self._update_influencer(influencer_id, partial(self._attach, asset_ids=asset_ids, now=now), now)
+
+    def _attach(self, influencer: Record, asset_ids: list[str], now: datetime) -> Record:
+        return attach_references(influencer, self.assets.of_project(influencer["projectId"], asset_ids), now)
 
     def create_influencer(self, project_id: str, body: Record) -> Record:
         """Create an influencer and return the job that makes it ready. Raises NotFound, Conflict."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from layers_standin.domain.clocks import LATEST_MS
 from layers_standin.domain.errors import Conflict, NotFound
-from layers_standin.domain.ids import mint
+from layers_standin.domain.ids import canonical, mint
 from layers_standin.domain.tables import Tables
 from layers_standin.domain.times import epoch_milliseconds, seconds
 from layers_standin.engines.table import Record
@@ -135,9 +135,9 @@ class Assets:
         return any(asset is not None and file_of(asset) == file for asset in owners)
 
     def of_project(self, project_id: str, asset_ids: list[str]) -> list[Record]:
-        """Return the assets among `asset_ids` that belong to the project."""
-        found = (self._assets.get(doc_id=asset_id) for asset_id in asset_ids)
-        return [asset for asset in found if asset is not None and asset["projectId"] == project_id]
+        """Return the assets among `asset_ids` that belong to the project, read in one trip."""
+        found = self._tables.all("assets", map(canonical, asset_ids))
+        return [asset for asset in found if asset["projectId"] == project_id]
 
     def presign(self, project_id: str, body: Mapping[str, Any]) -> Record:
         """Create a presigned upload."""

@@ -19,7 +19,7 @@ class Disk:
     def __init__(self, syncing: bool = True) -> None:
         self.syncing = syncing
 
-    def append(self, descriptor: int, data: bytes) -> None:
+    def append(self, descriptor: int, data: bytes | memoryview) -> None:
         """Write all of `data`; a write that comes up short is an error, never half a success."""
         rest = memoryview(data)
         while rest:

@@ -19,7 +19,7 @@ class DurableFiles:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
 
-    def write(self, path: Path, chunks: Iterable[bytes]) -> None:
+    def write(self, path: Path, chunks: Iterable[bytes | memoryview]) -> None:
         """Write or replace a file. An error of `chunks` goes through, and leaves no file behind."""
         self._make_folder(path.parent)
         unfinished = path.with_name(f"{path.name}.{uuid4().hex}{UNFINISHED}")

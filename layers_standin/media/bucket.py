@@ -87,7 +87,7 @@ class BucketStorage:
     def put(self, organization: str, asset_id: str, data: bytes) -> None:
         self.write(_key(organization, asset_id), data)
 
-    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile:
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
         file, measured = new_file(asset_id), Measured(chunks)
         parts = _parts(measured)
         first, second = next(parts, b""), next(parts, None)
@@ -361,7 +361,7 @@ def _first_process() -> int:
     return os.getpid()
 
 
-def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _parts(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """Yield the same bytes in parts of at least _PART_BYTES, but the last."""
     part = bytearray()
     for chunk in chunks:

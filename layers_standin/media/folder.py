@@ -46,7 +46,7 @@ class FolderStorage:
         else:
             self._files.write(path, [data])
 
-    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile:
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
         file, measured = new_file(asset_id), Measured(chunks)
         self._files.write(self._place(organization, file), measured)
         return measured.received(file)
@@ -61,10 +61,10 @@ class FolderStorage:
         return self._kept(snapshot) / self._place(organization, file).relative_to(self._root)
 
     def thumbnail(self, organization: str, file: str) -> Path:
-        original = self.original(organization, file)
-        path = original.with_name(original.name + THUMBNAIL)
+        path = self._place(organization, file, THUMBNAIL)
         if _is_file(path):
             return path
+        original = self.original(organization, file)
         from layers_standin.media.thumbnails import draw_thumbnail  # noqa: PLC0415 - Pillow slows every start
 
         with one_at_a_time(DRAWING_THUMBNAIL):
@@ -162,10 +162,10 @@ class FolderStorage:
             return False
         return is_known(path.parent.name, path.name.removesuffix(THUMBNAIL))
 
-    def _place(self, organization: str, file: str) -> Path:
+    def _place(self, organization: str, file: str, ending: str = "") -> Path:
         if not NAME.fullmatch(file):
             raise NoSuchFile(file)
-        return self._folder(organization) / file
+        return self._folder(organization) / (file + ending)
 
     def _folder(self, organization: str) -> Path:
         if not NAME.fullmatch(organization):

@@ -15,10 +15,10 @@ def new_file(asset_id: str) -> str:
 class Measured:
     """Chunks, counted and hashed while they are iterated over; once only."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes | memoryview]) -> None:
         self._chunks, self._size, self._checksum = chunks, 0, sha256()
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes | memoryview]:
         for chunk in self._chunks:
             self._checksum.update(chunk)
             self._size += len(chunk)

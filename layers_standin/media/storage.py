@@ -107,8 +107,8 @@ class MediaStorage(Protocol):
     def put(self, organization: str, asset_id: str, data: bytes) -> None:
         """Store a file durably under an asset's id."""
 
-    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes]) -> StoredFile:
-        """Store chunks durably, in constant memory, under a new name.
+    def receive(self, organization: str, asset_id: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
+        """Store chunks durably, in constant memory, under a new name; each chunk is read before the next is asked for.
 
         An error of `chunks` goes through, and leaves no file behind.
         """

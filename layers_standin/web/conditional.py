@@ -9,6 +9,13 @@ import re
 from flask import Request, Response
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 
+_CONDITIONS = (
+    "HTTP_IF_MATCH",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_UNMODIFIED_SINCE",
+    "HTTP_RANGE",
+)  # If-Range is one of Range
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,99})-([0-9]{0,99})[ \t]*", re.IGNORECASE)
 
 
@@ -18,6 +25,10 @@ def make_conditional(response: Response, request: Request, has_parts: bool = Fal
     With `has_parts`, the response's Content-Length is set, and a request may ask for a part of its body. Raises
     PreconditionFailed, RequestedRangeNotSatisfiable; the response is closed then.
     """
+    if has_parts:
+        response.headers["Accept-Ranges"] = "bytes"
+    if request.environ.keys().isdisjoint(_CONDITIONS):
+        return response
     try:
         if _is_precondition_false(response, request):
             raise PreconditionFailed
@@ -53,12 +64,11 @@ def _etag(response: Response) -> str:
 def _cut(response: Response, request: Request) -> None:
     """Make the response the requested part, if there is one. Raises RequestedRangeNotSatisfiable."""
     size = response.content_length or 0
-    environ = {"REQUEST_METHOD": "GET"}
     if request.method == "GET" and size and "Range" in request.headers and _is_range_meant(response, request):
         part = requested_part(request.headers["Range"], size)
         if part is not None:
-            environ["HTTP_RANGE"] = f"bytes={part.start}-{part.stop - 1}"
-    response.make_conditional(environ, accept_ranges=True, complete_length=size)
+            environ = {"REQUEST_METHOD": "GET", "HTTP_RANGE": f"bytes={part.start}-{part.stop - 1}"}
+            response.make_conditional(environ, accept_ranges=True, complete_length=size)
 
 
 def _is_range_meant(response: Response, request: Request) -> bool:

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
@@ -46,11 +47,16 @@ class ClientSocket(socket.socket):
         """Do nothing: gunicorn changes the mode twice for each request, which gives up the interpreter's lock."""
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        self.waits_since = now = time.monotonic()
         try:
-            if self.deadline < math.inf:
-                self._wait(self.deadline - now)
+            self._wait_for_data()
             return super().recv(size, flags)
+        finally:
+            self.waits_since = math.inf
+
+    def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
+        try:
+            self._wait_for_data()
+            return super().recv_into(buffer, size, flags)
         finally:
             self.waits_since = math.inf
 
@@ -60,8 +66,10 @@ class ClientSocket(socket.socket):
         poll.register(self, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
-    def _wait(self, seconds: float) -> None:
-        if seconds <= 0 or not self.is_readable(seconds):
+    def _wait_for_data(self) -> None:
+        """Note that this thread begins to wait; if there is a deadline, wait until then at most."""
+        self.waits_since = now = time.monotonic()
+        if self.deadline < math.inf and (self.deadline <= now or not self.is_readable(self.deadline - now)):
             raise TimeoutError
 
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -100,12 +108,38 @@ def _time(seconds: float) -> bytes:
     return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
 
 
+class SizedBody(Body):
+    """The body of a request with a Content-Length, which can be received without a copy of it."""
+
+    reader: Any  # a LengthReader
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Receive into `buffer` and return the number of bytes; 0 at the end of the body, or of the connection."""
+        unreader, left = self.reader.unreader, min(len(buffer), self.reader.length)
+        if held := self.buf.tell() or unreader.buf.tell():
+            data = self.read(min(held, len(buffer)))
+            buffer[: len(data)] = data
+            return len(data)
+        if not left:  # to recv_into, this would mean all of the buffer
+            return 0
+        try:
+            received: int = unreader.sock.recv_into(buffer, left)
+        except OSError:
+            self.failed = True
+            raise
+        self.reader.length -= received
+        return received
+
+
 class ClientRequest(Request):
     """A request that closes its connection if its body is huge, or `close` is one of several options of the header."""
 
     def set_body_reader(self) -> None:
         super().set_body_reader()
-        is_huge = getattr(self.body and self.body.reader, "length", 0) > MAX_DISCARDED_BYTES
+        reader: Any = self.body and self.body.reader
+        if isinstance(reader, LengthReader):
+            self.body = SizedBody(reader)
+        is_huge = getattr(reader, "length", 0) > MAX_DISCARDED_BYTES
         # The rest of a huge body would not be read if the request were refused.
         if is_huge or any(name == "CONNECTION" and _has_close(value) for name, value in self.headers):
             self.force_close()

@@ -3,14 +3,14 @@
 import errno
 import hmac
 import logging
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from functools import partial
+import os
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
 from itertools import chain
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from flask import Response, request
+from werkzeug.http import dump_options_header, http_date, quote_etag
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
 from layers_standin.domain.assets import file_of
@@ -24,6 +24,7 @@ from layers_standin.media.storage import THUMBNAIL_PIXELS, File, NoSuchFile, Sto
 from layers_standin.services import Services
 from layers_standin.web.conditional import make_conditional
 from layers_standin.web.middleware import current_context
+from store import Store
 
 logger = logging.getLogger("standin")
 
@@ -32,7 +33,7 @@ _CHUNK_BYTES = 1 << 18
 
 def serve_file(services: Services, organization: str, owner: str, token: str, variant: str, **_: str) -> Response:
     """Serve the file of a path; the name at its end is the name of a download. Raises NotFound, Unavailable."""
-    store = services.store.for_organization(organization)
+    store = Store(services.store.db, organization=organization)  # by any clock: no file depends on the time
     try:
         if variant == "portrait":
             return _portrait(services, store.any_influencer(owner), token)
@@ -69,40 +70,50 @@ def _check_token(expected: str, given: str) -> None:
 def _file(file: File, content_type: str, url_path: str) -> Response:
     """Stream a file: a signed URL could not make a bucket send the headers that we must send."""
     name = url_path.rpartition("/")[2]  # ours, not that of the request: it becomes a header
-    stored = file if isinstance(file, StoredObject) else _stored(file)
-    opened = stored.open("rb")
+    opened = file.open("rb") if isinstance(file, StoredObject) else file.open("rb", 0)
     try:
-        response = make_conditional(_whole(stored, opened), request, has_parts=True)
+        size, etag, modified = _facts(file, opened)
+        body = FileWrapper(opened, max(1, min(size, _CHUNK_BYTES)))
+        whole = Response(body, headers=_headers(size, etag, modified, content_type, name), direct_passthrough=True)
+        response = make_conditional(whole, request, has_parts=True)
         if request.method != "HEAD" and response.status_code in (200, 206):
             response.response = _begun(response, opened)
     except BaseException:
         opened.close()
         raise
-    response.headers.set("Content-Disposition", "inline" if is_inert(content_type) else "attachment", filename=name)
-    response.headers.update(HEADERS)
-    response.headers["Content-Type"] = content_type  # Werkzeug would add a charset that nobody declared
     return response
 
 
-def _stored(path: Path) -> StoredObject:
-    found = path.stat()
-    modified = datetime.fromtimestamp(found.st_mtime, UTC)
-    etag = f"{found.st_mtime_ns}-{found.st_size}"
-    return StoredObject(found.st_size, etag, modified, lambda buffering: path.open("rb", buffering))
+def _facts(file: File, opened: BinaryIO) -> tuple[int, str, float]:
+    """Return size, ETag and time of modification in seconds since 1970."""
+    if isinstance(file, StoredObject):
+        return file.size, file.etag, file.modified.timestamp()
+    found = os.fstat(opened.fileno())
+    return found.st_size, f"{found.st_mtime_ns}-{found.st_size}", found.st_mtime
 
 
-def _whole(stored: StoredObject, opened: BinaryIO) -> Response:
-    response = Response(FileWrapper(opened, _CHUNK_BYTES), direct_passthrough=True)
-    response.content_length, response.last_modified = stored.size, stored.modified
-    response.set_etag(stored.etag)
-    return response
+@lru_cache(1024)  # the same few files are asked for again and again
+def _headers(size: int, etag: str, modified: float, content_type: str, name: str) -> list[tuple[str, str]]:
+    shown = "inline" if is_inert(content_type) else "attachment"
+    return [
+        ("Content-Type", content_type),  # with no charset that nobody declared, as Werkzeug would add
+        ("Content-Length", str(size)),
+        ("Last-Modified", http_date(modified)),
+        ("ETag", quote_etag(etag)),
+        ("Content-Disposition", dump_options_header(shown, {"filename": name})),
+        *HEADERS.items(),
+    ]
 
 
-def _begun(response: Response, opened: BinaryIO) -> ClosingIterator:
+def _begun(response: Response, opened: BinaryIO) -> Iterable[bytes]:
     """Return the body of a response, with its first chunk read already: while an error can still become a response."""
-    chunks = iter(cast(FileWrapper, response.response))
+    chunks = iter(cast(Iterable[bytes], response.response))
     first = next(chunks, b"")
-    rest = _rest(chunks, (response.content_length or 0) - len(first), current_context(request.environ).request_id)
+    missing = (response.content_length or 0) - len(first)
+    if not missing:
+        opened.close()
+        return [first]
+    rest = _rest(chunks, missing, current_context(request.environ).request_id)
     return ClosingIterator(chain([first], rest), opened.close)
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from flask import Request
 from marshmallow import Schema
+from werkzeug.sansio.utils import get_current_url
 
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
@@ -119,8 +120,13 @@ class Operations(list[Operation]):
 def own_url(request: Request) -> str:
     """Return the URL of the request's Host header, or of our own address when that header is not a valid host."""
     if request.host:
-        return request.host_url.rstrip("/")
+        return _url_of(request.scheme, request.host)
     name, port = request.environ["SERVER_NAME"], request.environ["SERVER_PORT"]
     if not port:  # a unix socket
         return f"{request.scheme}://localhost"
     return f"{request.scheme}://[{name}]:{port}" if ":" in name else f"{request.scheme}://{name}:{port}"
+
+
+@lru_cache(64)  # most requests come to one
+def _url_of(scheme: str, host: str) -> str:
+    return get_current_url(scheme, host).rstrip("/")

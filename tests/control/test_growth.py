@@ -5,7 +5,8 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from conftest import AVA
+from api_helpers import picture
+from conftest import AVA, AVA_PATH
 
 from layers_standin.console.queries import MOST_ORGANIZATIONS, MOST_SNAPSHOTS
 from layers_standin.domain.tables import ALL
@@ -124,6 +125,19 @@ def test_a_fault_is_found_among_all_organizations_by_as_many_statements_however_
     many = grow(40)
 
     assert cost(lambda: remove(many[20])) == before
+
+
+def test_pictures_are_attached_with_as_many_statements_however_many_they_are(cost, demo, rooms, organization, clock):
+    pictures = [f"asset_{number:02d}" for number in range(20)]
+    for asset_id in pictures:
+        rooms.store.tables.put("assets", picture(organization, asset_id))
+
+    def attach(number: int) -> None:
+        clock.move(seconds=1)  # or there would be nothing to write
+        reply = demo.post(f"{AVA_PATH}/reference-images", json={"assetIds": pictures[:number]})
+        assert len(reply.json["referenceImages"]) == number
+
+    assert cost(lambda: attach(1)) == cost(lambda: attach(20))
 
 
 def test_what_was_dropped_costs_nothing_any_more(control, cost, grow, rooms):

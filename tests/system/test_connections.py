@@ -4,7 +4,9 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
@@ -175,6 +177,18 @@ def promised_upload(server: Server) -> str:
     promise = {"kind": "reference_image", "mimeType": "image/png"}
     reply = server.client().post(f"{PROJECT_PATH}/media/presign", json=promise)
     return reply.raise_for_status().json()["uploadUrl"].removeprefix(server.url)
+
+
+@pytest.mark.parametrize("size", [0, 1, 3 << 19, (3 << 19) + 7])
+@pytest.mark.parametrize("cut", [0, 1, 9_000, -1])
+def test_an_upload_is_all_of_its_body_and_the_request_behind_it_is_the_next(server, size, cut):
+    body, next_request = Random(size).randbytes(size), request("GET", AVA_PATH)
+    head = request("PUT", promised_upload(server), f"Content-Type: image/png\r\nContent-Length: {size}\r\n")
+    with wire(server) as connection:
+        connection.send(head + body[:cut])
+        connection.send(body[cut:] + next_request)
+        assert connection.reply().headers["etag"] == f'"{sha256(body).hexdigest()}"'
+        assert connection.reply().json()["name"] == "Ava Chen"
 
 
 def half_upload(server: Server) -> bytes:

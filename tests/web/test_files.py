@@ -94,6 +94,28 @@ def test_a_file_that_cannot_be_reached_is_unavailable_whatever_is_asked_of_it(
         assert (again.status_code, again.data) == (200, data)
 
 
+@pytest.mark.parametrize("variant", ["original", "thumbnail", "portrait"])
+def test_a_file_costs_one_read_of_the_store(rooms, client, ava, portrait, variant):
+    url = {"original": ava["path"], "thumbnail": ava["thumbnailPath"], "portrait": portrait}[variant]
+    client.get(url).close()
+    statements = []
+    rooms.store.db._session().connection.exec_trace = lambda _, statement, __: statements.append(statement) or True
+
+    client.get(url).close()
+
+    assert [statement.split()[0] for statement in statements] == ["SELECT"]
+
+
+def test_a_thumbnail_that_is_drawn_needs_no_original(client, ava, original):
+    with client.get(ava["thumbnailPath"]) as response:
+        drawn = response.data
+    original.unlink()
+
+    with client.get(ava["thumbnailPath"]) as response:
+        assert (response.status_code, response.data) == (200, drawn)
+    assert refused(client.get(ava["path"])) == NO_ROUTE
+
+
 def test_a_portrait_that_cannot_be_written_is_drawn_by_the_next_request(rooms, settings, client, portrait):
     failing = FolderStorage(settings.data / "media", WatchedDisk(lambda name, call: input_output_error(call)))
 

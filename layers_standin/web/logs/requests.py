@@ -145,8 +145,9 @@ class RequestLog:
         if context.hint is not None:
             logger.warning("%s %s", line.request_id, context.hint)
         with suppress(OSError, EngineError):
-            is_wanted = context.is_logged if context.organization else self._is_kept_for_nobody()
-            if self.is_kept and context.is_api and is_wanted:
+            if not (self.is_kept and context.is_api):
+                return
+            if context.is_logged if context.organization else self._is_kept_for_nobody():
                 entry = entry_of(line, context, environ)
                 if line.status == 401 and context.fault is None:
                     entry |= {"headers": shown_headers(environ), "hint": hint_of(environ, self._store.keys)}
