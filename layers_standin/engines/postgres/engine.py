@@ -6,17 +6,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 import orjson
 import psycopg
-from psycopg import Connection
 
 from layers_standin.engines.base import BaseEngine, Purpose, Send
 from layers_standin.engines.errors import Unavailable, Unconfirmed
 from layers_standin.engines.indexes import IndexRule, Key, Record, index_entries
 from layers_standin.engines.postgres import sql
 from layers_standin.engines.postgres.connections import ConnectionPool, Lease, NoneFree, name_of, reason
+from layers_standin.engines.postgres.pipeline import PipelineConnection
 from layers_standin.engines.postgres.schema import FORMAT, create_tables, facts_of
 from layers_standin.engines.postgres.session import Session
 from layers_standin.engines.postgres.sql import SQL
@@ -28,6 +29,7 @@ PATIENCE_SECONDS = 5.0
 ATTEMPTS = 8
 _PAUSE_SECONDS = 0.01
 _FOLLOWED, _FIRST_KEYS = 6, 1000
+_AT_ONCE = 1000
 
 # Conflicts with a concurrent transaction: the same one may succeed when it is repeated.
 _IN_THE_WAY = (
@@ -240,7 +242,7 @@ class Postgres(BaseEngine):
         finally:
             lease.end()
 
-    def _look(self, look: Callable[[Connection[Any]], T]) -> T:
+    def _look(self, look: Callable[[PipelineConnection], T]) -> T:
         """Return `look(connection)`; call it again on a new connection if the first is lost. Raises Unavailable."""
         with self._lent() as session:
             return self._first(session, lambda: look(session.connection))
@@ -323,9 +325,7 @@ class Postgres(BaseEngine):
     def _finish(self, session: Session, statements: Iterable[Sent] = ()) -> None:
         """Send these statements and commit, in one round trip."""
         try:
-            with session.connection.pipeline():
-                for statement, parameters in (*statements, (sql.ADMIN["commit"], {})):
-                    session.connection.execute(statement, parameters)
+            session.connection.send([*statements, (sql.ADMIN["commit"], {})])
         except psycopg.Error as error:
             is_lost = session.lease.is_lost or isinstance(error, psycopg.errors.StatementCompletionUnknown)
             if is_lost and not isinstance(error, _IN_THE_WAY):
@@ -336,7 +336,7 @@ class Postgres(BaseEngine):
     # All of it.
 
     def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        return self._look(lambda connection: connection.execute(statement, parameters).fetchall())
+        return self._look(lambda connection: connection.send([(statement, parameters)])[0])
 
     @contextmanager
     def _whole(self, purpose: Purpose) -> Iterator[Send]:
@@ -347,7 +347,7 @@ class Postgres(BaseEngine):
         return self._look(lambda connection: read(partial(_send, connection)))
 
     @contextmanager
-    def _over_all(self, *beginning: str) -> Iterator[Connection[Any]]:
+    def _over_all(self, *beginning: str) -> Iterator[PipelineConnection]:
         """Yield a connection in a transaction over all organizations, begun by these statements of `ADMIN`."""
         if self._transaction is not None:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction: it would wait for itself")
@@ -375,8 +375,9 @@ class Postgres(BaseEngine):
             raise
 
 
-def _send(connection: Connection[Any], statements: Iterable[Sent]) -> list[list[Any]]:
-    """Send statements in one round trip; return the rows of each."""
-    with connection.pipeline():
-        cursors = [connection.execute(*each) for each in statements]
-    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+def _send(connection: PipelineConnection, statements: Iterable[Sent]) -> list[list[Any]]:
+    """Send statements in as few round trips as their number allows; return the rows of each."""
+    rest, rows = iter(statements), []
+    while some := list(islice(rest, _AT_ONCE)):
+        rows += connection.send(some)
+    return rows
