@@ -13,7 +13,7 @@ import psycopg
 from layers_standin.engines.postgres.connections import ConnectionPool
 from layers_standin.engines.postgres.pipeline import PipelineConnection
 
-pytestmark = pytest.mark.postgres
+pytestmark = pytest.mark.slow
 
 ONE, TWO = ("SELECT 1", {}), ("SELECT 2", {})
 FAILS = ("SELECT 1 / %(zero)s::int", {"zero": 0})
