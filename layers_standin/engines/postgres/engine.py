@@ -28,7 +28,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 5.0
 ATTEMPTS = 8
 _PAUSE_SECONDS = 0.01
-_FOLLOWED, _FIRST_KEYS = 6, 1000
+_FOLLOWED, _FIRST_KEYS = 7, 1000
 _AT_ONCE = 1000
 
 # Conflicts with a concurrent transaction: the same one may succeed when it is repeated.
@@ -84,7 +84,7 @@ class Postgres(BaseEngine):
         self._indexes = indexes or {}
         self._connections = ConnectionPool(url, patience_seconds)
         self._thread = _Thread()
-        self._followers: dict[Key, list[Key]] = {}
+        self._followers: dict[Key, tuple[list[Key], list[Key]]] = {}
         self._open()
 
     @property
@@ -101,32 +101,34 @@ class Postgres(BaseEngine):
         return None if found is None else cast(Record, orjson.loads(found))
 
     def read_texts(self, keys: Sequence[Key], lock: bool = True) -> list[bytes | None]:
+        if self._thread.session is not None:
+            return self._read(self._thread.session, keys, lock)
         with self._lent() as session:
-            is_block = session is self._thread.session and not session.is_transaction
-            if missing := session.missing(keys, lock):
-                ahead = self._ahead_of(session, missing) if is_block else []
-                self._first(session, lambda: session.fetch([*missing, *ahead], lock))
-            if is_block:
-                self._remember(session, keys)
-            return [session.documents[key] for key in keys]
+            return self._read(session, keys, lock)
+
+    def _read(self, session: Session, keys: Sequence[Key], lock: bool) -> list[bytes | None]:
+        if missing := session.missing(keys, lock):
+            ahead = self._ahead_of(session, missing) if session.is_block else []
+            self._first(session, lambda: session.fetch([*missing, *ahead], lock))
+        if session.is_block:
+            session.asked += keys
+        return session.documents(keys)
 
     def _ahead_of(self, session: Session, keys: list[Key]) -> list[Key]:
-        """Return the other keys that a block of reads with the same first read has read lately.
+        """Return the other keys that the last two blocks of reads with the same first key have both read.
 
         A guess that saves trips and is never an answer: all of them are read now.
         """
-        if session.unlocked or len(keys) > _FOLLOWED:
+        if session.asked:
             return []
-        session.first = keys[0]
-        return [key for key in self._followers.get(session.first, []) if key not in keys]
+        usual, _ = self._followers.get(keys[0], ([], []))
+        return [key for key in usual if key not in keys]
 
-    def _remember(self, session: Session, keys: Sequence[Key]) -> None:
-        if session.first is None or session.first in keys or len(keys) > _FOLLOWED:
-            return
+    def _remember(self, first: Key, *others: Key) -> None:
         if len(self._followers) > _FIRST_KEYS:
             self._followers.clear()
-        latest_first = dict.fromkeys([*keys, *self._followers.get(session.first, [])])
-        self._followers[session.first] = list(latest_first)[:_FOLLOWED]
+        _, last = self._followers.get(first, ([], []))
+        self._followers[first] = ([key for key in others if key in last], list(others))
 
     def ids(self, table: str, partition: str) -> list[str]:
         ids = dict.fromkeys(super().ids(table, partition))
@@ -159,11 +161,13 @@ class Postgres(BaseEngine):
             yield
             return
         with self._lent() as session:
-            self._thread.session = session
+            self._thread.session, session.is_block = session, True
             try:
                 yield
             finally:
                 self._thread.session = None
+                if session.asked:
+                    self._remember(*session.asked[:_FOLLOWED])
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
         """Inside another transaction `alone` raises RuntimeError."""

@@ -1,7 +1,6 @@
 """A thread's work on a connection: documents read, locked and written, in as few round trips as possible."""
 
-from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,8 +18,9 @@ from layers_standin.engines.sql import Sent
 class Session:
     """A connection of one thread, and the documents that it knows.
 
-    `is_transaction` tells a transaction from a block of reads; `has_begun`, whether BEGIN was sent. Writes wait in
-    `written`, with the index entries of each document, until the transaction is committed.
+    `is_transaction` and `is_block` tell a transaction and a block of reads from a single one; `has_begun`, whether
+    BEGIN was sent. Writes wait in `written`, with the index entries of each document, until the transaction is
+    committed.
     """
 
     def __init__(self, lease: Lease, is_transaction: bool = False) -> None:
@@ -31,8 +31,8 @@ class Session:
         self.entries: dict[Key, list[IndexEntry]] = {}
         self.locked: dict[Key, bytes | None] = {}
         self.unlocked: dict[Key, bytes | None] = {}
-        self.documents: Mapping[Key, bytes | None] = ChainMap(self.written, self.locked, self.unlocked)
-        self.first: Key | None = None  # the first document that a block of reads has read
+        self.is_block = False
+        self.asked: list[Key] = []  # the documents that a block of reads has read
 
     @property
     def connection(self) -> PipelineConnection:
@@ -40,8 +40,13 @@ class Session:
 
     def missing(self, keys: Sequence[Key], lock: bool) -> list[Key]:
         """Return the keys whose documents are to be read, or locked, first."""
-        known = self.documents if not (lock and self.is_transaction) else ChainMap(self.written, self.locked)
-        return [key for key in keys if key not in known]
+        is_enough = self.unlocked if not (lock and self.is_transaction) else {}
+        return [key for key in keys if not (key in is_enough or key in self.locked or key in self.written)]
+
+    def documents(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """Return the documents of keys that are not missing."""
+        sources = (self.written, self.locked, self.unlocked)
+        return [next(source[key] for source in sources if key in source) for key in keys]
 
     def fetch(self, keys: Sequence[Key], lock: bool) -> None:
         """Read documents in one round trip; in a transaction, begin if needed, and lock them. Raises psycopg.Error."""
