@@ -36,7 +36,7 @@ from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.middleware import RequestMiddleware
 from layers_standin.web.operations import LONG_RUNNING, Call, Operations, Reply
 from layers_standin.web.reference import add_reference
-from layers_standin.web.responses import add_error_handlers, route
+from layers_standin.web.responses import Route, add_error_handlers, route
 from layers_standin.web.uploads import (
     UPLOAD_PATH,
     InspectedUpload,
@@ -286,6 +286,7 @@ def create_app(services: Services) -> Flask:
     """Return the Flask app of the services."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # one more than whole_body accepts
+    app.url_rule_class = Route
     app.url_map.merge_slashes = False  # a path that is not ours is a 404, not a redirect with a page
     services = services._replace(limits=rate_limits(services.settings))
     for operation in operations:

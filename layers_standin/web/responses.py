@@ -6,7 +6,7 @@ from typing import cast
 
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import Map
+from werkzeug.routing import Map, Rule
 
 from layers_standin.domain.errors import StoreError
 from layers_standin.domain.idempotency import StoredResponse
@@ -20,6 +20,18 @@ from layers_standin.web.operations import own_url
 logger = logging.getLogger("standin")
 
 _PAGES = ("/console/", "/docs/", "/media/")  # the beginnings of paths that people follow links to
+
+
+class Route(Rule):
+    """A rule that compiles the building of its URL when one is built: none is, and it took most of making an app."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compile_builder = super()._compile_builder
+
+        def build(rule: Rule, **values: str) -> tuple[str, str]:
+            return compile_builder(append_unknown)(rule, **values)
+
+        return build
 
 
 def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Response]) -> None:
