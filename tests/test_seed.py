@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import threading
 from dataclasses import replace
 from multiprocessing import Event
 
@@ -414,6 +415,20 @@ def test_pictures_of_a_seed_are_on_disk_before_its_documents(settings, tmp_path)
     with pytest.raises(StartError, match="No space left on device"):
         load_seed(SEED, store, Refusing(tmp_path / "media"))
     assert store.is_empty()
+    store.db.close()
+
+
+def test_no_picture_of_a_seed_waits_until_another_is_on_disk(settings, tmp_path):
+    both_are_here = threading.Barrier(2, timeout=60)
+
+    class Meeting(FolderStorage):
+        def put(self, organization, asset_id, data):
+            both_are_here.wait()
+            super().put(organization, asset_id, data)
+
+    store = open_store(settings)
+    load_seed(SEED, store, Meeting(tmp_path / "media"))
+    assert len(list((tmp_path / "media").glob("*/*"))) == 8
     store.db.close()
 
 

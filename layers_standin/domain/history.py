@@ -50,6 +50,7 @@ class History:
     """The changes of an organization's influencers."""
 
     def __init__(self, tables: Tables, actor: Actor) -> None:
+        self._tables = tables
         self._changes = tables.table("history")
         self._actor = actor
 
@@ -74,7 +75,8 @@ class History:
             },
         )
         if revision > KEPT:
-            self._changes.remove(doc_ids=[_name(influencer["influencerId"], revision - KEPT)])
+            oldest = _name(influencer["influencerId"], revision - KEPT)
+            self._tables.db.write("history", self._tables.organization, oldest, None)  # without reading it first
 
     def of(self, influencer: Record) -> list[Record]:
         """Return the stored changes of an influencer, newest first."""

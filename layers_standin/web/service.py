@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Rule
 
 from layers_standin.housekeeping import Housekeeping
 from layers_standin.web.disconnect import truncate
@@ -20,12 +21,26 @@ if TYPE_CHECKING:
 WriteRecord = Callable[[Line, RequestContext, "WSGIEnvironment"], None]
 
 
+class Route(Rule):
+    """A rule that compiles the building of its URL when one is built: none is, and it took most of making an app."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compile_builder = super()._compile_builder
+
+        def build(rule: Rule, **values: str) -> tuple[str, str]:
+            return compile_builder(append_unknown)(rule, **values)
+
+        return build
+
+
 class Service(Flask):
     """A Flask app whose views may be direct: they take the request as their argument, and no context of Flask.
 
     Contexts, sessions, signals and hooks take half the time of Flask, and the operations of the API use none of them.
     `log` writes the line of a request, `record` its record for the request log.
     """
+
+    url_rule_class = Route
 
     def __init__(self, log: Callable[[Line], None], record: WriteRecord, housekeeping: Housekeeping) -> None:
         super().__init__(__name__, static_folder=None)

@@ -48,6 +48,13 @@ def test_a_request_of_a_known_key_takes_no_more_trips_than_it_needs(demo, relay,
     assert relay.trips - before == trips
 
 
+def test_a_request_for_another_document_each_time_takes_one_trip_more(demo, relay):
+    for path in (AVA_PATH, f"/v1/projects/{SPRING}") * 2:
+        before = relay.trips
+        assert demo.get(path).status_code == 200
+    assert relay.trips - before == 2
+
+
 def test_whose_a_key_was_is_a_guess_and_no_answer(demo, control):
     """An organization that is gone is not remembered, nor is a key that is switched off let in."""
     organization, headers = control.organization()

@@ -7,12 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import psycopg
-from psycopg import Connection
-from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from layers_standin.engines.postgres import sql
+from layers_standin.engines.postgres.pipeline import PipelineConnection
 
 MAX_CONNECTIONS = 8
 
@@ -87,28 +86,28 @@ class ConnectionPool:
 
     def _start(self) -> None:
         self._inherited.append(getattr(self, "_idle", None))  # kept, for they are in use on the other side of the fork
-        self._idle: list[Connection[Any]] = []
+        self._idle: list[PipelineConnection] = []
         self._room = threading.BoundedSemaphore(self._limit)
         self._owner = os.getpid()
 
-    def _take(self) -> Connection[Any]:
+    def _take(self) -> PipelineConnection:
         return self._idle_one() or self._connect()
 
-    def _idle_one(self) -> Connection[Any] | None:
+    def _idle_one(self) -> PipelineConnection | None:
         with suppress(IndexError):
             return self._idle.pop()
         return None
 
-    def _give_back(self, connection: Connection[Any]) -> None:
-        if connection.info.transaction_status == TransactionStatus.IDLE:
+    def _give_back(self, connection: PipelineConnection) -> None:
+        if connection.pgconn.transaction_status == TransactionStatus.IDLE:
             self._idle.append(connection)
         else:  # lost, or in a transaction that has no owner any more
             _close(connection)
         self._room.release()
 
-    def _connect(self) -> Connection[Any]:
-        connection = psycopg.connect(autocommit=True, prepare_threshold=0, **self._parameters())
-        connection.adapters.register_loader("json", _Raw)
+    def _connect(self) -> PipelineConnection:
+        # Its cursors prepare nothing: after a ROLLBACK they would deallocate the pipeline's statements with their own.
+        connection = PipelineConnection.connect(autocommit=True, prepare_threshold=None, **self._parameters())
         # A host that froze keeps nobody out for longer. The other limit on that, below, is not enough: the last message
         # of each pipeline makes the server forget it. Servers before PostgreSQL 17 have only that one.
         limit = {"milliseconds": str(12 * round(self._patience_seconds * 1000))}
@@ -136,13 +135,6 @@ class ConnectionPool:
         return ours | given | {"client_encoding": "utf8", "options": f"{options}{given.get('options') or ''}"}
 
 
-class _Raw(Loader):
-    """Loads a JSON column as its bytes."""
-
-    def load(self, data: Any) -> bytes:
-        return bytes(data)
-
-
 def name_of(url: str) -> str:
     """Return a database's name and host from its URL, without credentials."""
     try:
@@ -161,6 +153,6 @@ def reason(error: BaseException) -> str:
     return type(error).__name__ if state is None else f"{type(error).__name__} {state}"
 
 
-def _close(connection: Connection[Any]) -> None:
+def _close(connection: PipelineConnection) -> None:
     with suppress(psycopg.Error):
         connection.close()

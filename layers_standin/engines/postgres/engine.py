@@ -6,17 +6,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 import orjson
 import psycopg
-from psycopg import Connection
 
 from layers_standin.engines.base import BaseEngine, Purpose, Send
 from layers_standin.engines.errors import Unavailable, Unconfirmed
 from layers_standin.engines.indexes import IndexRule, Key, Record, index_entries
 from layers_standin.engines.postgres import sql
 from layers_standin.engines.postgres.connections import ConnectionPool, Lease, NoneFree, name_of, reason
+from layers_standin.engines.postgres.pipeline import PipelineConnection
 from layers_standin.engines.postgres.schema import FORMAT, create_tables, facts_of
 from layers_standin.engines.postgres.session import Session
 from layers_standin.engines.postgres.sql import SQL
@@ -27,7 +28,8 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 5.0
 ATTEMPTS = 8
 _PAUSE_SECONDS = 0.01
-_FOLLOWED, _FIRST_KEYS = 6, 1000
+_FOLLOWED, _FIRST_KEYS = 7, 1000
+_AT_ONCE = 1000
 
 # Conflicts with a concurrent transaction: the same one may succeed when it is repeated.
 _IN_THE_WAY = (
@@ -82,7 +84,7 @@ class Postgres(BaseEngine):
         self._indexes = indexes or {}
         self._connections = ConnectionPool(url, patience_seconds)
         self._thread = _Thread()
-        self._followers: dict[Key, list[Key]] = {}
+        self._followers: dict[Key, tuple[list[Key], list[Key]]] = {}
         self._open()
 
     @property
@@ -99,32 +101,34 @@ class Postgres(BaseEngine):
         return None if found is None else cast(Record, orjson.loads(found))
 
     def read_texts(self, keys: Sequence[Key], lock: bool = True) -> list[bytes | None]:
+        if self._thread.session is not None:
+            return self._read(self._thread.session, keys, lock)
         with self._lent() as session:
-            is_block = session is self._thread.session and not session.is_transaction
-            if missing := session.missing(keys, lock):
-                ahead = self._ahead_of(session, missing) if is_block else []
-                self._first(session, lambda: session.fetch([*missing, *ahead], lock))
-            if is_block:
-                self._remember(session, keys)
-            return [session.documents[key] for key in keys]
+            return self._read(session, keys, lock)
+
+    def _read(self, session: Session, keys: Sequence[Key], lock: bool) -> list[bytes | None]:
+        if missing := session.missing(keys, lock):
+            ahead = self._ahead_of(session, missing) if session.is_block else []
+            self._first(session, lambda: session.fetch([*missing, *ahead], lock))
+        if session.is_block:
+            session.asked += keys
+        return session.documents(keys)
 
     def _ahead_of(self, session: Session, keys: list[Key]) -> list[Key]:
-        """Return the other keys that a block of reads with the same first read has read lately.
+        """Return the other keys that the last two blocks of reads with the same first key have both read.
 
         A guess that saves trips and is never an answer: all of them are read now.
         """
-        if session.unlocked or len(keys) > _FOLLOWED:
+        if session.asked:
             return []
-        session.first = keys[0]
-        return [key for key in self._followers.get(session.first, []) if key not in keys]
+        usual, _ = self._followers.get(keys[0], ([], []))
+        return [key for key in usual if key not in keys]
 
-    def _remember(self, session: Session, keys: Sequence[Key]) -> None:
-        if session.first is None or session.first in keys or len(keys) > _FOLLOWED:
-            return
+    def _remember(self, first: Key, *others: Key) -> None:
         if len(self._followers) > _FIRST_KEYS:
             self._followers.clear()
-        latest_first = dict.fromkeys([*keys, *self._followers.get(session.first, [])])
-        self._followers[session.first] = list(latest_first)[:_FOLLOWED]
+        _, last = self._followers.get(first, ([], []))
+        self._followers[first] = ([key for key in others if key in last], list(others))
 
     def ids(self, table: str, partition: str) -> list[str]:
         ids = dict.fromkeys(super().ids(table, partition))
@@ -157,11 +161,13 @@ class Postgres(BaseEngine):
             yield
             return
         with self._lent() as session:
-            self._thread.session = session
+            self._thread.session, session.is_block = session, True
             try:
                 yield
             finally:
                 self._thread.session = None
+                if session.asked:
+                    self._remember(*session.asked[:_FOLLOWED])
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
         """Inside another transaction `alone` raises RuntimeError."""
@@ -240,7 +246,7 @@ class Postgres(BaseEngine):
         finally:
             lease.end()
 
-    def _look(self, look: Callable[[Connection[Any]], T]) -> T:
+    def _look(self, look: Callable[[PipelineConnection], T]) -> T:
         """Return `look(connection)`; call it again on a new connection if the first is lost. Raises Unavailable."""
         with self._lent() as session:
             return self._first(session, lambda: look(session.connection))
@@ -323,9 +329,7 @@ class Postgres(BaseEngine):
     def _finish(self, session: Session, statements: Iterable[Sent] = ()) -> None:
         """Send these statements and commit, in one round trip."""
         try:
-            with session.connection.pipeline():
-                for statement, parameters in (*statements, (sql.ADMIN["commit"], {})):
-                    session.connection.execute(statement, parameters)
+            session.connection.send([*statements, (sql.ADMIN["commit"], {})])
         except psycopg.Error as error:
             is_lost = session.lease.is_lost or isinstance(error, psycopg.errors.StatementCompletionUnknown)
             if is_lost and not isinstance(error, _IN_THE_WAY):
@@ -336,7 +340,7 @@ class Postgres(BaseEngine):
     # All of it.
 
     def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        return self._look(lambda connection: connection.execute(statement, parameters).fetchall())
+        return self._look(lambda connection: connection.send([(statement, parameters)])[0])
 
     @contextmanager
     def _whole(self, purpose: Purpose) -> Iterator[Send]:
@@ -347,7 +351,7 @@ class Postgres(BaseEngine):
         return self._look(lambda connection: read(partial(_send, connection)))
 
     @contextmanager
-    def _over_all(self, *beginning: str) -> Iterator[Connection[Any]]:
+    def _over_all(self, *beginning: str) -> Iterator[PipelineConnection]:
         """Yield a connection in a transaction over all organizations, begun by these statements of `ADMIN`."""
         if self._transaction is not None:
             raise RuntimeError("nothing is replaced or kept as a whole inside a transaction: it would wait for itself")
@@ -375,8 +379,9 @@ class Postgres(BaseEngine):
             raise
 
 
-def _send(connection: Connection[Any], statements: Iterable[Sent]) -> list[list[Any]]:
-    """Send statements in one round trip; return the rows of each."""
-    with connection.pipeline():
-        cursors = [connection.execute(*each) for each in statements]
-    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+def _send(connection: PipelineConnection, statements: Iterable[Sent]) -> list[list[Any]]:
+    """Send statements in as few round trips as their number allows; return the rows of each."""
+    rest, rows = iter(statements), []
+    while some := list(islice(rest, _AT_ONCE)):
+        rows += connection.send(some)
+    return rows

@@ -1,25 +1,26 @@
 """A thread's work on a connection: documents read, locked and written, in as few round trips as possible."""
 
-from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
-from psycopg import Connection, Cursor
 from psycopg.pq import TransactionStatus
 
 from layers_standin.engines.indexes import IndexEntry, Key
 from layers_standin.engines.postgres import sql
 from layers_standin.engines.postgres.connections import Lease
+from layers_standin.engines.postgres.pipeline import PipelineConnection
 from layers_standin.engines.postgres.sql import SQL, escape_nul, unescape_nul
+from layers_standin.engines.sql import Sent
 
 
 class Session:
     """A connection of one thread, and the documents that it knows.
 
-    `is_transaction` tells a transaction from a block of reads; `has_begun`, whether BEGIN was sent. Writes wait in
-    `written`, with the index entries of each document, until the transaction is committed.
+    `is_transaction` and `is_block` tell a transaction and a block of reads from a single one; `has_begun`, whether
+    BEGIN was sent. Writes wait in `written`, with the index entries of each document, until the transaction is
+    committed.
     """
 
     def __init__(self, lease: Lease, is_transaction: bool = False) -> None:
@@ -30,31 +31,36 @@ class Session:
         self.entries: dict[Key, list[IndexEntry]] = {}
         self.locked: dict[Key, bytes | None] = {}
         self.unlocked: dict[Key, bytes | None] = {}
-        self.documents: Mapping[Key, bytes | None] = ChainMap(self.written, self.locked, self.unlocked)
-        self.first: Key | None = None  # the first document that a block of reads has read
+        self.is_block = False
+        self.asked: list[Key] = []  # the documents that a block of reads has read
 
     @property
-    def connection(self) -> Connection[Any]:
+    def connection(self) -> PipelineConnection:
         return self.lease.connection
 
     def missing(self, keys: Sequence[Key], lock: bool) -> list[Key]:
         """Return the keys whose documents are to be read, or locked, first."""
-        known = self.documents if not (lock and self.is_transaction) else ChainMap(self.written, self.locked)
-        return [key for key in keys if key not in known]
+        is_enough = self.unlocked if not (lock and self.is_transaction) else {}
+        return [key for key in keys if not (key in is_enough or key in self.locked or key in self.written)]
+
+    def documents(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """Return the documents of keys that are not missing."""
+        sources = (self.written, self.locked, self.unlocked)
+        return [next(source[key] for source in sources if key in source) for key in keys]
 
     def fetch(self, keys: Sequence[Key], lock: bool) -> None:
         """Read documents in one round trip; in a transaction, begin if needed, and lock them. Raises psycopg.Error."""
         lock = lock and self.is_transaction
-        with self.connection.pipeline():
-            if self.is_transaction and not self.has_begun:
-                self.has_begun = True
-                self.connection.execute(sql.ADMIN["begin"])
-            if self.is_transaction and not (lock or self.locked or self.unlocked):  # no row lock keeps a reset out
-                self.connection.execute(sql.PIN, SQL.of_table("", keys[0][1]))
-            sent = [(some, _ask_for(self.connection, some, lock)) for some in _by_partition(keys)]
-        # Not before the pipeline has ended: an error in it would come twice.
-        for some, cursor in sent:
-            (self.locked if lock else self.unlocked).update(_found(some, cursor))
+        sent: list[Sent] = []
+        if self.is_transaction and not self.has_begun:
+            self.has_begun = True
+            sent.append((sql.ADMIN["begin"], {}))
+        if self.is_transaction and not (lock or self.locked or self.unlocked):  # no row lock keeps a reset out
+            sent.append((sql.PIN, SQL.of_table("", keys[0][1])))
+        parts = _by_partition(keys)
+        rows = self.connection.send([*sent, *(_search_for(part, lock) for part in parts)])
+        for part, found in zip(parts, rows[len(sent) :], strict=True):
+            (self.locked if lock else self.unlocked).update(_found(part, found))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -88,19 +94,19 @@ def _by_partition(keys: Sequence[Key]) -> list[list[Key]]:
     return [[key for key in keys if key[1] == partition] for partition in sorted({key[1] for key in keys})]
 
 
-def _ask_for(connection: Connection[Any], keys: Sequence[Key], lock: bool) -> Cursor[Any]:
-    """Send the statement that finds documents of one partition."""
+def _search_for(keys: Sequence[Key], lock: bool) -> Sent:
+    """Return the statement that finds documents of one partition."""
     if len(keys) == 1:
-        return connection.execute(sql.FIND_AND_LOCK if lock else SQL.find, SQL.of(keys[0]))
+        return sql.FIND_AND_LOCK if lock else SQL.find, SQL.of(keys[0])
     # Always in the same order, so that no two transactions wait for each other in a circle.
     pairs = sorted((escape_nul(table), escape_nul(doc_id)) for table, _, doc_id in keys)
     of = SQL.of_table("", keys[0][1]) | {"kinds": [kind for kind, _ in pairs], "ids": [doc_id for _, doc_id in pairs]}
-    return connection.execute(sql.FIND_SOME_AND_LOCK if lock else sql.FIND_SOME, of)
+    return sql.FIND_SOME_AND_LOCK if lock else sql.FIND_SOME, of
 
 
-def _found(keys: Sequence[Key], cursor: Cursor[Any]) -> dict[Key, bytes | None]:
-    """Return {key: JSON or None} of the statement for these keys."""
-    partition, rows = keys[0][1], cursor.fetchall()
+def _found(keys: Sequence[Key], rows: list[Any]) -> dict[Key, bytes | None]:
+    """Return {key: JSON or None} from the rows of the statement for these keys."""
+    partition = keys[0][1]
     if len(keys) == 1:
         return {keys[0]: rows[0][0] if rows else None}
     return dict.fromkeys(keys) | {
