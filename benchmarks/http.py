@@ -106,14 +106,18 @@ def _measure(bench: Bench, options: Options) -> None:
     print(f"Load: wrk, {CONNECTIONS} connections kept alive, random influencers,", end=" ")
     print(f"{bench.rounds} rounds of {bench.seconds} s.", end=" ")
     print("CPU is that of the app's processes, without PostgreSQL's.\n" if options.has_database else "\n")
-    print(markdown(HEAD, ()), flush=True)
+    if is_comparing := bool(set(options.parts) & {*PARTS_OF_A_STORE, "pictures", "log"}):
+        print(markdown(HEAD, ()), flush=True)
     once = _measure_stores(bench, options) if set(options.parts) & {*PARTS_OF_A_STORE, "memory"} else []
     if "log" in options.parts:
         compare_logging(bench)
     once += _measure_demo_seed(bench, options.parts)
     if "control" in options.parts:
         once += measure_commands(bench)
-    print("", bench.repeats(), "", markdown(ONCE_HEAD, once), "", sep="\n", flush=True)
+    if is_comparing:
+        print(f"\n{bench.repeats()}\n")
+    if once:
+        print(f"{markdown(ONCE_HEAD, once)}\n", flush=True)
     if "peers" in options.parts:
         _measure_peers(bench, options)
 
@@ -143,7 +147,7 @@ def _measure_stores(bench: Bench, options: Options) -> list[list[str]]:
         url = running.enter_context(server(bench.folder)) if options.has_database else None
         stores = [_prepare(bench.folder / str(size), size, url) for size in options.sizes]
         once = [line for each in stores for line in _measure_size(bench, each, options.parts)]
-        if "sizes" in options.parts:
+        if "sizes" in options.parts and len(stores) > 1:
             _compare_sizes(bench, stores[0], stores[-1])
         if "create" in options.parts:  # after all else, for it makes the store larger
             for each in stores:

@@ -107,7 +107,7 @@ def _settings_of_the_file() -> dict[str, int | str]:
 
 def fetch(port: int, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
     """Send a request with the demo key, and return the body of its answer. Raises ServerFailed, OSError."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", port, timeout=300)  # a peer may take long
     try:
         headers = {"X-Api-Key": DEMO_KEY} | ({"Content-Type": content_type} if body else {})
         connection.request(method, path, body or None, headers)
