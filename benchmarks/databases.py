@@ -55,3 +55,14 @@ def vacuum(location: Location) -> None:
         with psycopg.connect(location, autocommit=True) as connection:
             connection.execute("VACUUM (ANALYZE)")
             connection.execute("CHECKPOINT")
+
+
+def add_plain_table(url: str) -> None:
+    """Copy the influencers of a populated database into a table `plain (id, document)` beside it."""
+    import psycopg  # noqa: PLC0415 - it comes with an extra
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        select = "SELECT id, document FROM standin_documents WHERE kind = 'influencers'"
+        connection.execute(f"CREATE TABLE plain AS {select}")
+        connection.execute("ALTER TABLE plain ADD PRIMARY KEY (id)")
+    vacuum(url)

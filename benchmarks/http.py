@@ -1,14 +1,18 @@
-"""Load the stand-in and a simpler server in turn, and print a comparison as Markdown.
+"""Load the stand-in and simpler servers in turn, and print the tables of docs/performance.md.
 
-    python benchmarks/http.py --sizes 1000,100000,1000000 --rounds 5 --seconds 3
-    python benchmarks/http.py --sizes 1000000 --only list,page
-    python benchmarks/http.py --sizes 1000,1000000 --only sizes
-    python benchmarks/http.py --postgres --only get,patch,page,hosts
+    python benchmarks/http.py --json-server PATH --picture docs/performance.svg
+    python benchmarks/http.py --postgres
+    python benchmarks/http.py --sizes 1000 --only get,patch --rounds 9
 
-Both run under gunicorn with the settings of gunicorn.conf.py. The stand-in has its default settings; with --postgres
+All run under gunicorn with the settings of gunicorn.conf.py. The stand-in has its default settings; with --postgres
 its store is on a PostgreSQL server with default settings, which is started on the same machine. The bare view is a
-plain Flask view that answers the same bytes as the stand-in. Each round loads one server and then the other, in
-alternating order, and a ratio compares values of the same round, so that other work of the machine affects both alike.
+plain Flask view that answers the same bytes as the stand-in; with --postgres, reads and changes are compared with a
+view that runs one SELECT or one UPDATE instead. json-server is no Python program: install it where you like (`npm
+install json-server@1.0.0-beta.3`) and name its program. Each round loads all servers of a comparison, and a ratio
+compares values of the same round, so that other work of the machine affects both alike.
+
+CPU is the processor time, user and system, of all processes of the server for one answer: least and greatest of the
+rounds. A ratio of it is that of the least of both sides. Everything else is a median, with the least and the greatest.
 
 A kept-alive connection stays with the worker that accepted it, and sometimes one worker accepts all of them: then half
 of the server is idle, and the result says nothing about the code. Such a run is discarded and repeated, for both
@@ -29,115 +33,158 @@ from typing import NamedTuple
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import peers
+from benchmarks.chart import chart
 from benchmarks.children import in_child
 from benchmarks.control import compare_logging, measure_commands
-from benchmarks.databases import Location, new_database, open_engine, server
+from benchmarks.databases import Location, add_plain_table, new_database, open_engine, server
 from benchmarks.documents import Sample, populate
 from benchmarks.hosts import compare_hosts
-from benchmarks.influencers import OPERATIONS, ServedStore, compare_pages, compare_with_bare
+from benchmarks.influencers import OPERATIONS, SAME, ServedStore, compare_pages, compare_with_bare, compare_with_sql
 from benchmarks.load import CONNECTIONS, LoadFailed, check_wrk
-from benchmarks.machine import describe, resident_bytes
-from benchmarks.pictures import compare_thumbnail, measure_uploads
+from benchmarks.machine import describe
+from benchmarks.pictures import compare_pictures, measure_uploads
 from benchmarks.rounds import HEAD, Bench, Side
 from benchmarks.servers import Server, ServerFailed, plain_settings, stand_in
-from benchmarks.tables import markdown, megabytes, number, spread
+from benchmarks.tables import at_most, markdown, megabytes, number, row, spread
 
-PARTS_BY_SIZE = (*OPERATIONS, "page")  # measured at each size
-PARTS = ("start", *PARTS_BY_SIZE, "sizes", "hosts", "log", "thumbnail", "upload", "control")
+PARTS_OF_A_STORE = (*OPERATIONS, "page", "sizes", "hosts")
+PARTS = (*PARTS_OF_A_STORE, "pictures", "log", "start", "memory", "upload", "control", "peers")
+DEFAULT_PARTS = ",".join(part for part in PARTS if part not in ("hosts", "log"))
+POSTGRES_PARTS = ",".join((*OPERATIONS, "page", "sizes"))
+ONCE_HEAD = ("", "measured", "target")
 STARTS = 5
 OPENINGS = 3
 SETTLE_SECONDS = 1  # the first answer comes from the first worker; the others are still starting
 
 _WHOAMI = "/v1/whoami"
-_FOOTPRINT_HEAD = ("influencers", "opened in", "memory of each worker", "of gunicorn itself")
 
 
 class Options(NamedTuple):
     sizes: list[int]
-    rounds: int
-    seconds: int
+    peer_sizes: list[int]
     parts: list[str]
     has_database: bool
-
-
-class Footprint(NamedTuple):
-    """The cost of an open store: the time to open it, None if unmeasured, and the memory of each process.
-
-    `size` is the number of influencers, as text for the table.
-    """
-
-    size: str
-    open_seconds: float | None
-    worker_bytes: list[int]
-    arbiter_bytes: int
+    json_server: str | None
+    picture: Path | None
 
 
 def main() -> None:
-    options = _options()
+    given = _parser().parse_args()
+    parts = (given.only or (POSTGRES_PARTS if given.postgres else DEFAULT_PARTS)).split(",")
+    if unknown := sorted(set(parts) - set(PARTS)):
+        sys.exit(f"--only knows {', '.join(PARTS)}, not {', '.join(unknown)}.")
+    sizes, peer_sizes = (sorted(map(int, text.split(","))) for text in (given.sizes, given.peer_sizes))
+    options = Options(sizes, peer_sizes, parts, given.postgres, given.json_server, given.picture)
     check_wrk()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, lambda *_: sys.exit("Stopped."))  # so that every server is stopped too
     try:
         with tempfile.TemporaryDirectory(prefix="standin-") as name:
-            _measure(Bench(Path(name), options.rounds, options.seconds), options)
+            _measure(Bench(Path(name), max(1, given.rounds), max(1, given.seconds)), options)
     except (LoadFailed, ServerFailed) as error:
         sys.exit(str(error))
 
 
-def _options() -> Options:
-    parser = argparse.ArgumentParser(description="Load the stand-in and a simpler server in turn.")
-    parser.add_argument("--sizes", default="1000,100000,1000000", help="numbers of influencers (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds for each number (%(default)s)")
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Load the stand-in and simpler servers in turn.")
+    parser.add_argument("--sizes", default="1000,1000000", help="numbers of influencers (%(default)s)")
+    parser.add_argument("--peer-sizes", default="1000,10000,100000,1000000", help="the same for peers (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison (%(default)s)")
     parser.add_argument("--seconds", type=int, default=3, help="of load in each round, on each server (%(default)s)")
-    parser.add_argument("--only", default=",".join(PARTS), help="the parts to measure (%(default)s)")
+    parser.add_argument("--only", help=f"the parts to measure ({DEFAULT_PARTS}; with --postgres {POSTGRES_PARTS})")
     parser.add_argument("--postgres", action="store_true", help="measure on PostgreSQL instead of the file")
-    given = parser.parse_args()
-    parts = given.only.split(",")
-    if unknown := sorted(set(parts) - set(PARTS)):
-        parser.error(f"--only knows {', '.join(PARTS)}, not {', '.join(unknown)}")
-    sizes = [int(size) for size in given.sizes.split(",")]
-    return Options(sizes, max(1, given.rounds), max(1, given.seconds), parts, given.postgres)
+    parser.add_argument("--json-server", metavar="PATH", help="json-server's program; without, it is left out")
+    parser.add_argument("--picture", type=Path, metavar="PATH", help="write the picture of the peers to this SVG")
+    return parser
 
 
 def _measure(bench: Bench, options: Options) -> None:
     """Measure the parts of the options, and print each result as soon as it is there."""
-    _print_head(bench.folder, options)
-    footprints = [_measure_demo_seed(bench.folder)] if "start" in options.parts else []
-    print(markdown(HEAD, ()), flush=True)
-    if parts := [part for part in (*PARTS_BY_SIZE, "sizes", "hosts") if part in options.parts]:
-        footprints += _measure_sizes(bench, options, parts)
+    settings = ", ".join(f"{name} {value}" for name, value in plain_settings().items())
+    print(f"Machine: {describe(bench.folder)}.\ngunicorn: {settings}.")
+    print(f"Load: wrk, {CONNECTIONS} connections kept alive, random influencers,", end=" ")
+    print(f"{bench.rounds} rounds of {bench.seconds} s.", end=" ")
+    print("CPU is that of the app's processes, without PostgreSQL's.\n" if options.has_database else "\n")
+    if is_comparing := bool(set(options.parts) & {*PARTS_OF_A_STORE, "pictures", "log"}):
+        print(markdown(HEAD, ()), flush=True)
+    once = _measure_stores(bench, options) if set(options.parts) & {*PARTS_OF_A_STORE, "memory"} else []
     if "log" in options.parts:
         compare_logging(bench)
-    tables = _measure_pictures(bench, options)
+    once += _measure_demo_seed(bench, options.parts)
     if "control" in options.parts:
-        tables += [measure_commands(bench, options.rounds), ""]
-    print("", bench.repeats(), "", *tables, markdown(_FOOTPRINT_HEAD, map(_footprint_row, footprints)), sep="\n")
+        once += measure_commands(bench)
+    if is_comparing:
+        print(f"\n{bench.repeats()}\n")
+    if once:
+        print(f"{markdown(ONCE_HEAD, once)}\n", flush=True)
+    if "peers" in options.parts:
+        _measure_peers(bench, options)
 
 
-def _print_head(folder: Path, options: Options) -> None:
-    settings = ", ".join(f"{name} {value}" for name, value in plain_settings().items())
-    print(f"Machine: {describe(folder)}.")
-    print(f"gunicorn: {settings}. Load: wrk, {CONNECTIONS} connections kept alive, random influencers,", end=" ")
-    print(f"median of {options.rounds} rounds of {options.seconds} s.\n")
+# A store of many influencers
 
 
-# Starting
+class PreparedStore(NamedTuple):
+    """A populated store with `size` influencers, and the stand-in's settings to serve it."""
+
+    size: int
+    folder: Path
+    sample: Sample
+    settings: dict[str, str]
+
+    @property
+    def location(self) -> Location:
+        return self.settings.get("store", self.folder / "data")
+
+    def serve(self) -> AbstractContextManager[Server]:
+        return stand_in(self.folder, _WHOAMI, **self.settings)
 
 
-def _measure_demo_seed(folder: Path) -> Footprint:
-    """Start STARTS times on an empty folder, print the time to the first answer, and return the last footprint."""
-    seconds = []
-    for number_of_start in range(STARTS):
-        with stand_in(folder / f"start-{number_of_start}", _WHOAMI) as server:
-            seconds.append(server.seconds_to_answer)
-            time.sleep(SETTLE_SECONDS)
-            footprint = _footprint(server, "demo seed", None)
-    print(f"First answer after `gunicorn app:app` on an empty folder: {spread(seconds, ' s')} of {STARTS} starts.\n")
-    return footprint
+def _measure_stores(bench: Bench, options: Options) -> list[list[str]]:
+    """Print the rows of stores of each size, and return what is measured once on each."""
+    with ExitStack() as running:
+        url = running.enter_context(server(bench.folder)) if options.has_database else None
+        stores = [_prepare(bench.folder / str(size), size, url) for size in options.sizes]
+        once = [line for each in stores for line in _measure_size(bench, each, options.parts)]
+        if "sizes" in options.parts and len(stores) > 1:
+            _compare_sizes(bench, stores[0], stores[-1])
+        if "create" in options.parts:  # after all else, for it makes the store larger
+            for each in stores:
+                with each.serve() as host:
+                    compare_with_bare(bench, OPERATIONS["create"], ServedStore(host, each.sample, each.size))
+        return once
 
 
-def _footprint(server: Server, size: str, open_seconds: float | None) -> Footprint:
-    return Footprint(size, open_seconds, server.worker_bytes(), resident_bytes(server.pid))
+def _prepare(folder: Path, size: int, url: str | None) -> PreparedStore:
+    location = folder / "data" if url is None else new_database(url, f"standin_{size}")
+    sample = in_child(populate, location, size)
+    if url is not None:
+        add_plain_table(str(location))
+    return PreparedStore(size, folder, sample, {"seed": "none"} | ({} if url is None else {"store": str(location)}))
+
+
+def _measure_size(bench: Bench, prepared: PreparedStore, parts: list[str]) -> list[list[str]]:
+    """Print a row for each part but creates, and return the rows of opening and of memory."""
+    with prepared.serve() as host:
+        store = ServedStore(host, prepared.sample, prepared.size)
+        for part in (part for part in parts if part in OPERATIONS and part != "create"):
+            if "store" in prepared.settings and part in ("get", "patch"):
+                compare_with_sql(bench, OPERATIONS[part], store, str(prepared.location))
+            else:
+                compare_with_bare(bench, OPERATIONS[part], store)
+        if "page" in parts:
+            compare_pages(bench, store)
+        if "hosts" in parts and "store" in prepared.settings:
+            with stand_in(prepared.folder / "second", _WHOAMI, **prepared.settings) as second:
+                compare_hosts(bench, store, second)
+        if "memory" not in parts:
+            return []
+        seconds = [in_child(time_opening, prepared.location) for _ in range(OPENINGS)]
+        return [
+            _memory_row(host, f"{prepared.size:,} influencers, after load", None),
+            [f"opening {prepared.size:,} influencers", spread(seconds, " s"), at_most("s", median(seconds), 0.2)],
+        ]
 
 
 def time_opening(location: Location) -> float:
@@ -149,61 +196,6 @@ def time_opening(location: Location) -> float:
     return seconds
 
 
-# Loading
-
-
-class PreparedStore(NamedTuple):
-    """A populated store with `size` influencers, and the stand-in's settings to serve it."""
-
-    size: int
-    folder: Path
-    sample: Sample
-    settings: dict[str, str]
-    open_seconds: float
-
-    def serve(self) -> AbstractContextManager[Server]:
-        return stand_in(self.folder, _WHOAMI, **self.settings)
-
-
-def _measure_sizes(bench: Bench, options: Options, parts: list[str]) -> list[Footprint]:
-    with ExitStack() as running:
-        url = running.enter_context(server(bench.folder)) if options.has_database else None
-        stores = [_prepare(bench.folder / str(size), size, url) for size in options.sizes]
-        footprints = [_measure_size(bench, each, parts) for each in stores]
-        if "sizes" in parts:
-            _compare_sizes(bench, stores[0], stores[-1])
-        for each in stores:
-            _compare_creates(bench, each, parts)
-        return footprints
-
-
-def _prepare(folder: Path, size: int, url: str | None) -> PreparedStore:
-    location = folder / "data" if url is None else new_database(url, f"standin_{size}")
-    sample = in_child(populate, location, size)
-    open_seconds = median(in_child(time_opening, location) for _ in range(OPENINGS))
-    settings = {"seed": "none"} | ({} if url is None else {"store": str(location)})
-    return PreparedStore(size, folder, sample, settings, open_seconds)
-
-
-def _measure_size(bench: Bench, prepared: PreparedStore, parts: list[str]) -> Footprint:
-    """Print a row for each part but creates, and return the footprint of the store."""
-    with prepared.serve() as host:
-        store = ServedStore(host, prepared.sample, prepared.size)
-        _compare(bench, store, [part for part in parts if part in PARTS_BY_SIZE and part != "create"])
-        footprint = _footprint(host, f"{prepared.size:,}", prepared.open_seconds)
-        if "hosts" in parts and "store" in prepared.settings:
-            with stand_in(prepared.folder / "second", _WHOAMI, **prepared.settings) as second:
-                compare_hosts(bench, store, second)
-        return footprint
-
-
-def _compare_creates(bench: Bench, prepared: PreparedStore, parts: list[str]) -> None:
-    """Measure creates, after all other parts: they make the store larger."""
-    if "create" in parts:
-        with prepared.serve() as host:
-            _compare(bench, ServedStore(host, prepared.sample, prepared.size), ["create"])
-
-
 def _compare_sizes(bench: Bench, small: PreparedStore, large: PreparedStore) -> None:
     """Measure a read and a change on a large store, beside the same on a small one."""
     with small.serve() as few, large.serve() as many:
@@ -213,36 +205,66 @@ def _compare_sizes(bench: Bench, small: PreparedStore, large: PreparedStore) -> 
                 Side(host, bench.generator(operation.workload(each.sample)))
                 for host, each in ((many, large), (few, small))
             )
-            bench.compare(operation.title, f"{large.size:,}", ours, f"at {small.size:,}", other)
+            bench.compare(operation.title, f"{large.size:,}", ours, f"at {small.size:,}", other, SAME)
 
 
-def _compare(bench: Bench, store: ServedStore, parts: list[str]) -> None:
-    for part in parts:
-        if part == "page":
-            compare_pages(bench, store)
-        else:
-            compare_with_bare(bench, OPERATIONS[part], store)
+# The demo seed
 
 
-def _measure_pictures(bench: Bench, options: Options) -> list[str]:
-    """Print a row for the thumbnail, and return the lines of the table of uploads."""
-    uploads: list[str] = []
-    with stand_in(bench.folder / "pictures", _WHOAMI) as server:
-        time.sleep(SETTLE_SECONDS)
-        if "thumbnail" in options.parts:
-            compare_thumbnail(bench, server)
-        if "upload" in options.parts:
-            uploads += [measure_uploads(server, bench.folder, options.rounds), ""]
-    return uploads
+def _measure_demo_seed(bench: Bench, parts: list[str]) -> list[list[str]]:
+    """Print the rows of pictures, and return what is measured once on the demo seed."""
+    once = []
+    if "start" in parts:
+        seconds = [_time_start(bench.folder / f"start-{number_of_start}") for number_of_start in range(STARTS)]
+        once.append(["first answer after start, demo seed", spread(seconds, " s"), at_most("s", median(seconds), 0.4)])
+    if set(parts) & {"pictures", "memory", "upload"}:
+        with stand_in(bench.folder / "seed", _WHOAMI) as host:
+            time.sleep(SETTLE_SECONDS)
+            if "memory" in parts:
+                once.append(_memory_row(host, "demo seed", 40))
+            if "pictures" in parts:
+                compare_pictures(bench, host)
+            if "upload" in parts:
+                once += measure_uploads(host, bench.folder, bench.rounds)
+    return once
 
 
-# Printing
+def _time_start(folder: Path) -> float:
+    """Return the seconds from the start of gunicorn on an empty folder to its first answer."""
+    with stand_in(folder, _WHOAMI) as host:
+        return host.seconds_to_answer
 
 
-def _footprint_row(footprint: Footprint) -> list[str]:
-    opened = "" if footprint.open_seconds is None else f"{number(footprint.open_seconds)} s"
-    workers = ", ".join(megabytes(size) for size in footprint.worker_bytes)
-    return [footprint.size, opened, workers, megabytes(footprint.arbiter_bytes)]
+def _memory_row(host: Server, title: str, max_megabytes: int | None) -> list[str]:
+    workers = host.worker_bytes()
+    target = "" if max_megabytes is None else at_most("MB", max(workers) / 1e6, max_megabytes)
+    return [f"memory of each worker, {title}", ", ".join(map(megabytes, workers)), target]
+
+
+# Peers
+
+
+def _measure_peers(bench: Bench, options: Options) -> None:
+    """Print the table of peers, and draw its picture."""
+    print(markdown(peers.HEAD, ()), flush=True)
+    rates: peers.Rates = {}
+    for size in options.peer_sizes:
+        prepared = _prepare(bench.folder / f"beside-{size}", size, None)
+        with prepared.serve() as host:
+            store = ServedStore(host, prepared.sample, size)
+            for cells in peers.compare_peers(bench, store, prepared.folder / "data", options.json_server, rates):
+                print(row(cells), flush=True)
+    if options.picture is not None:
+        options.picture.write_text(chart(rates, _describe_rates(rates)), "utf-8")
+
+
+def _describe_rates(rates: peers.Rates) -> str:
+    """Say the same as the picture."""
+    return " ".join(
+        f"{title}, {name}: {', '.join(f'{number(rate)} at {size:,}' for size, rate in line)}."
+        for title, lines in rates.items()
+        for name, line in lines.items()
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.tables import percentile
 from layers_standin.domain.keys import DEMO_KEY
 
 CONNECTIONS = 8
@@ -72,6 +73,12 @@ class Round(NamedTuple):
     cpu: float | None = None
 
 
+def timed_one_by_one(seconds: Sequence[float]) -> Round:
+    """Return the result of requests that were sent one after the other, from the seconds of each."""
+    p50, p99 = (percentile(seconds, percent) * 1000 for percent in (50, 99))
+    return Round(len(seconds), len(seconds) / sum(seconds), p50, p99)
+
+
 class LoadFailed(Exception):
     """The server answered a request with an error, or not at all, so the measured numbers would mean nothing."""
 
@@ -84,28 +91,28 @@ class LoadGenerator:
         self._script, self._requests = folder / "load.lua", folder / "requests.txt"
         self._script.write_text(_SCRIPT, "utf-8")
         self._requests.write_text("".join(f"{path}\t{body}\n" for path, body in workload.requests), "utf-8")
-        self._workload, self._seconds = workload, seconds
+        self.workload, self.seconds = workload, seconds
 
     def run(self, url: str) -> Round:
         """Load the server at `url`, and return the result. Raises LoadFailed on any answer that is not a success."""
         done = subprocess.run(
-            self._command(url), capture_output=True, encoding="utf-8", check=False, timeout=60 + self._seconds
+            self._command(url), capture_output=True, encoding="utf-8", check=False, timeout=60 + self.seconds
         )
         if done.returncode != 0 or not done.stdout.rstrip().endswith("}"):
             raise LoadFailed(f"wrk failed: {done.stdout}{done.stderr}")
         result = json.loads(done.stdout.rstrip().rsplit("\n", 1)[-1])
         if result["refused"] or result["broken"]:
-            request = f"{self._workload.method} {url}{self._workload.requests[0][0]}"
+            request = f"{self.workload.method} {url}{self.workload.requests[0][0]}"
             raise LoadFailed(f"{request}: {result['refused']} error answers, {result['broken']} broken connections.")
         per_second = result["requests"] / result["microseconds"] * 1e6
         return Round(result["requests"], per_second, result["p50"] / 1000, result["p99"] / 1000)
 
     def _command(self, url: str) -> list[str]:
         first_turn = random.randrange(10**8)  # so that no two runs write the same number
-        keyed = "keyed" if self._workload.is_keyed else "plain"
-        options = ["-t1", f"-c{CONNECTIONS}", f"-d{self._seconds}s", "--timeout", "10s", "-s", str(self._script)]
+        keyed = "keyed" if self.workload.is_keyed else "plain"
+        options = ["-t1", f"-c{CONNECTIONS}", f"-d{self.seconds}s", "--timeout", "10s", "-s", str(self._script)]
         options += ["-H", f"X-Api-Key: {DEMO_KEY}"]
-        return ["wrk", *options, url, "--", str(self._requests), self._workload.method, str(first_turn), keyed]
+        return ["wrk", *options, url, "--", str(self._requests), self.workload.method, str(first_turn), keyed]
 
 
 def check_wrk() -> None:

@@ -46,9 +46,12 @@ def peak_bytes(pid: int) -> int:
 
 
 def processor_seconds(pid: int) -> float:
-    """Return the processor time of a process, user and system. Raises OSError on systems other than Linux."""
+    """Return the processor time, user and system, of a process and of its children that have ended.
+
+    Raises OSError on systems other than Linux.
+    """
     fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def children(pid: int) -> list[int]:

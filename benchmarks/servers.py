@@ -45,12 +45,12 @@ class Server(NamedTuple):
         """Return the memory of each worker process."""
         return [resident_bytes(worker) for worker in self.workers()]
 
-    def busy_seconds(self) -> list[float]:
-        """Return the processor time of each process, the arbiter's first; [] where the system does not report it."""
+    def busy_seconds(self) -> dict[int, float]:
+        """Return {pid: processor time}, of the arbiter and each worker; {} where the system does not report it."""
         try:
-            return [processor_seconds(pid) for pid in (self.pid, *self.workers())]
+            return {pid: processor_seconds(pid) for pid in (self.pid, *self.workers())}
         except OSError:
-            return []
+            return {}
 
 
 class ServerFailed(Exception):
@@ -64,21 +64,33 @@ def stand_in(folder: Path, path: str, **settings: str) -> Iterator[Server]:
     `settings` are the stand-in's, named as in `seed="none"` for STANDIN_SEED. Raises ServerFailed.
     """
     environ = {f"STANDIN_{name.upper()}": value for name, value in settings.items()}
-    with _running(["app:app"], folder, path, {"STANDIN_DATA": str(folder / "data")} | environ) as server:
+    command, port = _gunicorn("app:app")
+    with _running(command, port, folder, path, {"STANDIN_DATA": str(folder / "data")} | environ) as server:
         yield server
 
 
 @contextmanager
-def bare_server(folder: Path, factory: str, *arguments: str) -> Iterator[Server]:
+def bare_server(folder: Path, factory: str, *arguments: str, **settings: int) -> Iterator[Server]:
     """Run the app that the function `factory` of bare.py returns, under the stand-in's own gunicorn settings.
 
-    `arguments` are those of the function; `folder` takes configuration and log. Raises ServerFailed.
+    `arguments` are those of the function; `settings` replace gunicorn's; `folder` takes configuration and log. Raises
+    ServerFailed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "bare.conf.py"
-    conf.write_text("".join(f"{name} = {value!r}\n" for name, value in plain_settings().items()), "utf-8")
+    conf.write_text("".join(f"{name} = {value!r}\n" for name, value in (plain_settings() | settings).items()), "utf-8")
     application = f"benchmarks.bare:{factory}({', '.join(map(repr, arguments))})"
-    with _running(["--config", str(conf), "--worker-class", "gthread", application], folder, READY, {}) as server:
+    command, port = _gunicorn("--config", str(conf), "--worker-class", "gthread", application)
+    with _running(command, port, folder, READY, {}) as server:
+        yield server
+
+
+@contextmanager
+def json_server(program: str, file: Path, path: str) -> Iterator[Server]:
+    """Run json-server on `file`; yield the server as soon as GET `path` succeeds. Raises ServerFailed."""
+    port = _free_port()
+    command = [program, str(file), "--host", "127.0.0.1", "--port", str(port)]
+    with _running(command, port, file.parent, path, {}) as server:
         yield server
 
 
@@ -95,7 +107,7 @@ def _settings_of_the_file() -> dict[str, int | str]:
 
 def fetch(port: int, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
     """Send a request with the demo key, and return the body of its answer. Raises ServerFailed, OSError."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", port, timeout=300)  # a peer may take long
     try:
         headers = {"X-Api-Key": DEMO_KEY} | ({"Content-Type": content_type} if body else {})
         connection.request(method, path, body or None, headers)
@@ -110,14 +122,18 @@ def fetch(port: int, method: str, path: str, body: bytes = b"", content_type: st
     return text
 
 
-@contextmanager
-def _running(arguments: list[str], folder: Path, path: str, settings: Mapping[str, str]) -> Iterator[Server]:
-    folder.mkdir(parents=True, exist_ok=True)
+def _gunicorn(*arguments: str) -> tuple[list[str], int]:
+    """Return the command that runs gunicorn on a free port, and the port."""
     port = _free_port()
+    return [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *arguments], port
+
+
+@contextmanager
+def _running(command: list[str], port: int, folder: Path, path: str, settings: Mapping[str, str]) -> Iterator[Server]:
+    folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
     started = time.perf_counter()
     with log.open("ab") as output:
-        command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", *arguments]
         environ = _environ(folder) | dict(settings)
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -149,7 +165,7 @@ def _wait_for_answer(process: subprocess.Popen[bytes], port: int, path: str, log
             fetch(port, "GET", path)
             return
         time.sleep(0.005)
-    raise ServerFailed(f"gunicorn did not come up; the end of its output is:\n{log.read_text('utf-8')[-2000:]}")
+    raise ServerFailed(f"{process.args!r} did not come up; the end of its output is:\n{log.read_text('utf-8')[-2000:]}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

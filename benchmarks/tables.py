@@ -26,6 +26,23 @@ def megabytes(size_bytes: float) -> str:
     return f"{size_bytes / 1e6:,.0f} MB"
 
 
+def least(values: Sequence[float], unit: str = "") -> str:
+    """Return `minimum (to maximum)`, with `unit` behind the minimum."""
+    return f"{number(min(values))}{unit} (to {number(max(values))})"
+
+
+def at_most(name: str, value: float, limit: float) -> str:
+    """Say whether a value meets its target: `name ≤ limit: met`."""
+    return f"{name} ≤ {limit:g}: {_MET[value <= limit]}"
+
+
+def at_least(name: str, value: float, limit: float) -> str:
+    return f"{name} ≥ {limit:g}: {_MET[value >= limit]}"
+
+
+_MET = ("**missed**", "met")
+
+
 def spread(values: Sequence[float], unit: str = "") -> str:
     """Return `median (minimum to maximum)`, with `unit` behind the median."""
     return f"{number(median(values))}{unit} ({number(min(values))} to {number(max(values))})"
