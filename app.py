@@ -291,7 +291,7 @@ def create_app(services: Services) -> Flask:
         app.add_direct(operation.method, operation.path, operation.name, partial(dispatch, operation, services))
     route(app, "PUT", UPLOAD_PATH, "upload", partial(serve_upload, services))
     file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"
-    route(app, "GET", file_path, "media", partial(serve_file, services))
+    app.add_direct("GET", file_path, "media", partial(serve_file, services))
     add_control(app, services, log, operations)
     add_reference(app, document, services.settings)
     add_console(app, services, log, operations)

@@ -1,5 +1,6 @@
 """The settings of plain `gunicorn app:app`: address, workers, and the greeting at start."""
 
+import gc
 import os
 import signal
 import sys
@@ -58,6 +59,15 @@ def on_starting(server: Arbiter) -> None:
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Let a worker find the signals that come before it handles any: gunicorn would wait 30 s for it."""
     worker.early_signals = server.SIG_QUEUE
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Let Python look for unused cycles of objects less often, and not among those that last as long as the worker.
+
+    A request leaves few, and the looks took a thirtieth of it.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def when_ready(server: Arbiter) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
@@ -185,14 +184,8 @@ class Tables:
         return [id_of(sort_key) for sort_key in sort_keys if moment_of(sort_key) <= before_ms]
 
     def _walk(self, name: str, indexes: Sequence[str], before: str | None, limit: int) -> Iterator[tuple[str, Record]]:
-        while sort_keys := self._sort_keys(name, indexes, before, limit + 1):
-            keys = [(name, self.organization, id_of(sort_key)) for sort_key in sort_keys]
-            for sort_key, document in zip(sort_keys, self.db.read_many(keys), strict=True):
+        while found := self.db.scan_documents(name, self.organization, indexes, before, limit + 1):
+            for sort_key, document in found:
                 if document is not None:
                     yield sort_key, document
-            before = sort_keys[-1]
-
-    def _sort_keys(self, name: str, indexes: Sequence[str], before: str | None, limit: int) -> list[str]:
-        """Return the `limit` greatest sort keys of some indexes, greatest first, below `before` if given."""
-        walks = [self.db.scan(name, self.organization, index, before, limit) for index in indexes]
-        return walks[0] if len(walks) == 1 else list(islice(merge(*walks, reverse=True), limit))
+            before = found[-1][0]

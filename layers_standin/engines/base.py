@@ -64,6 +64,18 @@ class BaseEngine(Engine):
         rows = self._ask(self._sql.scan if before is None else self._sql.scan_below, of)
         return [self._sql.unescape(sort_key) for (sort_key,) in rows]
 
+    def scan_documents(
+        self, table: str, partition: str, indexes: Sequence[str], before: str | None = None, limit: int = 1
+    ) -> list[tuple[str, Record | None]]:
+        escape = self._sql.escape
+        of = self._sql.of_table(table, partition) | {f"index{each}": escape(name) for each, name in enumerate(indexes)}
+        of["limit"] = limit
+        if before is not None:
+            of["before"] = escape(before)
+        rows = self._ask(self._sql.scan_documents(len(indexes), before is not None), of)
+        unescape, loads = self._sql.unescape, orjson.loads
+        return [(unescape(key), None if document is None else loads(document)) for key, document in rows]
+
     def probe(self) -> None:
         with self._whole("probe") as send:
             send((statement, {}) for statement in self._sql.probe)

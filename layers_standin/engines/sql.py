@@ -8,7 +8,7 @@ organizations themselves go over all of them.
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from layers_standin.engines.indexes import IndexEntry, Key
@@ -84,6 +84,7 @@ class Statements:
         scan = "SELECT sort_key FROM @index_entries WHERE {} ORDER BY sort_key DESC LIMIT :limit"
         self.scan = of(scan.format(_INDEX))
         self.scan_below = of(scan.format(f"{_INDEX} AND sort_key < :before"))
+        self.scan_documents = cache(partial(_scan_documents, of))
         self.add_entry = of(
             f"INSERT INTO @index_entries ({_ENTRY}) VALUES (:organization, :kind, :index, :sort_key, :id) "
             "ON CONFLICT DO NOTHING"
@@ -177,6 +178,24 @@ def _of_each_organization(selected: str, table: str = "@documents") -> str:
         f"WITH RECURSIVE found AS (SELECT min(organization) AS organization FROM {table} UNION ALL "
         f"SELECT (SELECT min(organization) FROM {table} WHERE organization > found.organization) "
         f"FROM found WHERE found.organization IS NOT NULL) SELECT {selected} FROM found WHERE organization IS NOT NULL"
+    )
+
+
+def _scan_documents(of: Callable[[str], str], number: int, is_below: bool) -> str:
+    """Return the statement that scans `number` indexes, the parameters :index0, :index1 and so on, with the documents.
+
+    Each index gives up to :limit entries, below :before with `is_below`; the documents are looked up for the greatest.
+    """
+    below = " AND sort_key < :before" if is_below else ""
+    entries = (
+        "SELECT * FROM (SELECT sort_key, id FROM @index_entries WHERE organization = :organization AND kind = :kind "
+        f"AND index_name = :index{each}{below} ORDER BY sort_key DESC LIMIT :limit) AS entries{each}"
+        for each in range(number)
+    )
+    one = "WHERE organization = :organization AND kind = :kind AND id = found.id"
+    return of(
+        f"SELECT sort_key, (SELECT document FROM @documents {one}) FROM (SELECT * FROM ({' UNION ALL '.join(entries)}) "
+        "AS entries ORDER BY sort_key DESC LIMIT :limit) AS found ORDER BY sort_key DESC"
     )
 
 

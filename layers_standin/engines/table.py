@@ -78,6 +78,11 @@ class Engine(Protocol):
         Need not see the writes of its own transaction.
         """
 
+    def scan_documents(
+        self, table: str, partition: str, indexes: Sequence[str], before: str | None = None, limit: int = 1
+    ) -> list[tuple[str, Record | None]]:
+        """Return `scan` of several indexes together, each sort key with its document, or None, in one trip."""
+
     def snapshot_read(self) -> AbstractContextManager[None]:
         """Let the reads of the block share a connection, and see one state where the engine can."""
 

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import BinaryIO, cast
 
-from flask import Response, request
+from flask import Request, Response
 from werkzeug.http import dump_options_header, http_date, quote_etag
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
@@ -31,17 +31,21 @@ logger = logging.getLogger("standin")
 _CHUNK_BYTES = 1 << 18
 
 
-def serve_file(services: Services, organization: str, owner: str, token: str, variant: str, **_: str) -> Response:
+def serve_file(
+    services: Services, request: Request, organization: str, owner: str, token: str, variant: str, **_: str
+) -> Response:
     """Serve the file of a path; the name at its end is the name of a download. Raises NotFound, Unavailable."""
     store = Store(services.store.db, organization=organization)  # by any clock: no file depends on the time
     try:
         if variant == "portrait":
-            return _portrait(services, store.any_influencer(owner), token)
+            return _portrait(services, request, store.any_influencer(owner), token)
         asset = store.assets.get(owner)
         _check_token(asset["token"], token)
         if variant == "thumbnail":
-            return _file(services.media.thumbnail(organization, file_of(asset)), "image/webp", asset["thumbnailPath"])
-        return _file(services.media.original(organization, file_of(asset)), asset["contentType"], asset["path"])
+            thumbnail = services.media.thumbnail(organization, file_of(asset))
+            return _file(request, thumbnail, "image/webp", asset["thumbnailPath"])
+        original = services.media.original(organization, file_of(asset))
+        return _file(request, original, asset["contentType"], asset["path"])
     except (NoSuchFile, NotFound, FileNotFoundError) as error:
         # Alike, or strangers could ask which influencers there are.
         raise NotFound("Not found.") from error
@@ -49,11 +53,11 @@ def serve_file(services: Services, organization: str, owner: str, token: str, va
         raise Unavailable(f"The picture of {owner} cannot be read or written: {error.strerror}.") from error
 
 
-def _portrait(services: Services, influencer: Record, mark: str) -> Response:
+def _portrait(services: Services, request: Request, influencer: Record, mark: str) -> Response:
     _check_token(portrait_mark(influencer), mark)
     owner = canonical(influencer["influencerId"])
     path = services.media.portrait(influencer["organizationId"], owner, mark, partial(_draw, influencer))
-    return _file(path, "image/png", "portrait.png")
+    return _file(request, path, "image/png", "portrait.png")
 
 
 def _draw(influencer: Record) -> bytes:
@@ -67,7 +71,7 @@ def _check_token(expected: str, given: str) -> None:
         raise NotFound("Not found.")
 
 
-def _file(file: File, content_type: str, url_path: str) -> Response:
+def _file(request: Request, file: File, content_type: str, url_path: str) -> Response:
     """Stream a file: a signed URL could not make a bucket send the headers that we must send."""
     name = url_path.rpartition("/")[2]  # ours, not that of the request: it becomes a header
     opened = file.open("rb") if isinstance(file, StoredObject) else file.open("rb", 0)
@@ -77,7 +81,7 @@ def _file(file: File, content_type: str, url_path: str) -> Response:
         whole = Response(body, headers=_headers(size, etag, modified, content_type, name), direct_passthrough=True)
         response = make_conditional(whole, request, has_parts=True)
         if request.method != "HEAD" and response.status_code in (200, 206):
-            response.response = _begun(response, opened)
+            response.response = _begun(response, opened, current_context(request.environ).request_id)
     except BaseException:
         opened.close()
         raise
@@ -105,7 +109,7 @@ def _headers(size: int, etag: str, modified: float, content_type: str, name: str
     ]
 
 
-def _begun(response: Response, opened: BinaryIO) -> Iterable[bytes]:
+def _begun(response: Response, opened: BinaryIO, request_id: str) -> Iterable[bytes]:
     """Return the body of a response, with its first chunk read already: while an error can still become a response."""
     chunks = iter(cast(Iterable[bytes], response.response))
     first = next(chunks, b"")
@@ -113,7 +117,7 @@ def _begun(response: Response, opened: BinaryIO) -> Iterable[bytes]:
     if not missing:
         opened.close()
         return [first]
-    rest = _rest(chunks, missing, current_context(request.environ).request_id)
+    rest = _rest(chunks, missing, request_id)
     return ClosingIterator(chain([first], rest), opened.close)
 
 

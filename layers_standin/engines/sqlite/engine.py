@@ -148,23 +148,27 @@ class SQLite(BaseEngine):
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
         session = self._connections.thread.session
-        return nullcontext() if session is not None and session.depth else self._outermost()
+        return nullcontext() if session is not None and session.depth else _Transaction(self)
 
-    @contextmanager
-    def _outermost(self) -> Iterator[None]:
+    def begin(self) -> Session:
+        """Begin a transaction, and return its session; `end` must be called in any case then."""
         session = self._session()
-        self.roll_back(session)  # reads at one state end here
+        if session.is_reading:
+            self.roll_back(session)  # reads at one state end here
         self._begin_transaction(session)
+        session.depth, session.loaded = 1, {}
+        return session
+
+    def end(self, session: Session, is_good: bool) -> None:
+        """Commit a transaction, or roll it back."""
+        session.depth = 0
         try:
-            session.depth, session.loaded = 1, {}
-            try:
-                yield
-            finally:
-                session.depth = 0
-            self._commit(session)
+            if is_good:
+                self._commit(session)
         finally:
             try:
-                self.roll_back(session)
+                if session.connection.in_transaction:
+                    self.roll_back(session)
             finally:
                 self._writing.release()
 
@@ -323,8 +327,21 @@ class SQLite(BaseEngine):
             raise self._error_of(error) from error
 
 
+class _Transaction(AbstractContextManager[None]):
+    """A transaction; a class, for a generator as context manager costs as much as a statement."""
+
+    def __init__(self, engine: SQLite) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> None:
+        self._session = self._engine.begin()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._engine.end(self._session, kind is None)
+
+
 class _Reading(AbstractContextManager[None]):
-    """A block of reads; a class, for a generator as context manager costs as much as its two statements."""
+    """A block of reads, a class for the same reason."""
 
     def __init__(self, engine: SQLite, session: Session) -> None:
         self._engine, self._session = engine, session
