@@ -14,6 +14,8 @@ from layers_standin.engines.postgres.pipeline import PipelineConnection
 from layers_standin.engines.postgres.sql import SQL, escape_nul, unescape_nul
 from layers_standin.engines.sql import Sent
 
+_FEW = 6  # documents of a partition, for which a statement each is faster than one for all
+
 
 class Session:
     """A connection of one thread, and the documents that it knows.
@@ -57,7 +59,7 @@ class Session:
             sent.append((sql.ADMIN["begin"], {}))
         if self.is_transaction and not (lock or self.locked or self.unlocked):  # no row lock keeps a reset out
             sent.append((sql.PIN, SQL.of_table("", keys[0][1])))
-        parts = _by_partition(keys)
+        parts = _parts(keys)
         rows = self.connection.send([*sent, *(_search_for(part, lock) for part in parts)])
         for part, found in zip(parts, rows[len(sent) :], strict=True):
             (self.locked if lock else self.unlocked).update(_found(part, found))
@@ -89,9 +91,16 @@ class Session:
         self.has_begun = False
 
 
-def _by_partition(keys: Sequence[Key]) -> list[list[Key]]:
-    """Return the keys of each partition: a statement has no more than one."""
-    return [[key for key in keys if key[1] == partition] for partition in sorted({key[1] for key in keys})]
+def _parts(keys: Sequence[Key]) -> list[list[Key]]:
+    """Return the keys of each statement: those of one partition, or only one of a few.
+
+    The server plans the statement for several keys anew each time, which takes longer than looking for a few.
+    """
+    parts = []
+    for partition in sorted({key[1] for key in keys}):
+        found = sorted(key for key in keys if key[1] == partition)
+        parts += [found] if len(found) > _FEW else [[key] for key in found]
+    return parts
 
 
 def _search_for(keys: Sequence[Key], lock: bool) -> Sent:
