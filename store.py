@@ -39,7 +39,6 @@ _AUDITED_FIELDS = tuple(field for field in INFLUENCER_FIELDS if field != "update
 _view_values, _audited_values = itemgetter(*INFLUENCER_FIELDS), itemgetter(*_AUDITED_FIELDS)
 
 
-
 # Rules: pure functions on documents. None of them alters its arguments.
 
 

@@ -135,11 +135,15 @@ class Callers:
         self._db = db
         self._organizations: dict[str, str] = {}  # by the public id of a key: it never changes, but the key may go
 
-    def find(self, public_id: str) -> Caller | None:
-        """Return the caller whose key has this public id, or None. Inside `snapshot_read`, read in one trip."""
+    def find(self, public_id: str, *ahead: tuple[str, str]) -> Caller | None:
+        """Return the caller whose key has this public id, or None.
+
+        Inside `snapshot_read` it is read in one trip, together with documents of its organization that are asked for
+        soon: `ahead` has the (table, id) of each.
+        """
         scope = self._organizations.get(public_id, ALL)
         keys = [("api_keys", public_id, public_id), ("controls", scope, scope), ("controls", ALL, ALL)]
-        key, own, everyone = self._db.read_texts(keys)
+        key, own, everyone, *_ = self._db.read_texts(keys + [(table, scope, doc_id) for table, doc_id in ahead])
         if key is None:
             return None
         caller = _caller(key, own, everyone)
@@ -148,7 +152,7 @@ class Callers:
         if len(self._organizations) >= _MAX_GUESSES:
             self._organizations.clear()
         self._organizations[public_id] = caller.key["organizationId"]
-        return self.find(public_id)
+        return self.find(public_id, *ahead)
 
 
 class Keys:

@@ -16,12 +16,13 @@ from werkzeug.exceptions import HTTPException
 from layers_standin.domain.errors import Conflict, StoreError
 from layers_standin.domain.history import Actor
 from layers_standin.domain.idempotency import IdempotencyKey, StoredResponse
+from layers_standin.domain.ids import canonical
 from layers_standin.services import Services
 from layers_standin.web.auth import authenticate, refuse_demo_key_on_public_address, require_scope
 from layers_standin.web.bodies import load_query, load_request, whole_body
 from layers_standin.web.errors import Unauthenticated, refusal
 from layers_standin.web.faults import apply_fault, match_fault
-from layers_standin.web.middleware import RequestContext, current_context
+from layers_standin.web.middleware import CONTEXT, RequestContext
 from layers_standin.web.operations import LONG_RUNNING, Call, Operation, Reply
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ _STORED_ERRORS = ("NOT_FOUND", "CONFLICT")
 
 def dispatch(operation: Operation, services: Services, current: Request, **ids: str) -> "WSGIApplication":
     """Answer a request for an operation. Raises Refusal, StoreError, EngineError, HTTPException."""
-    context = current_context(current.environ)
+    context: RequestContext = current.environ[CONTEXT]
     context.operation, context.endpoint_class = operation.name, operation.endpoint_class
+    name, table = operation.document or ("", "")
+    ahead = [(table, canonical(ids[name]))] if name else []
     with services.store.db.snapshot_read():
-        key, overrides = authenticate(current.environ, services.store.callers)
+        key, overrides = authenticate(current.environ, services.store.callers, *ahead)
         refuse_demo_key_on_public_address(key, current.environ, services.settings)
         context.public_key_id, context.api_key_id, context.organization = (
             key["publicId"], key["apiKeyId"], key["organizationId"],

@@ -15,6 +15,8 @@ from layers_standin.web.middleware import class_of_method
 from schemas import Strict
 from store import Store
 
+_TABLES = {"influencer_id": "influencers", "project_id": "projects", "job_id": "jobs"}  # by the name of a path id
+
 LONG_RUNNING = "long-running"  # the class of operations that begin a job
 
 
@@ -77,6 +79,12 @@ class Operation:
         """Return the public name of the operation: `patchInfluencer` for the handler patch_influencer."""
         first, *rest = self.handler.__name__.split("_")
         return first + "".join(word.capitalize() for word in rest)
+
+    @cached_property
+    def document(self) -> tuple[str, str] | None:
+        """Return (path id, table) of the document that is read first; None when that is not known, or in a change."""
+        named = [(name, table) for name, table in _TABLES.items() if f"<{name}>" in self.path]
+        return None if self.changes or not named else named[0]
 
     @cached_property
     def changes(self) -> bool:

@@ -8,7 +8,7 @@ from api_helpers import KILLED, NO_SCOPE, UNAUTHENTICATED, invalid, key_of, new_
 from conftest import AVA_PATH, DEMO
 from servers import STAYS_OPEN, serving
 
-from layers_standin.domain.keys import DEMO_KEY
+from layers_standin.domain.keys import DEMO_KEY, mint_key, public_id_of
 
 pytestmark = pytest.mark.postgres
 
@@ -55,6 +55,16 @@ def rotated(client, path, **options):
 
 
 # Integer replies
+
+
+def test_a_key_that_another_organization_has_by_now_is_let_in_there_alone(demo, store, control):
+    """Of a key it is remembered whose it was: only a guess, for the same text can be given to another one."""
+    text, (first, _), (second, _) = mint_key(), control.organization(), control.organization()
+    control.put("/clock", mode="frozen", at=NOW, organizationId=second)
+    for organization in (first, second, first):
+        store.for_organization(organization).keys.create(["*"], "Moved", text)
+        assert demo.get(WHOAMI, headers={"X-Api-Key": text}).json["organizationId"] == organization
+        assert (store.callers.find(public_id_of(text)).overrides.clock["mode"] == "frozen") == (organization == second)
 
 
 def test_kill_says_how_the_key_is_now_and_the_same_each_time(demo, organization, other, clock):

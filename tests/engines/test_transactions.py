@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import apsw
+import orjson
 import pytest
 from conftest import only_sqlite
 from databases import Pages, Rows
@@ -310,6 +311,21 @@ def test_a_transaction_in_a_block_of_reads_goes_by_what_is_there_now_and_the_blo
         assert document(engine, "a") == document(other, "a") == {"n": 2}
 
 
+def test_documents_that_a_block_has_read_together_stay_as_they_were_until_it_ends(place, engine):
+    keys = [("t", "", "a"), ("t", "", "absent")]
+    with opened(place) as other:
+        with engine.snapshot_read():
+            assert [found and orjson.loads(found) for found in engine.read_texts(keys)] == [{"n": 0}, None]
+            put(other, "a", {"n": 1})
+            put(other, "absent", {"n": 1})
+            assert (document(engine, "a"), document(engine, "absent")) == ({"n": 0}, None)
+            with engine.transaction():
+                assert (document(engine, "a"), document(engine, "absent")) == ({"n": 1}, {"n": 1})
+        assert (document(engine, "a"), document(engine, "absent")) == ({"n": 1}, {"n": 1})
+        with engine.snapshot_read():
+            assert (document(engine, "a"), document(engine, "absent")) == ({"n": 1}, {"n": 1})
+
+
 def test_a_block_of_reads_that_fails_leaves_nothing_behind(place, engine):
     with opened(place) as other:
         with pytest.raises(ZeroDivisionError), engine.snapshot_read():
@@ -386,6 +402,10 @@ def test_documents_join_and_leave_lists_as_they_change(place):
         assert engine.scan("t", "", "x", before="3", limit=1) == ["2"]
         assert engine.scan("t", "", "x", before="25", limit=9) == ["2", "1"]
         assert engine.scan("t", "", "x", before="1", limit=9) == []
+        with_documents = engine.scan_documents("t", "", ["x", "y", "z"], before="3", limit=2)
+        assert [(key, found and found["rank"]) for key, found in with_documents] == [("2", "2"), ("1", "1")]
+        assert engine.scan_documents("t", "", ["y"]) == [("1", {"groups": ["x", "y"], "rank": "1"})]
+        assert engine.scan_documents("t", "", ["z"], limit=9) == engine.scan_documents("t", "no", ["x"]) == []
         assert engine.scan("t", "other", "x", limit=9) == engine.scan("t", "", "z", limit=9) == []
         put(engine, "a", {"groups": ["y"], "rank": "4"})
         assert engine.scan("t", "", "y", limit=9) == ["4"]

@@ -3,12 +3,20 @@
 import errno
 import os
 import selectors
+import socket
 import time
 from types import SimpleNamespace
 
 from gunicorn.config import Config
+from gunicorn.glogging import Logger
 
+from layers_standin.web.connections import ClientSocket, Connection
 from layers_standin.web.worker import FULL_SECONDS, Worker
+
+
+def answer(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+    return [environ["PATH_INFO"].encode()]
 
 
 class FullListener:
@@ -38,3 +46,19 @@ def test_a_worker_with_nothing_to_close_tries_again_after_a_rest():
 
     assert time.monotonic() - began > 2 * FULL_SECONDS
     worker.poller.close(), worker.tmp.close(), listener.close()
+
+
+def test_requests_that_follow_one_another_are_answered_without_the_thread_that_waits():
+    """A real connection, and a worker that nobody runs: what is not answered in `handle` is not answered."""
+    worker = Worker(1, os.getppid(), [], SimpleNamespace(), 30, Config(), Logger(Config()))
+    worker.wsgi = answer
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        conn = Connection(Config(), ClientSocket(listener.accept()[0]), ("127.0.0.1", 0), ("127.0.0.1", 0))
+        for number in range(3):
+            client.sendall(f"GET /{number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert worker.handle(conn)
+        replies = client.recv(1 << 16).decode()
+        conn.close()
+    worker.tmp.close()
+    bodies = [line[:2] for line in replies.split("\r\n") if line.startswith("/")]
+    assert bodies == ["/0", "/1", "/2"]

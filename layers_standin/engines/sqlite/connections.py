@@ -32,13 +32,14 @@ _inherited: list[apsw.Connection] = []  # those of a parent process: closing the
 class Session:
     """A thread's connection, and its state: the depth of its transactions, or a block of reads."""
 
-    __slots__ = ("__weakref__", "connection", "depth", "file", "is_reading", "loaded")
+    __slots__ = ("__weakref__", "connection", "depth", "file", "is_reading", "loaded", "texts")
 
     def __init__(self, connection: apsw.Connection, file: tuple[int, int]) -> None:
         self.connection = connection
         self.file: tuple[int, int] | None = file  # (device, inode) of the file that was opened; None when closed
         self.depth = 0  # of transactions: 0 is none, 1 the outermost
         self.is_reading = False
+        self.texts: dict[Key, bytes | None] = {}  # documents that the block of reads has read, as JSON
         self.loaded: dict[Key, Record | None] = {}  # the documents that the transaction has read and written so far
 
 

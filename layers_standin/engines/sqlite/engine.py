@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import apsw
 import orjson
@@ -87,6 +87,9 @@ class SQLite(BaseEngine):
         session = self._connections.thread.session
         if session is None or not (session.is_reading or session.depth):
             session = self._session()
+        if (table, partition, doc_id) in session.texts:
+            text = session.texts[table, partition, doc_id]
+            return None if text is None else cast(Record, orjson.loads(text))
         try:
             row = session.connection.execute(_FIND, (partition, table, doc_id)).fetchone()
         except apsw.Error as error:
@@ -98,7 +101,11 @@ class SQLite(BaseEngine):
 
     def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
         if 0 < len(keys) <= _FEW:
-            return list(self.execute(self._session(), _FIND_FEW[len(keys)], tuple(chain.from_iterable(keys)))[0])
+            session = self._session()
+            found = self.execute(session, _FIND_FEW[len(keys)], tuple(chain.from_iterable(keys)))[0]
+            if session.is_reading:
+                session.texts.update(zip(keys, found, strict=True))
+            return list(found)
         return [None if text is None else text.encode() for text in self._find(keys)]
 
     def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
@@ -155,6 +162,7 @@ class SQLite(BaseEngine):
         session = self._session()
         if session.is_reading:
             self.roll_back(session)  # reads at one state end here
+            session.texts.clear()
         self._begin_transaction(session)
         session.depth, session.loaded = 1, {}
         return session
@@ -352,6 +360,7 @@ class _Reading(AbstractContextManager[None]):
 
     def __exit__(self, *_: object) -> None:
         self._session.is_reading = False
+        self._session.texts.clear()
         # Not COMMIT: after a damaged page it fails, and the next reads would see this old state.
         self._engine.roll_back(self._session)
 
