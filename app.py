@@ -27,6 +27,7 @@ from layers_standin.housekeeping import Housekeeping, discard_unfinished
 from layers_standin.services import Services, has_demo_key, open_services, refuse_public_demo_key
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import check_server, fail, flask_run_address, greeting
+from layers_standin.web.application import Application
 from layers_standin.web.dispatch import dispatch
 from layers_standin.web.errors import Unauthenticated
 from layers_standin.web.files import serve_file
@@ -35,8 +36,7 @@ from layers_standin.web.logs.output import access_log, replace_standard_streams,
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.operations import LONG_RUNNING, Call, Operations, Reply
 from layers_standin.web.reference import add_reference
-from layers_standin.web.responses import add_error_handlers, route
-from layers_standin.web.service import Service
+from layers_standin.web.responses import route
 from layers_standin.web.uploads import (
     UPLOAD_PATH,
     InspectedUpload,
@@ -285,7 +285,7 @@ def document(server: str) -> Record:
 def create_app(services: Services) -> Flask:
     """Return the Flask app of the services."""
     log = RequestLog.of(services)
-    app = Service(access_log(services.settings.log), log.record, Housekeeping(services))
+    app = Application(access_log(services.settings.log), log.record, Housekeeping(services))
     services = services._replace(limits=rate_limits(services.settings))
     for operation in operations:
         app.add_direct(operation.method, operation.path, operation.name, partial(dispatch, operation, services))
@@ -295,7 +295,6 @@ def create_app(services: Services) -> Flask:
     add_control(app, services, log, operations)
     add_reference(app, document, services.settings)
     add_console(app, services, log, operations)
-    add_error_handlers(app)
     return app
 
 

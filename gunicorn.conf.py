@@ -62,10 +62,8 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Let Python look for unused cycles of objects less often, and not among those that last as long as the worker.
-
-    A request leaves few, and the looks took a thirtieth of it.
-    """
+    """Make garbage collection rare, and leave out the objects that live as long as the worker."""
+    # A request leaves few cycles, and the looks for them took a thirtieth of it.
     gc.freeze()
     gc.set_threshold(10_000)
 

@@ -57,15 +57,16 @@ def postgres_view(url: str) -> Flask:
 
     pool = ConnectionPool(url, patience_seconds=10)
 
-    def run(statement: str, **values: str) -> bytes:
+    def run(statement: str, **values: str) -> str:
         lease = pool.checkout()
         try:
-            return cast(bytes, lease.connection.execute(statement, values).fetchall()[0][0])
+            lease.connection.prepare_threshold = 0  # the pool has switched it off, for the stand-in does it itself
+            return cast(str, lease.connection.execute(statement, values).fetchall()[0][0])
         finally:
             lease.end()
 
-    select = "SELECT document FROM plain WHERE id = %(id)s"
-    merge = "UPDATE plain SET document = document::jsonb || %(patch)s::jsonb WHERE id = %(id)s RETURNING document"
+    select = "SELECT document::text FROM plain WHERE id = %(id)s"
+    merge = "UPDATE plain SET document = document::jsonb || %(patch)s::jsonb WHERE id = %(id)s RETURNING document::text"
     return _documents(lambda doc_id: run(select, id=doc_id), lambda doc_id, patch: run(merge, id=doc_id, patch=patch))
 
 

@@ -85,8 +85,12 @@ def seed_documents(path: Path, media: MediaStorage, now: datetime) -> list[tuple
     """
     tables, pictures = read_seed(path, now)
     try:
+        # First one of each organization: that makes its folder, which then has the right owner for all others.
+        firsts = list({organization: (organization, asset_id) for organization, asset_id in pictures}.values())
         with ThreadPoolExecutor(_PICTURES_AT_ONCE) as pool:
-            list(pool.map(lambda key: media.put(key[0], key[1], pictures[key].read_bytes()), pictures))
+            for key in firsts:
+                _store(media, pictures, key)
+            list(pool.map(partial(_store, media, pictures), pictures.keys() - set(firsts)))
     except OSError as error:
         raise StartError(f"The seed {path} cannot be used: {error}.") from error
     return [*documents_of(tables), *_demo_key_documents(tables, now)]
@@ -168,6 +172,10 @@ def check_index_entries(tables: Tables) -> None:
 
 def _no_entries(_: Record) -> list[IndexEntry]:
     return []
+
+
+def _store(media: MediaStorage, pictures: Mapping[tuple[str, str], Path], key: tuple[str, str]) -> None:
+    media.put(*key, pictures[key].read_bytes())
 
 
 def _take_picture(row: str, asset: Record, folder: Path) -> Path:

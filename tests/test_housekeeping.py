@@ -216,9 +216,9 @@ def test_now_and_then_a_request_clears_up_what_is_past_its_time_in_quiet_organiz
         put_bytes(presign(), PNG)
     assert (store.db.count("idempotency", organization), store.db.count("uploads", organization)) == (5, 5)
 
-    assert client.application.wsgi_app._housekeeping.due > time.monotonic()
+    assert client.application._housekeeping.due > time.monotonic()
     clock.move(hours=24)
-    due = client.application.wsgi_app._housekeeping = Housekeeping(rooms, every_seconds=0)
+    due = client.application._housekeeping = Housekeeping(rooms, every_seconds=0)
     client.get("/healthz")
     wait_until(lambda: due._turn.acquire(blocking=False))  # when it is done
     assert (store.db.count("idempotency", organization), store.db.count("uploads", organization)) == (0, 0)

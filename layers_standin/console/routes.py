@@ -20,9 +20,9 @@ from layers_standin.settings import LOOPBACK, OFF, READ_ONLY, Settings
 from layers_standin.web.access import authorize, is_own_page, is_token
 from layers_standin.web.bodies import load_query
 from layers_standin.web.conditional import make_conditional
+from layers_standin.web.context import current_context
 from layers_standin.web.errors import STATUS_OF_CODE, UNAVAILABLE, Forbidden, Refusal, Unauthenticated
 from layers_standin.web.logs.requests import RequestLog
-from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Operations
 from layers_standin.web.responses import route
 from layers_standin.web.session import COOKIE, LASTS_SECONDS, new_session

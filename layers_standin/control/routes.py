@@ -14,9 +14,9 @@ from layers_standin.services import Services
 from layers_standin.settings import OFF, Settings, StartError
 from layers_standin.web.access import OTHER_ORIGIN, authorize, is_allowed_origin
 from layers_standin.web.bodies import load_query, load_request, whole_body
+from layers_standin.web.context import current_context
 from layers_standin.web.errors import Forbidden
 from layers_standin.web.logs.requests import RequestLog
-from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Operation, Operations
 from layers_standin.web.responses import preflight, route
 from schemas import EmptyBody

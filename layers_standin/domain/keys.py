@@ -129,7 +129,7 @@ def _caller(key: bytes, own: bytes | None, everyone: bytes | None) -> Caller:
 
 
 class Callers:
-    """The callers of all organizations. What is kept of one request for the next is a guess, and never an answer."""
+    """The callers of all organizations. Remembers whose a key was, as a guess; each request reads it anew."""
 
     def __init__(self, db: Engine) -> None:
         self._db = db

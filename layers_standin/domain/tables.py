@@ -184,11 +184,8 @@ class Tables:
         return [id_of(sort_key) for sort_key in sort_keys if moment_of(sort_key) <= before_ms]
 
     def _walk(self, name: str, indexes: Sequence[str], before: str | None, limit: int) -> Iterator[tuple[str, Record]]:
-        is_more = True
-        while is_more:
-            found = self.db.scan_documents(name, self.organization, indexes, before, limit + 1)
-            for sort_key, document in found:
-                if document is not None:
-                    yield sort_key, document
-            is_more = len(found) > limit
-            before = found[-1][0] if found else None
+        while found := self.db.scan_documents(name, self.organization, indexes, before, limit + 1):
+            yield from ((sort_key, document) for sort_key, document in found if document is not None)
+            if len(found) <= limit:
+                return
+            before = found[-1][0]

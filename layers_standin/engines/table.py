@@ -81,7 +81,10 @@ class Engine(Protocol):
     def scan_documents(
         self, table: str, partition: str, indexes: Sequence[str], before: str | None = None, limit: int = 1
     ) -> list[tuple[str, Record | None]]:
-        """Return `scan` of several indexes together, each sort key with its document, or None, in one trip."""
+        """Return `scan` of several indexes together, each sort key with its document, or None, in one trip.
+
+        Nothing is locked, and the writes of its own transaction need not be seen.
+        """
 
     def snapshot_read(self) -> AbstractContextManager[None]:
         """Let the reads of the block share a connection, and see one state where the engine can."""

@@ -27,10 +27,9 @@ _idempotency_header = IdempotencyHeader()
 def whole_body(request: Request) -> bytes:
     """Return a request's body. Raises HTTPException when it is too large, or ends before its Content-Length.
 
-    A server passes on half a body when the client hangs up half-way, and werkzeug silently cuts a chunked body off at
-    MAX_CONTENT_LENGTH: that has to be larger than the largest body that is accepted here.
+    A server passes on half a body when the client hangs up half-way.
     """
-    request.max_content_length = MAX_BODY_BYTES + 1
+    request.max_content_length = MAX_BODY_BYTES + 1  # more than is accepted: at this Werkzeug cuts a chunked body off
     try:
         data = request.get_data()
     except RequestEntityTooLarge:

@@ -190,7 +190,7 @@ class Connection(TConn):
         return not piece or _HEAD_END in held[-3:] + piece or self._is_refused(held + piece, b"\n" in piece)
 
     def has_data(self, seconds: float) -> bool:
-        """Whether there are data of the next request, or come within this time."""
+        """Whether data of the next request are here, or arrive within `seconds`."""
         if not isinstance(self.sock, ClientSocket):
             return False
         return bool(self.parser.unreader.buf.getvalue()) or self.sock.is_readable(seconds)

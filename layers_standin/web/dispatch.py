@@ -20,9 +20,9 @@ from layers_standin.domain.ids import canonical
 from layers_standin.services import Services
 from layers_standin.web.auth import authenticate, refuse_demo_key_on_public_address, require_scope
 from layers_standin.web.bodies import load_query, load_request, whole_body
+from layers_standin.web.context import CONTEXT, RequestContext
 from layers_standin.web.errors import Unauthenticated, refusal
 from layers_standin.web.faults import apply_fault, match_fault
-from layers_standin.web.middleware import CONTEXT, RequestContext
 from layers_standin.web.operations import LONG_RUNNING, Call, Operation, Reply
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def dispatch(operation: Operation, services: Services, current: Request, **ids: 
     context: RequestContext = current.environ[CONTEXT]
     context.operation, context.endpoint_class = operation.name, operation.endpoint_class
     name, table = operation.document or ("", "")
-    ahead = [(table, canonical(ids[name]))] if name else []
+    # With limits, a transaction comes between, and the document is read after it.
+    ahead = [(table, canonical(ids[name]))] if name and services.limits is None else []
     with services.store.db.snapshot_read():
         key, overrides = authenticate(current.environ, services.store.callers, *ahead)
         refuse_demo_key_on_public_address(key, current.environ, services.settings)

@@ -10,9 +10,9 @@ from layers_standin.domain.faults import RequestInfo
 from layers_standin.engines.table import Record
 from layers_standin.settings import Settings
 from layers_standin.web.access import is_open
+from layers_standin.web.context import NO_RESPONSE, RequestContext
 from layers_standin.web.disconnect import client_stays
 from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE, Invalid, Refusal
-from layers_standin.web.middleware import NO_RESPONSE, RequestContext
 from store import Store
 
 if TYPE_CHECKING:

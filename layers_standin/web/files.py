@@ -23,7 +23,7 @@ from layers_standin.media.serving import HEADERS, is_inert
 from layers_standin.media.storage import THUMBNAIL_PIXELS, File, NoSuchFile, StoredObject
 from layers_standin.services import Services
 from layers_standin.web.conditional import make_conditional
-from layers_standin.web.middleware import current_context
+from layers_standin.web.context import current_context
 from store import Store
 
 logger = logging.getLogger("standin")

@@ -11,7 +11,7 @@ from werkzeug.sansio.utils import get_current_url
 
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
-from layers_standin.web.middleware import class_of_method
+from layers_standin.web.context import class_of_method
 from schemas import Strict
 from store import Store
 

@@ -12,7 +12,8 @@ from layers_standin.domain.errors import NotFound
 from layers_standin.engines.table import Record
 from layers_standin.settings import Settings
 from layers_standin.web.conditional import make_conditional
-from layers_standin.web.responses import base_url, route
+from layers_standin.web.operations import own_url
+from layers_standin.web.responses import route
 
 _OURS = Path(__file__).parent.parent / "openapi" / "page"
 _SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
@@ -29,7 +30,8 @@ _FILES: dict[str, tuple[Path, str]] = {
 def add_reference(app: Flask, document: Callable[[str], Record], settings: Settings) -> None:
     """Add /openapi.json, the result of `document(our URL)`, and /docs."""
     render = lru_cache(8)(lambda server: orjson.dumps(document(server)))  # few, for a client may call us anything
-    route(app, "GET", "/openapi.json", "openapi", partial(_serve_document, render, base_url(settings)))
+    url = lambda: settings.public_url or own_url(request)  # noqa: E731 - of each request
+    route(app, "GET", "/openapi.json", "openapi", partial(_serve_document, render, url))
     route(app, "GET", "/docs", "docs", partial(_serve_page, settings.public_url))
     route(app, "GET", "/docs/<name>", "docs_file", _serve_page_file)
 

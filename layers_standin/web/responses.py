@@ -4,18 +4,16 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, Request, Response, current_app, request
+from flask import Flask, Request, Response, current_app
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map
 
 from layers_standin.domain.errors import StoreError
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.engines.errors import EngineError
-from layers_standin.settings import Settings
 from layers_standin.web.closest import closest_paths, template
+from layers_standin.web.context import ANY_ORIGIN, RequestContext, current_context
 from layers_standin.web.errors import Refusal, http_refusal, refusal
-from layers_standin.web.middleware import ANY_ORIGIN, RequestContext, current_context
-from layers_standin.web.operations import own_url
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -28,16 +26,6 @@ _PAGES = ("/console/", "/docs/", "/media/")  # the beginnings of paths that peop
 def route(app: Flask, method: str, path: str, name: str, view: Callable[..., Any]) -> None:
     """Add a route that answers one method, and OPTIONS not as Flask would but as `_refused_by_http` does."""
     app.add_url_rule(path, name, view, methods=[method], provide_automatic_options=False)
-
-
-def base_url(settings: Settings) -> Callable[[], str]:
-    """Return the function that returns the URL of the service, without a slash at its end."""
-    return lambda: settings.public_url or own_url(request)
-
-
-def add_error_handlers(app: Flask) -> None:
-    """Let every error of a view that Flask calls be answered by `refuse`."""
-    app.register_error_handler(Exception, lambda error: refuse(error, request))
 
 
 def refuse(error: Exception, request: Request) -> "WSGIApplication":

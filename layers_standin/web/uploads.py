@@ -19,9 +19,9 @@ from layers_standin.engines.table import Record
 from layers_standin.media.storage import MediaStorage, NoSuchFile, StoredFile
 from layers_standin.services import Services
 from layers_standin.settings import Settings
+from layers_standin.web.context import current_context
 from layers_standin.web.errors import Forbidden, TooLarge
 from layers_standin.web.faults import apply_fault, match_fault
-from layers_standin.web.middleware import current_context
 from layers_standin.web.operations import Call
 from store import Store
 

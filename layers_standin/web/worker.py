@@ -19,8 +19,8 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.workers.gthread import ThreadWorker
 
 from layers_standin.web.connections import ClientSocket, Connection
+from layers_standin.web.context import ANY_ORIGIN, class_of_method, new_request_id
 from layers_standin.web.errors import envelope, http_refusal
-from layers_standin.web.middleware import ANY_ORIGIN, class_of_method, new_request_id
 
 ROOM = 8  # connections
 FULL_SECONDS = 0.1  # before the next try to accept, when all file descriptors are in use by requests

@@ -192,6 +192,14 @@ def test_a_wrong_token_is_refused_in_a_sentence(rooms):
         assert "That is not the token." in response.text
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
+def test_a_form_may_be_as_large_as_a_body(rooms, kind):
+    client = console_of(rooms, control=TOKEN)
+    start = b"--b\r\nContent-Disposition: form-data; name=token\r\n\r\n" if "multipart" in kind else b"token="
+    reply = client.post("/console/login", data=start + bytes(3 << 20), headers=OWN | {"Content-Type": kind})
+    assert reply.status_code == 413
+
+
 def test_the_token_gives_a_cookie_that_no_script_and_no_other_page_gets_at(rooms):
     client = console_of(rooms, control=TOKEN)
     response = client.post("/console/login", data={"token": TOKEN}, headers=OWN)

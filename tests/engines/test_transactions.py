@@ -326,6 +326,17 @@ def test_documents_that_a_block_has_read_together_stay_as_they_were_until_it_end
             assert (document(engine, "a"), document(engine, "absent")) == ({"n": 1}, {"n": 1})
 
 
+def test_what_a_transaction_in_a_block_of_reads_has_read_is_read_again_behind_it(engine):
+    keys = [("t", "", "a")]
+    with engine.snapshot_read():
+        with pytest.raises(ZeroDivisionError), engine.transaction():
+            assert engine.read_texts(keys) != [None]
+            put(engine, "a", {"n": 1})
+            assert document(engine, "a") == orjson.loads(engine.read_texts(keys)[0]) == {"n": 1}
+            1 / 0  # noqa: B018
+        assert document(engine, "a") == orjson.loads(engine.read_texts(keys)[0]) == {"n": 0}
+
+
 def test_a_block_of_reads_that_fails_leaves_nothing_behind(place, engine):
     with opened(place) as other:
         with pytest.raises(ZeroDivisionError), engine.snapshot_read():

@@ -35,6 +35,7 @@ def settings(settings: Settings, relay: Relay) -> Settings:
     ("method", "path", "body", "trips"),
     [
         pytest.param("GET", AVA_PATH, None, 1, id="a document"),
+        pytest.param("GET", "/v1/whoami", None, 2, id="the organization"),
         pytest.param("GET", f"/v1/projects/{SPRING}", None, 1, id="another"),
         pytest.param("GET", f"/v1/projects/{SPRING}/influencers?status=ready", None, 2, id="a list"),
         pytest.param("PATCH", AVA_PATH, {"vibe": "x"}, 4, id="a change"),

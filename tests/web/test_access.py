@@ -20,8 +20,8 @@ from layers_standin.domain.errors import NotFound
 from layers_standin.services import Services
 from layers_standin.settings import Settings
 from layers_standin.web.access import ELSEWHERE, OTHER_HOST, OTHER_ORIGIN, PROXIED, authorize, is_open, why_closed
+from layers_standin.web.context import EXPOSED_HEADERS
 from layers_standin.web.errors import Forbidden, Unauthenticated
-from layers_standin.web.middleware import EXPOSED_HEADERS
 
 pytestmark = pytest.mark.slow
 

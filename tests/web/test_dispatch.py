@@ -22,9 +22,9 @@ from request_helpers import WRONG_SECRET
 from app import create_app
 from layers_standin.domain.errors import NotFound
 from layers_standin.housekeeping import Housekeeping
+from layers_standin.web.application import Application
 from layers_standin.web.dispatch import dispatch
 from layers_standin.web.operations import Operations
-from layers_standin.web.service import Service
 from schemas import EmptyBody
 
 ONCE = DEMO | {"Idempotency-Key": "once"}
@@ -38,7 +38,7 @@ def client_of(rooms):
         operations = Operations()
         operations.add("POST", "/v1/act", scope=None, body=EmptyBody(), body_optional=True)(handler)
         ignore = lambda *_: None  # noqa: E731 - the logs are not what this is about
-        app = Service(ignore, ignore, Housekeeping(rooms))
+        app = Application(ignore, ignore, Housekeeping(rooms))
         for operation in operations:
             app.add_direct(operation.method, operation.path, operation.name, partial(dispatch, operation, rooms))
         return app.test_client()

@@ -84,7 +84,6 @@ class Postgres(BaseEngine):
         self._indexes = indexes or {}
         self._connections = ConnectionPool(url, patience_seconds)
         self._thread = _Thread()
-        self._followers: dict[Key, tuple[list[Key], list[Key]]] = {}
         self._open()
 
     @property
@@ -108,27 +107,8 @@ class Postgres(BaseEngine):
 
     def _read(self, session: Session, keys: Sequence[Key], lock: bool) -> list[bytes | None]:
         if missing := session.missing(keys, lock):
-            ahead = self._ahead_of(session, missing) if session.is_block else []
-            self._first(session, lambda: session.fetch([*missing, *ahead], lock))
-        if session.is_block:
-            session.asked += keys
+            self._first(session, lambda: session.fetch(missing, lock))
         return session.documents(keys)
-
-    def _ahead_of(self, session: Session, keys: list[Key]) -> list[Key]:
-        """Return the other keys that the last two blocks of reads with the same first key have both read.
-
-        A guess that saves trips and is never an answer: all of them are read now.
-        """
-        if session.asked:
-            return []
-        usual, _ = self._followers.get(keys[0], ([], []))
-        return [key for key in usual if key not in keys]
-
-    def _remember(self, first: Key, *others: Key) -> None:
-        if len(self._followers) > _FIRST_KEYS:
-            self._followers.clear()
-        _, last = self._followers.get(first, ([], []))
-        self._followers[first] = ([key for key in others if key in last], list(others))
 
     def ids(self, table: str, partition: str) -> list[str]:
         ids = dict.fromkeys(super().ids(table, partition))
@@ -161,13 +141,11 @@ class Postgres(BaseEngine):
             yield
             return
         with self._lent() as session:
-            self._thread.session, session.is_block = session, True
+            self._thread.session = session
             try:
                 yield
             finally:
                 self._thread.session = None
-                if session.asked:
-                    self._remember(*session.asked[:_FOLLOWED])
 
     def transaction(self, alone: bool = False) -> AbstractContextManager[None]:
         """Inside another transaction `alone` raises RuntimeError."""

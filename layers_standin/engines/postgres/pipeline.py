@@ -3,7 +3,7 @@
 import re
 import select
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ class PipelineConnection(psycopg.Connection[Any]):
         return rows
 
 
-@lru_cache(256)
+@cache
 def _prepare(statement: str) -> _Prepared:
     """Name a statement of which each parameter is written %(name)s."""
     parameters = tuple(dict.fromkeys(_PARAMETER.findall(statement)))

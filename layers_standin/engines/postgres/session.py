@@ -20,9 +20,8 @@ _FEW = 6  # documents of a partition, for which a statement each is faster than 
 class Session:
     """A connection of one thread, and the documents that it knows.
 
-    `is_transaction` and `is_block` tell a transaction and a block of reads from a single one; `has_begun`, whether
-    BEGIN was sent. Writes wait in `written`, with the index entries of each document, until the transaction is
-    committed.
+    `is_transaction` tells a transaction from reads; `has_begun`, whether BEGIN was sent. Writes wait in `written`, with
+    the index entries of each document, until the transaction is committed.
     """
 
     def __init__(self, lease: Lease, is_transaction: bool = False) -> None:
@@ -33,8 +32,6 @@ class Session:
         self.entries: dict[Key, list[IndexEntry]] = {}
         self.locked: dict[Key, bytes | None] = {}
         self.unlocked: dict[Key, bytes | None] = {}
-        self.is_block = False
-        self.asked: list[Key] = []  # the documents that a block of reads has read
 
     @property
     def connection(self) -> PipelineConnection:

@@ -80,7 +80,7 @@ class SQLite(BaseEngine):
     # Documents, in the calling thread's transaction if it has one.
 
     def read(self, table: str, partition: str, doc_id: str, lock: bool = True) -> bytes | None:
-        rows = self.execute(self._session(), _FIND, (partition, table, doc_id))
+        rows = self._execute(self._session(), _FIND, (partition, table, doc_id))
         return rows[0][0].encode() if rows else None
 
     def read_record(self, table: str, partition: str, doc_id: str, lock: bool = True) -> Record | None:
@@ -102,8 +102,8 @@ class SQLite(BaseEngine):
     def read_texts(self, keys: Sequence[Key]) -> list[bytes | None]:
         if 0 < len(keys) <= _FEW:
             session = self._session()
-            found = self.execute(session, _FIND_FEW[len(keys)], tuple(chain.from_iterable(keys)))[0]
-            if session.is_reading:
+            found = self._execute(session, _FIND_FEW[len(keys)], tuple(chain.from_iterable(keys)))[0]
+            if session.is_reading and not session.depth:
                 session.texts.update(zip(keys, found, strict=True))
             return list(found)
         return [None if text is None else text.encode() for text in self._find(keys)]
@@ -115,7 +115,7 @@ class SQLite(BaseEngine):
         found: dict[Key, str] = {}
         if keys:
             statement = f"{_FIND_MANY} (VALUES {', '.join(['(?, ?, ?)'] * len(keys))})"
-            for *key, text in self.execute(self._session(), statement, tuple(chain.from_iterable(keys))):
+            for *key, text in self._execute(self._session(), statement, tuple(chain.from_iterable(keys))):
                 found[tuple(key)] = text
         return list(map(found.get, keys))
 
@@ -148,7 +148,7 @@ class SQLite(BaseEngine):
     def snapshot_read(self) -> AbstractContextManager[None]:
         """The block sees the state of its first read."""
         session = self._session()
-        return nullcontext() if session.is_reading or session.depth else _Reading(self, session)
+        return nullcontext() if session.is_reading or session.depth else _SnapshotRead(self, session)
 
     def run_transaction(self, act: Callable[[], T]) -> T:
         return act()
@@ -157,33 +157,31 @@ class SQLite(BaseEngine):
         session = self._connections.thread.session
         return nullcontext() if session is not None and session.depth else _Transaction(self)
 
-    def begin(self) -> Session:
-        """Begin a transaction, and return its session; `end` must be called in any case then."""
+    def _begin(self) -> Session:
+        """Begin a transaction, and return its session; `_end` must be called in any case then."""
         session = self._session()
         if session.is_reading:
-            self.roll_back(session)  # reads at one state end here
+            self._roll_back(session)  # reads at one state end here
             session.texts.clear()
         self._begin_transaction(session)
         session.depth, session.loaded = 1, {}
         return session
 
-    def end(self, session: Session, is_good: bool) -> None:
+    def _end(self, session: Session, succeeded: bool) -> None:
         """Commit a transaction, or roll it back."""
         session.depth = 0
         try:
-            if is_good:
+            if succeeded:
                 self._commit(session)
+            else:
+                self._roll_back(session)
         finally:
-            try:
-                if session.connection.in_transaction:
-                    self.roll_back(session)
-            finally:
-                self._writing.release()
+            self._writing.release()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         session = self._session()
-        self.execute(session, "SAVEPOINT part")
+        self._execute(session, "SAVEPOINT part")
         session.depth += 1
         try:
             yield
@@ -194,7 +192,7 @@ class SQLite(BaseEngine):
                     session.connection.execute("ROLLBACK TO part; RELEASE part")
             raise
         else:
-            self.execute(session, "RELEASE part")
+            self._execute(session, "RELEASE part")
         finally:
             session.depth -= 1
 
@@ -209,7 +207,7 @@ class SQLite(BaseEngine):
     # Statements.
 
     def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-        return self.execute(self._session(), statement, parameters)
+        return self._execute(self._session(), statement, parameters)
 
     @contextmanager
     def _whole(self, purpose: Purpose) -> Iterator[Send]:
@@ -224,9 +222,9 @@ class SQLite(BaseEngine):
 
     def _send(self, statements: Iterable[Sent]) -> list[list[Any]]:
         session = self._session()
-        return [self.execute(session, *each) for each in statements]
+        return [self._execute(session, *each) for each in statements]
 
-    def execute(self, session: Session, statement: str, parameters: Any = None) -> list[Any]:
+    def _execute(self, session: Session, statement: str, parameters: Any = None) -> list[Any]:
         try:
             return session.connection.execute(statement, parameters).fetchall()
         except apsw.Error as error:
@@ -288,7 +286,7 @@ class SQLite(BaseEngine):
                 # So SQLite opens a database or log that could not be opened for writing just then; by now it may be.
                 if os.access(self.path, os.W_OK):
                     self._connections.renew(session)
-                self.execute(session, "BEGIN IMMEDIATE")
+                self._execute(session, "BEGIN IMMEDIATE")
             self._lock_timed_out = False
             for name, identity in self._connections.log.items():
                 # No process reads a log that has lost its name, and another index has other writers' locks.
@@ -297,7 +295,7 @@ class SQLite(BaseEngine):
         except BaseException as error:
             self._lock_timed_out = isinstance(error.__cause__, apsw.BusyError)
             with suppress(EngineError):
-                self.roll_back(session)
+                self._roll_back(session)
             self._writing.release()
             if isinstance(error, apsw.Error):
                 raise self._error_of(error) from error
@@ -310,7 +308,7 @@ class SQLite(BaseEngine):
         if session.connection.readonly("main"):
             return False
         try:
-            self.execute(session, "BEGIN IMMEDIATE")
+            self._execute(session, "BEGIN IMMEDIATE")
         except Unavailable as error:
             if isinstance(error.__cause__, apsw.ReadOnlyError):
                 return False
@@ -319,14 +317,15 @@ class SQLite(BaseEngine):
 
     def _commit(self, session: Session) -> None:
         try:
-            self.execute(session, "COMMIT")
+            self._execute(session, "COMMIT")
         except EngineError as error:
+            self._roll_back(session)
             if getattr(error.__cause__, "extendedresult", 0) in _NOT_SYNCED:
                 # It was written, and is undone; but found in the log after a crash, it would be taken as done.
                 raise Unconfirmed(f"The disk has not confirmed a change of {self.path}.") from error
             raise
 
-    def roll_back(self, session: Session) -> None:
+    def _roll_back(self, session: Session) -> None:
         """End the session's transaction, if there is one: SQLite rolls some back itself, as on a full disk."""
         try:
             if session.connection.in_transaction:
@@ -342,27 +341,27 @@ class _Transaction(AbstractContextManager[None]):
         self._engine = engine
 
     def __enter__(self) -> None:
-        self._session = self._engine.begin()
+        self._session = self._engine._begin()
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._engine.end(self._session, kind is None)
+        self._engine._end(self._session, kind is None)
 
 
-class _Reading(AbstractContextManager[None]):
+class _SnapshotRead(AbstractContextManager[None]):
     """A block of reads, a class for the same reason."""
 
     def __init__(self, engine: SQLite, session: Session) -> None:
         self._engine, self._session = engine, session
 
     def __enter__(self) -> None:
-        self._engine.execute(self._session, "BEGIN")
+        self._engine._execute(self._session, "BEGIN")
         self._session.is_reading = True
 
     def __exit__(self, *_: object) -> None:
         self._session.is_reading = False
         self._session.texts.clear()
         # Not COMMIT: after a damaged page it fails, and the next reads would see this old state.
-        self._engine.roll_back(self._session)
+        self._engine._roll_back(self._session)
 
 
 def _is_at(name: str, identity: tuple[int, int] | None) -> bool:

@@ -16,10 +16,10 @@ from layers_standin.engines.errors import EngineError
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
 from layers_standin.settings import OFF
+from layers_standin.web.context import RequestContext
 from layers_standin.web.logs.output import MASK, Line, is_redacted, redacted
 from layers_standin.web.logs.refused_keys import CUT, hint_of, is_secret, shown_headers
 from layers_standin.web.logs.rotating import RotatingLog
-from layers_standin.web.middleware import RequestContext
 from layers_standin.web.uploads import PUT_UPLOAD
 from store import Store
 

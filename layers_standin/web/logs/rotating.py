@@ -29,6 +29,7 @@ class RotatingLog:
 
     def __init__(self, folder: Path, max_bytes: int, look_seconds: float = LOOK_SECONDS) -> None:
         self._folder = folder.absolute()
+        self._newer = str(self._folder / NEWER)
         self._max_bytes = max_bytes
         self._look_seconds = look_seconds
         self._file: int | None = None
@@ -85,7 +86,7 @@ class RotatingLog:
 
     def _is_current(self) -> bool:
         try:
-            there = os.stat(self._folder / NEWER)
+            there = os.stat(self._newer)
         except FileNotFoundError:
             return False
         return there.st_ino == self._inode and there.st_size <= self._max_bytes

@@ -95,8 +95,10 @@ def statements() -> dict[str, str]:
     own = {name: text for name, text in vars(sql).items() if name.isupper() and isinstance(text, str)}
     shared = {name: text for name, text in vars(sql.SQL).items() if isinstance(text, str)}
     several = {name: texts for name, texts in vars(sql.SQL).items() if isinstance(texts, tuple)}
-    assert vars(sql.SQL).keys() - shared.keys() - several.keys() == {"escape", "unescape", "count_all"}
-    counts = {"count_all": sql.SQL.count_all(2)}
+    assert vars(sql.SQL).keys() - shared.keys() - several.keys() == {
+        "escape", "unescape", "count_all", "scan_documents",
+    }  # fmt: skip
+    counts = {"count_all": sql.SQL.count_all(2), "scan_documents": sql.SQL.scan_documents(2, True)}
     return own | shared | counts | {f"{name} {text}": text for name, texts in several.items() for text in texts}
 
 

@@ -1,13 +1,13 @@
-"""The context of a request: what is known of it by now, for the headers of its response and for the logs."""
+"""The context of a request: its facts, for the headers of its response and for the logs."""
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from random import getrandbits
 from time import time_ns
 from typing import TYPE_CHECKING
 
 from flask import Request, Response
 from ulid import base32
+from werkzeug.http import HTTP_STATUS_CODES
 
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.web.conditional import make_conditional
@@ -25,13 +25,14 @@ EXPOSED_HEADERS = (
 ANY_ORIGIN = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", EXPOSED_HEADERS)]
 CONTEXT = "standin.context"  # in the environ of a request
 _REPLAYED = [("Idempotent-Replayed", "true")]
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_REASONS = {status: phrase.upper() for status, phrase in HTTP_STATUS_CODES.items()}  # as Werkzeug writes them
 
 NO_RESPONSE = -1  # of a response: not even its status line
 
 
 def new_request_id() -> str:
-    """Return `req_` and a ULID: unique, but without the order and the secrecy that cost most of a minted one."""
+    """Return `req_` and a ULID."""
+    # Unique, but without the order and the secrecy that cost most of a minted one.
     return f"req_{base32.encode((time_ns() // 10**6 << 80 | getrandbits(80)).to_bytes(16))}"
 
 
@@ -116,7 +117,9 @@ class RequestContext:
 
 
 class JsonResponse:
-    """The HTTP response with a status and JSON, as a WSGI application: a Response makes three times the objects."""
+    """The HTTP response with a status and JSON, as a WSGI application."""
+
+    # A Response of Werkzeug makes three times the objects.
 
     __slots__ = ("_stored",)
 
@@ -131,7 +134,7 @@ class JsonResponse:
 
 
 def current_context(environ: "WSGIEnvironment") -> RequestContext:
-    """Return the context of a request that came through the middleware."""
+    """Return the context of a request that came through the app."""
     context: RequestContext = environ[CONTEXT]
     return context
 

@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from layers_standin.housekeeping import Housekeeping
+from layers_standin.web.context import CONTEXT, RequestContext
 from layers_standin.web.disconnect import truncate
+from layers_standin.web.errors import MAX_BODY_BYTES
 from layers_standin.web.logs.output import Line, redacted
-from layers_standin.web.middleware import CONTEXT, RequestContext
 from layers_standin.web.responses import refuse, route
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 WriteRecord = Callable[[Line, RequestContext, "WSGIEnvironment"], None]
 
 
-class Route(Rule):
-    """A rule that compiles the building of its URL when one is built: none is, and it took most of making an app."""
+class LazyRule(Rule):
+    """A rule that compiles the building of its URL when one is built."""
+
+    # None is, and two functions for each rule took most of the making of an app.
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
         compile_builder = super()._compile_builder
@@ -33,14 +36,15 @@ class Route(Rule):
         return build
 
 
-class Service(Flask):
+class Application(Flask):
     """A Flask app whose views may be direct: they take the request as their argument, and no context of Flask.
 
-    Contexts, sessions, signals and hooks take half the time of Flask, and the operations of the API use none of them.
     `log` writes the line of a request, `record` its record for the request log.
     """
 
-    url_rule_class = Route
+    # Contexts, sessions, signals and hooks take half the time of Flask, and the operations of the API use none of them.
+
+    url_rule_class = LazyRule
 
     def __init__(self, log: Callable[[Line], None], record: WriteRecord, housekeeping: Housekeeping) -> None:
         super().__init__(__name__, static_folder=None)
@@ -48,6 +52,8 @@ class Service(Flask):
         self._log, self._record, self._housekeeping = log, record, housekeeping
         self._routes = self.url_map.bind("localhost")
         self._direct: set[str] = set()
+        self.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # of the forms; see `whole_body`
+        self.register_error_handler(Exception, lambda error: refuse(error, request))
 
     def add_direct(self, method: str, path: str, name: str, view: "Callable[..., WSGIApplication]") -> None:
         """Add a route that answers one method by `view(request, **path ids)`."""
@@ -67,15 +73,15 @@ class Service(Flask):
         try:
             try:
                 name, ids = self._routes.match(context.path, method)
-            except HTTPException:
-                name = ""
+            except HTTPException:  # Flask matches again, and answers it
+                name, ids = "", {}
             if name in self._direct:
-                request = self.request_class(environ)
+                direct = self.request_class(environ)
                 try:
-                    response: Any = self.view_functions[name](request, **ids)
+                    response = self.view_functions[name](direct, **ids)
                 except Exception as error:  # noqa: BLE001 - each has its response
-                    response = refuse(error, request)
-                body = response(environ, start)
+                    response = refuse(error, direct)
+                body = cast("WSGIApplication", response)(environ, start)
             else:
                 body = super().wsgi_app(environ, start)
             return body if context.truncate_after is None else truncate(body, context.truncate_after, environ)
