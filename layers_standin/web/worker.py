@@ -42,6 +42,7 @@ class Worker(ThreadWorker):
         super().__init__(*arguments)
         self._sockets: WeakSet[ClientSocket] = WeakSet()
         self.early_signals: SimpleQueue[int] = SimpleQueue()
+        self._queued: set[Any] = set()  # the connections that wait for a thread: no other one stays with its client
 
     def init_signals(self) -> None:
         """Handle signals, also those since the fork: they were put into this process's copy of the arbiter's queue."""
@@ -71,15 +72,17 @@ class Worker(ThreadWorker):
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def handle(self, conn: Any) -> Any:
-        """Serve the requests of a connection that follow one another at once.
-
-        Between two of them the connection needs no other thread: half of a small request's cost was its way from the
-        thread that waits to one that serves, and back.
-        """
+        """Serve the requests of a connection that follow one another at once, while no other one waits for a thread."""
+        # Its way to the thread that waits for all connections, and back, took an eighth of a small request.
+        self._queued.discard(conn)
         keep = self._handle_one(conn)
-        while keep and self.alive and not conn.is_partial and conn.has_data(STAY_SECONDS):
+        while keep and self.alive and not (conn.is_partial or self._queued) and conn.has_data(STAY_SECONDS):
             keep = self._handle_one(conn)
         return keep
+
+    def enqueue_req(self, conn: Any) -> None:
+        self._queued.add(conn)
+        super().enqueue_req(conn)
 
     def _handle_one(self, conn: Any) -> Any:
         """Serve a request of a connection, unless its head is still `is_partial`."""

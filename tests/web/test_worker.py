@@ -7,6 +7,7 @@ import socket
 import time
 from types import SimpleNamespace
 
+import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
@@ -48,10 +49,11 @@ def test_a_worker_with_nothing_to_close_tries_again_after_a_rest():
     worker.poller.close(), worker.tmp.close(), listener.close()
 
 
-def test_requests_that_follow_one_another_are_answered_without_the_thread_that_waits():
+@pytest.mark.parametrize(("waiting", "answered"), [(set(), ["/0", "/1", "/2"]), ({"another"}, ["/0"])])
+def test_requests_that_follow_one_another_are_answered_at_once_unless_another_connection_waits(waiting, answered):
     """A real connection, and a worker that nobody runs: what is not answered in `handle` is not answered."""
     worker = Worker(1, os.getppid(), [], SimpleNamespace(), 30, Config(), Logger(Config()))
-    worker.wsgi = answer
+    worker.wsgi, worker._queued = answer, waiting
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         conn = Connection(Config(), ClientSocket(listener.accept()[0]), ("127.0.0.1", 0), ("127.0.0.1", 0))
         for number in range(3):
@@ -61,4 +63,4 @@ def test_requests_that_follow_one_another_are_answered_without_the_thread_that_w
         conn.close()
     worker.tmp.close()
     bodies = [line[:2] for line in replies.split("\r\n") if line.startswith("/")]
-    assert bodies == ["/0", "/1", "/2"]
+    assert bodies == answered

@@ -98,14 +98,19 @@ def _receive(pgconn: PGconn) -> list[PGresult]:
     """Return the result of each command of a pipeline. Raises psycopg.Error when the connection is lost."""
     results: list[PGresult] = []
     _wait(pgconn, is_sending=bool(pgconn.flush()))
-    while (result := pgconn.get_result() or pgconn.get_result()) is not None:  # after each one comes a None
+    while True:
+        result = pgconn.get_result()
+        if result is None:  # behind the results of each command
+            _wait(pgconn)
+            result = pgconn.get_result()
+        if result is None:
+            raise psycopg.OperationalError("the connection is lost")
         if result.status == ExecStatus.PIPELINE_SYNC:
             return results
         if result.error_field(DiagnosticField.SEVERITY_NONLOCALIZED) in _LAST_WORDS:
             raise error_from_result(result)
         results.append(result)
         _wait(pgconn)
-    raise psycopg.OperationalError("the connection is lost")
 
 
 def _wait(pgconn: PGconn, is_sending: bool = False) -> None:

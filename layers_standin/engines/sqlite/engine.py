@@ -160,9 +160,8 @@ class SQLite(BaseEngine):
     def _begin(self) -> Session:
         """Begin a transaction, and return its session; `_end` must be called in any case then."""
         session = self._session()
-        if session.is_reading:
-            self._roll_back(session)  # reads at one state end here
-            session.texts.clear()
+        self._roll_back(session)  # reads at one state end here
+        session.texts.clear()
         self._begin_transaction(session)
         session.depth, session.loaded = 1, {}
         return session

@@ -89,11 +89,12 @@ def test_more_than_fits_into_the_sockets_goes_both_ways(connection):
     assert connection.send([(ask, {"text": text}) for text in texts]) == [[(text,)] for text in texts]
 
 
-def test_who_waits_for_the_server_holds_up_no_other_thread(connection, pool, database):
+@pytest.mark.parametrize("before", [[], [("SELECT repeat('x', 20000)", {})]], ids=["at once", "behind a large result"])
+def test_who_waits_for_the_server_holds_up_no_other_thread(connection, pool, database, before):
     """This thread gives the lock back: it could not while the other waited with the interpreter in its hand."""
     lease = pool.checkout()
     connection.send([WAITS])
-    waiting = threading.Thread(target=lease.connection.send, args=([WAITS],))
+    waiting = threading.Thread(target=lease.connection.send, args=([*before, WAITS],))
     waiting.start()
     with closing(psycopg.connect(database, autocommit=True)) as stranger:
         while stranger.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone() is None:
