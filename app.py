@@ -19,7 +19,7 @@ from layers_standin.control.routes import add_control
 from layers_standin.domain.assets import asset_view, verify_received
 from layers_standin.domain.errors import NotAcceptable
 from layers_standin.domain.idempotency import StoredResponse
-from layers_standin.domain.jobs import envelope_view, job_view
+from layers_standin.domain.jobs import envelope_view, influencer_result, job_view
 from layers_standin.domain.keys import SCOPES, key_view, whoami_view
 from layers_standin.domain.projects import deletion_view, project_item, project_view
 from layers_standin.engines.table import Record
@@ -137,7 +137,7 @@ def clone_influencer(call: Call, influencer_id: str) -> Record:
 @operations.add("GET", "/v1/jobs/<job_id>", scope=JOBS_READ, tagged=True)
 def get_job(call: Call, job_id: str) -> Record:
     """Return the state of a job."""
-    return job_view(call.store.job(job_id), call.store.now_ms())
+    return job_view(call.store.jobs.get(job_id), call.store.now_ms(), influencer_result)
 
 
 @operations.add(

@@ -19,13 +19,18 @@ from layers_standin.domain.faults import Faults
 from layers_standin.domain.history import SYSTEM, Actor, History
 from layers_standin.domain.idempotency import Idempotency
 from layers_standin.domain.ids import canonical, mint
-from layers_standin.domain.influencers import DESCRIPTION_FIELDS, new_influencer, refresh_references
-from layers_standin.domain.jobs import cancel, influencer_status, new_schedule, state_at
+from layers_standin.domain.influencers import (
+    DESCRIPTION_FIELDS,
+    influencer_status,
+    new_influencer,
+    refresh_references,
+)
+from layers_standin.domain.jobs import Jobs
 from layers_standin.domain.keys import Keys
 from layers_standin.domain.organizations import Organizations
 from layers_standin.domain.pictures import thumbnail_path
 from layers_standin.domain.projects import Projects
-from layers_standin.domain.running_jobs import RunningJobs
+from layers_standin.domain.schedules import state_at
 from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables
 from layers_standin.domain.times import epoch_milliseconds, seconds, utc_now
 from layers_standin.engines.table import Engine, Record, Table
@@ -37,7 +42,6 @@ INFLUENCER_FIELDS = (
 
 _AUDITED_FIELDS = tuple(field for field in INFLUENCER_FIELDS if field != "updatedAt")
 _view_values, _audited_values = itemgetter(*INFLUENCER_FIELDS), itemgetter(*_AUDITED_FIELDS)
-
 
 
 # Rules: pure functions on documents. None of them alters its arguments.
@@ -201,12 +205,8 @@ class Store:
         return self.tables.table("influencers")
 
     @cached_property
-    def jobs(self) -> Table:
-        return self.tables.table("jobs")
-
-    @cached_property
-    def running_jobs(self) -> RunningJobs:
-        return RunningJobs(self.tables)
+    def jobs(self) -> Jobs:
+        return Jobs(self.tables, self.job_ms, self.job_failure)
 
     @cached_property
     def history(self) -> History:
@@ -314,28 +314,14 @@ class Store:
 
     # Jobs
 
-    def job(self, job_id: str) -> Record:
-        """Return a job's document. Raises NotFound."""
-        document = self.jobs.get(doc_id=job_id)
-        if document is None:
-            raise NotFound("Job not found.")
-        return document
-
     def cancel_job(self, job_id: str) -> str | None:
         """Cancel a running job and return None, or return the status of an ended one. Raises NotFound, Conflict."""
         with self.db.transaction():
-            job = self.job(job_id)
-            state = state_at(job["schedule"], self.now_ms())
-            if state.status != "running":
-                return state.status
-            if state.stage == "finalizing":
-                raise Conflict(
-                    "The job can no longer be canceled.",
-                    subcode="JOB_CANCEL_UNAVAILABLE",
-                    jobId=job["jobId"],
-                    stage=state.stage,
-                )
-            self._reschedule(job, cancel(job["schedule"], self.now_ms()))
+            job = self.jobs.get(job_id)
+            schedule = self.jobs.canceled(job)
+            if schedule is None:
+                return state_at(job["schedule"], self.now_ms()).status
+            self._reschedule(job, schedule)
             return None
 
     # The store as a whole
@@ -381,24 +367,17 @@ class Store:
         influencer_id = body.get("influencerId") or mint("inf")
         if self.influencers.contains(doc_id=influencer_id):
             raise Conflict("Influencer id is already taken.", subcode="ID_TAKEN", influencerId=influencer_id)
-        schedule = new_schedule(self.now_ms(), self.job_ms) | {"failure": self.job_failure}
+        schedule = self.jobs.schedule()
         influencer = new_influencer(self.organization, project_id, influencer_id, body, schedule, self.now())
-        job = {
-            "jobId": mint("job"),
-            "organizationId": self.organization,
-            "projectId": project_id,
-            "influencerId": influencer_id,
-            "schedule": schedule,
-        }
         self._put_influencer(None, influencer | {"referenceImages": references}, self.now())
-        self.jobs.insert(job)
+        job = self.jobs.begin(project_id, schedule, influencerId=influencer_id)
         if self._is_by_real_clock():
-            self.running_jobs.drop_finished(project_id)
+            self.jobs.drop_finished(project_id)
         return job
 
     def _reschedule(self, job: Record, schedule: Record) -> None:
         """Replace the schedule of a job and of its influencer."""
-        self.jobs.upsert(job | {"schedule": schedule})
+        self.jobs.put(job | {"schedule": schedule})
         influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:
             now = self.now()
@@ -427,7 +406,7 @@ class Store:
         """Return the influencers whose job still runs: only those begun within a job's length are read."""
         found = [
             document
-            for document in filter(None, map(self._influencer_of, self.running_jobs.all(project)))
+            for document in filter(None, map(self._influencer_of, self.jobs.running(project)))
             if influencer_status(document, self.now_ms()) == status and (before is None or document["sortKey"] < before)
         ]
         found.sort(key=lambda document: str(document["sortKey"]), reverse=True)

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 from layers_standin.console.text import differences, hue, initials, pretty, texts_of
 from layers_standin.domain.faults import is_spent
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
-from layers_standin.domain.jobs import state_at
 from layers_standin.domain.pictures import portrait_path, thumbnail_path
+from layers_standin.domain.schedules import state_at
 from layers_standin.engines.table import Record
 from schemas import Personality
 

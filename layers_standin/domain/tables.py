@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple, cast
 
 from layers_standin.domain.ids import canonical, id_of
-from layers_standin.domain.jobs import end_ms
+from layers_standin.domain.schedules import end_ms
 from layers_standin.engines.indexes import IndexEntry, IndexRule
 from layers_standin.engines.table import Engine, Record, Table
 
@@ -85,14 +85,14 @@ def _influencer_entries(record: Record) -> list[IndexEntry]:
 
 
 def _job_entries(record: Record) -> list[IndexEntry]:
-    """Index entries of a job: `running:<project>`, by its end, until `drop_finished` has removed it."""
-    if record.get("isFinished"):
+    """Index entries of an influencer's job: `running:<project>`, by its end, until `drop_finished` has removed it."""
+    if record.get("isFinished") or "influencerId" not in record:
         return []
     return [IndexEntry(running(record["projectId"]), oldest_first(end_ms(record["schedule"]), record["jobId"]))]
 
 
 def running(project: str) -> str:
-    """Return the name of the index of a project's running jobs; a scan returns the first to end first."""
+    """Return the index of the running jobs of a project's influencers; a scan returns the first to end first."""
     return f"running:{project}"
 
 
