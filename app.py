@@ -20,7 +20,15 @@ from layers_standin.domain.assets import asset_view, verify_received
 from layers_standin.domain.errors import NotAcceptable
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.domain.jobs import envelope_view, influencer_result, job_view
-from layers_standin.domain.keys import SCOPES, key_view, whoami_view
+from layers_standin.domain.keys import (
+    INFLUENCERS_WRITE,
+    JOBS_CANCEL,
+    JOBS_READ,
+    PROJECTS_READ,
+    PROJECTS_WRITE,
+    key_view,
+    whoami_view,
+)
 from layers_standin.domain.projects import deletion_view, project_item, project_view
 from layers_standin.engines.table import Record
 from layers_standin.housekeeping import Housekeeping, discard_unfinished
@@ -50,8 +58,6 @@ from layers_standin.web.uploads import (
 from store import influencer_item, influencer_view, references_view
 
 operations = Operations()
-
-INFLUENCERS_WRITE, PROJECTS_READ, PROJECTS_WRITE, JOBS_READ, JOBS_CANCEL = SCOPES
 
 _INFLUENCER = "/v1/influencers/<influencer_id>"
 _PROJECT = "/v1/projects/<project_id>"

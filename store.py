@@ -14,6 +14,7 @@ from layers_standin.domain.assets import Assets
 from layers_standin.domain.clocks import REAL, time_by
 from layers_standin.domain.controls import NO_OVERRIDES, Controls
 from layers_standin.domain.cursors import read_cursor, write_cursor
+from layers_standin.domain.due import FIRST_INFLUENCER, due_until, without_due
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import Faults
 from layers_standin.domain.history import SYSTEM, Actor, History
@@ -30,9 +31,9 @@ from layers_standin.domain.keys import Keys
 from layers_standin.domain.organizations import Organizations
 from layers_standin.domain.pictures import thumbnail_path
 from layers_standin.domain.projects import Projects
-from layers_standin.domain.schedules import state_at
+from layers_standin.domain.schedules import new_schedule, state_at
 from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables
-from layers_standin.domain.times import epoch_milliseconds, seconds, utc_now
+from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, seconds, utc_now
 from layers_standin.engines.table import Engine, Record, Table
 
 INFLUENCER_FIELDS = (
@@ -286,7 +287,9 @@ class Store:
     def create_influencer(self, project_id: str, body: Record) -> Record:
         """Create an influencer and return the job that makes it ready. Raises NotFound, Conflict."""
         with self.db.transaction():
-            project = self.projects.active(project_id)["id"]
+            document = self.projects.active(project_id)
+            self.settle(document)
+            project = document["id"]
             asset_ids = body.get("referenceImages", {}).get("assetIds", [])
             assets = self.assets.of_project(project, asset_ids)
             references = dedupe_references([], [reference_to(asset, self.now()) for asset in assets])
@@ -307,8 +310,10 @@ class Store:
         """
         of = (self.organization, "influencers", canonical(project_id), query.get("status"))
         before = read_cursor(query.get("cursor"), *of)
-        project = self.projects.get(project_id)["id"]
-        page = self._page(project, query.get("status"), before, query["limit"])
+        project = self.projects.get(project_id)
+        if "due" in project:
+            self.settle(project)
+        page = self._page(project["id"], query.get("status"), before, query["limit"])
         now_ms = self.now_ms()
         return [with_status(document, now_ms) for document in page.documents], write_cursor(page.next_sort_key, *of)
 
@@ -323,6 +328,40 @@ class Store:
                 return state_at(job["schedule"], self.now_ms()).status
             self._reschedule(job, schedule)
             return None
+
+    # What the clock causes
+
+    def settle(self, project: Record) -> None:
+        """Make the writes that are due in a project, in their order, each once; see `domain/due.py`."""
+        if due_until(project, self.now_ms()):
+            self.db.run_transaction(partial(self._settle, project["id"]))
+
+    def _settle(self, project_id: str) -> None:
+        with self.db.transaction():
+            project = self.projects.get(project_id)  # anew: of two that look at once, the second finds nothing due
+            for entry in due_until(project, self.now_ms()):
+                self._effects[entry["effect"]](project, entry)
+                project = without_due(project, entry["id"])
+            self.projects.put(project)
+
+    @property
+    def _effects(self) -> dict[str, Callable[[Record, Record], None]]:
+        return {FIRST_INFLUENCER: self._create_first_influencer}
+
+    def _create_first_influencer(self, project: Record, entry: Record) -> None:
+        """Create an influencer of `entry["body"]`, ready since `entry["atMs"]`, in a project that never had one."""
+        indexes = [project["id"] + kind for kind in (OK, WILL_FAIL, ARCHIVED)]
+        if self.influencers.contains(doc_id=entry["influencerId"]) or any(
+            self.db.scan("influencers", self.organization, index) for index in indexes
+        ):
+            return
+        at = from_epoch_milliseconds(entry["atMs"])
+        schedule = new_schedule(entry["atMs"], 0)
+        created = new_influencer(
+            self.organization, project["id"], entry["influencerId"], entry["body"], schedule, at
+        ) | {"revision": 1}
+        self.influencers.upsert(created)
+        History(self.tables, SYSTEM).note(created, None, audit_view(created), at)
 
     # The store as a whole
 

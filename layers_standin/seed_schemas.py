@@ -12,7 +12,7 @@ from typing import Any
 
 from marshmallow import ValidationError, validates_schema
 
-from layers_standin.fields import Array, AssetId, Boolean, Choice, Integer, Object, Pattern, Text
+from layers_standin.fields import Array, AssetId, Boolean, Choice, Integer, Metadata, Object, Pattern, Text
 from layers_standin.media.storage import NAME
 from schemas import KINDS, MAX_SAFE_INTEGER, InfluencerPatch, Personality, ProjectPatch, Strict, details
 
@@ -52,6 +52,7 @@ class Project(_OfOrganization, ProjectPatch):
     name = Text(min=1, max=128, required=True)
     updatedAt = _time()
     archivedAt = _time(allow_none=True)
+    due = Array(Metadata(max=MAX_SAFE_INTEGER))
     sortKey = Text()
     place = Text()
 

@@ -14,7 +14,16 @@ from layers_standin.domain.times import milliseconds
 from layers_standin.engines.table import Record
 
 # What a key may be allowed; `*` stands for all of them.
-SCOPES = ("influencers:write", "projects:read", "projects:write", "jobs:read", "jobs:cancel")
+SCOPES = (
+    "influencers:write", "projects:read", "projects:write", "jobs:read", "jobs:cancel",
+    "content:read", "content:write", "content:approve",
+    "publish:read", "publish:write", "social:read", "social:write", "github:admin", "ingest:write",
+)  # fmt: skip
+(
+    INFLUENCERS_WRITE, PROJECTS_READ, PROJECTS_WRITE, JOBS_READ, JOBS_CANCEL,
+    CONTENT_READ, CONTENT_WRITE, CONTENT_APPROVE,
+    PUBLISH_READ, PUBLISH_WRITE, SOCIAL_READ, SOCIAL_WRITE, GITHUB_ADMIN, INGEST_WRITE,
+) = SCOPES  # fmt: skip
 
 DEMO_KEY = "lp_test_DEM0DEM0DEM0DEM0_local-stand-in-demo-key-not-a-secret-000000"
 

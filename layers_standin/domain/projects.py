@@ -111,6 +111,9 @@ class Projects:
             raise Conflict("Project is archived.", subcode="PROJECT_ARCHIVED", projectId=document["id"])
         return document
 
+    def put(self, document: Record) -> None:
+        self._projects.upsert(document)
+
     def create(self, body: Mapping[str, Any]) -> Record:
         """Create a project and return its document. Raises Conflict when its id is taken."""
         project_id = body.get("id") or mint("proj")

@@ -100,7 +100,8 @@ def _project_entries(record: Record) -> list[IndexEntry]:
     indexes = ["all", f"status:{record['status']}"]
     if record["customerExternalId"] is not None:
         indexes.append(f"customer:{record['customerExternalId']}")
-    return [IndexEntry(index, record["sortKey"]) for index in indexes]
+    entries = [IndexEntry(index, record["sortKey"]) for index in indexes]
+    return entries + [IndexEntry("due", oldest_first(each["atMs"], record["id"])) for each in record.get("due", ())[:1]]
 
 
 def _upload_entries(record: Record) -> list[IndexEntry]:

@@ -21,7 +21,7 @@ from conftest import AVA, DEMO
 from route_helpers import BODIES, Things, body_of, every, made, path_of, send
 
 from app import operations
-from layers_standin.domain.keys import DEMO_KEY, public_id_of
+from layers_standin.domain.keys import DEMO_KEY, SCOPES, public_id_of
 
 pytestmark = pytest.mark.slow
 
@@ -126,12 +126,11 @@ def test_a_killed_key_is_refused(client, store, organization, on_disk, things, o
     assert is_unchanged()
 
 
-SCOPES = {"influencers:write", "projects:read", "projects:write", "jobs:read", "jobs:cancel"}
 
 
 @every_scoped
 def test_a_key_with_every_other_scope_is_refused(client, store, organization, on_disk, things, operation):
-    headers = key_of(store, organization, *(SCOPES - {operation.scope}), "", "influencers:*")
+    headers = key_of(store, organization, *(set(SCOPES) - {operation.scope}), "", "influencers:*")
     is_unchanged = unchanged(on_disk)
 
     response = send(client, operation, things, body_of(operation, things), headers)
