@@ -220,6 +220,18 @@ class QueryNumber(Integer):
         return super()._deserialize(int(value), attr, data, **kwargs)
 
 
+class QueryChoices(Array):
+    """A parameter of a query that may be repeated, each time one of a few strings."""
+
+    def __init__(self, *choices: str, **kwargs: Any) -> None:
+        super().__init__(Choice(*choices), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if not set(value) <= set(self.inner.choices):  # type: ignore[attr-defined]
+            raise ValidationError(Choice.message)
+        return list(dict.fromkeys(value))
+
+
 class Metadata(_Strict, fields.Field[dict[str, Any]]):
     """Any object whose JSON is at most `max` bytes."""
 
