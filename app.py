@@ -17,6 +17,7 @@ from layers_standin.console.routes import add_console
 from layers_standin.control.operations import operations as control_operations
 from layers_standin.control.routes import add_control
 from layers_standin.domain.assets import asset_view, verify_received
+from layers_standin.domain.content import content_result
 from layers_standin.domain.errors import NotAcceptable
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.domain.jobs import envelope_view, influencer_result, job_view
@@ -32,6 +33,7 @@ from layers_standin.domain.keys import (
 from layers_standin.domain.projects import deletion_view, project_item, project_view
 from layers_standin.engines.table import Record
 from layers_standin.housekeeping import Housekeeping, discard_unfinished
+from layers_standin.operations import content
 from layers_standin.services import Services, has_demo_key, open_services, refuse_public_demo_key
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import check_server, fail, flask_run_address, greeting
@@ -67,7 +69,7 @@ _KEY = "/v1/api-keys/<key_id>"
 @operations.add("GET", "/v1/whoami", scope=None)
 def whoami(call: Call) -> Record:
     """Return the key's organization, scopes and rate limit tier."""
-    return whoami_view(call.key, call.store.organizations.get(call.store.organization))
+    return whoami_view(call.key, call.store.organizations.get(call.store.organization), call.store.now_ms())
 
 
 # Influencers
@@ -143,7 +145,9 @@ def clone_influencer(call: Call, influencer_id: str) -> Record:
 @operations.add("GET", "/v1/jobs/<job_id>", scope=JOBS_READ, tagged=True)
 def get_job(call: Call, job_id: str) -> Record:
     """Return the state of a job."""
-    return job_view(call.store.jobs.get(job_id), call.store.now_ms(), influencer_result)
+    job = call.store.jobs.get(job_id)
+    result = partial(content_result, base_url=call.base_url) if "containerIds" in job else influencer_result
+    return job_view(job, call.store.now_ms(), result)
 
 
 @operations.add(
@@ -176,19 +180,23 @@ def list_projects(call: Call) -> Record:
 @operations.add("GET", _PROJECT, scope=PROJECTS_READ)
 def get_project(call: Call, project_id: str) -> Record:
     """Return a project's full record."""
-    return project_view(call.store.projects.get(project_id))
+    return _project_view(call, call.store.projects.get(project_id))
+
+
+def _project_view(call: Call, project: Record) -> Record:
+    return project_view(project, call.store.containers.blocked_count(project))
 
 
 @operations.add("PATCH", _PROJECT, scope=PROJECTS_WRITE, body=schemas.ProjectPatch())
 def patch_project(call: Call, project_id: str) -> Record:
     """Change the given fields of a project; metadata as a whole."""
-    return project_view(call.store.projects.patch(project_id, call.body))
+    return _project_view(call, call.store.patch_project(project_id, call.body))
 
 
 @operations.add("DELETE", _PROJECT, scope=PROJECTS_WRITE, body=schemas.EmptyBody(), body_optional=True)
 def delete_project(call: Call, project_id: str) -> Record:
     """Archive the project; it takes no new influencers, everything else continues."""
-    return deletion_view(call.store.projects.archive(project_id))
+    return deletion_view(call.store.archive_project(project_id))
 
 
 # Media
@@ -277,6 +285,9 @@ def rotate_key(call: Call, key_id: str) -> Record:
 def delete_key(call: Call, key_id: str) -> Record:
     """Switch a key off permanently."""
     return {"apiKey": key_view(call.store.keys.delete(key_id)), "deleted": True}
+
+
+operations += content.operations
 
 
 def document(server: str) -> Record:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from layers_standin.domain.assets import Assets
 from layers_standin.domain.clocks import REAL, time_by
+from layers_standin.domain.containers import Containers
 from layers_standin.domain.controls import NO_OVERRIDES, Controls
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.due import FIRST_INFLUENCER, due_until, without_due
@@ -30,6 +31,7 @@ from layers_standin.domain.jobs import Jobs
 from layers_standin.domain.keys import Keys
 from layers_standin.domain.organizations import Organizations
 from layers_standin.domain.pictures import thumbnail_path
+from layers_standin.domain.projects import ARCHIVED as PROJECT_ARCHIVED
 from layers_standin.domain.projects import Projects
 from layers_standin.domain.schedules import new_schedule, state_at
 from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables
@@ -210,6 +212,10 @@ class Store:
         return Jobs(self.tables, self.job_ms, self.job_failure)
 
     @cached_property
+    def containers(self) -> Containers:
+        return Containers(self.tables, self.projects, self.jobs)
+
+    @cached_property
     def history(self) -> History:
         return History(self.tables, self.actor)
 
@@ -329,6 +335,24 @@ class Store:
             self._reschedule(job, schedule)
             return None
 
+    # Projects
+
+    def patch_project(self, project_id: str, patch: Record) -> Record:
+        """Change the given fields of a project, and return it. Raises NotFound."""
+        with self.db.transaction():
+            return self._stop_archived(self.projects.patch(project_id, patch))
+
+    def archive_project(self, project_id: str) -> Record:
+        """Archive a project, and return it. Raises NotFound."""
+        with self.db.transaction():
+            return self._stop_archived(self.projects.archive(project_id))
+
+    def _stop_archived(self, project: Record) -> Record:
+        """Cancel in an archived project all that is not finished."""
+        if project["status"] == PROJECT_ARCHIVED:
+            self.containers.cancel_unfinished(project["id"])
+        return project
+
     # What the clock causes
 
     def settle(self, project: Record) -> None:
@@ -415,8 +439,12 @@ class Store:
         return job
 
     def _reschedule(self, job: Record, schedule: Record) -> None:
-        """Replace the schedule of a job and of its influencer."""
+        """Replace the schedule of a job, and of all that it makes."""
+        if "containerIds" in job:
+            self.containers.end(job, schedule)
+            return
         self.jobs.put(job | {"schedule": schedule})
+        self.containers.fail_waiting(job["influencerId"], schedule)
         influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:
             now = self.now()

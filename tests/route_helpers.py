@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 from api_helpers import AVA_PICTURES
 from conftest import DEMO
+from content_helpers import made_content
 
 from app import operations
 from layers_standin.domain.keys import public_id_of
@@ -23,6 +24,8 @@ class Things(NamedTuple):
     job_id: str
     key_id: str
     upload_id: str
+    container_id: str
+    asset_id: str
 
 
 # Per operation a body that works, and another one that does too; `things` are those the path names.
@@ -47,6 +50,11 @@ BODIES: dict[str, Bodies] = {
         {"kind": "image", "mimeType": "image/gif", "dataBase64": PIXEL},
         {"kind": "logo", "mimeType": "image/gif", "dataBase64": PIXEL},
     ),
+    "generate_content": lambda _: ({"brief": {"topic": "x"}}, {"brief": {"topic": "y"}}),
+    "regenerate_content": lambda _: ({"preserveAssets": True}, {"preserveAssets": False}),
+    "approve_content": lambda _: ({"note": "x"}, {"note": "y"}),
+    "reject_content": lambda _: ({"reason": "x"}, {"reason": "y"}),
+    "patch_approval_policy": lambda _: ({"requiresApproval": True}, {"firstNPostsBlocked": 1}),
     "kill_key": lambda _: NOTHING,
     "rotate_key": lambda _: NOTHING,
     "delete_key": lambda _: NOTHING,
@@ -72,12 +80,15 @@ def send(client, operation, ids, body=None, headers=DEMO):
 
 
 def made(store: Store, rooms, organization: str, project: str, influencer: str, api_key: str) -> Things:
-    """Return one of each, all of which the organization has: the job runs, the upload has arrived."""
+    """Return one of each, all of which the organization has: the job runs, the upload has arrived.
+
+    The content is completed, and has to be approved.
+    """
     assets = store.for_organization(organization).assets
     job = store.for_organization(organization).create_influencer(project, {"name": "Job"})
     upload = assets.presign(project, {"kind": "video", "mimeType": "video/mp4"})
     received = rooms.media.receive(organization, upload["assetId"], [b"bytes"])
     assets.receive(upload["uploadId"], received._asdict())
-    return Things(
-        influencer, project, job["jobId"], store.keys.find(public_id_of(api_key))["apiKeyId"], upload["uploadId"]
-    )
+    key_id = store.keys.find(public_id_of(api_key))["apiKeyId"]
+    container, asset = made_content(rooms, organization, project)
+    return Things(influencer, project, job["jobId"], key_id, upload["uploadId"], container["id"], asset["assetId"])

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
+from layers_standin.domain.credits import balance_at
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.tables import Tables
 from layers_standin.domain.times import milliseconds
@@ -105,7 +106,7 @@ def key_view(document: Mapping[str, Any]) -> Record:
     }
 
 
-def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any]) -> Record:
+def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any], now_ms: int) -> Record:
     return {
         "organizationId": organization["id"],
         "workspaceId": organization["id"],
@@ -115,7 +116,7 @@ def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any]) -> Reco
         "killSwitch": key["killSwitch"],
         "apiAccessRevoked": False,
         "apiKeyId": key["apiKeyId"],
-        "creditBalance": organization["creditBalance"],
+        "creditBalance": balance_at(organization, now_ms),
     }
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from layers_standin.domain.approvals import policy_of
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.ids import mint, new_sort_key
@@ -46,8 +47,9 @@ def archive_project(current: Mapping[str, Any], now: datetime) -> Record:
     return merge_project(current, {"status": ARCHIVED}, now)
 
 
-def project_view(document: Mapping[str, Any]) -> Record:
-    """Return the full record of the contract."""
+def project_view(document: Mapping[str, Any], blocked: int = 0) -> Record:
+    """Return the full record of the contract; `blocked` is how many of its first posts are still to be approved."""
+    policy = policy_of(document)
     return {
         "id": document["id"],
         "organizationId": document["organizationId"],
@@ -60,9 +62,9 @@ def project_view(document: Mapping[str, Any]) -> Record:
         "brand": None,
         "brandContext": None,
         "ingestState": {"github": None, "website": None, "appstore": None},
-        "requiresApproval": False,
-        "firstNPostsBlocked": 0,
-        "currentBlockedCount": 0,
+        "requiresApproval": policy["requiresApproval"],
+        "firstNPostsBlocked": policy["firstNPostsBlocked"] or 0,
+        "currentBlockedCount": blocked,
         "metadata": document["metadata"],
         "createdAt": document["createdAt"],
         "updatedAt": document["updatedAt"],

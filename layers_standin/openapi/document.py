@@ -48,6 +48,12 @@ class OperationDocs(NamedTuple):
     by_own_links_only: bool = False
 
 
+def next_page(operation: str, **parameters: str) -> dict[str, Json]:
+    """Return the link from a page of a list to the next one."""
+    cursor = {"cursor": "$response.body#/nextCursor"}
+    return {"nextPage": {"operationId": operation, "parameters": parameters | cursor}}
+
+
 class FileRoute(NamedTuple):
     """A route that is no operation: an operation object of OpenAPI without errors, and the names of these."""
 

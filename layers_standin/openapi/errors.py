@@ -99,6 +99,23 @@ ERRORS: dict[str, ErrorResponse] = {
     "InfluencerIdTaken": _conflict("ID_TAKEN", "Influencer id is already taken.", influencerId=f"inf_{_ULID}"),
     "ProjectIdTaken": _conflict("ID_TAKEN", "Project id is already taken.", id="spring-launch"),
     "ProjectIsArchived": _conflict("PROJECT_ARCHIVED", "Project is archived.", projectId=f"proj_{_ULID}"),
+    "ContainerIdTaken": _conflict("ID_TAKEN", "Container id is already taken.", containerId=f"cnt_{_ULID}"),
+    "ContainerNotFinished": ErrorResponse(
+        "CONFLICT",
+        "The container is still being generated.",
+        {"subcode": "CONTAINER_NOT_FINISHED", "containerId": f"cnt_{_ULID}", "status": "queued"},
+        record(
+            subcode=schema.constant("CONTAINER_NOT_FINISHED"),
+            containerId=schema.ID,
+            status={"enum": ["queued", "generating"]},
+        ),
+    ),
+    "NotPending": ErrorResponse(
+        "CONFLICT",
+        "Container is already rejected.",
+        {"approvalStatus": "rejected"},
+        record(approvalStatus={"enum": ["not_required", "approved", "rejected"]}),
+    ),
     "JobNotCancelable": _conflict(
         "JOB_CANCEL_UNAVAILABLE", "The job can no longer be canceled.", jobId=f"job_{_ULID}", stage="finalizing"
     ),

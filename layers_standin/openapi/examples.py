@@ -20,6 +20,8 @@ ASSET_ID = "asset_01HXZFB3D5G7J9M1P3R5T7V9X1"
 _PIXEL = "R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 PIXEL_HASH = "4e0705327480ad2323cb03d9c450ffcae4a98bf3a5382fa0c7882145ed620e49"
 MEDIA_URL = f"http://127.0.0.1:8000/media/{ORGANIZATION}"
+CONTAINER = "cnt_01HXZF2A4C6E8G0J2M4P6R8T0V"
+CONTENT_ASSET = "asset_01HXZF2A4C8E0G2J4M6P8R0T2V"
 SNAPSHOT = "two-projects"
 FAULT = "fault_01HXZG1C3E5G7J9K1M3P5R7T9V"
 
@@ -29,6 +31,8 @@ PATH_IDS = {
     "projectId": ("Project", SPRING),
     "jobId": ("Job", JOB),
     "keyId": ("API key", KEY),
+    "containerId": ("Container", CONTAINER),
+    "assetId": ("Asset", CONTENT_ASSET),
     "name": ("Snapshot", SNAPSHOT),
     "organizationId": ("Organization", ORGANIZATION),
     "faultId": ("Fault", FAULT),
@@ -76,6 +80,31 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "Finalize": {"the upload": {"uploadId": UPLOAD}},
     "InlineMedia": {
         "a pixel": {"kind": "image", "mimeType": "image/gif", "filename": "pixel.gif", "dataBase64": _PIXEL}
+    },
+    "ContentGenerate": {
+        "a slideshow": {
+            "format": "slideshow_remix",
+            "brief": {
+                "hook": "Why I run at night",
+                "topic": "night runs",
+                "valuePropositions": ["empty streets", "cool air"],
+                "cta": "Come along",
+                "themeTags": ["running"],
+                "influencerId": AVA,
+            },
+        },
+        "two videos": {"variantCount": 2, "brief": {"topic": "ceramics", "targetPlatforms": ["tiktok"]}},
+        "with an id of one's own": {"id": "5a1c7c0e-8f0b-4c5e-9a53-2f8b1f6e7a10"},
+    },
+    "ContentRegenerate": {
+        "another hook": {"brief": {"hook": "Nobody else is there"}},
+        "another caption": {"preserveAssets": True},
+    },
+    "ContentApproval": {"without a word": {}, "with a note": {"note": "Lovely."}},
+    "ContentRejection": {"with the reason": {"reason": "Off brand."}},
+    "ApprovalPolicyPatch": {
+        "the first three": {"firstNPostsBlocked": 3, "autoApproveAfter": "P1D"},
+        "all": {"requiresApproval": True, "autoApproveAfter": None},
     },
     "EmptyBody": {"nothing": {}},
     "Reset": {"to the seed": {"to": "seed"}, "to nothing": {"to": "empty"}, "as the service began": {}},
