@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from layers_standin.domain.assets import media_paths
 from layers_standin.domain.content import new_content_asset
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
@@ -15,6 +16,7 @@ def picture(rooms: Services, organization: str, project: str, **own: Any) -> Rec
     now = rooms.store.for_organization(organization).now()
     asset = new_content_asset(organization, project, "image", "image/gif", "slide-1.gif", GIF, now)
     asset |= {"durationMs": None, "width": 1, "height": 1} | own
+    asset |= media_paths(asset)
     rooms.media.put(organization, asset["assetId"], GIF)
     return asset
 

@@ -187,7 +187,7 @@ SCHEMAS: dict[str, JsonSchema] = {
     ),
 }
 
-_GIVES = {"jobId": "/jobId", "containerId": "/containerId"}
+_JOB = {"jobId": "/jobId"}
 _DECIDED = {"containerId": "/id"}
 
 DOCS: dict[str, OperationDocs] = {
@@ -195,7 +195,8 @@ DOCS: dict[str, OperationDocs] = {
         CONTENT,
         "ContentStarted",
         errors=["ContainerIdTaken", "ProjectIsArchived"],
-        gives=_GIVES,
+        gives=_JOB,
+        shows={"containerId": "/containerId"},
     ),
     "list_content": OperationDocs(
         CONTENT,
@@ -207,7 +208,7 @@ DOCS: dict[str, OperationDocs] = {
     "get_content_progress": OperationDocs(CONTENT, "ContentProgress"),
     "get_content_asset": OperationDocs(CONTENT, "ContentAssetFound"),
     "regenerate_content": OperationDocs(
-        CONTENT, "ContentStarted", errors=["ContainerNotFinished", "ProjectIsArchived"], gives={"jobId": "/jobId"}
+        CONTENT, "ContentStarted", errors=["ContainerNotFinished", "ProjectIsArchived"], gives=_JOB
     ),
     "approve_content": OperationDocs(CONTENT, "ContentApproved", errors=["NotPending"], shows=_DECIDED),
     "reject_content": OperationDocs(CONTENT, "ContentRejected", errors=["NotPending"], shows=_DECIDED),

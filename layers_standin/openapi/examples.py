@@ -82,6 +82,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "a pixel": {"kind": "image", "mimeType": "image/gif", "filename": "pixel.gif", "dataBase64": _PIXEL}
     },
     "ContentGenerate": {
+        "a video": {"brief": {"topic": "ceramics", "targetPlatforms": ["tiktok"]}},
         "a slideshow": {
             "format": "slideshow_remix",
             "brief": {
@@ -93,7 +94,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
                 "influencerId": AVA,
             },
         },
-        "two videos": {"variantCount": 2, "brief": {"topic": "ceramics", "targetPlatforms": ["tiktok"]}},
+        "two variants": {"variantCount": 2, "brief": {"topic": "ceramics", "cta": "Try it"}},
         "with an id of one's own": {"id": "5a1c7c0e-8f0b-4c5e-9a53-2f8b1f6e7a10"},
     },
     "ContentRegenerate": {

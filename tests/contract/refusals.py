@@ -32,6 +32,7 @@ _OTHER_BODIES: dict[str, Any] = {
     "cloneInfluencer": {"name": "Another"},
     "patchProject": {"name": "Another"},
     "finalizeUpload": {"uploadId": "upl_01HXZFB3D5F7H9K1N3Q5S7V9X2"},
+    "rejectContent": {"reason": "Too loud."},
     "uploadInline": {"kind": "image", "mimeType": "image/gif", "dataBase64": _PIXEL["dataBase64"]},
 }
 
@@ -189,6 +190,24 @@ def project_id_again(services: Running, told: Told) -> list[Response]:
     return [services.plain.ask(told, {"name": "Spring again", "timezone": "UTC", "id": examples.SPRING})]
 
 
+def container_id_again(services: Running, told: Told) -> list[Response]:
+    """The id of a container that is there is asked for, with another body."""
+    return [services.plain.ask(told, {"id": examples.CONTAINER})]
+
+
+def content_under_way(services: Running, told: Told) -> list[Response]:
+    """The content is being made again, and the clock stands still."""
+    services.plain.ask("setClock", {"mode": "frozen"})
+    services.plain.ask(told)
+    return [services.plain.ask(told)]
+
+
+def decided_before(services: Running, told: Told) -> list[Response]:
+    """It was approved before."""
+    services.plain.ask("approveContent")
+    return [services.plain.ask(told, told.bodies[0])]
+
+
 def archived_project(services: Running, told: Told) -> list[Response]:
     """The project is archived before."""
     services.plain.ask("deleteProject")
@@ -269,6 +288,9 @@ PROVOCATIONS: dict[str, Provocation] = {
     "SecretNotKept": repeated_secret,
     "InfluencerIdTaken": influencer_id_again,
     "ProjectIdTaken": project_id_again,
+    "ContainerIdTaken": container_id_again,
+    "ContainerNotFinished": content_under_way,
+    "NotPending": decided_before,
     "ProjectIsArchived": archived_project,
     "JobNotCancelable": job_about_to_end,
     "UploadMissing": no_bytes_yet,
