@@ -17,6 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 import orjson
 
 from layers_standin.domain.assets import media_paths
+from layers_standin.domain.content import container_view
 from layers_standin.domain.ids import canonical, sort_key_since
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.jobs import influencer_result, job_view
@@ -246,6 +247,7 @@ _VIEWS: dict[str, Callable[[Record], Record]] = {
     "projects": project_view,
     "influencers": lambda document: influencer_view(document, str),
     "jobs": lambda document: job_view(document, 0, influencer_result),
+    "containers": lambda document: container_view(document, 0, str),
     "api_keys": key_view,
 }
 

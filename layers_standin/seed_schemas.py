@@ -35,6 +35,13 @@ def _name_in_paths(**options: Any) -> Pattern:
     return Pattern(NAME, "Expected letters, digits, _ and -", **options)
 
 
+class _Anything(Metadata):
+    """An object that only the service writes."""
+
+    def __init__(self) -> None:
+        super().__init__(max=MAX_SAFE_INTEGER)
+
+
 class _OfOrganization(Strict):
     organizationId = _name_in_paths(required=True)
     createdAt = _time()
@@ -43,7 +50,9 @@ class _OfOrganization(Strict):
 class Organization(Strict):
     id = _name_in_paths(required=True)
     name = Text(min=1, required=True)
-    creditBalance = Integer(max=MAX_SAFE_INTEGER)
+    creditBalance = Integer(min=-MAX_SAFE_INTEGER, max=MAX_SAFE_INTEGER)
+    creditsUsed = _Anything()
+    refunds = _Anything()
     createdAt = _time()
 
 
@@ -52,7 +61,8 @@ class Project(_OfOrganization, ProjectPatch):
     name = Text(min=1, max=128, required=True)
     updatedAt = _time()
     archivedAt = _time(allow_none=True)
-    due = Array(Metadata(max=MAX_SAFE_INTEGER))
+    due = Array(_Anything())
+    approval = _Anything()
     sortKey = Text()
     place = Text()
 
@@ -120,6 +130,12 @@ class Asset(_OfOrganization):
     checksumSha256 = Text()
     path = Text()
     thumbnailPath = Text()
+    mimeType = Text()
+    durationMs = Integer(max=MAX_SAFE_INTEGER, allow_none=True)
+    width = Integer(max=MAX_SAFE_INTEGER)
+    height = Integer(max=MAX_SAFE_INTEGER)
+    containerId = Text()
+    jobId = Text()
 
 
 class SeedAsset(Asset):

@@ -202,6 +202,17 @@ def _create_key(call: ControlCall, organization: str) -> Record:
     return {"apiKeyId": key["apiKeyId"], "apiKey": text, "scopes": scopes, "rateLimitTier": tier}
 
 
+@_put("/_standin/credits", body=schemas.CreditsSetting())
+def set_credits(call: ControlCall) -> Record:
+    """Set the credits of an organization, or of each."""
+    scope, balance = _scope(call), call.body["balance"]
+    everyone = [document["id"] for document in call.store.organizations.all()]
+    with call.store.db.transaction():
+        for organization in everyone if scope == ALL else [scope]:
+            call.store.for_organization(organization).organizations.set_balance(organization, balance)
+    return {"organizationId": _whose(scope), "balance": balance}
+
+
 # The clock
 
 

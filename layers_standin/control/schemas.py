@@ -24,7 +24,7 @@ from layers_standin.web.errors import STATUS_OF_CODE
 from layers_standin.web.faults import MAX_DELAY_MS
 from layers_standin.web.limits import PER_MINUTE
 from layers_standin.web.logs.requests import MOST_ENTRIES
-from schemas import Strict
+from schemas import MAX_SAFE_INTEGER, Strict
 
 _DETAILS = {"description": "Anything, as long as it is at most 8192 bytes of JSON."}
 _NEVER: dict[str, Any] = {"not": {}}
@@ -118,6 +118,13 @@ class ClockSetting(Strict):
             raise ValidationError("Only with mode frozen", "at")
         if ("offset" in data) != (mode == "offset"):
             raise ValidationError("Required with mode offset, and only with it", "offset")
+
+
+class CreditsSetting(Strict):
+    """credits: the balance, for one organization or for each."""
+
+    balance = Integer(min=-MAX_SAFE_INTEGER, max=MAX_SAFE_INTEGER, required=True)
+    organizationId = Text()
 
 
 class LogSetting(Strict):

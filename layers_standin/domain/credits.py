@@ -29,6 +29,12 @@ def used_in(organization: Mapping[str, Any], period: str, now_ms: int) -> int:
     return int(used - sum(each["credits"] for each in refunds if each["atMs"] <= now_ms))
 
 
+def with_balance(organization: Mapping[str, Any], balance: int, now_ms: int) -> Record:
+    """Return the organization with that balance now; what jobs give back later still comes on top."""
+    given_back = balance_at(organization, now_ms) - organization["creditBalance"]
+    return dict(organization) | {"creditBalance": balance - given_back}
+
+
 def take(organization: Mapping[str, Any], credits: int, at_ms: int) -> Record:
     """Return the organization after a job has begun at `at_ms`; the balance may fall below zero."""
     return _moved(organization, credits, period_of(at_ms))

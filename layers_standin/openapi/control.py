@@ -28,6 +28,7 @@ DOCS: dict[str, OperationDocs] = {
     ),
     "delete_organization": OperationDocs(ORGANIZATIONS, "OrganizationDeleted"),
     "create_key": OperationDocs(ORGANIZATIONS, "KeyCreated"),
+    "set_credits": OperationDocs(ORGANIZATIONS, "CreditsSet"),
     "get_clock": OperationDocs(CLOCK, "Clock"),
     "set_clock": OperationDocs(CLOCK, "Clock"),
     "delete_clock": OperationDocs(CLOCK, "Clock"),

@@ -101,6 +101,9 @@ RESPONSES: dict[str, Response] = {
     "OrganizationCreated": response(_NEW_ORGANIZATION | _KEY, **_OF_ORGANIZATION),
     "OrganizationDeleted": response({"organizationId": ORGANIZATION, "deleted": True}),
     "KeyCreated": response(_KEY),
+    "CreditsSet": response(
+        {"organizationId": None, "balance": 25000}, organizationId=_WHOSE, balance={"type": "integer"}
+    ),
     "Clock": response(
         {
             "organizationId": None,

@@ -136,5 +136,6 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "cut off": {"answer": {"truncateBody": 20, "delayMs": 250}},
         "a job that fails": {"answer": {"failJob": {"code": "MODEL_ERROR", "message": "The model did not converge."}}},
     },
+    "CreditsSetting": {"none left": {"balance": 0}, "for one": {"balance": 100, "organizationId": ORGANIZATION}},
     "LogSetting": {"off": {"enabled": False}},
 }
