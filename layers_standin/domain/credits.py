@@ -6,7 +6,7 @@ nothing has to run at that moment.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, seconds
@@ -73,7 +73,9 @@ def credits_view(organization: Mapping[str, Any], now: datetime) -> Record:
     now_ms = epoch_milliseconds(now)
     balance, period = balance_at(organization, now_ms), period_of(now_ms)
     used = used_in(organization, period, now_ms)
-    following = f"{now.year + now.month // 12:04d}-{now.month % 12 + 1:02d}"
+    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    is_last = (now.year, now.month) == (9999, 12)
+    end = start.replace(day=31) if is_last else (start + timedelta(days=31)).replace(day=1)
     return {
         "organizationId": organization["id"],
         "balance": balance,
@@ -81,7 +83,7 @@ def credits_view(organization: Mapping[str, Any], now: datetime) -> Record:
         "prepaidBalance": balance,
         "includedThisPeriod": 0,
         "usedThisPeriod": used,
-        "currentPeriod": {"start": _first_of(period), "end": _first_of(following), "usedCredits": used},
+        "currentPeriod": {"start": seconds(start), "end": seconds(end), "usedCredits": used},
         "subscriptionTier": "stand-in",
         "billingStatus": "active",
         "estimatedCreditsPerFormat": PRICES,
@@ -91,10 +93,6 @@ def credits_view(organization: Mapping[str, Any], now: datetime) -> Record:
 
 def period_of(moment_ms: int) -> str:
     return seconds(from_epoch_milliseconds(moment_ms))[:7]
-
-
-def _first_of(period: str) -> str:
-    return f"{period}-01T00:00:00Z"
 
 
 def _refunds(organization: Mapping[str, Any]) -> dict[str, Record]:
