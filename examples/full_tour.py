@@ -100,6 +100,7 @@ def walk(tour: Tour) -> None:
     pictures = [upload_dusk(tour, project_path), upload_dawn(tour, project_path)]
     influencer_id = create(tour, project_path, pictures[:1])
     edit(tour, influencer_id, pictures)
+    appear(tour, project_path, influencer_id)
     clone_and_cancel(tour, influencer_id)
     delete(tour, influencer_id)
     tour.call("Archive the project", 200, "DELETE", project_path, lambda gone: gone["status"])
@@ -206,6 +207,47 @@ def edit(tour: Tour, influencer_id: str, pictures: list[str]) -> None:
         json={"assetIds": pictures},
     )
     check([image["assetId"] for image in merged["referenceImages"]] == pictures, "the pictures are not those two")
+
+
+def appear(tour: Tour, project_path: str, influencer_id: str) -> None:
+    """Generate two pieces of content with an influencer, approve one, reject the other, and make that again."""
+    policy = f"{project_path}/approval-policy"
+    tour.call("Read the approval policy", 200, "GET", policy, lambda found: found["requiresApproval"])
+    change = {"requiresApproval": True}
+    tour.call("Ask for approval", 200, "PATCH", policy, lambda found: found["requiresApproval"], json=change)
+    job = tour.call(
+        "Generate a slideshow twice",
+        202,
+        "POST",
+        f"{project_path}/content",
+        lambda begun: f"job {begun['status']}",
+        json={
+            "format": "slideshow_remix",
+            "variantCount": 2,
+            "brief": {"topic": "the harbor at noon", "influencerId": influencer_id},
+        },
+    )
+    good, bad = (f"/v1/content/{container_id}" for container_id in job["containerIds"])
+    tour.call("Look how far it is", 200, "GET", f"{good}/progress", lambda found: found["status"])
+    ended = tour.job_done(job["jobId"])
+    check(ended["status"] == "completed", f"the job ended as {ended}")
+    content = tour.call("Read the first", 200, "GET", good, lambda found: f"{len(found['assets'])} slides")
+    slide = content["assets"][0]
+    served = httpx.get(slide["url"])
+    check(len(served.content) == slide["sizeBytes"], "the slide is not what was promised")
+    tour.call("Read a slide", 200, "GET", f"{good}/assets/{slide['assetId']}", lambda found: found["mimeType"])
+    tour.call("Approve it", 200, "POST", f"{good}/approve", lambda found: found["approvalStatus"])
+    reason = {"reason": "Too loud."}
+    tour.call("Reject the other", 200, "POST", f"{bad}/reject", lambda found: found["approvalStatus"], json=reason)
+    brief = {"brief": {"hook": "Quiet, please"}}
+    again = tour.call("Make it again", 202, "POST", f"{bad}/regenerate", lambda begun: begun["status"], json=brief)
+    check(tour.job_done(again["jobId"])["status"] == "completed", "it was not made again")
+    page = tour.call(
+        "List the content", 200, "GET", f"{project_path}/content", lambda found: f"{len(found['items'])} containers"
+    )
+    statuses = [item["approvalStatus"] for item in page["items"]]
+    check(sorted(statuses) == ["approved", "pending"], f"the approvals are {statuses}")
+    tour.call("Count the credits", 200, "GET", "/v1/credits", lambda found: f"{found['usedThisPeriod']} used")
 
 
 def clone_and_cancel(tour: Tour, influencer_id: str) -> None:
