@@ -17,10 +17,9 @@ from layers_standin.console.routes import add_console
 from layers_standin.control.operations import operations as control_operations
 from layers_standin.control.routes import add_control
 from layers_standin.domain.assets import asset_view, verify_received
-from layers_standin.domain.content import content_result
 from layers_standin.domain.errors import NotAcceptable
 from layers_standin.domain.idempotency import StoredResponse
-from layers_standin.domain.jobs import envelope_view, influencer_result, job_view
+from layers_standin.domain.jobs import envelope_view, job_view
 from layers_standin.domain.keys import (
     INFLUENCERS_WRITE,
     JOBS_CANCEL,
@@ -31,6 +30,7 @@ from layers_standin.domain.keys import (
     whoami_view,
 )
 from layers_standin.domain.projects import deletion_view, project_item, project_view
+from layers_standin.domain.results import result_of
 from layers_standin.engines.table import Record
 from layers_standin.housekeeping import Housekeeping, discard_unfinished
 from layers_standin.operations import content
@@ -145,9 +145,7 @@ def clone_influencer(call: Call, influencer_id: str) -> Record:
 @operations.add("GET", "/v1/jobs/<job_id>", scope=JOBS_READ, tagged=True)
 def get_job(call: Call, job_id: str) -> Record:
     """Return the state of a job."""
-    job = call.store.jobs.get(job_id)
-    result = partial(content_result, base_url=call.base_url) if "containerIds" in job else influencer_result
-    return job_view(job, call.store.now_ms(), result)
+    return job_view(call.store.jobs.get(job_id), call.store.now_ms(), partial(result_of, base_url=call.base_url))
 
 
 @operations.add(

@@ -20,10 +20,11 @@ from layers_standin.domain.assets import media_paths
 from layers_standin.domain.content import container_view
 from layers_standin.domain.ids import canonical, sort_key_since
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
-from layers_standin.domain.jobs import influencer_result, job_view
+from layers_standin.domain.jobs import job_view
 from layers_standin.domain.keys import DEMO_KEY, key_documents, key_view, new_key, public_id_of
 from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.projects import project_view
+from layers_standin.domain.results import result_of
 from layers_standin.domain.tables import INDEXES, PRIMARY_KEYS, identity_of, partition_key
 from layers_standin.domain.times import milliseconds, seconds
 from layers_standin.engines.indexes import IndexEntry
@@ -246,7 +247,7 @@ _VIEWS: dict[str, Callable[[Record], Record]] = {
     "organizations": organization_view,
     "projects": project_view,
     "influencers": lambda document: influencer_view(document, str),
-    "jobs": lambda document: job_view(document, 0, influencer_result),
+    "jobs": lambda document: job_view(document, 0, lambda job: result_of(job, str)),
     "containers": lambda document: container_view(document, 0, str),
     "api_keys": key_view,
 }

@@ -1,7 +1,7 @@
 """Jobs: documents with a schedule, of which their state follows; see `domain/schedules.py`.
 
-A job is {"jobId", "organizationId", "projectId", "schedule", "influencerId"?, "containerIds"?, "result"?}: `result` is
-what it will have made at its end.
+A job is {"jobId", "organizationId", "projectId", "schedule"} and the fields of its kind: {"influencerId"}, or
+{"containerIds", "containerId"?, "credits", "assets"} with all that it will have made at its end.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -45,10 +45,6 @@ def envelope_view(job: Mapping[str, Any]) -> Record:
         "locationUrl": f"/v1/jobs/{job['jobId']}",
         "startedAt": milliseconds(from_epoch_milliseconds(job["schedule"]["startedMs"])),
     }
-
-
-def influencer_result(job: Mapping[str, Any]) -> Record:
-    return {"influencerId": job["influencerId"]}
 
 
 class Jobs:

@@ -654,3 +654,27 @@ def test_a_snapshot_has_the_content_and_its_pictures(demo, control, clock):
     assert shown(demo, job) == before
     for asset in before["assets"]:
         assert sha256(bytes_at(demo, asset["url"]).data).hexdigest() == asset["checksumSha256"]
+
+
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:00Z", "9999-12-01T00:00:00Z"])
+@pytest.mark.parametrize("before", ["1970-01-01T00:00:00Z", "9999-12-01T00:00:00Z"])
+def test_at_both_ends_of_time_content_still_works(demo, control, before, at):
+    control.put("/clock", mode="frozen", at=before)
+    demo.patch(f"/v1/projects/{SPRING}/approval-policy", json={"firstNPostsBlocked": 5, "autoApproveAfter": "P9999W"})
+    kim = demo.post(f"/v1/projects/{SPRING}/influencers", json={"name": "Kim"}).json["influencerId"]
+    job = generate(demo, brief={"influencerId": kim})
+    control.put("/clock", mode="frozen", at=at)
+    other = generate(demo, brief={"influencerId": kim})
+
+    expected = ["completed", "queued"] if before < at else ["queued", "queued"]
+    assert [shown(demo, each)["status"] for each in (job, other)][: 1 + (before >= at)] == expected[
+        : 1 + (before >= at)
+    ]
+    assert set(ids_of(demo, since="1970-01-01T00:00:00Z", until="9999-12-01T00:00:00Z")) == {
+        job["containerId"],
+        other["containerId"],
+    }
+    for path in (f"/v1/content/{job['containerId']}/progress", "/v1/credits", f"/v1/projects/{SPRING}"):
+        assert demo.get(path).status_code == 200
+    assert demo.post(f"{other['locationUrl']}/cancel").status_code in (200, 202)
+    assert demo.delete(f"/v1/projects/{SPRING}").status_code == 200
