@@ -175,13 +175,12 @@ class Containers:
     def regenerate(self, plan: Plan, body: Mapping[str, Any], drawn: list[list[Record]]) -> Record:
         """Make the container of a plan again, with new assets or the kept ones, and return its job."""
         container = plan.container or {}
-        assets = plan.kept or drawn[0]
-        job = self._begin(plan, [container["id"]], [assets])
-        making = new_making(plan.brief, plan.influencer, assets, plan.varieties[0]) | self._made_by(job)
+        job = self._begin(plan, [container["id"]], drawn)
+        making = new_making(plan.brief, plan.influencer, drawn[0], plan.varieties[0]) | self._made_by(job)
         references = {"references": body["references"]} if "references" in body else {}
         self._containers.upsert(container | making | references | self._approval(plan.project, job))
         if plan.kept is None:
-            self._put_assets(container["id"], job, assets)
+            self._put_assets(container["id"], job, drawn[0])
         return job
 
     def _begin(self, plan: Plan, ids: list[str], assets: list[list[Record]]) -> Record:

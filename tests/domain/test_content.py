@@ -429,15 +429,17 @@ def test_a_container_is_made_again_with_new_assets_and_the_old_ones_stay(demo, c
         assert bytes_at(demo, asset["url"]).status_code == 200
 
 
-def test_with_preserved_assets_only_the_caption_is_new(demo, clock):
+def test_with_preserved_assets_only_the_caption_is_new(demo, rooms, clock):
     job = generate(demo, **SLIDES)
     clock.move(seconds=2)
     first = shown(demo, job)
 
+    files = stored_files(rooms)
     again = demo.post(f"/v1/content/{first['id']}/regenerate", json={"preserveAssets": True}).json
     clock.move(seconds=2)
 
     second = shown(demo, job)
+    assert stored_files(rooms) == files
     assert second["assets"] == first["assets"]
     assert second["caption"] != first["caption"]
     assert demo.get(again["locationUrl"]).json["result"]["assets"] == first["assets"]
