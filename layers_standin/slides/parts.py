@@ -68,7 +68,8 @@ def cover(scene: Scene, top: Colour, bottom: Colour) -> None:
     small = Canvas(Image.new("RGB", (WIDTH // 4, HEIGHT // 4)), 0.25)
     draw_gradient(small, replace(scene.look, theme=replace(scene.look.theme, top=top, bottom=bottom)))
     small.glow((300, 420), 900, mix(top, WHITE, 0.8), 0.3)
-    image.paste(small.image.resize(image.size, Image.Resampling.BILINEAR))
+    smooth = small.image.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+    image.paste(smooth.resize(image.size, Image.Resampling.NEAREST))  # both steps take a third of one
 
 
 def draw_person(scene: Scene, scale: float, y: float) -> None:
@@ -140,7 +141,8 @@ def draw_scrim(scene: Scene, top: int) -> None:
     """Darken the picture from `top` down, so that white letters can be read on it."""
     image, above = scene.canvas.image, top * OVERSAMPLING
     fade = Image.linear_gradient("L").point([round(min(225, value * 1.5)) for value in range(256)])
-    image.paste(scene.deep, (0, above, *image.size), fade.resize((image.width, image.height - above)))
+    column = fade.crop((0, 0, 1, 256)).resize((1, image.height - above))
+    image.paste(scene.deep, (0, above, *image.size), column.resize((image.width, column.height)))
 
 
 def draw_play(scene: Scene) -> None:
