@@ -366,7 +366,7 @@ def test_what_a_browser_could_run_comes_as_attachment(demo, client, data, mime_t
         assert (response.data, response.mimetype) == (data, mime_type)
         assert response.headers["Content-Disposition"] == "attachment; filename=a.html"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-        assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+        assert response.headers["Content-Security-Policy"] == "default-src 'none'; media-src 'self'; sandbox"
 
 
 def test_a_thumbnail_and_a_portrait_are_drawn_once_and_kept(demo, client, asked):
