@@ -6,10 +6,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from layers_standin.console.text import differences, hue, initials, pretty, texts_of
+from layers_standin.domain.approvals import NOT_REQUIRED, approval_status
+from layers_standin.domain.content import container_status
 from layers_standin.domain.faults import is_spent
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.pictures import portrait_path, thumbnail_path
 from layers_standin.domain.schedules import state_at
+from layers_standin.domain.times import from_epoch_milliseconds, milliseconds
 from layers_standin.engines.table import Record
 from schemas import Personality
 
@@ -70,7 +73,7 @@ def deletion_of(document: Record, key_name: KeyName) -> View:
 
 
 def job_of(document: Record, now_ms: int) -> View | None:
-    """Return the state of the influencer's job, None when it has none; `percent` is a whole number."""
+    """Return the state of the job of an influencer or container, None when it has none; `percent` is a whole number."""
     if "schedule" not in document:
         return None
     state = state_at(document["schedule"], now_ms)
@@ -90,6 +93,23 @@ def profile_of(
         "description": [fact_of(field, document[field]) for field in DESCRIPTION_FIELDS],
         "personality": [fact_of(field, document["personality"].get(field)) for field in Personality().fields],
         "changes": [change_of(change, key_name) for change in changes],
+    }
+
+
+def content_of(container: Record, now_ms: int) -> View:
+    """Return a container as the console shows it; its assets only when it is completed, a video without its poster."""
+    status, approval = container_status(container, now_ms), approval_status(container, now_ms)
+    assets = container["assets"] if status == "completed" else []
+    return container | {
+        "status": status,
+        "format": container["format"].replace("_", " "),
+        "approval": None if approval == NOT_REQUIRED else approval,
+        "reason": container["approval"].get("reason"),
+        "caption": container["caption"] if status == "completed" else None,
+        "shown": [asset for asset in assets if asset["kind"] == "video"] or assets,
+        "createdAt": milliseconds(from_epoch_milliseconds(container["createdMs"])),
+        "name": container["influencer"]["name"] if container["influencer"] else None,
+        "job": job_of(container, now_ms),
     }
 
 

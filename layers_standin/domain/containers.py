@@ -32,7 +32,18 @@ from layers_standin.domain.ids import canonical, id_of, mint
 from layers_standin.domain.jobs import Jobs
 from layers_standin.domain.projects import Projects
 from layers_standin.domain.schedules import CONTENT_GENERATE, cancel, end_ms, state_at
-from layers_standin.domain.tables import CANCELED, OK, WILL_FAIL, Page, Tables, approvals, awaited, ends, oldest_first
+from layers_standin.domain.tables import (
+    CANCELED,
+    OK,
+    WILL_FAIL,
+    Page,
+    Tables,
+    approvals,
+    awaited,
+    ends,
+    oldest_first,
+    with_influencer,
+)
 from layers_standin.domain.times import epoch_milliseconds
 from layers_standin.engines.table import Record
 
@@ -82,6 +93,10 @@ class Containers:
         if state_at(self._jobs.get(asset["jobId"])["schedule"], self._now_ms()).status != "completed":
             raise NotFound("Asset not found.")
         return asset
+
+    def with_influencer(self, influencer_id: str, limit: int) -> list[Record]:
+        """Return the newest `limit` containers that an influencer is in, living or not."""
+        return self._tables.page("containers", [with_influencer(influencer_id)], None, limit, lambda _: True).documents
 
     def page(self, project_id: str, query: Mapping[str, Any]) -> tuple[list[Record], str | None]:
         """Return (containers of a project, cursor), newest first. Raises NotFound, BadCursor.

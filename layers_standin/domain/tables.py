@@ -109,8 +109,8 @@ def _project_entries(record: Record) -> list[IndexEntry]:
 def _container_entries(record: Record) -> list[IndexEntry]:
     """Index entries of a container, newest first: `<project>` and its outcome, and these with its format.
 
-    And by a moment: that of its end; that of its automatic approval, if it has one. One that was begun before its
-    influencer was ready is in the index of those that wait for it.
+    And by a moment: that of its end; that of its automatic approval, if it has one. And those of an influencer; one
+    that was begun before its influencer was ready is in the index of those that wait for it too.
     """
     project, schedule, auto = record["projectId"], record["schedule"], auto_ms(record)
     outcome = CANCELED if schedule["endedMs"] is not None else WILL_FAIL if schedule["failure"] else OK
@@ -121,6 +121,8 @@ def _container_entries(record: Record) -> list[IndexEntry]:
     ]
     if auto is not None:
         entries.append(IndexEntry(approvals(project), oldest_first(auto, record["id"])))
+    if record["influencerId"] is not None:
+        entries.append(IndexEntry(with_influencer(record["influencerId"]), record["sortKey"]))
     if "schedule" in (record["influencer"] or {}):
         entries.append(IndexEntry(awaited(record["influencerId"]), record["sortKey"]))
     return entries
@@ -134,6 +136,11 @@ def ends(project: str) -> str:
 def approvals(project: str) -> str:
     """Return the index of a project's containers by the moment at which they are approved by themselves."""
     return f"{project}:approvals"
+
+
+def with_influencer(influencer_id: str) -> str:
+    """Return the index of the containers that an influencer is in, living or not."""
+    return f"influencer:{canonical(influencer_id)}"
 
 
 def awaited(influencer_id: str) -> str:

@@ -11,13 +11,14 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from api_helpers import SOL, SPRING, SUMMER, Clock, key_of, living, new_organization, unchanged
 from conftest import AVA, AVA_PATH, DEMO, only_sqlite
+from content_helpers import made_content, picture
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
 
 from app import create_app
-from layers_standin.console.pages import STATUSES, fault_of, how_of, what_of
+from layers_standin.console.pages import STATUSES, content_of, fault_of, how_of, what_of
 from layers_standin.console.text import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
 from layers_standin.control.schemas import Answer
 from layers_standin.domain.faults import new_rule
@@ -421,6 +422,10 @@ def pages_full_of(folder: Path, text: str) -> list[str]:
     demo.patch(f"/v1/influencers/{kim}", json={"name": "Kim", "vibe": None})
     demo.patch(f"/v1/influencers/{kim}", json={"name": text, "personality": {"traits": ["Kim", text, "Lee"]}})
     demo.delete(f"/v1/influencers/{kim}", json={"reason": text})
+    container, _ = made_content(rooms._replace(store=store), organization["id"], SPRING)
+    influencer = {"influencerId": kim, "influencer": {"name": text}}
+    rejection = {"status": "rejected", "reason": text}
+    store.tables.put("containers", container | influencer | {"caption": text, "approval": rejection})
     demo.post(f"/v1/influencers/{kim}x/clone", query_string={"q": text}, json={text: text})
     fault = {"code": "CONFLICT", "message": text}
     store.faults.add(ALL, new_rule({"match": {"keyId": text}, "answer": fault}, store.now()))  # over HTTP no such key
@@ -615,6 +620,71 @@ def test_a_failed_job_says_with_what(demo, store, organization, clock):
     html = shown(demo, f"/console/influencers/{organization}/{job['influencerId']}")
     assert "TRAINING_FAILED: It did not converge." in html
     assert '<span class="chip failed">failed</span>' in html
+
+
+def generated(demo: FlaskClient, influencer_id: str | None) -> str:
+    brief = {"topic": "night runs"} | ({"influencerId": influencer_id} if influencer_id else {})
+    reply = demo.post(f"/v1/projects/{SPRING}/content", json={"format": "slideshow_remix", "brief": brief})
+    return str(reply.json["containerId"])
+
+
+def content_on(client: FlaskClient, path: str) -> list[tuple[str, list[str], list[tuple[str, str]]]]:
+    """Return (id, texts of its chips, [(link, picture)]) of each container on a page."""
+    _, _, section = shown(client, path).partition('data-key="contents">')
+    items = re.split(r'<li data-key="', section.partition("</ul>")[0])[1:]
+    pairs = r'<a class="image" href="([^"]+)"><img src="([^"]+)"'
+    return [
+        (item.partition('"')[0], re.findall(r'class="chip \w+">(\w+)', item), re.findall(pairs, item)) for item in items
+    ]
+
+
+def test_content_is_beside_its_influencer_and_stays_when_that_is_deleted(demo, clock, organization):
+    own = f"/console/influencers/{organization}/{AVA}"
+    assert "Content" not in Elements(shown(demo, own)).text
+    demo.patch(f"/v1/projects/{SPRING}/approval-policy", json={"requiresApproval": True})
+    first, nobodys, second = generated(demo, AVA), generated(demo, None), generated(demo, AVA)
+    assert content_on(demo, own) == [(second, ["queued", "pending"], []), (first, ["queued", "pending"], [])]
+
+    clock.move(minutes=1)
+    demo.post(f"/v1/content/{first}/approve")
+    demo.post(f"/v1/content/{second}/reject", json={"reason": "Too blue."})
+    demo.delete(AVA_PATH)
+
+    for path, ids in ((own, [second, first]), (f"/console?project={SPRING}", [second, nobodys, first])):
+        content = content_on(demo, path)
+        chips = {second: "rejected", nobodys: "pending", first: "approved"}
+        assert [(each[0], each[1]) for each in content] == [(each, ["completed", chips[each]]) for each in ids]
+        for link, thumbnail in [pair for each in content for pair in each[2]]:
+            for address, kind in ((link, "image/jpeg"), (thumbnail, "image/webp")):
+                with demo.get(urljoin(path, address)) as response:
+                    assert (response.status_code, response.mimetype) == (200, kind)
+        assert [len(each[2]) for each in content] == [3] * len(ids)
+        assert "Too blue." in shown(demo, path)
+    assert content_on(demo, f"/console?project={SPRING}&status=ready") == []
+
+
+def test_a_video_is_shown_by_its_poster_alone(rooms, organization):
+    container, poster = made_content(rooms, organization, SPRING)
+    video = picture(rooms, organization, SPRING) | {"kind": "video"}
+    view = content_of(container | {"assets": [video, poster]}, rooms.store.for_organization(organization).now_ms())
+    assert view["shown"] == [video]
+
+
+def test_failed_content_says_with_what(demo, organization):
+    answer = {"failJob": {"code": "NO_LUCK", "message": "It did not work."}}
+    demo.post("/_standin/faults", json={"match": {"operation": "generateContent"}, "answer": answer})
+    demo.put("/_standin/clock", json={"mode": "frozen"})
+    generated(demo, AVA)
+    demo.put("/_standin/clock", json={"advance": "PT1H"})
+    page = shown(demo, f"/console/influencers/{organization}/{AVA}")
+    assert "NO_LUCK: It did not work." in page
+
+
+def test_the_overview_tells_the_credits(demo):
+    before = re.search(r"([\d,]+) credits", shown(demo, "/console"))[1].replace(",", "")
+    assert int(before) == demo.get("/v1/credits").json["balance"]
+    generated(demo, None)
+    assert f"{int(before) - 50:,} credits" in shown(demo, "/console")
 
 
 def test_an_influencer_is_found_by_its_uuid_in_any_case(demo, organization):

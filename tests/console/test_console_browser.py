@@ -57,6 +57,10 @@ class Shop(NamedTuple):
     def delete(self, influencer_id: str, reason: str) -> None:
         self.api.request("DELETE", f"/v1/influencers/{influencer_id}", json={"reason": reason}).raise_for_status()
 
+    def generate(self, **fields: Any) -> str:
+        reply = self.api.post(f"/v1/projects/{self.project}/content", json=fields)
+        return str(reply.raise_for_status().json()["containerId"])
+
     def clock(self, **setting: str) -> None:
         body = setting | {"organizationId": self.organization}
         self.api.put("/_standin/clock", json=body).raise_for_status()
@@ -161,6 +165,31 @@ def test_what_is_created_appears_and_its_chip_moves(open_page, shop):
     expect(chip).to_have_text("ready")
     expect(card(page, kim).locator("img")).not_to_have_js_property("naturalWidth", 0)
     assert is_same()
+
+
+def test_content_appears_with_its_pictures_and_its_video_plays(open_page, shop):
+    shop.clock(mode="frozen")
+    kim = shop.create(name="Kim Lee")
+    shop.clock(advance="PT1H")
+    page = open_page(f"/console/influencers/{shop.organization}/{kim}")
+    is_same = mark(page)
+    for format_ in ("slideshow_remix", "video_remix"):
+        shop.generate(format=format_, brief={"topic": "night runs", "influencerId": kim})
+    content = page.get_by_role("region", name="Content")
+    expect(content.locator(".chip")).to_have_text(["queued", "queued"])
+
+    shop.clock(advance="PT1H")
+
+    expect(content.locator(".chip")).to_have_text(["completed", "completed"])
+    assert is_same()
+    expect(content.get_by_role("img")).to_have_count(4)
+    for picture in content.get_by_role("img").all():
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("complete", True)
+        expect(picture).not_to_have_js_property("naturalWidth", 0)
+    content.get_by_role("link", name="Video").click()
+    video = page.locator("video")
+    expect(video).to_have_js_property("videoWidth", 720)
 
 
 def test_what_is_deleted_goes_to_the_archived_with_its_reason(open_page, shop):
@@ -486,6 +515,11 @@ def full(server: Server) -> list[str]:
     shop.clock(mode="frozen")
     kim = shop.create(name=HOSTILE[2], vibe=HOSTILE[2], personality={"traits": [HOSTILE[2]], "tone": HOSTILE[2]})
     shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "calm", "personality": {"traits": ["a", "b"]}})
+    for name in HOSTILE:
+        shop.generate(format="slideshow_remix", brief={"hook": name, "influencerId": kim})
+    shop.generate(format="video_remix", brief={"hook": HOSTILE[2], "influencerId": kim})
+    shop.clock(advance="PT1H")
+    shop.generate(format="auto", brief={"influencerId": kim})
     for name in HOSTILE:
         shop.delete(shop.create(name=name), reason=name)
         shop.create(name=name, vibe=name, gender="female", ageRange="25-34")
