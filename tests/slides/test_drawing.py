@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from servers import ROOT
 
-from layers_standin.slides.drawing import Person, Words, draw_poster, draw_slide, words_of
+from layers_standin.portraits import look_of
+from layers_standin.portraits.backdrop import MOTIFS
+from layers_standin.slides.drawing import Person, Words, draw_poster, draw_slide, varied, words_of
 from layers_standin.slides.formats import HEIGHT, MIME_TYPE, SLIDE_COUNT, WIDTH
 
 AVA = Person("inf_1", "Ava Chen", {"gender": "female", "hairStyle": "long", "vibe": "calm"})
@@ -78,6 +80,14 @@ def test_another_process_draws_the_same_bytes(pages):
 )
 def test_a_picture_shows_its_words_and_its_influencer(pages, page, change):
     assert draw(page, **change) != pages[page]
+
+
+def test_each_making_has_a_backdrop_and_a_mood_of_its_own():
+    looks = [varied(look_of(AVA.seed, AVA.traits), f"cnt_{number}") for number in range(40)]
+    assert {look.motif for look in looks} == set(MOTIFS)
+    assert len({look.mouth for look in looks}) == 2
+    assert len({look.shift for look in looks}) == 3
+    assert len({look.tilt for look in looks}) == 40
 
 
 @pytest.mark.parametrize("number", [0, SLIDE_COUNT + 1, -1])
