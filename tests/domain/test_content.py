@@ -6,12 +6,13 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import httpx
 import pytest
 from api_helpers import SPRING, invalid, key_of, living, new_organization, refused, unchanged
 from conftest import AVA, AVA_PATH, DEMO
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import opened
+from servers import STAYS_OPEN, opened, serving
 
 from app import create_app
 from layers_standin.domain.captions import MAX_CAPTION, caption_of, first_comment_of
@@ -640,6 +641,29 @@ def test_a_store_opened_anew_knows_the_same(demo, rooms, settings, clock):
         again = create_app(Services(Store(store.db, clock, job_ms=5), rooms.media, settings)).test_client()
         again.environ_base["HTTP_X_API_KEY"] = DEMO["X-Api-Key"]
         assert again.get(CONTENT).json == seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_every_worker_sees_content_the_same_and_a_crash_changes_nothing(settings):
+    folder = settings.data.parent / "served"
+    with serving(folder, *STAYS_OPEN, STANDIN_JOB_SECONDS="600") as server:
+        one, other = (server.client_of(worker) for worker in server.workers())
+        job = one.post(CONTENT, json=SLIDES).json()
+        path = f"/v1/content/{job['containerId']}"
+        begun, balance = other.get(path).json(), other.get("/v1/credits").json()
+        assert (begun["status"], balance["balance"]) == ("queued", 24950)
+        one.delete(AVA_PATH)
+        server.kill()
+    with serving(folder, STANDIN_JOB_SECONDS="0") as server:
+        client = server.client()
+        assert (client.get(path).json(), client.get("/v1/credits").json()) == (begun, balance)
+        httpx.put(f"{server.url}/_standin/clock", json={"advance": "PT10M"}).raise_for_status()
+        completed = client.get(path).json()
+        assert completed["status"] == "completed"
+        for asset in completed["assets"]:
+            served = httpx.get(asset["url"])
+            assert sha256(served.content).hexdigest() == asset["checksumSha256"]
 
 
 def test_a_snapshot_has_the_content_and_its_pictures(demo, control, clock):
