@@ -20,7 +20,8 @@ from layers_standin.slides.parts import (
     LABEL,
     MARGIN,
     MEASURE,
-    OVERSAMPLING,
+    SHEET_HEIGHT,
+    SHEET_WIDTH,
     Scene,
     Words,
     cover,
@@ -71,12 +72,12 @@ def drawn(
     draw: Callable[[Scene], None], number: int, variety: str, brief: Mapping[str, Any], person: Person | None
 ) -> bytes:
     """Return as JPEG bytes the picture that `draw` makes."""
-    image = Image.new("RGB", (WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING))
+    image = Image.new("RGB", (SHEET_WIDTH, SHEET_HEIGHT))
     look = varied(look_of(person.seed, person.traits) if person else look_of(variety, {}), variety)
-    scene = Scene(Canvas(image, OVERSAMPLING), look, person and person.name, words_of(brief), number)
+    scene = Scene(Canvas(image, 1), look, person and person.name, words_of(brief), number)
     draw(scene)
     out = BytesIO()
-    image.reduce(OVERSAMPLING).save(out, "JPEG", quality=QUALITY)
+    image.resize((WIDTH, HEIGHT), Image.Resampling.HAMMING).save(out, "JPEG", quality=QUALITY)
     return out.getvalue()
 
 
@@ -109,7 +110,7 @@ def words_of(brief: Mapping[str, Any]) -> Words:
 def draw_hook(scene: Scene) -> None:
     """Slide 1: the hook in large letters over the influencer, with a marker under its last line."""
     draw_ground(scene)
-    draw_person(scene, 2.75, HEIGHT - 262 * 2.75)
+    draw_person(scene, 2.75, SHEET_HEIGHT - 262 * 2.75)
     draw_progress(scene, scene.deep)
     draw_name(scene, MARGIN, 150, scene.deep)
     block = fitted(scene.words.hook, MEASURE, 600, HEADLINE)
@@ -122,8 +123,8 @@ def draw_points(scene: Scene) -> None:
     ground = mix(scene.deep, INK, 0.25)
     cover(scene, ground, mix(ground, scene.look.theme.bottom, 0.22))
     spot = scene.lively(ground)
-    scene.canvas.fill(ellipse((WIDTH + 60, 120), 420, 420), scene.look.theme.bottom, 0.10)
-    scene.canvas.fill(ellipse((-80, HEIGHT - 160), 520, 520), scene.look.theme.bottom, 0.08)
+    scene.canvas.fill(ellipse((SHEET_WIDTH + 60, 120), 420, 420), scene.look.theme.bottom, 0.10)
+    scene.canvas.fill(ellipse((-80, SHEET_HEIGHT - 160), 520, 520), scene.look.theme.bottom, 0.08)
     draw_progress(scene, WHITE)
     if len(scene.words.points) > 1:
         title = fitted(scene.words.title, MEASURE, 340, TITLE)
@@ -137,15 +138,15 @@ def draw_points(scene: Scene) -> None:
 def draw_statement(scene: Scene, spot: Colour) -> None:
     """Write the title, or failing that the influencer's name, in the middle, below a short rule."""
     block = fitted(scene.words.title or scene.name or "", MEASURE, 800, HEADLINE)
-    y = (HEIGHT - block.height) / 2 - 120
-    left = WIDTH - MARGIN - 150 if block.is_leftward else MARGIN
+    y = (SHEET_HEIGHT - block.height) / 2 - 120
+    left = SHEET_WIDTH - MARGIN - 150 if block.is_leftward else MARGIN
     scene.canvas.fill(rounded(left, y - 70, left + 150, y - 54, 8), spot)
     write_block(scene, block, y, WHITE)
 
 
 def draw_list(scene: Scene, top: float, ground: Colour, spot: Colour) -> None:
     """Draw the points below `top`, with a disc beside each."""
-    points, bottom = scene.words.points, HEIGHT - 400
+    points, bottom = scene.words.points, SHEET_HEIGHT - 400
     room = (bottom - top) / len(points)
     blocks = [fitted(point, MEASURE - 130, room - 40, POINT) for point in points]
     for index, block in enumerate(blocks):
@@ -160,29 +161,29 @@ def draw_call(scene: Scene) -> None:
     """Slide 3: the influencer in a round window, the call to action, and an arrow that says go."""
     theme = scene.look.theme
     cover(scene, theme.bottom, theme.top)
-    scene.canvas.fill(ellipse((WIDTH / 2, 620), 500, 500), theme.shapes[0], 0.55)
-    scene.canvas.fill(ellipse((WIDTH - 120, 1010), 84, 84), theme.shapes[1], 0.55)
+    scene.canvas.fill(ellipse((SHEET_WIDTH / 2, 620), 500, 500), theme.shapes[0], 0.55)
+    scene.canvas.fill(ellipse((SHEET_WIDTH - 120, 1010), 84, 84), theme.shapes[1], 0.55)
     draw_progress(scene, scene.deep)
-    draw_window(scene, WIDTH / 2, 620, 370)
+    draw_window(scene, SHEET_WIDTH / 2, 620, 370)
     block = fitted(scene.words.call or scene.name or "", MEASURE, 400, HEADLINE)
     y = 1130 + (400 - block.height) / 2
-    write(scene.canvas, block, WIDTH / 2, y, scene.deep, 0.5)
+    write(scene.canvas, block, SHEET_WIDTH / 2, y, scene.deep, 0.5)
     draw_arrow(scene, y + block.height + 110, block.is_leftward)
     tags = fitted(scene.words.tags, MEASURE, 60, LABEL)
-    write(scene.canvas, tags, WIDTH / 2, 1790, scene.deep, 0.5)
+    write(scene.canvas, tags, SHEET_WIDTH / 2, 1790, scene.deep, 0.5)
 
 
 def draw_arrow(scene: Scene, y: float, is_leftward: bool) -> None:
     """Draw a button with an arrow."""
-    scene.canvas.fill(ellipse((WIDTH / 2, y), 62, 62), scene.deep)
+    scene.canvas.fill(ellipse((SHEET_WIDTH / 2, y), 62, 62), scene.deep)
     arrow = Block(["←" if is_leftward else "→"], 64, False)
-    write(scene.canvas, arrow, WIDTH / 2, y - 34, scene.lively(scene.deep), 0.5)
+    write(scene.canvas, arrow, SHEET_WIDTH / 2, y - 34, scene.lively(scene.deep), 0.5)
 
 
 def draw_cover(scene: Scene) -> None:
     """The poster: the influencer as large as can be, the hook at the bottom, and the sign for a video."""
     draw_ground(scene)
-    draw_person(scene, 2.9, HEIGHT - 338 * 2.9)
+    draw_person(scene, 2.9, SHEET_HEIGHT - 338 * 2.9)
     block = fitted(scene.words.hook, MEASURE, 360, HEADLINE[2:])
     top = 1700 - block.height
     draw_scrim(scene, round(top) - 260)

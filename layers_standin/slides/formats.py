@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 1080, 1920  # px of a slide and of a poster: the upright format of TikTok and Instagram
+WIDTH, HEIGHT = 720, 1280  # px of a slide and of a poster: the upright format of TikTok and Instagram
 MIME_TYPE = "image/jpeg"
 SLIDE_COUNT = 3
 

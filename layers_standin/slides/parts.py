@@ -1,6 +1,7 @@
 """The parts of slides and posters: grounds, the influencer, and signs around the words.
 
-A picture is drawn OVERSAMPLING times as large, in px of the finished one, and made small at the end.
+A picture is drawn on a sheet of SHEET_WIDTH x SHEET_HEIGHT px, which are the units here, and made small at the end: so
+its edges are smooth. Twice as large a sheet looks no better, and takes twice as long, for which a client waits.
 """
 
 from dataclasses import dataclass, replace
@@ -14,12 +15,12 @@ from layers_standin.portraits.canvas import UNITS, Canvas, Pose
 from layers_standin.portraits.look import Look
 from layers_standin.portraits.palette import INK, WHITE, Colour, lightness, mix
 from layers_standin.portraits.shapes import ellipse
-from layers_standin.slides.formats import HEIGHT, SLIDE_COUNT, WIDTH
+from layers_standin.slides.formats import SLIDE_COUNT
 from layers_standin.slides.lettering import LEADING, Block, fitted, has_glyph, rounded, width_of, write
 
-OVERSAMPLING = 2
+SHEET_WIDTH, SHEET_HEIGHT = 1080, 1920
 MARGIN = 84
-MEASURE = WIDTH - 2 * MARGIN  # the width of text
+MEASURE = SHEET_WIDTH - 2 * MARGIN  # the width of text
 LABEL = (44,)
 
 
@@ -58,17 +59,17 @@ class Scene:
 def draw_ground(scene: Scene) -> None:
     """Cover the picture with the theme's gradient and the motif."""
     cover(scene, scene.look.theme.top, scene.look.theme.bottom)
-    below = Pose((0, HEIGHT - WIDTH - 60), WIDTH / UNITS)
+    below = Pose((0, SHEET_HEIGHT - SHEET_WIDTH - 60), SHEET_WIDTH / UNITS)
     MOTIFS[scene.look.motif](scene.canvas.posed(below), scene.look)
 
 
 def cover(scene: Scene, top: Colour, bottom: Colour) -> None:
     """Cover the picture with a gradient and a soft light."""
     image = scene.canvas.image
-    small = Canvas(Image.new("RGB", (WIDTH // 4, HEIGHT // 4)), 0.25)
+    small = Canvas(Image.new("RGB", (SHEET_WIDTH // 4, SHEET_HEIGHT // 4)), 0.25)
     draw_gradient(small, replace(scene.look, theme=replace(scene.look.theme, top=top, bottom=bottom)))
     small.glow((300, 420), 900, mix(top, WHITE, 0.8), 0.3)
-    smooth = small.image.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+    smooth = small.image.resize((SHEET_WIDTH, SHEET_HEIGHT), Image.Resampling.BILINEAR)
     image.paste(smooth.resize(image.size, Image.Resampling.NEAREST))  # both steps take a third of one
 
 
@@ -76,7 +77,7 @@ def draw_person(scene: Scene, scale: float, y: float) -> None:
     """Draw the influencer, if any, with the face at `y`, at `scale` px for a figure's unit."""
     if scene.name is None:
         return
-    body = Pose((WIDTH / 2 + scene.look.shift, y), scale)
+    body = Pose((SHEET_WIDTH / 2 + scene.look.shift, y), scale)
     head = Pose(body.origin, body.scale, scene.look.tilt, pivot=(0, 90))
     draw_figure(scene.canvas.posed(body), scene.canvas.posed(head), scene.look)
 
@@ -86,13 +87,13 @@ def draw_window(scene: Scene, x: float, y: float, radius: int) -> None:
     if scene.name is None:
         scene.canvas.fill(ellipse((x, y), radius, radius), scene.look.theme.accent, 0.9)
         return
-    side = 2 * radius * OVERSAMPLING
+    side = 2 * radius
     within = Canvas(Image.new("RGB", (side, side)), side / UNITS)
     draw_on(within, replace(scene.look, shift=0.0))
     mask = Image.new("L", (side, side))
     ImageDraw.Draw(mask).ellipse((0, 0, side - 1, side - 1), fill=255)
     scene.canvas.fill(ellipse((x, y), radius + 14, radius + 14), WHITE)
-    scene.canvas.image.paste(within.image, (round(x - radius) * OVERSAMPLING, round(y - radius) * OVERSAMPLING), mask)
+    scene.canvas.image.paste(within.image, (round(x - radius), round(y - radius)), mask)
 
 
 def draw_progress(scene: Scene, colour: Colour) -> None:
@@ -115,9 +116,9 @@ def draw_name(scene: Scene, x: float, y: float, colour: Colour) -> None:
 def draw_signature(scene: Scene, colour: Colour) -> None:
     """Draw the influencer, if any, small at the bottom, with the name."""
     if scene.name is not None:
-        draw_window(scene, MARGIN + 90, HEIGHT - 230, 90)
+        draw_window(scene, MARGIN + 90, SHEET_HEIGHT - 230, 90)
         block = fitted(scene.name, MEASURE - 230, 60, LABEL)
-        write(scene.canvas, block, MARGIN + 230, HEIGHT - 255, colour)
+        write(scene.canvas, block, MARGIN + 230, SHEET_HEIGHT - 255, colour)
 
 
 def draw_marker(scene: Scene, block: Block, y: float) -> None:
@@ -126,7 +127,7 @@ def draw_marker(scene: Scene, block: Block, y: float) -> None:
         return
     size, row = block.size, len(block.lines) - 1
     wide = width_of(block.lines[-1], size)
-    left = WIDTH - MARGIN - wide if block.is_leftward else MARGIN
+    left = SHEET_WIDTH - MARGIN - wide if block.is_leftward else MARGIN
     top = y + (row * LEADING + 0.52) * size
     colour = scene.lively(scene.deep)
     scene.canvas.fill(rounded(left - 16, top, left + wide + 16, top + 0.46 * size, 10), colour, 0.9)
@@ -134,12 +135,12 @@ def draw_marker(scene: Scene, block: Block, y: float) -> None:
 
 def write_block(scene: Scene, block: Block, y: float, colour: Colour) -> None:
     """Write a block from margin to margin: from the left, or from the right if its script runs leftward."""
-    write(scene.canvas, block, WIDTH - MARGIN if block.is_leftward else MARGIN, y, colour, block.is_leftward)
+    write(scene.canvas, block, SHEET_WIDTH - MARGIN if block.is_leftward else MARGIN, y, colour, block.is_leftward)
 
 
 def draw_scrim(scene: Scene, top: int) -> None:
     """Darken the picture from `top` down, so that white letters can be read on it."""
-    image, above = scene.canvas.image, top * OVERSAMPLING
+    image, above = scene.canvas.image, top
     fade = Image.linear_gradient("L").point([round(min(225, value * 1.5)) for value in range(256)])
     column = fade.crop((0, 0, 1, 256)).resize((1, image.height - above))
     image.paste(scene.deep, (0, above, *image.size), column.resize((image.width, column.height)))

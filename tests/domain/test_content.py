@@ -91,9 +91,9 @@ def test_the_reply_is_a_job_and_the_container_is_there_at_once(demo):
 @pytest.mark.parametrize(
     ("format_", "kinds", "sizes"),
     [
-        ("slideshow_remix", ["image"] * 3, [(None, 1080, 1920)] * 3),
-        ("video_remix", ["video", "image"], [(4000, 720, 1280), (None, 1080, 1920)]),
-        ("auto", ["video", "image"], [(4000, 720, 1280), (None, 1080, 1920)]),
+        ("slideshow_remix", ["image"] * 3, [(None, 720, 1280)] * 3),
+        ("video_remix", ["video", "image"], [(4000, 720, 1280), (None, 720, 1280)]),
+        ("auto", ["video", "image"], [(4000, 720, 1280), (None, 720, 1280)]),
     ],
 )
 def test_the_assets_of_a_completed_container_are_really_there(demo, clock, format_, kinds, sizes):

@@ -175,6 +175,17 @@ List the project's: 200, Rui Teles (ready)
 Read it: 200, ready, sleepy harbor
 Change it: 200, harbor at noon, {'traits': ['gentle'], 'humor': 'teasing'}
 Attach both pictures: 200, 2 pictures
+Read the approval policy: 200, False
+Ask for approval: 200, True
+Generate a video twice: 202, job running
+Look how far it is: 200, True
+Read the first: 200, 2 assets
+Read its video: 200, video/mp4
+Approve it: 200, approved
+Reject the other: 200, rejected
+Make it again: 202, running
+List the content: 200, 2 containers
+Count the credits: 200, active
 Clone it: 202, job running
 Cancel the clone's job: 202, accepted True
 Look at the job: 200, canceled
