@@ -471,6 +471,19 @@ def test_a_failed_or_canceled_container_can_be_made_again(demo, clock):
     assert demo.get(job["locationUrl"]).json["status"] == "canceled"
 
 
+def test_to_cancel_an_earlier_making_by_a_clock_set_back_leaves_the_later_one(demo, clock):
+    job = generate(demo)
+    clock.move(seconds=2)
+    demo.post(f"/v1/content/{job['containerId']}/regenerate")
+    clock.move(seconds=-1)
+
+    assert demo.post(f"{job['locationUrl']}/cancel").json["accepted"]
+
+    clock.move(seconds=3)
+    assert demo.get(job["locationUrl"]).json["status"] == "canceled"
+    assert shown(demo, job)["status"] == "completed"
+
+
 # Archived projects
 
 

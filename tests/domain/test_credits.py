@@ -86,6 +86,23 @@ def test_a_job_that_fails_gives_back_at_its_end_whoever_looks_and_never_twice(de
     assert credits(demo) == (25000, 0)
 
 
+def test_what_was_given_back_for_good_is_not_given_back_again(demo, control, clock, store, organization):
+    control.post("/faults", match={"operation": "generateContent"}, times=1, answer={"failJob": FAILURE})
+    job = demo.post(CONTENT, json={}).json
+    clock.move(seconds=2)
+    owner = store.for_organization(organization).organizations.get(organization)
+    later = {f"job_{n}": {"atMs": 10**13, "credits": 1, "period": "2286-11"} for n in range(MOST_REFUNDS)}
+    store.tables.put("organizations", owner | {"refunds": owner["refunds"] | later})
+    demo.post(CONTENT, json={"format": "slideshow_remix"})  # which makes room for refunds
+    assert job["jobId"] not in store.for_organization(organization).organizations.get(organization)["refunds"]
+    assert credits(demo)[0] == 24950
+    clock.move(seconds=-2)
+
+    assert demo.post(f"{job['locationUrl']}/cancel").status_code == 202
+
+    assert credits(demo)[0] == 24950
+
+
 def test_a_canceled_job_gives_back_at_once_and_only_once(demo, clock):
     job = demo.post(CONTENT, json={}).json
     for _ in range(3):
