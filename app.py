@@ -13,7 +13,11 @@ import click
 from flask import Flask
 
 import schemas
+from layers_standin.console.consent import add_consents
+from layers_standin.console.posts import add_post_pages
+from layers_standin.console.public import add_public_style
 from layers_standin.console.routes import add_console
+from layers_standin.console.social import SocialConsent
 from layers_standin.control.operations import operations as control_operations
 from layers_standin.control.routes import add_control
 from layers_standin.domain.assets import asset_view, verify_received
@@ -33,7 +37,7 @@ from layers_standin.domain.projects import deletion_view, project_item, project_
 from layers_standin.domain.results import result_of
 from layers_standin.engines.table import Record
 from layers_standin.housekeeping import Housekeeping, discard_unfinished
-from layers_standin.operations import content
+from layers_standin.operations import content, posts, social
 from layers_standin.services import Services, has_demo_key, open_services, refuse_public_demo_key
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import check_server, fail, flask_run_address, greeting
@@ -194,7 +198,7 @@ def patch_project(call: Call, project_id: str) -> Record:
 @operations.add("DELETE", _PROJECT, scope=PROJECTS_WRITE, body=schemas.EmptyBody(), body_optional=True)
 def delete_project(call: Call, project_id: str) -> Record:
     """Archive the project; it takes no new influencers, everything else continues."""
-    return deletion_view(call.store.archive_project(project_id))
+    return deletion_view(*call.store.archive_project(project_id))
 
 
 # Media
@@ -286,6 +290,8 @@ def delete_key(call: Call, key_id: str) -> Record:
 
 
 operations += content.operations
+operations += social.operations
+operations += posts.operations
 
 
 def document(server: str) -> Record:
@@ -306,12 +312,15 @@ def create_app(services: Services) -> Flask:
     for operation in operations:
         route(app, operation.method, operation.path, operation.name, partial(dispatch, operation, services))
     route(app, "PUT", UPLOAD_PATH, "upload", partial(serve_upload, services))
-    file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"
+    file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait, avatar):variant>/<name>"
     route(app, "GET", file_path, "media", partial(serve_file, services))
     log = RequestLog.of(services)
     add_control(app, services, log, operations)
     add_reference(app, document, services.settings)
     add_console(app, services, log, operations)
+    add_public_style(app)
+    add_post_pages(app, services)
+    add_consents(app, services, {social.CONSENT: SocialConsent()})
     add_error_handlers(app)
     app.wsgi_app = RequestMiddleware(  # type: ignore[method-assign]
         app.wsgi_app, access_log(services.settings.log), log.record, Housekeeping(services)

@@ -31,9 +31,12 @@ from layers_standin.domain.jobs import Jobs
 from layers_standin.domain.keys import Keys
 from layers_standin.domain.organizations import Organizations
 from layers_standin.domain.pictures import thumbnail_path
+from layers_standin.domain.posts import of_project
 from layers_standin.domain.projects import ARCHIVED as PROJECT_ARCHIVED
 from layers_standin.domain.projects import Projects
+from layers_standin.domain.scheduled_posts import Posts
 from layers_standin.domain.schedules import new_schedule, state_at
+from layers_standin.domain.social import SocialAccounts
 from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, seconds, utc_now
 from layers_standin.engines.table import Engine, Record, Table
@@ -198,6 +201,7 @@ class Store:
         self.organization = organization
         self.overrides = NO_OVERRIDES
         self.job_failure: Record | None = None  # the error that the jobs begun now will fail with
+        self.post_failure: Record | None = None  # the error that the posts scheduled now will fail with
         self.tables = Tables(db, now, organization)
         self.actor = actor
 
@@ -238,6 +242,14 @@ class Store:
     @cached_property
     def assets(self) -> Assets:
         return Assets(self.tables)
+
+    @cached_property
+    def social(self) -> SocialAccounts:
+        return SocialAccounts(self.tables)
+
+    @cached_property
+    def posts(self) -> Posts:
+        return Posts(self.tables)
 
     @cached_property
     def controls(self) -> Controls:
@@ -340,18 +352,21 @@ class Store:
     def patch_project(self, project_id: str, patch: Record) -> Record:
         """Change the given fields of a project, and return it. Raises NotFound."""
         with self.db.transaction():
-            return self._stop_archived(self.projects.patch(project_id, patch))
+            project = self.projects.patch(project_id, patch)
+            if project["status"] == PROJECT_ARCHIVED:
+                self._stop_archived(project["id"])
+            return project
 
-    def archive_project(self, project_id: str) -> Record:
-        """Archive a project, and return it. Raises NotFound."""
+    def archive_project(self, project_id: str) -> tuple[Record, int]:
+        """Archive a project; return it, and the number of its posts that were canceled. Raises NotFound."""
         with self.db.transaction():
-            return self._stop_archived(self.projects.archive(project_id))
+            project = self.projects.archive(project_id)
+            return project, self._stop_archived(project["id"])
 
-    def _stop_archived(self, project: Record) -> Record:
-        """Cancel in an archived project all that is not finished."""
-        if project["status"] == PROJECT_ARCHIVED:
-            self.containers.cancel_unfinished(project["id"])
-        return project
+    def _stop_archived(self, project_id: str) -> int:
+        """Cancel in an archived project all that is not finished, and return the number of canceled posts."""
+        self.containers.cancel_unfinished(project_id)
+        return self.posts.cancel_all(of_project(project_id))
 
     # What the clock causes
 

@@ -23,6 +23,7 @@ from layers_standin.domain.times import epoch_milliseconds
 MAX_ERRORS = 100  # that a refusal lists; no more are looked for in one list or object
 
 _INFLUENCER_ID = re.compile(rf"{UUID.pattern}|inf_[0-7][0-9A-HJKMNP-TV-Z]{{25}}")
+_POST_ID = re.compile(rf"{UUID.pattern}|sp_[0-7][0-9A-HJKMNP-TV-Z]{{25}}")
 _DIGITS = re.compile(r"-?[0-9]{1,9}")
 _NUMBER = "[0-9]{1,6}"  # larger numbers would be valid, but nobody needs them
 _DURATION = (
@@ -177,6 +178,13 @@ class InfluencerId(Pattern):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(_INFLUENCER_ID, "Invalid uuid", **kwargs)
+
+
+class PostId(Pattern):
+    """A UUID, or `sp_` and a ULID."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(_POST_ID, "Invalid uuid", **kwargs)
 
 
 class Array(_Strict, fields.Field[list[Any]]):

@@ -12,6 +12,8 @@ from typing import Any
 
 from marshmallow import ValidationError, validates_schema
 
+from layers_standin.domain.social import HANDLE, PLATFORMS
+from layers_standin.domain.social import STATUSES as ACCOUNT_STATUSES
 from layers_standin.fields import Array, AssetId, Boolean, Choice, Integer, Metadata, Object, Pattern, Text
 from layers_standin.media.storage import NAME
 from schemas import KINDS, MAX_SAFE_INTEGER, InfluencerPatch, Personality, ProjectPatch, Strict, details
@@ -144,11 +146,25 @@ class SeedAsset(Asset):
     picture = Text(min=1)
 
 
+class SocialAccount(_OfOrganization):
+    socialAccountId = Text(min=1, required=True)
+    projectId = Text(min=1, required=True)
+    platform = Choice(*PLATFORMS, required=True)
+    handle = Pattern(HANDLE, "Expected 1 to 30 of 0-9, a-z, . and _", required=True)
+    status = Choice(*ACCOUNT_STATUSES)
+    connectedAt = _time()
+    reauthAt = _time(allow_none=True)
+    disconnectedAt = _time(allow_none=True)
+    token = _name_in_paths()
+    sortKey = Text()
+
+
 SCHEMAS: dict[str, Strict] = {
     "organizations": Organization(),
     "projects": Project(),
     "influencers": Influencer(),
     "assets": Asset(),
+    "social_accounts": SocialAccount(),
 }
 
 

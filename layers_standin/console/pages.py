@@ -11,7 +11,9 @@ from layers_standin.domain.content import container_status
 from layers_standin.domain.faults import is_spent
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.pictures import portrait_path, thumbnail_path
+from layers_standin.domain.posts import post_view
 from layers_standin.domain.schedules import state_at
+from layers_standin.domain.social import REAUTH_REQUIRED, avatar_path
 from layers_standin.domain.times import from_epoch_milliseconds, milliseconds
 from layers_standin.engines.table import Record
 from schemas import Personality
@@ -35,6 +37,7 @@ _EFFECTS = {
     "truncateBody": "hangs up after {truncateBody} bytes",
     "loseReplyAfterEffect": "acts, and hangs up without a reply",
     "failJob": "lets the job fail with {failJob[code]}: {failJob[message]}",
+    "failPost": "lets the posts fail with {failPost[code]}: {failPost[message]}",
 }
 _NO_DELETION = {"reason": None, "apiKeyId": None, "deletedAt": None}
 
@@ -80,6 +83,17 @@ def job_of(document: Record, now_ms: int) -> View | None:
     failure = document["schedule"]["failure"] if state.status == "failed" else None
     error = failure and f"{failure['code']}: {failure['message']}"
     return {"status": state.status, "stage": state.stage, "percent": int(state.progress * 100), "error": error}
+
+
+def post_of(post: Record, now_ms: int) -> View:
+    """Return a post as the console shows it; `externalUrl` is a path."""
+    view = post_view(post, now_ms, "")
+    return view | {"handle": post["handle"], "error": view["lastError"] and view["lastError"]["message"]}
+
+
+def account_of(account: Record) -> View:
+    """Return a social account as the console shows it, with the path of its picture."""
+    return account | {"avatar": avatar_path(account), "needs_consent": account["status"] == REAUTH_REQUIRED}
 
 
 def profile_of(

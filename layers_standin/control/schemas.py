@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, post_load, validates_schema
 
 from layers_standin.domain.keys import SCOPES
+from layers_standin.domain.social import CONNECTED, REAUTH_REQUIRED
 from layers_standin.engines.snapshots import SNAPSHOT_NAME
 from layers_standin.fields import (
     Array,
@@ -127,6 +128,12 @@ class CreditsSetting(Strict):
     organizationId = Text()
 
 
+class SocialAccountSetting(Strict):
+    """social-accounts: whether its owner must consent again."""
+
+    status = ListedChoice(CONNECTED, REAUTH_REQUIRED, required=True)
+
+
 class LogSetting(Strict):
     """requests: whether they are logged, for one organization or for all."""
 
@@ -157,7 +164,14 @@ class JobFailure(Strict):
     message = Text(min=1, max=1024, required=True)
 
 
-_KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob")
+class PostFailure(Strict):
+    """The error that posts fail with."""
+
+    code = Text(min=1, max=128, load_default="PUBLISH_FAILED")
+    message = Text(min=1, max=1024, required=True)
+
+
+_KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob", "failPost")
 _OF_CODE = ("message", "details", "retryAfter")
 
 
@@ -181,6 +195,7 @@ class Answer(Strict):
     truncateBody = Integer(max=1 << 30)
     loseReplyAfterEffect = Flag()
     failJob = Object(JobFailure)
+    failPost = Object(PostFailure)
 
     @validates_schema
     def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:

@@ -76,9 +76,14 @@ def project_item(document: Mapping[str, Any]) -> Record:
     return {field: document[field] for field in _ITEM_FIELDS}
 
 
-def deletion_view(document: Mapping[str, Any]) -> Record:
+def deletion_view(document: Mapping[str, Any], canceled_posts: int) -> Record:
     archived_at = document["archivedAt"]
-    return {"id": document["id"], "status": ARCHIVED, "archivedAt": archived_at, "canceledScheduledPosts": 0}
+    return {
+        "id": document["id"],
+        "status": ARCHIVED,
+        "archivedAt": archived_at,
+        "canceledScheduledPosts": canceled_posts,
+    }
 
 
 def _is_found(search: str | None, status: str | None, customer: str | None, document: Mapping[str, Any]) -> bool:

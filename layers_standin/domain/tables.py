@@ -7,6 +7,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
+from layers_standin.domain import posts
 from layers_standin.domain.approvals import auto_ms
 from layers_standin.domain.ids import canonical, id_of
 from layers_standin.domain.schedules import end_ms
@@ -30,6 +31,9 @@ PRIMARY_KEYS = {
     "jobs": "jobId",
     "containers": "id",
     "uploads": "uploadId",
+    "posts": "id",
+    "social_accounts": "socialAccountId",
+    "oauth_states": "state",
     "api_keys": "publicId",
     "api_key_ids": "apiKeyId",
     "idempotency": "id",
@@ -156,6 +160,21 @@ def _idempotency_entries(record: Record) -> list[IndexEntry]:
     return [IndexEntry("age", oldest_first(record["filedAtMs"], record["id"]))]
 
 
+def _social_account_entries(record: Record) -> list[IndexEntry]:
+    """Index entries of a social account: `<project>`, and one that holds the account of its handle alone."""
+    handle = handle_index(record["projectId"], record["platform"], record["handle"])
+    return [IndexEntry(index, record["sortKey"]) for index in (record["projectId"], handle)]
+
+
+def handle_index(project: str, platform: str, handle: str) -> str:
+    """Return the index of the account that a project has on a platform under a handle."""
+    return f"{project}:{platform}:{handle}"
+
+
+def _oauth_state_entries(record: Record) -> list[IndexEntry]:
+    return [IndexEntry("age", oldest_first(record["createdMs"], record["state"]))]
+
+
 INDEXES: dict[str, IndexRule] = {
     "influencers": _influencer_entries,
     "jobs": _job_entries,
@@ -163,6 +182,9 @@ INDEXES: dict[str, IndexRule] = {
     "containers": _container_entries,
     "uploads": _upload_entries,
     "idempotency": _idempotency_entries,
+    "posts": posts.index_entries,
+    "social_accounts": _social_account_entries,
+    "oauth_states": _oauth_state_entries,
 }
 
 

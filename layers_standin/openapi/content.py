@@ -77,6 +77,7 @@ _CREDITS = {
 
 _STATUS: JsonSchema = {"enum": list(STATUSES)}
 _STAGE: JsonSchema = {"enum": ["queued", "generating_visuals", "finalizing"]}
+_PROMOTION = schema.record(status={"enum": ["ok", "failed"]}, scheduledPostIds=schema.listed(schema.ID))
 _TIME, _MAYBE = schema.MILLISECONDS, or_null(schema.MILLISECONDS)
 _INFLUENCER = or_null(schema.ID)
 _NUMBER: JsonSchema = {"type": "integer"}
@@ -126,8 +127,15 @@ RESPONSES: dict[str, Response] = {
             durationMs=or_null(schema.COUNT),
         ),
     ),
-    "ContentApproved": response(
-        _DECISION | {"approvedBy": f"api_key_{examples.KEY}"}, "approvalStatus", approvedAt=_TIME
+    "ContentApproved": Response(
+        _DECISION | {"approvedBy": f"api_key_{examples.KEY}"},
+        schema.record(
+            {"pendingSchedulePromotion": _PROMOTION},
+            id=schema.ID,
+            approvalStatus=schema.constant("approved"),
+            approvedAt=_TIME,
+            approvedBy=FIELDS["approvedBy"],
+        ),
     ),
     "ContentRejected": response(
         {

@@ -39,6 +39,7 @@ DOCS: dict[str, OperationDocs] = {
     "list_requests": OperationDocs(REQUESTS, "LoggedRequestList"),
     "set_request_log": OperationDocs(REQUESTS, "LogSwitched"),
     "delete_requests": OperationDocs(REQUESTS, "Deleted"),
+    "set_social_account": OperationDocs(FAULTS, "SocialAccountSet", gives={"socialAccountId": "/socialAccountId"}),
     "get_history": OperationDocs(REQUESTS, "History", errors=["AmbiguousId"]),
 }
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import cast
 
-from layers_standin.domain.approvals import APPROVED, REJECTED, decision_view, policy_view
+from layers_standin.domain.approvals import APPROVED, REJECTED, auto_ms, decision_view, policy_view
 from layers_standin.domain.content import container_item, container_view, content_asset_view, progress_view
 from layers_standin.domain.credits import credits_view
 from layers_standin.domain.errors import StoreError
@@ -95,7 +95,10 @@ def regenerate_content(call: Call, container_id: str) -> StoredResponse:
 
 def _regenerate(call: Call, container_id: str, drawer: Drawer) -> Record:
     plan = call.store.containers.plan_again(container_id, call.body)
-    return envelope_view(call.store.containers.regenerate(plan, call.body, drawer.draw(plan)))
+    job = call.store.containers.regenerate(plan, call.body, drawer.draw(plan))
+    container = call.store.containers.get(container_id)
+    call.store.posts.wait_until(container["id"], auto_ms(container))
+    return envelope_view(job)
 
 
 # Approval
@@ -107,14 +110,18 @@ def _regenerate(call: Call, container_id: str, drawer: Drawer) -> Record:
 def approve_content(call: Call, container_id: str) -> Record:
     """Approve a container that waits for it."""
     note = call.body.get("note")
-    return decision_view(call.store.containers.decide(container_id, APPROVED, _decider(call), note=note))
+    container = call.store.containers.decide(container_id, APPROVED, _decider(call), note=note)
+    promotion = call.store.posts.approve(container["id"])
+    return decision_view(container) | ({} if promotion is None else {"pendingSchedulePromotion": promotion})
 
 
 @operations.add("POST", f"{_CONTAINER}/reject", scope=CONTENT_APPROVE, body=schemas.ContentRejection())
 def reject_content(call: Call, container_id: str) -> Record:
     """Reject a container that waits for approval, with the reason."""
     reason = call.body["reason"]
-    return decision_view(call.store.containers.decide(container_id, REJECTED, _decider(call), reason=reason))
+    container = call.store.containers.decide(container_id, REJECTED, _decider(call), reason=reason)
+    call.store.posts.reject(container["id"])
+    return decision_view(container)
 
 
 def _decider(call: Call) -> str:

@@ -25,7 +25,7 @@ from layers_standin.web.faults import apply_fault, match_fault
 from layers_standin.web.middleware import RequestContext, current_context
 from layers_standin.web.operations import LONG_RUNNING, Call, Operation, Reply
 
-_STORED_ERRORS = ("NOT_FOUND", "CONFLICT")
+_STORED_ERRORS = ("NOT_FOUND", "CONFLICT", "CONTENT_REJECTED")
 
 
 def dispatch(operation: Operation, services: Services, **ids: str) -> Response:
