@@ -33,6 +33,8 @@ from store import Store
 MOST_CARDS = 24
 MOST_ARCHIVED = 12  # below the living; the rest has a page of its own
 MOST_CONTENT = 12
+MOST_POSTS = 12
+MOST_ACCOUNTS = 50
 MOST_PROJECTS = 200
 MOST_ORGANIZATIONS = 50  # a page is fetched every second, and a test suite may make an organization for each test
 MOST_SNAPSHOTS = 50
@@ -127,6 +129,7 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
         "older": link(status=status, cursor=after) if after else None,
         "newest": link(status=status) if cursor else None,
         "content": _content(own, content),
+        **(_published(own, project_id) if has_tail else {"posts": [], "accounts": []}),
         "archived": archived,
         "all_archived": link(status=pages.ARCHIVED) if more_archived else None,
     }
@@ -142,6 +145,16 @@ def influencer(call: ControlCall, organization: str, influencer_id: str) -> View
     content = _content(own, own.containers.with_influencer(influencer_id, MOST_CONTENT))
     notices = _notices(own, organization)
     return {"title": document["name"], "profile": profile, "content": content, "notices": notices}
+
+
+def _published(own: Store, project_id: str) -> View:
+    """Return the posts of a project with the last times, and its accounts."""
+    posts = own.posts.page(project_id, {"limit": MOST_POSTS})[0]
+    accounts = own.social.page(project_id, {"limit": MOST_ACCOUNTS})[0]
+    return {
+        "posts": [pages.post_of(post, own.now_ms()) for post in posts],
+        "accounts": [pages.account_of(account) for account in accounts],
+    }
 
 
 def _content(own: Store, containers: list[Record]) -> list[View]:

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
+from post_helpers import made_post
 
 from app import create_app
 from layers_standin.console.pages import STATUSES, content_of, fault_of, how_of, what_of
@@ -883,3 +884,23 @@ def test_a_fault_without_an_end_is_never_spent():
     fault = {"id": "f", "organizationId": None, "match": {}, "answer": {}, "times": None, "used": 9}
     assert (fault_of(fault, None)["used"], fault_of(fault, None)["is_spent"]) == ("9, no end", False)
     assert fault_of(fault | {"times": 9}, None)["is_spent"]
+
+
+def test_the_posts_and_accounts_of_a_project_are_shown(client, demo, rooms, organization, control):
+    own = rooms.store.for_organization(organization)
+    container, _ = made_content(rooms, organization, SPRING)
+    _, post = made_post(own, container, caption=HOSTILE[0], failure={"code": "X", "message": HOSTILE[2]})
+    account_id = listed_accounts(demo)[0]
+    control.put(f"/social-accounts/{account_id}", status="reauth_required")
+
+    page = Elements(shown(client, f"/console?project={SPRING}"))
+
+    assert f"@acme tiktok, direct publish{HOSTILE[0]}" in re.sub(r"\s*\n\s*", "", page.text)
+    assert "queued" in page.text
+    assert "reauth required" in page.text
+    assert [each for tag, each in page.found if tag == "form" and account_id in (each.get("data-api") or "")]
+    assert f"@{post['handle']}" in page.text
+
+
+def listed_accounts(demo: FlaskClient) -> list[str]:
+    return [each["socialAccountId"] for each in demo.get(f"/v1/projects/{SPRING}/social-accounts").json["items"]]
