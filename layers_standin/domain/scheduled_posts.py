@@ -172,7 +172,9 @@ class Posts:
         """Return the queued and publishing posts of a listing, reading no document of the others."""
         if not listing.wanted:
             return []
-        places = (key.rpartition(":")[2] for key in self._open_keys(listing.owner, listing.now_ms))
+        keys = (key.split(":") for key in self._open_keys(listing.owner, listing.now_ms))
+        now = at_or_after(listing.now_ms)
+        places = [place for _, start, place in keys if (QUEUED if start > now else PUBLISHING) in listing.wanted]
         ids = map(id_of, sorted((key for key in places if listing.since <= key < listing.before), reverse=True))
         return list(islice(filter(listing.has, self._tables.all("posts", ids)), limit))
 

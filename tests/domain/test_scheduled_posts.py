@@ -22,8 +22,9 @@ from layers_standin.domain.posts import (
     state_at,
 )
 from layers_standin.domain.scheduled_posts import Posts
+from layers_standin.domain.tables import Tables
 from layers_standin.domain.times import epoch_milliseconds
-from layers_standin.engines.table import Record
+from layers_standin.engines.table import Engine, Record
 
 pytestmark = pytest.mark.postgres
 
@@ -277,3 +278,38 @@ def test_a_post_never_goes_back(times, length):
     each = post(scheduledMs=scheduled, createdMs=created, opensMs=opens, lengthMs=length)
     order = [STATUSES.index(state_at(each, now).status) for now in sorted({*times, *(time + length for time in times)})]
     assert order == sorted(order)
+
+
+class CountingReads:
+    """An engine that counts the documents that are read in batches."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.count = engine, 0
+
+    def read_many(self, keys: Any) -> list[Record | None]:
+        self.count += len(keys)
+        return self._engine.read_many(keys)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "found"),
+    [(["queued"], 3), (["publishing"], 2), (["queued", "publishing"], 5), (["failed"], 1), (["canceled"], 1)],
+    ids=str,
+)
+def test_a_list_by_status_reads_few_of_the_others(store, organization, clock, statuses, found):
+    own = store.for_organization(organization)
+    clock.move(milliseconds=NOON - epoch_milliseconds(clock()))
+    times = [*(-10_000 - each for each in range(200)), -1000, 0, 1, 5000, 90_000]
+    others: list[dict[str, Any]] = [{"failure": REAUTH_REQUIRED}, {"canceledMs": NOON - 500_000}]
+    with own.db.transaction():
+        for number, at in enumerate(times):
+            own.tables.table("posts").insert(_some(number, at) | {"organizationId": organization})
+        for number, fields in enumerate(others, len(times)):
+            own.tables.table("posts").insert(_some(number, -9000, **fields) | {"organizationId": organization})
+    engine = CountingReads(own.db)
+    listed = Posts(Tables(engine, clock, organization))  # type: ignore[arg-type]
+    page, _ = listed.page(PROJECT, {"status": statuses, "limit": 50})
+    assert (len(page), engine.count) == (found, found)
