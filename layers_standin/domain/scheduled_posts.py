@@ -126,7 +126,7 @@ class Posts:
         return {"status": "ok" if opened else "failed", "scheduledPostIds": [post["id"] for post in opened]}
 
     def wait_until(self, container_id: str, opens_ms: int | None) -> None:
-        """Let the posts that wait for a container's approval wait until its approval by the clock, if there is one."""
+        """Let the posts that wait for a container's approval wait until that moment, or with None for a decision."""
         with self._tables.db.transaction():
             for post in self._waiting(of_container(container_id), self._now_ms()):
                 self._posts.upsert(post | {"opensMs": opens_ms})

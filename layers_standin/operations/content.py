@@ -4,7 +4,15 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import cast
 
-from layers_standin.domain.approvals import APPROVED, REJECTED, auto_ms, decision_view, policy_view
+from layers_standin.domain.approvals import (
+    APPROVED,
+    PENDING,
+    REJECTED,
+    approval_status,
+    auto_ms,
+    decision_view,
+    policy_view,
+)
 from layers_standin.domain.content import container_item, container_view, content_asset_view, progress_view
 from layers_standin.domain.credits import credits_view
 from layers_standin.domain.errors import StoreError
@@ -96,8 +104,9 @@ def regenerate_content(call: Call, container_id: str) -> StoredResponse:
 def _regenerate(call: Call, container_id: str, drawer: Drawer) -> Record:
     plan = call.store.containers.plan_again(container_id, call.body)
     job = call.store.containers.regenerate(plan, call.body, drawer.draw(plan))
-    container = call.store.containers.get(container_id)
-    call.store.posts.wait_until(container["id"], auto_ms(container))
+    container, now_ms = call.store.containers.get(container_id), call.store.now_ms()
+    opens_ms = auto_ms(container) if approval_status(container, now_ms) == PENDING else now_ms
+    call.store.posts.wait_until(container["id"], opens_ms)
     return envelope_view(job)
 
 

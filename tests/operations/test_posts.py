@@ -320,12 +320,22 @@ def test_a_waiting_schedule_fails_when_its_project_or_account_goes(demo, make, f
     assert listed(demo) == []
 
 
-def test_content_made_again_keeps_its_waiting_schedule_waiting(demo, make, clock, store, organization):
+@pytest.mark.parametrize(
+    ("policy", "shown"),
+    [
+        ({"requiresApproval": True}, []),
+        ({"requiresApproval": True, "autoApproveAfter": "PT1H"}, ["published"]),
+        ({"requiresApproval": False}, ["published"]),
+    ],
+    ids=str,
+)
+def test_content_made_again_has_its_waiting_schedule_wait_for_the_new_approval(demo, make, clock, policy, shown):
     container = make("pending", approves={"autoMs": 1_776_513_600_000})
     schedule(demo, container)
-    store.for_organization(organization).posts.wait_until(container["id"], None)
-    to(clock, "2026-04-18T12:00:00Z")
-    assert listed(demo) == []
+    assert demo.patch(f"/v1/projects/{SPRING}/approval-policy", json=policy).status_code == 200
+    assert demo.post(f"/v1/content/{container['id']}/regenerate", json={"preserveAssets": True}).status_code == 202
+    clock.move(days=2)
+    assert [post["status"] for post in demo.get(POSTS).json["items"]] == shown
 
 
 # What is refused
