@@ -6,9 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from api_helpers import SPRING, SUMMER, invalid, key_of, new_organization, refused, unchanged
 from conftest import DEMO
+from content_helpers import made_content
 from PIL import Image
+from post_helpers import made_post
 
 from app import create_app
+from layers_standin.housekeeping import sweep
 from layers_standin.services import Services
 from layers_standin.settings import Settings
 
@@ -81,6 +84,32 @@ def test_an_account_has_a_picture_for_those_who_know_its_url(client, demo):
         assert Image.open(BytesIO(first.data)).size == (256, 256)
         assert second.data == first.data
     assert client.get(path.replace("/avatar/", "0/avatar/")).status_code == 404
+
+
+def test_a_picture_is_kept_as_long_as_its_account(client, demo, rooms, organization):
+    path = urlsplit(listed(demo)[0]["avatarUrl"]).path
+    client.get(path).close()
+    folder = rooms.settings.data / "media" / organization
+
+    def kept():
+        with rooms.store.db.exclusive():
+            sweep(rooms, -1)
+        return [file.name for file in folder.glob("portrait-sa_*")]
+
+    assert kept() == [f"portrait-{INSTAGRAM}-{path.split('/')[4]}"]
+    rooms.store.tables.table("social_accounts", organization).remove(doc_ids=[INSTAGRAM])
+    assert kept() == []
+
+
+def test_accounts_and_posts_are_in_a_snapshot(demo, control, rooms, organization):
+    own = rooms.store.for_organization(organization)
+    _, post = made_post(own, made_content(rooms, organization, SPRING)[0])
+    control.post("/snapshots", name="before")
+    before = [demo.get(path).json for path in (ACCOUNTS, f"/v1/scheduled-posts/{post['id']}")]
+    demo.delete(f"/v1/social-accounts/{post['socialAccountId']}")
+    assert demo.get(f"/v1/scheduled-posts/{post['id']}").json["status"] == "canceled"
+    control.post("/snapshots/before/restore")
+    assert [demo.get(path).json for path in (ACCOUNTS, f"/v1/scheduled-posts/{post['id']}")] == before
 
 
 @on_both
