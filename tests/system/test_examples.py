@@ -186,6 +186,16 @@ Reject the other: 200, rejected
 Make it again: 202, running
 List the content: 200, 2 containers
 Count the credits: 200, active
+Ask to connect an account: 200, a page for its owner
+Ask how that went: 200, completed
+List the accounts: 200, rui.teles
+Schedule it: 202, scheduled
+Move the post: 200, <time>
+Read the post: 200, queued, <time>
+Cancel the post: 200, canceled
+Publish it in half a minute: 202, scheduled
+List the posts: 200, canceled, queued
+Disconnect the account: 200, disconnected, 1 post canceled
 Clone it: 202, job running
 Cancel the clone's job: 202, accepted True
 Look at the job: 200, canceled
