@@ -406,7 +406,7 @@ def test_no_page_has_scripts_or_styles_within(demo, organization):
 def test_pictures_are_asked_of_the_console_s_own_host(rooms):
     html = shown(console_of(rooms, public_url="http://localhost:9"), f"/console?project={SPRING}")
     pictures = [attributes["src"] for tag, attributes in Elements(html).found if tag == "img"]
-    assert len([path for path in pictures if path.startswith("media/")]) == 3
+    assert len([path for path in pictures if path.startswith("media/")]) == 5
 
 
 def pages_full_of(folder: Path, text: str) -> list[str]:
@@ -855,6 +855,7 @@ SAID_OF = [
     ({"truncateBody": 0}, "hangs up after 0 bytes"),
     ({"loseReplyAfterEffect": True}, "acts, and hangs up without a reply"),
     ({"failJob": {"code": "X", "message": "y"}}, "lets the job fail with X: y"),
+    ({"failPost": {"code": "X", "message": "y"}}, "lets the posts fail with X: y"),
 ]
 
 

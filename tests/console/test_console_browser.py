@@ -700,3 +700,18 @@ def test_names_are_shown_and_never_run(open_page, full):
     page = open_page(full[0])
     shown = page.locator("[data-key=living] .card h3").all_inner_texts()
     assert [name.replace("\u0000", "\u2400") for name in reversed(HOSTILE)] == shown[: len(HOSTILE)]
+
+
+def test_posts_are_let_fail_and_an_account_is_set_by_hand(open_page, shop):
+    page = open_page(f"/console/controls?organization={shop.organization}")
+    page.locator("#kind").select_option("failPost")
+    page.locator("[name='answer.failPost.message']").fill("Too long.")
+    page.get_by_role("button", name="Inject").click()
+    expect(page.get_by_text("lets the posts fail with PUBLISH_FAILED: Too long.")).to_be_visible()
+    consent = shop.ask_to_connect()
+    shop.api.post(consent["authorizeUrl"], data={"decision": "yes", "handle": "acme"})
+    page.goto(shop.overview)
+    page.get_by_role("button", name="Let it need a new consent").click()
+    expect(page.locator("[data-key=accounts] .chip")).to_have_text("reauth required")
+    page.get_by_role("button", name="Connect again").click()
+    expect(page.locator("[data-key=accounts] .chip")).to_have_text("connected")
