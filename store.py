@@ -12,22 +12,33 @@ from typing import Any, Self
 
 from layers_standin.domain.assets import Assets
 from layers_standin.domain.clocks import REAL, time_by
+from layers_standin.domain.containers import Containers
 from layers_standin.domain.controls import NO_OVERRIDES, Controls, Overrides
 from layers_standin.domain.cursors import read_cursor, write_cursor
+from layers_standin.domain.due import FIRST_INFLUENCER, due_until, without_due
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import Faults
 from layers_standin.domain.history import SYSTEM, Actor, History
 from layers_standin.domain.idempotency import Idempotency
 from layers_standin.domain.ids import canonical, mint
-from layers_standin.domain.influencers import DESCRIPTION_FIELDS, new_influencer, refresh_references
-from layers_standin.domain.jobs import cancel, influencer_status, new_schedule, state_at
+from layers_standin.domain.influencers import (
+    DESCRIPTION_FIELDS,
+    influencer_status,
+    new_influencer,
+    refresh_references,
+)
+from layers_standin.domain.jobs import Jobs
 from layers_standin.domain.keys import Callers, Keys
 from layers_standin.domain.organizations import Organizations
 from layers_standin.domain.pictures import thumbnail_path
+from layers_standin.domain.posts import of_project
+from layers_standin.domain.projects import ARCHIVED as PROJECT_ARCHIVED
 from layers_standin.domain.projects import Projects
-from layers_standin.domain.running_jobs import RunningJobs
+from layers_standin.domain.scheduled_posts import Posts
+from layers_standin.domain.schedules import new_schedule, state_at
+from layers_standin.domain.social import SocialAccounts
 from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables
-from layers_standin.domain.times import epoch_milliseconds, seconds, utc_now
+from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, seconds, utc_now
 from layers_standin.engines.table import Engine, Record, Table
 
 INFLUENCER_FIELDS = (
@@ -190,6 +201,7 @@ class Store:
         self.organization = organization
         self.overrides = NO_OVERRIDES
         self.job_failure: Record | None = None  # the error that the jobs begun now will fail with
+        self.post_failure: Record | None = None  # the error that the posts scheduled now will fail with
         self.tables = Tables(db, now, organization)
         self.actor = actor
 
@@ -200,12 +212,12 @@ class Store:
         return self.tables.table("influencers")
 
     @cached_property
-    def jobs(self) -> Table:
-        return self.tables.table("jobs")
+    def jobs(self) -> Jobs:
+        return Jobs(self.tables, self.job_ms, self.job_failure)
 
     @cached_property
-    def running_jobs(self) -> RunningJobs:
-        return RunningJobs(self.tables)
+    def containers(self) -> Containers:
+        return Containers(self.tables, self.projects, self.jobs)
 
     @cached_property
     def history(self) -> History:
@@ -234,6 +246,14 @@ class Store:
     @cached_property
     def assets(self) -> Assets:
         return Assets(self.tables)
+
+    @cached_property
+    def social(self) -> SocialAccounts:
+        return SocialAccounts(self.tables)
+
+    @cached_property
+    def posts(self) -> Posts:
+        return Posts(self.tables)
 
     @cached_property
     def controls(self) -> Controls:
@@ -292,7 +312,9 @@ class Store:
     def create_influencer(self, project_id: str, body: Record) -> Record:
         """Create an influencer and return the job that makes it ready. Raises NotFound, Conflict."""
         with self.db.transaction():
-            project = self.projects.active(project_id)["id"]
+            document = self.projects.active(project_id)
+            self.settle(document)
+            project = document["id"]
             asset_ids = body.get("referenceImages", {}).get("assetIds", [])
             assets = self.assets.of_project(project, asset_ids)
             references = dedupe_references([], [reference_to(asset, self.now()) for asset in assets])
@@ -313,36 +335,79 @@ class Store:
         """
         of = (self.organization, "influencers", canonical(project_id), query.get("status"))
         before = read_cursor(query.get("cursor"), *of)
-        project = self.projects.get(project_id)["id"]
-        page = self._page(project, query.get("status"), before, query["limit"])
+        project = self.projects.get(project_id)
+        if "due" in project:
+            self.settle(project)
+        page = self._page(project["id"], query.get("status"), before, query["limit"])
         now_ms = self.now_ms()
         return [with_status(document, now_ms) for document in page.documents], write_cursor(page.next_sort_key, *of)
 
     # Jobs
 
-    def job(self, job_id: str) -> Record:
-        """Return a job's document. Raises NotFound."""
-        document = self.jobs.get(doc_id=job_id)
-        if document is None:
-            raise NotFound("Job not found.")
-        return document
-
     def cancel_job(self, job_id: str) -> str | None:
         """Cancel a running job and return None, or return the status of an ended one. Raises NotFound, Conflict."""
         with self.db.transaction():
-            job = self.job(job_id)
-            state = state_at(job["schedule"], self.now_ms())
-            if state.status != "running":
-                return state.status
-            if state.stage == "finalizing":
-                raise Conflict(
-                    "The job can no longer be canceled.",
-                    subcode="JOB_CANCEL_UNAVAILABLE",
-                    jobId=job["jobId"],
-                    stage=state.stage,
-                )
-            self._reschedule(job, cancel(job["schedule"], self.now_ms()))
+            job = self.jobs.get(job_id)
+            schedule = self.jobs.canceled(job)
+            if schedule is None:
+                return state_at(job["schedule"], self.now_ms()).status
+            self._reschedule(job, schedule)
             return None
+
+    # Projects
+
+    def patch_project(self, project_id: str, patch: Record) -> Record:
+        """Change the given fields of a project, and return it. Raises NotFound."""
+        with self.db.transaction():
+            project = self.projects.patch(project_id, patch)
+            if project["status"] == PROJECT_ARCHIVED:
+                self._stop_archived(project["id"])
+            return project
+
+    def archive_project(self, project_id: str) -> tuple[Record, int]:
+        """Archive a project; return it, and the number of its posts that were canceled. Raises NotFound."""
+        with self.db.transaction():
+            project = self.projects.archive(project_id)
+            return project, self._stop_archived(project["id"])
+
+    def _stop_archived(self, project_id: str) -> int:
+        """Cancel in an archived project all that is not finished, and return the number of canceled posts."""
+        self.containers.cancel_unfinished(project_id)
+        return self.posts.cancel_all(of_project(project_id))
+
+    # What the clock causes
+
+    def settle(self, project: Record) -> None:
+        """Make the writes that are due in a project, in their order, each once; see `domain/due.py`."""
+        if due_until(project, self.now_ms()):
+            self.db.run_transaction(partial(self._settle, project["id"]))
+
+    def _settle(self, project_id: str) -> None:
+        with self.db.transaction():
+            project = self.projects.get(project_id)  # anew: of two that look at once, the second finds nothing due
+            for entry in due_until(project, self.now_ms()):
+                self._effects[entry["effect"]](project, entry)
+                project = without_due(project, entry["id"])
+            self.projects.put(project)
+
+    @property
+    def _effects(self) -> dict[str, Callable[[Record, Record], None]]:
+        return {FIRST_INFLUENCER: self._create_first_influencer}
+
+    def _create_first_influencer(self, project: Record, entry: Record) -> None:
+        """Create an influencer of `entry["body"]`, ready since `entry["atMs"]`, in a project that never had one."""
+        indexes = [project["id"] + kind for kind in (OK, WILL_FAIL, ARCHIVED)]
+        if self.influencers.contains(doc_id=entry["influencerId"]) or any(
+            self.db.scan("influencers", self.organization, index) for index in indexes
+        ):
+            return
+        at = from_epoch_milliseconds(entry["atMs"])
+        schedule = new_schedule(entry["atMs"], 0)
+        created = new_influencer(
+            self.organization, project["id"], entry["influencerId"], entry["body"], schedule, at
+        ) | {"revision": 1}
+        self.influencers.upsert(created)
+        History(self.tables, SYSTEM).note(created, None, audit_view(created), at)
 
     # The store as a whole
 
@@ -387,24 +452,21 @@ class Store:
         influencer_id = body.get("influencerId") or mint("inf")
         if self.influencers.contains(doc_id=influencer_id):
             raise Conflict("Influencer id is already taken.", subcode="ID_TAKEN", influencerId=influencer_id)
-        schedule = new_schedule(self.now_ms(), self.job_ms) | {"failure": self.job_failure}
+        schedule = self.jobs.schedule()
         influencer = new_influencer(self.organization, project_id, influencer_id, body, schedule, self.now())
-        job = {
-            "jobId": mint("job"),
-            "organizationId": self.organization,
-            "projectId": project_id,
-            "influencerId": influencer_id,
-            "schedule": schedule,
-        }
         self._put_influencer(None, influencer | {"referenceImages": references}, self.now())
-        self.jobs.insert(job)
+        job = self.jobs.begin(project_id, schedule, influencerId=influencer_id)
         if self._is_by_real_clock():
-            self.running_jobs.drop_finished(project_id)
+            self.jobs.drop_finished(project_id)
         return job
 
     def _reschedule(self, job: Record, schedule: Record) -> None:
-        """Replace the schedule of a job and of its influencer."""
-        self.jobs.upsert(job | {"schedule": schedule})
+        """Replace the schedule of a job, and of all that it makes."""
+        if "containerIds" in job:
+            self.containers.end(job, schedule)
+            return
+        self.jobs.put(job | {"schedule": schedule})
+        self.containers.fail_waiting(job["influencerId"], schedule)
         influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:
             now = self.now()
@@ -433,7 +495,7 @@ class Store:
         """Return the influencers whose job still runs: only those begun within a job's length are read."""
         found = [
             document
-            for document in filter(None, map(self._influencer_of, self.running_jobs.all(project)))
+            for document in filter(None, map(self._influencer_of, self.jobs.running(project)))
             if influencer_status(document, self.now_ms()) == status and (before is None or document["sortKey"] < before)
         ]
         found.sort(key=lambda document: str(document["sortKey"]), reverse=True)

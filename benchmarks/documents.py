@@ -11,9 +11,9 @@ from benchmarks.databases import Location, open_engine, vacuum
 from layers_standin.domain.assets import asset_of, new_upload
 from layers_standin.domain.ids import mint
 from layers_standin.domain.influencers import new_influencer
-from layers_standin.domain.jobs import new_schedule
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.domain.projects import new_project
+from layers_standin.domain.schedules import new_schedule
 from layers_standin.domain.tables import identity_of
 from layers_standin.domain.times import epoch_milliseconds, milliseconds, utc_now
 from layers_standin.engines.indexes import Document

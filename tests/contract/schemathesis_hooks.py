@@ -18,6 +18,7 @@ UNTELLABLE = (
     "The bytes are not",
     "Object must be at most",
     "Invalid cursor",
+    "Invalid instant",  # of a leap second, or before 1970
     "Unknown operation",
 )
 

@@ -518,6 +518,7 @@ BODIES = {
     "setClock": {"mode": "real"},
     "createFault": {"answer": {"delayMs": 0}},
     "setRequestLog": {"enabled": False},
+    "setCredits": {"balance": 0},
 }
 CHANGES = [operation for operation in operations if operation.changes]
 

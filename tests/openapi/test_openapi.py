@@ -80,7 +80,8 @@ def test_it_tells_every_route_but_those_of_pages(app):
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
-    pages = {(method, path) for method, path in served if re.match("/(console|docs|openapi.json|$)", path)}
+    of_pages = "/(console|consent|posts|pages|docs|openapi.json|$)"
+    pages = {(method, path) for method, path in served if re.match(of_pages, path)}
     assert {(method, path) for method, path, _ in TOLD} == served - pages
     assert pages >= {("get", "/"), ("get", "/console"), ("get", "/docs"), ("get", "/openapi.json")}
 

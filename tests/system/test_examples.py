@@ -175,6 +175,27 @@ List the project's: 200, Rui Teles (ready)
 Read it: 200, ready, sleepy harbor
 Change it: 200, harbor at noon, {'traits': ['gentle'], 'humor': 'teasing'}
 Attach both pictures: 200, 2 pictures
+Read the approval policy: 200, False
+Ask for approval: 200, True
+Generate a video twice: 202, job running
+Look how far it is: 200, True
+Read the first: 200, 2 assets
+Read its video: 200, video/mp4
+Approve it: 200, approved
+Reject the other: 200, rejected
+Make it again: 202, running
+List the content: 200, 2 containers
+Count the credits: 200, active
+Ask to connect an account: 200, a page for its owner
+Ask how that went: 200, completed
+List the accounts: 200, rui.teles
+Schedule it: 202, scheduled
+Move the post: 200, <time>
+Read the post: 200, queued, <time>
+Cancel the post: 200, canceled
+Publish it in half a minute: 202, scheduled
+List the posts: 200, canceled, queued
+Disconnect the account: 200, disconnected, 1 post canceled
 Clone it: 202, job running
 Cancel the clone's job: 202, accepted True
 Look at the job: 200, canceled
