@@ -14,6 +14,7 @@ from flask import Flask
 
 import schemas
 from layers_standin.console.consent import add_consents
+from layers_standin.console.github import GitHubConsent
 from layers_standin.console.posts import add_post_pages
 from layers_standin.console.public import add_public_style
 from layers_standin.console.routes import add_console
@@ -23,6 +24,7 @@ from layers_standin.control.routes import add_control
 from layers_standin.domain.assets import asset_view, verify_received
 from layers_standin.domain.errors import NotAcceptable
 from layers_standin.domain.idempotency import StoredResponse
+from layers_standin.domain.ingest import ingested
 from layers_standin.domain.jobs import envelope_view, job_view
 from layers_standin.domain.keys import (
     INFLUENCERS_WRITE,
@@ -37,7 +39,7 @@ from layers_standin.domain.projects import deletion_view, project_item, project_
 from layers_standin.domain.results import result_of
 from layers_standin.engines.table import Record
 from layers_standin.housekeeping import Housekeeping, discard_unfinished
-from layers_standin.operations import content, posts, social
+from layers_standin.operations import content, posts, quickstart, social
 from layers_standin.services import Services, has_demo_key, open_services, refuse_public_demo_key
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import check_server, fail, flask_run_address, greeting
@@ -186,7 +188,8 @@ def get_project(call: Call, project_id: str) -> Record:
 
 
 def _project_view(call: Call, project: Record) -> Record:
-    return project_view(project, call.store.containers.blocked_count(project))
+    ingests = ingested(call.store.ingests.of(project), call.store.now_ms())
+    return project_view(project, call.store.containers.blocked_count(project), ingests)
 
 
 @operations.add("PATCH", _PROJECT, scope=PROJECTS_WRITE, body=schemas.ProjectPatch())
@@ -292,6 +295,7 @@ def delete_key(call: Call, key_id: str) -> Record:
 operations += content.operations
 operations += social.operations
 operations += posts.operations
+operations += quickstart.operations
 
 
 def document(server: str) -> Record:
@@ -318,7 +322,7 @@ def create_app(services: Services) -> Flask:
     add_console(app, services, log, operations)
     add_public_style(app)
     add_post_pages(app, services)
-    add_consents(app, services, {social.CONSENT: SocialConsent()})
+    add_consents(app, services, {social.CONSENT: SocialConsent(), quickstart.CONSENT: GitHubConsent()})
     return app
 
 

@@ -11,13 +11,15 @@ from secrets import token_urlsafe
 from typing import Any, Self
 
 from layers_standin.domain.assets import Assets
+from layers_standin.domain.brands import spokesperson
 from layers_standin.domain.clocks import REAL, time_by
 from layers_standin.domain.containers import Containers
 from layers_standin.domain.controls import NO_OVERRIDES, Controls, Overrides
 from layers_standin.domain.cursors import read_cursor, write_cursor
-from layers_standin.domain.due import FIRST_INFLUENCER, due_until, without_due
+from layers_standin.domain.due import FIRST_INFLUENCER, due_until, first_influencer, with_due, without_due
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import Faults
+from layers_standin.domain.github import GitHub
 from layers_standin.domain.history import SYSTEM, Actor, History
 from layers_standin.domain.idempotency import Idempotency
 from layers_standin.domain.ids import canonical, mint
@@ -27,6 +29,7 @@ from layers_standin.domain.influencers import (
     new_influencer,
     refresh_references,
 )
+from layers_standin.domain.ingest import KINDS, Ingests
 from layers_standin.domain.jobs import Jobs
 from layers_standin.domain.keys import Callers, Keys
 from layers_standin.domain.organizations import Organizations
@@ -35,7 +38,7 @@ from layers_standin.domain.posts import of_project
 from layers_standin.domain.projects import ARCHIVED as PROJECT_ARCHIVED
 from layers_standin.domain.projects import Projects
 from layers_standin.domain.scheduled_posts import Posts
-from layers_standin.domain.schedules import new_schedule, state_at
+from layers_standin.domain.schedules import end_ms, new_schedule, state_at
 from layers_standin.domain.social import SocialAccounts
 from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, seconds, utc_now
@@ -256,6 +259,14 @@ class Store:
         return Posts(self.tables)
 
     @cached_property
+    def github(self) -> GitHub:
+        return GitHub(self.tables)
+
+    @cached_property
+    def ingests(self) -> Ingests:
+        return Ingests(self.tables)
+
+    @cached_property
     def controls(self) -> Controls:
         return Controls(self.tables)
 
@@ -359,6 +370,8 @@ class Store:
     def patch_project(self, project_id: str, patch: Record) -> Record:
         """Change the given fields of a project, and return it. Raises NotFound."""
         with self.db.transaction():
+            if "status" in patch:
+                self.settle(self.projects.get(project_id))
             project = self.projects.patch(project_id, patch)
             if project["status"] == PROJECT_ARCHIVED:
                 self._stop_archived(project["id"])
@@ -367,6 +380,7 @@ class Store:
     def archive_project(self, project_id: str) -> tuple[Record, int]:
         """Archive a project; return it, and the number of its posts that were canceled. Raises NotFound."""
         with self.db.transaction():
+            self.settle(self.projects.get(project_id))
             project = self.projects.archive(project_id)
             return project, self._stop_archived(project["id"])
 
@@ -374,6 +388,26 @@ class Store:
         """Cancel in an archived project all that is not finished, and return the number of canceled posts."""
         self.containers.cancel_unfinished(project_id)
         return self.posts.cancel_all(of_project(project_id))
+
+    # Ingests
+
+    def begin_ingest(self, project_id: str, source: str, brand: Record, without: str | None, **about: Any) -> Record:
+        """Begin the ingest of a `brand` context from a `source`, and return its job. Raises NotFound, Conflict.
+
+        Its end makes the project's first influencer, unless it fails. `without` is the stage that it does not have;
+        `about` are the fields of that source.
+        """
+        with self.db.transaction():
+            self.settle(self.projects.active(project_id))
+            project = self.projects.get(project_id) | {"isIngested": True}
+            own = {"kind": KINDS[source]} | ({} if without is None else {"without": without})
+            schedule = self.jobs.schedule(**own)
+            job = self.jobs.begin(project["id"], schedule, ingest={"source": source, "brand": brand} | about)
+            if schedule["failure"] is None:
+                body = spokesperson(brand)
+                project = with_due(project, first_influencer(project, job["jobId"], end_ms(schedule), body))
+            self.projects.put(project)
+            return job
 
     # What the clock causes
 
@@ -395,10 +429,15 @@ class Store:
         return {FIRST_INFLUENCER: self._create_first_influencer}
 
     def _create_first_influencer(self, project: Record, entry: Record) -> None:
-        """Create an influencer of `entry["body"]`, ready since `entry["atMs"]`, in a project that never had one."""
+        """Create an influencer of `entry["body"]`, ready since `entry["atMs"]`.
+
+        An archived project gets none, nor does one that ever had an influencer.
+        """
         indexes = [project["id"] + kind for kind in (OK, WILL_FAIL, ARCHIVED)]
-        if self.influencers.contains(doc_id=entry["influencerId"]) or any(
-            self.db.scan("influencers", self.organization, index) for index in indexes
+        if (
+            project["status"] == PROJECT_ARCHIVED
+            or self.influencers.contains(doc_id=entry["influencerId"])
+            or any(self.db.scan("influencers", self.organization, index) for index in indexes)
         ):
             return
         at = from_epoch_milliseconds(entry["atMs"])
@@ -466,6 +505,9 @@ class Store:
             self.containers.end(job, schedule)
             return
         self.jobs.put(job | {"schedule": schedule})
+        if "ingest" in job:
+            self.projects.put(without_due(self.projects.get(job["projectId"]), job["jobId"]))
+            return
         self.containers.fail_waiting(job["influencerId"], schedule)
         influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:

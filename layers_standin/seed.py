@@ -19,6 +19,7 @@ import orjson
 
 from layers_standin.domain.assets import media_paths
 from layers_standin.domain.content import container_view
+from layers_standin.domain.github import installation_view
 from layers_standin.domain.ids import canonical, sort_key_since
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.jobs import job_view
@@ -269,6 +270,7 @@ _VIEWS: dict[str, Callable[[Record], Record]] = {
     "containers": lambda document: container_view(document, 0, str),
     "api_keys": key_view,
     "social_accounts": lambda document: account_view(document, from_epoch_milliseconds(0), ""),
+    "github_installations": installation_view,
     "oauth_states": lambda document: state_view(document, from_epoch_milliseconds(0)),
     "posts": lambda document: post_view(document, 0, ""),
 }

@@ -65,6 +65,7 @@ class Project(_OfOrganization, ProjectPatch):
     archivedAt = _time(allow_none=True)
     due = Array(_Anything())
     approval = _Anything()
+    isIngested = Boolean()
     sortKey = Text()
     place = Text()
 

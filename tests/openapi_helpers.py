@@ -5,6 +5,7 @@ from pathlib import Path
 
 from content_helpers import made_content
 from post_helpers import plant_posts
+from quickstart_helpers import plant_installation
 
 from layers_standin.domain.faults import new_rule
 from layers_standin.domain.keys import public_id_of
@@ -35,6 +36,7 @@ def plant_examples(rooms: Services) -> None:
     store.tables.put("containers", container | {"id": examples.CONTAINER})
     store.tables.put("assets", asset | {"containerId": examples.CONTAINER, "jobId": container["jobId"]})
     plant_posts(rooms)
+    plant_installation(rooms)
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
     store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": examples.FAULT})
     with store.db.create_snapshot(examples.SNAPSHOT, {"at": milliseconds(store.now())}) as snapshot_id:

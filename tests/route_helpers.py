@@ -9,6 +9,7 @@ from api_helpers import AVA_PICTURES
 from conftest import DEMO
 from content_helpers import made_content
 from post_helpers import made_post
+from quickstart_helpers import ANOTHER, REPOSITORY, made_installation
 
 from app import operations
 from layers_standin.domain.keys import DEMO_KEY, public_id_of
@@ -79,6 +80,12 @@ BODIES: dict[str, Bodies] = {
     ),
     "reschedule_post": lambda _: ({"scheduledFor": "2026-05-02T12:00:00Z"}, {"scheduledFor": "2026-05-03T12:00:00Z"}),
     "cancel_scheduled_post": lambda _: ({"reason": "x"}, {"reason": "y"}),
+    "register_installation": lambda things: (
+        {"installationId": 1, "state": things.state},
+        {"installationId": 2, "state": things.state},
+    ),
+    "ingest_github": lambda _: ({"repoFullName": REPOSITORY}, {"repoFullName": ANOTHER}),
+    "ingest_website": lambda _: ({"url": "https://acme.example"}, {"url": "https://acme.example/about"}),
     "kill_key": lambda _: NOTHING,
     "rotate_key": lambda _: NOTHING,
     "delete_key": lambda _: NOTHING,
@@ -92,7 +99,8 @@ def path_of(operation, ids):
     known = ids._asdict() if isinstance(ids, Things) else ids
     if operation.name == "publishContent" and isinstance(ids, Things):
         known |= {"container_id": ids.approved_id}
-    return re.sub(r"<(\w+)>", lambda match: known[match[1]], operation.path)
+    query = "?returnUrl=http://localhost/" if operation.name == "getInstallUrl" else ""
+    return re.sub(r"<(\w+)>", lambda match: known[match[1]], operation.path) + query
 
 
 def body_of(operation, things):
@@ -123,6 +131,7 @@ def made(store: Store, rooms, organization: str, project: str, influencer: str, 
     asks = asking["apiKeyId"] if asking["organizationId"] == organization else key_id  # a state is its key's alone
     account, post = made_post(own, approved)
     state = own.social.begin(project, asks, {"platform": "tiktok", "returnUrl": "http://localhost/"})["state"]
+    made_installation(own, state)
     return Things(
         influencer, project, job["jobId"], key_id, upload["uploadId"], container["id"], asset["assetId"],
         account["socialAccountId"], state, post["id"], approved["id"],

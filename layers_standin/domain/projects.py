@@ -14,6 +14,7 @@ from layers_standin.domain.times import seconds
 from layers_standin.engines.table import Record
 
 ACTIVE, ARCHIVED = "active", "archived"
+NOTHING_INGESTED = {"brandContext": None, "ingestState": {"github": None, "website": None, "appstore": None}}
 
 _ITEM_FIELDS = (
     "id", "name", "status", "customerExternalId", "timezone", "primaryLanguage", "ownerEmail", "createdAt", "updatedAt",
@@ -47,8 +48,13 @@ def archive_project(current: Mapping[str, Any], now: datetime) -> Record:
     return merge_project(current, {"status": ARCHIVED}, now)
 
 
-def project_view(document: Mapping[str, Any], blocked: int = 0) -> Record:
-    """Return the full record of the contract; `blocked` is how many of its first posts are still to be approved."""
+def project_view(
+    document: Mapping[str, Any], blocked: int = 0, ingested: Mapping[str, Any] = NOTHING_INGESTED
+) -> Record:
+    """Return the full record of the contract; `blocked` is how many of its first posts are still to be approved.
+
+    `ingested` is {"brandContext", "ingestState"}.
+    """
     policy = policy_of(document)
     return {
         "id": document["id"],
@@ -60,8 +66,7 @@ def project_view(document: Mapping[str, Any], blocked: int = 0) -> Record:
         "primaryLanguage": document["primaryLanguage"],
         "ownerEmail": document["ownerEmail"],
         "brand": None,
-        "brandContext": None,
-        "ingestState": {"github": None, "website": None, "appstore": None},
+        **ingested,
         "requiresApproval": policy["requiresApproval"],
         "firstNPostsBlocked": policy["firstNPostsBlocked"] or 0,
         "currentBlockedCount": blocked,

@@ -1,8 +1,9 @@
 """Schedules: the state of a job as a pure function of its start, its length and the clock; no worker has to run one.
 
-A job, and each document that it makes ready, have the same schedule: {"kind"?, "startedMs", "waitMs"?, "lengthMs",
-"endedMs", "failure"}. `waitMs` is the part of `lengthMs` in which it waits for something else, before its stages begin;
-`endedMs` is the time of its cancellation, else None; `failure` is None, or the error at its end, {"code", "message"}.
+A job, and each document that it makes ready, have the same schedule: {"kind"?, "without"?, "startedMs", "waitMs"?,
+"lengthMs", "endedMs", "failure"}. `without` is a stage of its kind that it does not have; `waitMs` is the part of
+`lengthMs` in which it waits for something else, before its stages begin; `endedMs` is the time of its cancellation,
+else None; `failure` is None, or the error at its end, {"code", "message"}.
 """
 
 from collections.abc import Mapping
@@ -14,13 +15,20 @@ Schedule = Mapping[str, Any]
 
 INFLUENCER_CREATE = "influencer_create"
 CONTENT_GENERATE = "content_generate"
+INGEST_GITHUB = "project_ingest_github"
+INGEST_WEBSITE = "project_ingest_website"
+OPENING_PR = "opening_pr"
 
 # By kind of job: its stages in order, each with the part of the job's length at which it ends.
 STAGES: dict[str, tuple[tuple[str, float], ...]] = {
     INFLUENCER_CREATE: (("queued", 0.2), ("training", 0.9), ("finalizing", 1)),
     CONTENT_GENERATE: (("queued", 0.2), ("generating_visuals", 0.9), ("finalizing", 1)),
-}
-UNCANCELABLE = ("finalizing",)
+    INGEST_GITHUB: (
+        ("cloning", 0.2), ("analyzing", 0.5), ("generating_sdk_patch", 0.8), (OPENING_PR, 0.9), ("finalizing", 1),
+    ),
+    INGEST_WEBSITE: (("fetching", 0.4), ("analyzing", 0.9), ("finalizing", 1)),
+}  # fmt: skip
+UNCANCELABLE = (OPENING_PR, "finalizing")
 
 
 class State(NamedTuple):
@@ -76,6 +84,8 @@ def _stage(schedule: Schedule, now_ms: int) -> tuple[str, float]:
     progress = _part(schedule, now_ms)
     part = _part(schedule, now_ms, schedule["waitMs"]) if "waitMs" in schedule else progress
     stages = STAGES[kind_of(schedule)]
+    if "without" in schedule:
+        stages = tuple(each for each in stages if each[0] != schedule["without"])
     return next((name for name, end in stages if part < end), stages[-1][0]), progress
 
 

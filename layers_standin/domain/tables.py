@@ -33,6 +33,8 @@ PRIMARY_KEYS = {
     "posts": "id",
     "social_accounts": "socialAccountId",
     "oauth_states": "state",
+    "github_installations": "organizationId",
+    "github_states": "state",
     "api_keys": "publicId",
     "api_key_ids": "apiKeyId",
     "idempotency": "id",
@@ -90,7 +92,12 @@ def _influencer_entries(record: Record) -> list[IndexEntry]:
 
 
 def _job_entries(record: Record) -> list[IndexEntry]:
-    """Index entries of an influencer's job: `running:<project>`, by its end, until `drop_finished` has removed it."""
+    """Index entries of a job: an influencer's is in `running:<project>`, by its end, until `drop_finished` removed it.
+
+    An ingest is in `ingests:<project>`, newest first.
+    """
+    if "ingest" in record:
+        return [IndexEntry(ingests(record["projectId"]), record["jobId"])]
     if record.get("isFinished") or "influencerId" not in record:
         return []
     return [IndexEntry(running(record["projectId"]), oldest_first(end_ms(record["schedule"]), record["jobId"]))]
@@ -99,6 +106,11 @@ def _job_entries(record: Record) -> list[IndexEntry]:
 def running(project: str) -> str:
     """Return the index of the running jobs of a project's influencers; a scan returns the first to end first."""
     return f"running:{project}"
+
+
+def ingests(project: str) -> str:
+    """Return the name of the index of a project's ingests."""
+    return f"ingests:{project}"
 
 
 def _project_entries(record: Record) -> list[IndexEntry]:
@@ -184,6 +196,7 @@ INDEXES: dict[str, IndexRule] = {
     "posts": posts.index_entries,
     "social_accounts": _social_account_entries,
     "oauth_states": _oauth_state_entries,
+    "github_states": _oauth_state_entries,
 }
 
 

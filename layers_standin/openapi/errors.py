@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from layers_standin.domain.keys import SCOPES
 from layers_standin.domain.posts import STATUSES
+from layers_standin.domain.schedules import UNCANCELABLE
 from layers_standin.openapi import json_schema as schema
 from layers_standin.openapi.descriptions import TEXTS
 from layers_standin.openapi.headers import response_headers
@@ -85,7 +86,7 @@ def _expected(value: JsonSchema) -> JsonSchema:
 
 
 _ULID = "01HXZF2A4C6E8G0J2M4P6R8T0V"
-_CONSTANTS = {"scope", "stage", "subcode"}
+_CONSTANTS = {"scope", "subcode"}
 _MESSAGES = schema.listed(schema.TEXT)
 
 # By the name of its schema in the document.
@@ -142,8 +143,15 @@ ERRORS: dict[str, ErrorResponse] = {
         {"approvalStatus": "rejected"},
         record(approvalStatus={"enum": ["not_required", "approved", "rejected"]}),
     ),
-    "JobNotCancelable": _conflict(
-        "JOB_CANCEL_UNAVAILABLE", "The job can no longer be canceled.", jobId=f"job_{_ULID}", stage="finalizing"
+    "JobNotCancelable": ErrorResponse(
+        "CONFLICT",
+        "The job can no longer be canceled.",
+        {"subcode": "JOB_CANCEL_UNAVAILABLE", "jobId": f"job_{_ULID}", "stage": "finalizing"},
+        record(
+            subcode=schema.constant("JOB_CANCEL_UNAVAILABLE"),
+            jobId=FIELDS["jobId"],
+            stage={"enum": list(UNCANCELABLE)},
+        ),
     ),
     "UploadMissing": _conflict("UPLOAD_MISSING", "The upload has not arrived.", uploadId=f"upl_{_ULID}"),
     "UploadMismatch": ErrorResponse(

@@ -30,6 +30,8 @@ POST = "sp_01HXZN4K5M6P7QRS8TVV9WXYZA"
 POST_MARK = "qT5rM8nV2wXk1Zc7Yb4LdQ"
 AVATAR_MARK = "9f86d081884c7d659a2feaa0c55ad015"
 STATE = "st_01HXZGN2Q4S6V8X0Z2B4D6F8H0"
+INSTALLATION = 48192736
+REPOSITORY = "northwind-studio/tide-clock"
 FAULT = "fault_01HXZG1C3E5G7J9K1M3P5R7T9V"
 
 # By the name of a parameter in a path: the noun for what it names, and an example.
@@ -138,6 +140,15 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "PublishContent": {"on one account": {"targets": [{"socialAccountId": ACCOUNT, "mode": "direct_publish"}]}},
     "Reschedule": {"a week later": {"scheduledFor": "2030-05-08T12:00:00Z"}},
     "PostCancellation": {"with a reason": {"reason": "The shop is closed that day."}, "without": {}},
+    "InstallationRegistration": {"sent back by the page": {"installationId": INSTALLATION, "state": STATE}},
+    "GitHubIngest": {
+        "with a pull request": {"repoFullName": REPOSITORY, "platforms": ["ios"], "prTitle": "Add the Layers SDK"},
+        "a look only": {"repoFullName": REPOSITORY, "branch": "main", "openPR": False},
+    },
+    "WebsiteIngest": {
+        "one page": {"url": "https://www.trail-notes.example/"},
+        "more of them": {"url": "https://www.trail-notes.example/", "followLinks": True, "maxPages": 10},
+    },
     "OauthUrl": {
         "back to this machine": {"platform": "tiktok", "returnUrl": "http://localhost:3000/connected"},
         "with a note": {

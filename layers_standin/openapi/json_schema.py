@@ -108,7 +108,7 @@ _BY_SCHEMA: list[tuple[JsonSchema, str]] = [
     ({"type": "number", "minimum": 0, "maximum": 1}, "progress"),
     (_FLAG, "cut enabled inherited isActive isArchived killSwitch replayed"),
     (constant(True), "deleted killed reset restored"),
-    (NULL, "brand brandContext"),
+    (NULL, "brand"),
     (COUNT, "canceledScheduledPosts"),
     (COUNT, "currentBlockedCount firstNPostsBlocked"),
     (constant(False), "apiAccessRevoked"),

@@ -162,7 +162,8 @@ RESPONSES: dict[str, Response] = {
             "metadata": {"tier": "gold"},
         },
         status=_PROJECT_STATUS,
-        ingestState=schema.record(github=schema.NULL, website=schema.NULL, appstore=schema.NULL),
+        brandContext=schema.or_null(ref("BrandContext")),
+        ingestState=schema.record(github=ref("IngestState"), website=ref("IngestState"), appstore=schema.NULL),
     ),
     "ProjectPage": list_of("ProjectItem", _PROJECT_ITEM, nextCursor=None),
     "ProjectArchived": response(

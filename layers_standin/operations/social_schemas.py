@@ -13,7 +13,11 @@ class ReturnUrl(Pattern):
     """The address of a page of the client's, to which a person is sent back; see `web/return_urls.py`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        about = {"format": "uri", "description": "An address on this machine, or of STANDIN_RETURN_ORIGINS."}
+        about = {
+            "format": "uri",
+            "description": "An address on this machine, or of STANDIN_RETURN_ORIGINS.",
+            "example": "http://localhost:3000/back",
+        }
         super().__init__(is_return_url, "Invalid url", max=MAX_RETURN_URL, metadata=about, **kwargs)
 
 

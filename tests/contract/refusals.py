@@ -34,6 +34,7 @@ _OTHER_BODIES: dict[str, Any] = {
     "finalizeUpload": {"uploadId": "upl_01HXZFB3D5F7H9K1N3Q5S7V9X2"},
     "rejectContent": {"reason": "Too loud."},
     "publishContent": {"targets": [{"socialAccountId": examples.ACCOUNT, "mode": "draft_to_device"}]},
+    "registerInstallation": {"installationId": 1, "state": examples.STATE},
     "reschedulePost": {"scheduledFor": "2030-06-01T12:00:00Z"},
     "uploadInline": {"kind": "image", "mimeType": "image/gif", "dataBase64": _PIXEL["dataBase64"]},
 }
@@ -242,7 +243,10 @@ def post_canceled_before(services: Running, told: Told) -> list[Response]:
 
 def url_of_a_stranger(services: Running, told: Told) -> list[Response]:
     """The `returnUrl` is of another machine, and no setting allows it."""
-    return [services.plain.ask(told, told.bodies[0] | {"returnUrl": "https://app.example.com/"})]
+    away = {"returnUrl": "https://app.example.com/"}
+    if told.takes("query", "returnUrl"):
+        return [services.plain.ask(told, query=away)]
+    return [services.plain.ask(told, told.bodies[0] | away)]
 
 
 def archived_project(services: Running, told: Told) -> list[Response]:

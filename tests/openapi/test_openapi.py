@@ -425,7 +425,11 @@ def send(client, name: str, body: Any = None, /, **values: str):
     for parameter in parameters(told, "path").values():
         value = values.get(parameter["name"]) or parameter["example"]
         path = path.replace(f"{{{parameter['name']}}}", quote(value))
-    query = {name: values[name] for name in parameters(told, "query") if name in values}
+    query = {
+        name: values.get(name) or parameter["schema"]["example"]
+        for name, parameter in parameters(told, "query").items()
+        if name in values or parameter["required"]
+    }
     content = {} if body is None else {"json": body}
     return client.open(f"{path}?{urlencode(query)}", method=method.upper(), headers=DEMO, **content)
 
