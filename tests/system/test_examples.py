@@ -162,6 +162,47 @@ def test_what_an_example_misses_it_says_in_a_sentence(name):
     assert re.fullmatch(r"No answer from http://127\.0\.0\.1:1 \(.+\): is the stand-in running there\?\n", said())
 
 
+ONBOARDING = """\
+Who am I: Northwind Studio
+Create a project: active
+Install the app on GitHub: sent back with installation_id and state
+Register the installation: active
+Ingest the newest repository: running
+Poll the job: completed
+Meet the brand: {brand}
+Meet the first influencer: {influencer}, ready
+Generate content: completed, 3 slides, pending
+Approve it: approved
+Connect an account: success
+Schedule a post in an hour: queued
+Look again two hours later: published
+See it at {url}
+"""
+
+
+@languages
+def test_an_onboarding_ends_with_a_published_post(server, language):
+    for _ in range(2):  # a second time, on a clock that is hours ahead by now
+        code, text = run(server, f"onboarding.{language}")
+
+        client = server.client()
+        project = client.get("/v1/projects").json()["items"][0]
+        brand = client.get(f"/v1/projects/{project['id']}").json()["brandContext"]
+        (influencer,) = client.get(f"/v1/projects/{project['id']}/influencers").json()["items"]
+        (post,) = client.get(f"/v1/projects/{project['id']}/scheduled-posts").json()["items"]
+        assert (code, text) == (
+            0,
+            ONBOARDING.format(
+                brand=f"{brand['appName']}, {brand['brandVoice']}",
+                influencer=influencer["name"],
+                url=post["externalUrl"],
+            ),
+        )
+        assert (project["name"], post["status"]) == ("Onboarding", "published")
+        page = client.get(post["externalUrl"])
+        assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+
+
 TOUR = """\
 Who am I: 200, Northwind Studio, standard
 Create a project: 201, active
