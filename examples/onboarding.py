@@ -3,7 +3,8 @@
     LAYERS_BASE_URL=http://127.0.0.1:8000 LAYERS_API_KEY=... python examples/onboarding.py
 
 Two steps are a person's: they open a page and say yes. Here the script says it, and where a script would wait, it moves
-the clock of the key's organization on: only a stand-in can do both.
+the clock of the key's organization on: only a stand-in can do both. The clock stays ahead;
+`DELETE /_standin/clock?organizationId=...` sets it back.
 """
 
 import os
