@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from content_helpers import made_content
 from openapi_helpers import left_out_of_fuzzing, plant_examples
+from post_helpers import made_account
 from servers import Server, seeded, serving
 
 from app import document
@@ -41,11 +42,17 @@ def planted(folder: Path) -> dict[str, str]:
         gif = {"kind": "image", "mimeType": "image/gif"}
         upload = store.for_organization(examples.ORGANIZATION).assets.presign(examples.SPRING, gif)
         container, _ = made_content(rooms, examples.ORGANIZATION, examples.SPRING)
+        own = store.for_organization(examples.ORGANIZATION)
+        apart = own.projects.create({"name": "Posts", "timezone": "UTC"})["id"]
+        approved = made_content(rooms, examples.ORGANIZATION, apart)[0] | {"approval": {"status": "not_required"}}
+        store.tables.put("containers", approved)
         return {
             "FUZZ_HOOKS": str(HERE / "schemathesis_hooks.py"),
             "FUZZ_KEY": DEMO_KEY,
             "FUZZ_SIGNATURE": upload_url(rooms, upload, str).rpartition("/")[2],
             "FUZZ_CONTAINER": container["id"],
+            "FUZZ_APPROVED": approved["id"],
+            "FUZZ_ACCOUNT": made_account(own, apart)["socialAccountId"],
         }
 
 
