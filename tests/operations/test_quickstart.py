@@ -3,8 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from api_helpers import SPRING, invalid, key_of, new_organization, refused, unchanged
+from servers import STAYS_OPEN, serving
 
 from layers_standin.domain.brands import brand_of_url, spokesperson
 
@@ -543,3 +545,26 @@ def test_the_seed_is_ingested_like_any_project(demo, clock):
 
     assert demo.get(f"/v1/projects/{SPRING}").json["brandContext"]["appName"] == "Trail Notes"
     assert demo.get(f"/v1/projects/{SPRING}/influencers").json == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_after_a_crash_two_workers_make_one_influencer(settings):
+    folder = settings.data.parent / "served"
+    with serving(folder, *STAYS_OPEN, STANDIN_JOB_SECONDS="600") as server:
+        client = server.client()
+        project = client.post("/v1/projects", json={"name": "New", "timezone": "UTC"}).json()["id"]
+        job = client.post(f"/v1/projects/{project}/ingest/website", json=SITE).json()
+        server.kill()
+    with serving(folder, *STAYS_OPEN) as server:
+        workers = [server.client_of(worker) for worker in server.workers()]
+        assert [each.get(job["locationUrl"]).json()["status"] for each in workers] == ["running"] * len(workers)
+        httpx.put(f"{server.url}/_standin/clock", json={"advance": "PT10M"}).raise_for_status()
+        with ThreadPoolExecutor() as pool:
+            pages = list(pool.map(lambda each: each.get(f"/v1/projects/{project}/influencers").json(), workers))
+        records = [each.get(f"/v1/projects/{project}").json() for each in workers]
+
+    assert len(workers) > 1
+    assert [len(page["items"]) for page in pages] == [1] * len(workers)
+    assert len({page["items"][0]["influencerId"] for page in pages}) == 1
+    assert {record["brandContext"]["appName"] for record in records} == {"Trail Notes"}
