@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
 
 
-def authenticate(environ: "WSGIEnvironment", callers: Callers, prefetch: tuple[str, str] | None) -> Caller:
+def authenticate(environ: "WSGIEnvironment", callers: Callers, prefetch: tuple[str, str] | None = None) -> Caller:
     """Return the caller of a request, by its API key. Raises Unauthenticated, KeyKilled.
 
     `X-Api-Key` wins over `Authorization` even when it is wrong. `prefetch` is as in `Callers.find`.
