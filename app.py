@@ -52,7 +52,6 @@ from layers_standin.web.logs.output import access_log, replace_standard_streams,
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.operations import LONG_RUNNING, Call, Operations, Reply
 from layers_standin.web.reference import add_reference
-from layers_standin.web.responses import route
 from layers_standin.web.uploads import (
     UPLOAD_PATH,
     InspectedUpload,
@@ -314,7 +313,7 @@ def create_app(services: Services) -> Flask:
     services = services._replace(limits=rate_limits(services.settings))
     for operation in operations:
         app.add_direct(operation.method, operation.path, operation.name, partial(dispatch, operation, services))
-    route(app, "PUT", UPLOAD_PATH, "upload", partial(serve_upload, services))
+    app.add_direct("PUT", UPLOAD_PATH, "upload", partial(serve_upload, services))
     file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait, avatar):variant>/<name>"
     app.add_direct("GET", file_path, "media", partial(serve_file, services))
     add_control(app, services, log, operations)

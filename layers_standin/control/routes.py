@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Request, Response
 
 from layers_standin.control.operations import ControlCall, operations
 from layers_standin.domain.idempotency import StoredResponse
@@ -13,12 +13,13 @@ from layers_standin.engines.errors import Unavailable
 from layers_standin.services import Services
 from layers_standin.settings import OFF, Settings, StartError
 from layers_standin.web.access import OTHER_ORIGIN, authorize, is_allowed_origin
+from layers_standin.web.application import Application
 from layers_standin.web.bodies import load_query, load_request, whole_body
 from layers_standin.web.context import current_context
 from layers_standin.web.errors import Forbidden
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.operations import Operation, Operations
-from layers_standin.web.responses import preflight, route
+from layers_standin.web.responses import preflight
 from schemas import EmptyBody
 
 if TYPE_CHECKING:
@@ -27,35 +28,35 @@ if TYPE_CHECKING:
 _NOTHING = EmptyBody()
 
 
-def add_control(app: Flask, services: Services, log: RequestLog, api: Operations) -> None:
+def add_control(app: Application, services: Services, log: RequestLog, api: Operations) -> None:
     """Add the routes of the control plane, unless it is off; `api` has the operations that faults can match."""
     if services.settings.control == OFF:
         return
     for operation in operations:
         view = partial(serve_command, operation, services, log, api)
-        route(app, operation.method, operation.path, operation.name, view)
+        app.add_direct(operation.method, operation.path, operation.name, view)
     for path in {operation.path for operation in operations} if services.settings.control_origins else ():
-        route(app, "OPTIONS", path, f"preflight of {path}", partial(serve_preflight, services.settings))
+        app.add_direct("OPTIONS", path, f"preflight of {path}", partial(serve_preflight, services.settings))
 
 
 def serve_command(
-    operation: Operation, services: Services, log: RequestLog, api: Operations, **ids: str
+    operation: Operation, services: Services, log: RequestLog, api: Operations, request: Request, **ids: str
 ) -> "WSGIApplication":
     """Answer a request for an operation of the control plane. Raises Refusal, StoreError, EngineError."""
-    _let_origin_read(services.settings)
+    _let_origin_read(request, services.settings)
     authorize(request.environ, services.settings, services.store.signing_key)
-    call = ControlCall(services, services.store, request, {}, _validated(operation), log=log, api=api)
+    call = ControlCall(services, services.store, request, {}, _validated(operation, request), log=log, api=api)
     return current_context(request.environ).respond(request, _outcome(operation, call, ids))
 
 
-def serve_preflight(settings: Settings, **_: str) -> Response:
+def serve_preflight(settings: Settings, request: Request, **_: str) -> Response:
     """Answer a browser's question whether a page may send a command. Raises Forbidden for origins not listed."""
-    if not _let_origin_read(settings):
+    if not _let_origin_read(request, settings):
         raise Forbidden(OTHER_ORIGIN)
     return preflight("GET, POST, PUT, DELETE", "Authorization, Content-Type")
 
 
-def _let_origin_read(settings: Settings) -> bool:
+def _let_origin_read(request: Request, settings: Settings) -> bool:
     """Let the page that sent the request read the response, if its origin is listed; return whether it is."""
     is_listed = is_allowed_origin(request.environ, settings)
     if is_listed:
@@ -63,7 +64,7 @@ def _let_origin_read(settings: Settings) -> bool:
     return is_listed
 
 
-def _validated(operation: Operation) -> Any:
+def _validated(operation: Operation, request: Request) -> Any:
     """Return the validated query and body. Strict: an ignored scope would make a change apply to every organization."""
     query = load_query(operation.query or _NOTHING, request.args)
     if not operation.changes:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import orjson
-
 from layers_standin.domain.clocks import REAL, Clock
 from layers_standin.domain.tables import ALL, Tables
 from layers_standin.engines.table import Record
@@ -25,16 +23,12 @@ class Overrides(NamedTuple):
 NO_OVERRIDES = Overrides()
 
 
-def overrides_of(own: bytes | None, everyone: bytes | None) -> Overrides:
-    """Return the settings that apply to an organization: its own, else those of ALL; faults apply from both.
-
-    Each is the JSON of the document of a scope, None without one.
-    """
+def overrides_of(own: Record | None, everyone: Record | None) -> Overrides:
+    """Return the settings that apply to an organization: its own, else those of ALL; faults apply from both."""
     if own is None and everyone is None:
         return NO_OVERRIDES
-    documents = [orjson.loads(document) for document in (everyone, own) if document is not None]
-    both = {name: value for document in documents for name, value in document.items()}
-    has_faults = any(document.get("faults") for document in documents)
+    both = (everyone or {}) | (own or {})
+    has_faults = any(set_.get("faults") for set_ in (own, everyone) if set_)
     return Overrides(both.get("clock", REAL), has_faults, both.get("isLogged", True))
 
 
@@ -46,7 +40,7 @@ class Controls:
 
     def effective(self, organization: str) -> Overrides:
         """Return the settings that apply to an organization."""
-        return overrides_of(*self._tables.db.read_texts([("controls", scope, scope) for scope in (organization, ALL)]))
+        return overrides_of(*self._tables.db.read_many([("controls", scope, scope) for scope in (organization, ALL)]))
 
     def each(self, name: str) -> dict[str, Any]:
         """Return the setting `name` of every scope that has it; the key is an organization's id, or ALL."""

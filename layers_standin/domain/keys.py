@@ -135,7 +135,8 @@ class Caller(NamedTuple):
 @lru_cache(1024)
 def _caller(key: bytes, own: bytes | None, everyone: bytes | None) -> Caller:
     """Return the caller of these three documents; cached, for the same ones are read for nearly every request."""
-    return Caller(orjson.loads(key), overrides_of(own, everyone))
+    of_scopes = (None if document is None else orjson.loads(document) for document in (own, everyone))
+    return Caller(orjson.loads(key), overrides_of(*of_scopes))
 
 
 class Callers:
@@ -145,15 +146,17 @@ class Callers:
         self._db = db
         self._organizations: dict[str, str] = {}  # by the public id of a key: it never changes, but the key may go
 
-    def find(self, public_id: str, *ahead: tuple[str, str]) -> Caller | None:
+    def find(self, public_id: str, prefetch: tuple[str, str] | None = None) -> Caller | None:
         """Return the caller whose key has this public id, or None.
 
-        Inside `snapshot_read` it is read in one trip, together with documents of its organization that are asked for
-        soon: `ahead` has the (table, id) of each.
+        Inside `snapshot_read` it is read in one trip, together with the document of its organization that is asked for
+        next: `prefetch` is (table, id) of that.
         """
         scope = self._organizations.get(public_id, ALL)
         keys = [("api_keys", public_id, public_id), ("controls", scope, scope), ("controls", ALL, ALL)]
-        key, own, everyone, *_ = self._db.read_texts(keys + [(table, scope, doc_id) for table, doc_id in ahead])
+        if prefetch is not None:
+            keys.append((prefetch[0], scope, prefetch[1]))
+        key, own, everyone, *_ = self._db.read_texts(keys)
         if key is None:
             return None
         caller = _caller(key, own, everyone)
@@ -162,7 +165,7 @@ class Callers:
         if len(self._organizations) >= _MAX_GUESSES:
             self._organizations.clear()
         self._organizations[public_id] = caller.key["organizationId"]
-        return self.find(public_id, *ahead)
+        return self.find(public_id, prefetch)
 
 
 class Keys:

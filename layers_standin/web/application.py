@@ -42,7 +42,7 @@ class Application(Flask):
     `log` writes the line of a request, `record` its record for the request log.
     """
 
-    # Contexts, sessions, signals and hooks take half the time of Flask, and the operations of the API use none of them.
+    # Contexts, sessions, signals and hooks take half the time of Flask, and only pages use any of them.
 
     url_rule_class = LazyRule
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 KEY = re.compile(r"lp_(live|test)_([0-9A-Z]{16})_([0-9A-Za-z_-]{43})")
 
 
-def authenticate(environ: "WSGIEnvironment", callers: Callers, *ahead: tuple[str, str]) -> Caller:
+def authenticate(environ: "WSGIEnvironment", callers: Callers, prefetch: tuple[str, str] | None = None) -> Caller:
     """Return the caller of a request, by its API key. Raises Unauthenticated, KeyKilled.
 
-    `X-Api-Key` wins over `Authorization` even when it is wrong. `ahead` is as in `Callers.find`.
+    `X-Api-Key` wins over `Authorization` even when it is wrong. `prefetch` is as in `Callers.find`.
     """
     text = environ.get("HTTP_X_API_KEY")
     if text is None:
@@ -29,7 +29,7 @@ def authenticate(environ: "WSGIEnvironment", callers: Callers, *ahead: tuple[str
     if match is None:
         raise Unauthenticated
     environment, public_id, secret = match.groups()
-    caller = callers.find(public_id, *ahead)
+    caller = callers.find(public_id, prefetch)
     if caller is None or caller.key["environment"] != environment or not opens(caller.key, secret):
         raise Unauthenticated
     if caller.key["killSwitch"]:

@@ -43,7 +43,8 @@ class RequestContext:
     of the body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console,
     which is left out of the access log. `hint` is a sentence for the logs about a path or a method that is not there.
     `is_api` says whether the path is one of the API. `cors` are the headers that let pages of other origins read the
-    response: ANY_ORIGIN for the API and for files. `path` is the path of the URL, decoded.
+    response: ANY_ORIGIN for the API and for files. `path` is the path of the URL, decoded;
+    `more_headers` are those of rate limits, and Retry-After.
     """
 
     __slots__ = (
@@ -55,7 +56,7 @@ class RequestContext:
         "is_api",
         "is_logged",
         "is_poll",
-        "limits",
+        "more_headers",
         "operation",
         "organization",
         "path",
@@ -75,7 +76,7 @@ class RequestContext:
         self.is_api = f"{path.lstrip('/')}/".startswith("v1/")  # also with more slashes before it: routes see none
         self.cors = ANY_ORIGIN if self.is_api or path.startswith("/media/") else []
         self.status = 500
-        self.limits: list[tuple[str, str]] = []
+        self.more_headers: list[tuple[str, str]] = []
         self.truncate_after: int | None = None
         self.is_logged = True
         self.is_poll = False
@@ -93,7 +94,7 @@ class RequestContext:
         return [
             ("X-Request-Id", self.request_id),
             ("X-RateLimit-Endpoint-Class", self.endpoint_class),
-            *self.limits,
+            *self.more_headers,
             *self.cors,
             *(_REPLAYED if self.replayed else ()),
         ]

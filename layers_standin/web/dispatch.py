@@ -31,16 +31,17 @@ if TYPE_CHECKING:
 _STORED_ERRORS = ("NOT_FOUND", "CONFLICT", "CONTENT_REJECTED")
 
 
-def dispatch(operation: Operation, services: Services, current: Request, **ids: str) -> "WSGIApplication":
+def dispatch(operation: Operation, services: Services, request: Request, **ids: str) -> "WSGIApplication":
     """Answer a request for an operation. Raises Refusal, StoreError, EngineError, HTTPException."""
-    context: RequestContext = current.environ[CONTEXT]
+    context: RequestContext = request.environ[CONTEXT]
     context.operation, context.endpoint_class = operation.name, operation.endpoint_class
-    name, table = operation.document or ("", "")
-    # With limits, a transaction comes between, and the document is read after it.
-    ahead = [(table, canonical(ids[name]))] if name and services.limits is None else []
+    prefetch = None
+    if operation.first_document and services.limits is None:  # with limits, a transaction comes before its read
+        name, table = operation.first_document
+        prefetch = table, canonical(ids[name])
     with services.store.db.snapshot_read():
-        key, overrides = authenticate(current.environ, services.store.callers, *ahead)
-        refuse_demo_key_on_public_address(key, current.environ, services.settings)
+        key, overrides = authenticate(request.environ, services.store.callers, prefetch)
+        refuse_demo_key_on_public_address(key, request.environ, services.settings)
         context.public_key_id, context.api_key_id, context.organization = (
             key["publicId"], key["apiKeyId"], key["organizationId"],
         )  # fmt: skip
@@ -48,22 +49,22 @@ def dispatch(operation: Operation, services: Services, current: Request, **ids: 
         store = services.store.for_organization(key["organizationId"], author, overrides)
         context.is_logged = overrides.is_logged
         if services.limits is not None:
-            context.limits = services.limits(store, key, operation.endpoint_class)
+            context.more_headers = services.limits(store, key, operation.endpoint_class)
         fault = None
-        if overrides.has_faults or "HTTP_PREFER" in current.environ:
+        if overrides.has_faults or "HTTP_PREFER" in request.environ:
             begins_job = operation.endpoint_class == LONG_RUNNING
-            fault = match_fault(context, store, current, services.settings, begins_job)
-        call = Call(services, store, current, key)
+            fault = match_fault(context, store, request, services.settings, begins_job)
+        call = Call(services, store, request, key)
         if fault is None and not operation.changes:
-            return context.respond(current, _read(operation, call, ids), operation.tagged)
+            return context.respond(request, _read(operation, call, ids), operation.tagged)
     if fault is not None:
         if operation.changes:
             with suppress(HTTPException):
-                context.received = whole_body(current)  # for the log, where it is wanted most when things go wrong
-        if (response := apply_fault(fault, context, current, operation.scope)) is not None:
+                context.received = whole_body(request)  # for the log, where it is wanted most when things go wrong
+        if (response := apply_fault(fault, context, request, operation.scope)) is not None:
             return response
     stored = _change(operation, call, context, ids) if operation.changes else _read(operation, call, ids)
-    return context.respond(current, stored, operation.tagged)
+    return context.respond(request, stored, operation.tagged)
 
 
 def _read(operation: Operation, call: Call, ids: Mapping[str, str]) -> StoredResponse:

@@ -27,17 +27,17 @@ FaultAction = Mapping[str, Any]
 
 
 def match_fault(
-    context: RequestContext, store: Store, current: Request, settings: Settings, begins_job: bool
+    context: RequestContext, store: Store, request: Request, settings: Settings, begins_job: bool
 ) -> FaultAction | None:
     """Return the action that a request asks for itself, else that of the first matching rule, which is counted.
 
     Sets `context.fault`, and `store.job_failure` and `store.post_failure`. Raises Invalid.
     """
-    fault = _fault_from_prefer_header(current.environ, settings) if "HTTP_PREFER" in current.environ else None
+    fault = _fault_from_prefer_header(request.environ, settings) if "HTTP_PREFER" in request.environ else None
     if fault is None and store.overrides.has_faults:
         key_ids = tuple(each for each in (context.api_key_id, context.public_key_id) if each)
         fault = store.faults.take(
-            store.organization, RequestInfo(str(context.operation), current.method, current.path, key_ids, begins_job)
+            store.organization, RequestInfo(str(context.operation), request.method, request.path, key_ids, begins_job)
         )
     if fault is None:
         return None
@@ -55,13 +55,13 @@ def _fault_from_prefer_header(environ: "WSGIEnvironment", settings: Settings) ->
     return {"id": PREFERRED, "answer": answer} if answer else None
 
 
-def apply_fault(action: FaultAction, context: RequestContext, current: Request, scope: str | None) -> Response | None:
+def apply_fault(action: FaultAction, context: RequestContext, request: Request, scope: str | None) -> Response | None:
     """Apply a fault's action before the operation; return a response that replaces the operation's, or None.
 
     A client that does not wait for the end of a delay is not answered, and nothing is done for it.
     Raises Refusal with the action's code.
     """
-    is_gone = "delayMs" in action and not client_stays(action["delayMs"] / 1000, current.environ)
+    is_gone = "delayMs" in action and not client_stays(action["delayMs"] / 1000, request.environ)
     if "code" in action and not is_gone:
         raise injected(action, context.endpoint_class, scope)
     if action.get("dropConnection") or is_gone:

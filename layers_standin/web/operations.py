@@ -81,7 +81,7 @@ class Operation:
         return first + "".join(word.capitalize() for word in rest)
 
     @cached_property
-    def document(self) -> tuple[str, str] | None:
+    def first_document(self) -> tuple[str, str] | None:
         """Return (path id, table) of the document that is read first; None when that is not known, or in a change."""
         named = [(name, table) for name, table in _TABLES.items() if f"<{name}>" in self.path]
         return None if self.changes or not named else named[0]

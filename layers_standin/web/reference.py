@@ -30,8 +30,7 @@ _FILES: dict[str, tuple[Path, str]] = {
 def add_reference(app: Flask, document: Callable[[str], Record], settings: Settings) -> None:
     """Add /openapi.json, the result of `document(our URL)`, and /docs."""
     render = lru_cache(8)(lambda server: orjson.dumps(document(server)))  # few, for a client may call us anything
-    url = lambda: settings.public_url or own_url(request)  # noqa: E731 - of each request
-    route(app, "GET", "/openapi.json", "openapi", partial(_serve_document, render, url))
+    route(app, "GET", "/openapi.json", "openapi", partial(_serve_document, render, settings.public_url))
     route(app, "GET", "/docs", "docs", partial(_serve_page, settings.public_url))
     route(app, "GET", "/docs/<name>", "docs_file", _serve_page_file)
 
@@ -45,8 +44,8 @@ def content_security_policy(public_url: str | None) -> str:
     )
 
 
-def _serve_document(render: Callable[[str], bytes], server: Callable[[], str]) -> Response:
-    response = Response(render(server()), mimetype="application/json")
+def _serve_document(render: Callable[[str], bytes], public_url: str | None) -> Response:
+    response = Response(render(public_url or own_url(request)), mimetype="application/json")
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     return make_conditional(response, request)

@@ -39,9 +39,9 @@ def refuse(error: Exception, request: Request) -> "WSGIApplication":
     if isinstance(error, EngineError):
         logger.error("%s: %s", context.request_id, error)
     if isinstance(error, Refusal):
-        context.limits = error.limits or context.limits
+        context.more_headers = error.limits or context.more_headers
         if error.retry_after is not None:
-            context.limits = [*context.limits, ("Retry-After", str(error.retry_after))]
+            context.more_headers = [*context.more_headers, ("Retry-After", str(error.retry_after))]
     return context.respond(request, StoredResponse(*refusal(error, context.request_id)))
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from io import BytesIO, RawIOBase
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from flask import Response, request
+from flask import Request, Response
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import ClientDisconnected
 
@@ -44,7 +44,7 @@ def expiry_of(upload: Record) -> str:
     return milliseconds(from_epoch_milliseconds(upload["createdMs"] + _WINDOW_MS))
 
 
-def serve_upload(services: Services, signature: str) -> Response:
+def serve_upload(services: Services, request: Request, signature: str) -> Response:
     """Receive an upload. Raises Forbidden, TooLarge, NotFound, Conflict, Unavailable; nothing is stored then."""
     context = current_context(request.environ)
     context.operation = PUT_UPLOAD
@@ -53,15 +53,15 @@ def serve_upload(services: Services, signature: str) -> Response:
     context.organization, context.is_logged = terms[0], store.overrides.is_logged
     fault = match_fault(context, store, request, services.settings, begins_job=False)
     dropped = None if fault is None else apply_fault(fault, context, request, None)
-    return dropped or _take_in(services, store, terms)
+    return dropped or _take_in(services, request, store, terms)
 
 
-def _take_in(services: Services, store: Store, terms: list[Any]) -> Response:
-    upload = _promised(store, *terms)
+def _take_in(services: Services, request: Request, store: Store, terms: list[Any]) -> Response:
+    upload = _promised(request, store, *terms)
     try:
-        received = store_upload(services.media, upload, _chunks(_max_bytes(upload, services.settings)))
+        received = store_upload(services.media, upload, _chunks(request, _max_bytes(upload, services.settings)))
     except Unavailable:
-        _promised(store, *terms)  # its organization may be deleted, and the folder with it
+        _promised(request, store, *terms)  # its organization may be deleted, and the folder with it
         raise
     _note(services, store, upload, received)
     return Response(status=200, headers={"ETag": f'"{received.checksumSha256}"'})
@@ -202,7 +202,13 @@ def _discard_unused(call: Call, file: str) -> None:
 
 
 def _promised(
-    store: Store, _organization: str, upload_id: str, created_ms: int, content_type: str, _size_bytes: int | None
+    request: Request,
+    store: Store,
+    _organization: str,
+    upload_id: str,
+    created_ms: int,
+    content_type: str,
+    _size_bytes: int | None,
 ) -> Record:
     """Return the upload that signed terms allow this request to make. Raises Forbidden, NotFound, Conflict."""
     if store.now_ms() >= created_ms + _WINDOW_MS:
@@ -216,7 +222,7 @@ def _max_bytes(upload: Record, settings: Settings) -> int:
     return min(upload["sizeBytes"] or settings.max_upload_bytes, settings.max_upload_bytes)
 
 
-def _chunks(limit: int) -> Iterator[memoryview]:
+def _chunks(request: Request, limit: int) -> Iterator[memoryview]:
     """Yield the body in chunks, each valid until the next: they share one buffer, so that no byte is copied.
 
     Raises TooLarge at more than `limit` bytes, ClientDisconnected when the body ends early.
@@ -226,7 +232,7 @@ def _chunks(limit: int) -> Iterator[memoryview]:
         raise TooLarge(maxBytes=limit)
     request.max_content_length = limit + 1
     size, buffer = 0, memoryview(bytearray(_CHUNK_BYTES))
-    while received := _receive(buffer):
+    while received := _receive(request, buffer):
         size += received
         if size > limit:
             raise TooLarge(maxBytes=limit)
@@ -235,7 +241,7 @@ def _chunks(limit: int) -> Iterator[memoryview]:
         raise ClientDisconnected
 
 
-def _receive(buffer: memoryview) -> int:
+def _receive(request: Request, buffer: memoryview) -> int:
     try:
         return cast(RawIOBase, request.stream).readinto(buffer) or 0
     except Exception as error:  # of any class that the server's stream raises: the rest is lost

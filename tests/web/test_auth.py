@@ -65,9 +65,9 @@ WELL_FORMED = ["wrong secret", "secret in another case", "other environment", "u
 
 @pytest.mark.parametrize("key", [key for name, key in WRONG_KEYS.items() if name not in WELL_FORMED])
 def test_a_key_that_is_malformed_is_not_even_looked_up(key):
-    for headers in ({"X-Api-Key": key}, {"Authorization": f"Bearer {key}"}):
+    for environ in ({"HTTP_X_API_KEY": key}, {"HTTP_AUTHORIZATION": f"Bearer {key}"}):
         with pytest.raises(Unauthenticated):
-            authenticate(headers, Unsearchable())
+            authenticate(environ, Unsearchable())
 
 
 class Unsearchable:

@@ -28,7 +28,6 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 5.0
 ATTEMPTS = 8
 _PAUSE_SECONDS = 0.01
-_FOLLOWED, _FIRST_KEYS = 7, 1000
 _AT_ONCE = 1000
 
 # Conflicts with a concurrent transaction: the same one may succeed when it is repeated.

@@ -38,7 +38,7 @@ _FIND, _UPSERT, _DELETE = _PLACED.find, _PLACED.upsert, _PLACED.delete
 _FEW = 4
 _FIND_ONE = "(SELECT CAST(document AS BLOB) FROM documents WHERE kind = ? AND organization = ? AND id = ?)"
 _FIND_FEW = [f"SELECT {', '.join([_FIND_ONE] * number)}" for number in range(_FEW + 1)]  # in one row
-_FIND_MANY = "SELECT kind, organization, id, document FROM documents WHERE (kind, organization, id) IN"
+_FIND_MANY = "SELECT kind, organization, id, CAST(document AS BLOB) FROM documents WHERE (kind, organization, id) IN"
 
 
 class SQLite(BaseEngine):
@@ -106,13 +106,13 @@ class SQLite(BaseEngine):
             if session.is_reading and not session.depth:
                 session.texts.update(zip(keys, found, strict=True))
             return list(found)
-        return [None if text is None else text.encode() for text in self._find(keys)]
+        return self._find(keys)
 
     def read_many(self, keys: Sequence[Key]) -> list[Record | None]:
         return [None if text is None else orjson.loads(text) for text in self._find(keys)]
 
-    def _find(self, keys: Sequence[Key]) -> list[str | None]:
-        found: dict[Key, str] = {}
+    def _find(self, keys: Sequence[Key]) -> list[bytes | None]:
+        found: dict[Key, bytes] = {}
         if keys:
             statement = f"{_FIND_MANY} (VALUES {', '.join(['(?, ?, ?)'] * len(keys))})"
             for *key, text in self._execute(self._session(), statement, tuple(chain.from_iterable(keys))):

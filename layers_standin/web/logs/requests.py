@@ -147,7 +147,8 @@ class RequestLog:
         with suppress(OSError, EngineError):
             if not (self.is_kept and context.is_api):
                 return
-            if context.is_logged if context.organization else self._is_kept_for_nobody():
+            is_wanted = context.is_logged if context.organization else self._is_kept_for_nobody()
+            if is_wanted:
                 entry = entry_of(line, context, environ)
                 if line.status == 401 and context.fault is None:
                     entry |= {"headers": shown_headers(environ), "hint": hint_of(environ, self._store.keys)}
