@@ -39,7 +39,7 @@ from layers_standin.domain.projects import deletion_view, project_item, project_
 from layers_standin.domain.results import result_of
 from layers_standin.engines.table import Record
 from layers_standin.housekeeping import Housekeeping, discard_unfinished
-from layers_standin.operations import content, posts, quickstart, social
+from layers_standin.operations import content, posts, quickstart, social, webhooks
 from layers_standin.services import Services, has_demo_key, open_services, refuse_public_demo_key
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import check_server, fail, flask_run_address, greeting
@@ -62,6 +62,7 @@ from layers_standin.web.uploads import (
     store_inline,
     upload_url,
 )
+from layers_standin.webhooks.deliverer import start_deliverer
 from store import influencer_item, influencer_view, references_view
 
 operations = Operations()
@@ -295,6 +296,7 @@ operations += content.operations
 operations += social.operations
 operations += posts.operations
 operations += quickstart.operations
+operations += webhooks.operations
 
 
 def document(server: str) -> Record:
@@ -338,6 +340,7 @@ def serve() -> Flask:
             refuse_public_demo_key(services.store, services.settings, flask_run.params["host"])
     except StartError as error:
         fail(str(error))
+    start_deliverer(services)
     sys.stderr.write(note or "")
     if address is not None:
         send(greeting(services.settings, [address], has_demo_key(services.store)))

@@ -10,13 +10,16 @@ from operator import itemgetter
 from secrets import token_urlsafe
 from typing import Any, Self
 
+from layers_standin.domain.announcements import Announcements
 from layers_standin.domain.assets import Assets
 from layers_standin.domain.brands import spokesperson
 from layers_standin.domain.clocks import REAL, time_by
 from layers_standin.domain.containers import Containers
 from layers_standin.domain.controls import NO_OVERRIDES, Controls, Overrides
 from layers_standin.domain.cursors import read_cursor, write_cursor
+from layers_standin.domain.deliveries import Deliveries
 from layers_standin.domain.due import FIRST_INFLUENCER, due_until, first_influencer, with_due, without_due
+from layers_standin.domain.endpoints import Endpoints
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import Faults
 from layers_standin.domain.github import GitHub
@@ -267,6 +270,18 @@ class Store:
         return Ingests(self.tables)
 
     @cached_property
+    def endpoints(self) -> Endpoints:
+        return Endpoints(self.tables)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self.tables)
+
+    @cached_property
+    def announcements(self) -> Announcements:
+        return Announcements(self.tables)
+
+    @cached_property
     def controls(self) -> Controls:
         return Controls(self.tables)
 
@@ -504,7 +519,7 @@ class Store:
         if "containerIds" in job:
             self.containers.end(job, schedule)
             return
-        self.jobs.put(job | {"schedule": schedule})
+        self.jobs.reschedule(job, schedule)
         if "ingest" in job:
             self.projects.put(without_due(self.projects.get(job["projectId"]), job["jobId"]))
             return

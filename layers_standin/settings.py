@@ -63,6 +63,7 @@ class Settings:
     control_hosts: tuple[str, ...] = ()
     control_origins: tuple[str, ...] = ()
     return_origins: tuple[str, ...] = ()
+    webhook_targets: str = "local"
     console: str = "on"
     allow_demo_key: bool = False
 

@@ -16,6 +16,10 @@ REAL: Clock = {"mode": "real"}
 LATEST_MS = 253_399_622_400_000  # 9999-12-01: a time after it, such as an expiry, can be written too
 
 
+def is_frozen(clock: Clock) -> bool:
+    return bool(clock["mode"] == "frozen")
+
+
 def frozen(at_ms: int) -> Record:
     return {"mode": "frozen", "frozenMs": _clamped(at_ms)}
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from layers_standin.domain.announcements import Announcements, decision_event
 from layers_standin.domain.approvals import (
     APPROVED,
     counted_down,
@@ -28,6 +29,8 @@ from layers_standin.domain.content import (
 from layers_standin.domain.credits import PRICES, fold_refunds, give_back, has_refund, note_refund, take
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.errors import Conflict, NotFound
+from layers_standin.domain.events import APPROVED as APPROVED_BY_CLOCK
+from layers_standin.domain.events import GENERATED
 from layers_standin.domain.ids import canonical, id_of, mint
 from layers_standin.domain.jobs import Jobs
 from layers_standin.domain.projects import Projects
@@ -73,6 +76,7 @@ class Containers:
 
     def __init__(self, tables: Tables, projects: Projects, jobs: Jobs) -> None:
         self._tables, self._projects, self._jobs = tables, projects, jobs
+        self._announcements = Announcements(tables)
         self._containers = tables.table("containers")
         self._influencers = tables.table("influencers")
         self._assets = tables.table("assets")
@@ -183,17 +187,19 @@ class Containers:
             making = new_making(plan.brief, plan.influencer, assets, variety) | self._made_by(job) | approval
             organization, project = self._tables.organization, plan.project["id"]
             document = new_container(organization, project, container_id, body, making, self._tables.now())
-            self._containers.insert(document | (known if number == 0 else {}))
+            document |= self._tables.pending(GENERATED, APPROVED_BY_CLOCK) | (known if number == 0 else {})
+            self._containers.insert(document)
             self._put_assets(container_id, job, assets)
         return job
 
     def regenerate(self, plan: Plan, body: Mapping[str, Any], drawn: list[list[Record]]) -> Record:
         """Make the container of a plan again, with new assets or the kept ones, and return its job."""
-        container = plan.container or {}
+        container = self._announcements.announce("containers", plan.container or {})
         job = self._begin(plan, [container["id"]], drawn)
         making = new_making(plan.brief, plan.influencer, drawn[0], plan.varieties[0]) | self._made_by(job)
         references = {"references": body["references"]} if "references" in body else {}
-        self._containers.upsert(container | making | references | self._approval(plan.project, job))
+        approval, pending = self._approval(plan.project, job), self._tables.pending(GENERATED, APPROVED_BY_CLOCK)
+        self._containers.upsert(container | making | references | approval | pending)
         if plan.kept is None:
             self._put_assets(container["id"], job, drawn[0])
         return job
@@ -231,7 +237,7 @@ class Containers:
 
     def end(self, job: Record, schedule: Record) -> None:
         """End a job before its time: give it and its containers the new `schedule`, and the credits back."""
-        self._jobs.put(job | {"schedule": schedule})
+        self._jobs.reschedule(job, schedule)
         for container_id in job["containerIds"]:
             container = self._containers.get(doc_id=container_id)
             if container is not None and container["jobId"] == job["jobId"]:
@@ -274,6 +280,7 @@ class Containers:
         """Approve or reject a container and return it; an approval lowers the counter. Raises NotFound, Conflict."""
         decided = decide(self.get(container_id), status, by, self._now_ms(), **about)
         self._containers.upsert(decided)
+        self._tables.file_event(*decision_event(decided), project_id=decided["projectId"])
         project = self._projects.get(decided["projectId"])
         if status == APPROVED and self.blocked_count(project):
             self._projects.put(counted_down(project))

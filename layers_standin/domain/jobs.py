@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from layers_standin.domain.errors import Conflict, NotFound
+from layers_standin.domain.events import END
 from layers_standin.domain.ids import id_of, mint
 from layers_standin.domain.schedules import STAGES, UNCANCELABLE, cancel, kind_of, state_at
 from layers_standin.domain.tables import Tables, oldest_first, running
@@ -70,12 +71,13 @@ class Jobs:
     def begin(self, project_id: str, schedule: Record, **about: Any) -> Record:
         """Write a job and return it; `about` are the fields that are its kind's own."""
         job: Record = {"jobId": mint("job"), "organizationId": self._tables.organization, "projectId": project_id}
-        job |= about | {"schedule": schedule}
+        job |= about | {"schedule": schedule} | self._tables.pending(END)
         self._jobs.insert(job)
         return job
 
-    def put(self, job: Record) -> None:
-        self._jobs.upsert(job)
+    def reschedule(self, job: Record, schedule: Record) -> None:
+        """Give a job another schedule, and with it another end."""
+        self._jobs.upsert(self._tables.with_pending(job | {"schedule": schedule}, END))
 
     def canceled(self, job: Mapping[str, Any]) -> Record | None:
         """Return a running job's schedule, canceled now; None when it has ended. Raises Conflict; writes nothing."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.errors import Conflict, NotAcceptable, NotFound
+from layers_standin.domain.events import END, SCHEDULED
 from layers_standin.domain.ids import id_of
 from layers_standin.domain.posts import (
     DRAFT,
@@ -70,7 +71,7 @@ class Posts:
                 post_id = post["id"]
                 if self._posts.contains(doc_id=post_id):
                     raise Conflict("Scheduled post id is already taken.", subcode="ID_TAKEN", scheduledPostId=post_id)
-                self._posts.insert(post)
+                self._posts.insert(post | self._tables.pending(SCHEDULED, END))
 
     def reschedule(self, post_id: str, scheduled_ms: int) -> Record:
         """Give a queued post another time. Raises NotFound, Conflict, NotAcceptable."""
@@ -79,7 +80,7 @@ class Posts:
             if scheduled_ms < now_ms + MIN_LEAD_MS:
                 fault = "Must be at least 30 seconds from now"
                 raise NotAcceptable("Invalid body.", fieldErrors={"scheduledFor": [fault]})
-            moved = reschedule(post, scheduled_ms, now_ms)
+            moved = self._tables.with_pending(reschedule(post, scheduled_ms, now_ms), END)
             self._posts.upsert(moved)
             return moved
 
@@ -87,7 +88,7 @@ class Posts:
         """Cancel a queued post, for a reason or None. Raises NotFound, Conflict."""
         with self._tables.db.transaction():
             post, now_ms = self._queued(post_id, "canceled")
-            canceled = cancel(post, now_ms) | {"cancelReason": reason}
+            canceled = self._tables.with_pending(cancel(post, now_ms), END) | {"cancelReason": reason}
             self._posts.upsert(canceled)
             return canceled
 
@@ -97,7 +98,7 @@ class Posts:
             now_ms = self._now_ms()
             queued = list(self._queued_of(owner, now_ms))
             for post in [*queued, *self._waiting(owner, now_ms)]:
-                self._posts.upsert(cancel(post, now_ms))
+                self._posts.upsert(self._tables.with_pending(cancel(post, now_ms), END))
             return len(queued)
 
     def set_reauth(self, account_id: str, is_required: bool) -> None:
@@ -119,7 +120,7 @@ class Posts:
             waited = self._waiting(of_container(container_id), now_ms)
             opened = [approve(post, now_ms) for post in waited if post["canceledMs"] is None]
             for post in opened:
-                self._posts.upsert(post)
+                self._posts.upsert(self._tables.with_pending(post, SCHEDULED, END))
             self._posts.remove(doc_ids=[post["id"] for post in waited if post["canceledMs"] is not None])
         if not waited:
             return None

@@ -102,6 +102,17 @@ def disconnection_view(account: Mapping[str, Any], canceled_posts: int) -> Recor
     }
 
 
+def connected_data(account: Mapping[str, Any]) -> Record:
+    """Return the data of the event that an account is connected."""
+    return {field: account[field] for field in ("socialAccountId", "projectId", "platform", "handle", "connectedAt")}
+
+
+def revoked_data(account: Mapping[str, Any]) -> Record:
+    """Return the data of the event that an account is disconnected."""
+    own = {"disconnectedReason": "revoked_by_partner", "disconnectedAt": account["disconnectedAt"]}
+    return {field: account[field] for field in ("socialAccountId", "projectId", "platform", "handle")} | own
+
+
 def avatar_path(account: Mapping[str, Any]) -> str:
     """Return the path of the account's picture, without a host; its token makes it unguessable."""
     owner = f"{account['organizationId']}/{account['socialAccountId']}/{account['token']}"
@@ -207,6 +218,8 @@ class SocialAccounts:
         with self._tables.db.transaction():
             account = with_status(self.get(account_id), status, self._tables.now())
             self._accounts.upsert(account)
+            if status == DISCONNECTED:
+                self._tables.file_event("social_account.revoked", revoked_data(account), account["projectId"])
             return account
 
     def begin(self, project_id: str, key_id: str, body: Mapping[str, Any]) -> Record:
@@ -254,8 +267,8 @@ class SocialAccounts:
         )
         connected = with_status(account, CONNECTED, now)
         self._accounts.upsert(connected)
+        self._tables.file_event("social_account.connected", connected_data(connected), project_id)
         return connected
 
     def _oldest_kept_ms(self) -> int:
         return epoch_milliseconds(self._tables.now() - _STATE_KEPT)
-

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
-from layers_standin.domain import posts
+from layers_standin.domain import events, posts
 from layers_standin.domain.approvals import auto_ms
 from layers_standin.domain.ids import canonical, id_of
 from layers_standin.domain.schedules import end_ms
+from layers_standin.domain.times import epoch_milliseconds
 from layers_standin.engines.indexes import IndexEntry, IndexRule
 from layers_standin.engines.table import Engine, Record, Table
 
@@ -18,6 +19,8 @@ OK, WILL_FAIL, ARCHIVED, CANCELED = ":ok", ":will_fail", ":archived", ":canceled
 ALL = "*"  # in place of an organization: the settings of all that have none of their own
 
 _FAR_FUTURE_MS = 10**15
+_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # of ULIDs
+_DESCENDING = str.maketrans(_DIGITS, _DIGITS[::-1])
 _AT_ONCE = 500
 
 
@@ -35,6 +38,10 @@ PRIMARY_KEYS = {
     "oauth_states": "state",
     "github_installations": "organizationId",
     "github_states": "state",
+    "webhook_endpoints": "id",
+    "deliveries": "id",
+    "events": "id",
+    "leases": "id",
     "api_keys": "publicId",
     "api_key_ids": "apiKeyId",
     "idempotency": "id",
@@ -50,10 +57,11 @@ PARTITION_KEYS = {
     "api_keys": "publicId",
     "controls": "id",
     "secrets": "id",
+    "leases": "id",
 }
 # Tables whose ids are made here and never come in a request, so that they need no canonical form.
-_OWN_IDS = ("history", "idempotency", "rate_limits", "secrets")
-NOT_EXPORTED = ("secrets", "rate_limits", "controls")
+_OWN_IDS = ("history", "idempotency", "rate_limits", "secrets", "events", "leases")
+NOT_EXPORTED = ("secrets", "rate_limits", "controls", "leases")
 
 
 def identity_of(name: str, record: Mapping[str, Any]) -> tuple[str, str]:
@@ -186,6 +194,58 @@ def _oauth_state_entries(record: Record) -> list[IndexEntry]:
     return [IndexEntry("age", oldest_first(record["createdMs"], record["state"]))]
 
 
+def _endpoint_entries(record: Record) -> list[IndexEntry]:
+    """Index entries of a webhook endpoint: by its project or `all`, with its status; an active one by each type too."""
+    groups = ["all"] if record["projectId"] is None else ["all", f"project:{canonical(record['projectId'])}"]
+    names = [f"{group}:{record['status']}" for group in groups]
+    if record["status"] == "active":
+        names += map(listening, record["events"])
+    return [IndexEntry(name, record["sortKey"]) for name in names]
+
+
+def listening(event_type: str) -> str:
+    """Return the index of the active endpoints that are subscribed to a type of events."""
+    return f"listen:{event_type}"
+
+
+def _delivery_entries(record: Record) -> list[IndexEntry]:
+    """Index entries of a delivery: its endpoint's, by status, and by type; until it has ended, `due`."""
+    group = f"{record['endpointId']}:{record['status']}"
+    names = (group, f"{group}:{record['event']['type']}")
+    entries = [IndexEntry(name, record["sortKey"]) for name in names]
+    if record["status"] in ("pending", "delivering") and not record["isHeld"]:
+        entries.append(IndexEntry("due", _due_key(record)))
+    return entries
+
+
+def _due_key(delivery: Record) -> str:
+    """Return a sort key with which a descending scan returns the first due first, of one moment the first event."""
+    order = delivery["event"]["id"][-26:].translate(_DESCENDING)
+    return oldest_first(delivery["dueMs"], f"{order}:{delivery['endpointId']}={delivery['id']}")
+
+
+def endpoint_of(due_key: str) -> str:
+    """Return the id of the endpoint in a sort key of the index `due`."""
+    return due_key.rpartition("=")[0].rpartition(":")[2]
+
+
+def _event_entries(table: str, rule: IndexRule) -> IndexRule:
+    """Return an index rule that adds, for a document with pending events, `events` by the first one's moment."""
+
+    def entries(record: Record) -> list[IndexEntry]:
+        moments = [at for at in events.moments_of(table, record).values() if at is not None]
+        own = rule(record)
+        if not moments:
+            return own
+        return [*own, IndexEntry("events", oldest_first(min(moments), canonical(record[PRIMARY_KEYS[table]])))]
+
+    return entries
+
+
+def _no_entries(_: Record) -> list[IndexEntry]:
+    return []
+
+
 INDEXES: dict[str, IndexRule] = {
     "influencers": _influencer_entries,
     "jobs": _job_entries,
@@ -197,7 +257,10 @@ INDEXES: dict[str, IndexRule] = {
     "social_accounts": _social_account_entries,
     "oauth_states": _oauth_state_entries,
     "github_states": _oauth_state_entries,
+    "webhook_endpoints": _endpoint_entries,
+    "deliveries": _delivery_entries,
 }
+INDEXES |= {table: _event_entries(table, INDEXES.get(table, _no_entries)) for table in events.SOURCES}
 
 
 class Page(NamedTuple):
@@ -223,6 +286,25 @@ class Tables:
         self.db = db
         self.now = now
         self.organization = organization
+
+    @cached_property
+    def has_listeners(self) -> bool:
+        """Whether the organization has an active webhook endpoint, so that events are kept."""
+        return bool(self.db.scan("webhook_endpoints", self.organization, "all:active"))
+
+    def pending(self, *names: str) -> Record:
+        """Return the field of a new document that has these events before it; none where nobody listens."""
+        return events.pending(*names) if self.has_listeners else {}
+
+    def with_pending(self, document: Record, *names: str) -> Record:
+        """Return the document with these events before it; as it is where nobody listens."""
+        return events.with_pending(document, *names) if self.has_listeners else document
+
+    def file_event(self, kind: str, data: Record, project_id: str | None) -> None:
+        """File an event that a request causes, in its transaction."""
+        if self.has_listeners:
+            event = events.new_event(self.organization, project_id, kind, data, epoch_milliseconds(self.now()))
+            self.table("events").insert(event)
 
     def table(self, name: str, partition: str | None = None) -> Table:
         """Return the table `name` of a partition, by default the organization."""

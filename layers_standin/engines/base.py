@@ -31,6 +31,7 @@ class BaseEngine(Engine):
     _sql: Statements
     _indexes: Mapping[str, IndexRule]
     _format: int
+    is_closed = False
 
     @abstractmethod
     def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[Any]:

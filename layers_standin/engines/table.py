@@ -46,6 +46,8 @@ class Engine(Protocol):
     def count_all(self, tables: Sequence[str]) -> list[int]:
         """Return the number of documents of each table in all partitions, in one trip."""
 
+    is_closed: bool
+
     def close(self) -> None: ...
 
     # Documents, in the calling thread's transaction if it has one.

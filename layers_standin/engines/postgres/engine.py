@@ -196,6 +196,7 @@ class Postgres(BaseEngine):
                 lease.connection.execute(sql.ADMIN["not alone"])
 
     def close(self) -> None:
+        self.is_closed = True
         self._connections.drop_idle()
 
     # One connection.

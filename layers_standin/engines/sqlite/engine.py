@@ -200,6 +200,7 @@ class SQLite(BaseEngine):
 
     def close(self) -> None:
         """Close the connections of this process; the last process to do so writes the log back into the one file."""
+        self.is_closed = True
         with self._translated():
             self._connections.close()
 

@@ -1,0 +1,161 @@
+"""Webhooks: the operations of endpoints, their secrets, and what was delivered to them."""
+
+from functools import partial
+from typing import cast
+
+from layers_standin.domain.deliveries import delivery_view
+from layers_standin.domain.endpoints import ACTIVE, at, endpoint_view, merge_endpoint, rotate, secrets_of
+from layers_standin.domain.errors import Conflict
+from layers_standin.domain.idempotency import StoredResponse
+from layers_standin.engines.table import Record
+from layers_standin.operations import webhooks_schemas as schemas
+from layers_standin.web.errors import Invalid
+from layers_standin.web.operations import Call, Operations
+from layers_standin.webhooks.deliverer import start_deliverer
+from layers_standin.webhooks.targets import Refused, check_url
+from schemas import EmptyBody
+
+operations = Operations()
+
+_ENDPOINTS = "/v1/webhook-endpoints"
+_ENDPOINT = f"{_ENDPOINTS}/<webhook_endpoint_id>"
+_WARNING = "Receivers must know the new secret before previousSecretExpiresAt; until then both secrets sign."
+
+
+@operations.add(
+    "POST", _ENDPOINTS, scope=None, body=schemas.EndpointCreate(), success=201, secret=True, begins_transaction=True
+)
+def create_webhook_endpoint(call: Call) -> StoredResponse:
+    """Create an endpoint; only this response shows its signing secret."""
+    _check_url(call)
+    created = cast(StoredResponse, call.run_transaction(partial(_create, call)))
+    start_deliverer(call.services)
+    return created
+
+
+def _create(call: Call) -> Record:
+    project = call.store.projects.get(call.body["projectId"])["id"] if "projectId" in call.body else None
+    endpoint = call.store.endpoints.create(project, call.body, call.base_url())
+    return {"endpoint": endpoint_view(endpoint), "signingSecret": _secrets(call, endpoint)[0]}
+
+
+def _check_url(call: Call) -> None:
+    """Look at the URL of a body, outside of a transaction, for its name may have to be resolved. Raises Invalid."""
+    if "url" not in call.body:
+        return
+    try:
+        check_url(call.body["url"], call.services.settings.webhook_targets)
+    except Refused as error:
+        raise Invalid(fieldErrors={"url": [str(error)]}) from error
+
+
+def _secrets(call: Call, endpoint: Record) -> list[str]:
+    return secrets_of(endpoint, call.store.signing_key(), call.store.now_ms())
+
+
+@operations.add("GET", _ENDPOINTS, scope=None, query=schemas.EndpointQuery())
+def list_webhook_endpoints(call: Call) -> Record:
+    """Return a page of the endpoints, newest first; with a project, those of that project alone."""
+    endpoints, cursor = call.store.endpoints.page(call.body)
+    return {"items": [endpoint_view(endpoint) for endpoint in endpoints], "nextCursor": cursor}
+
+
+@operations.add("GET", _ENDPOINT, scope=None)
+def get_webhook_endpoint(call: Call, webhook_endpoint_id: str) -> Record:
+    """Return an endpoint."""
+    return endpoint_view(call.store.endpoints.get(webhook_endpoint_id))
+
+
+@operations.add("PATCH", _ENDPOINT, scope=None, body=schemas.EndpointPatch(), begins_transaction=True)
+def patch_webhook_endpoint(call: Call, webhook_endpoint_id: str) -> StoredResponse:
+    """Change the given fields of an endpoint; made active, it goes on with what was pending."""
+    _check_url(call)
+    return cast(StoredResponse, call.run_transaction(partial(_patch, call, webhook_endpoint_id)))
+
+
+def _patch(call: Call, endpoint_id: str) -> Record:
+    before = call.store.endpoints.get(endpoint_id)
+    endpoint = merge_endpoint(before, call.body, call.store.now_ms())
+    call.store.endpoints.put(endpoint)
+    if endpoint["status"] != before["status"]:
+        call.store.deliveries.hold(endpoint["id"], is_held=endpoint["status"] != ACTIVE)
+    return endpoint_view(endpoint)
+
+
+@operations.add("DELETE", _ENDPOINT, scope=None, body=EmptyBody(), body_optional=True)
+def delete_webhook_endpoint(call: Call, webhook_endpoint_id: str) -> Record:
+    """Delete an endpoint, and abandon what is pending to it."""
+    endpoint = call.store.endpoints.get(webhook_endpoint_id)
+    call.store.deliveries.abandon(endpoint["id"])
+    call.store.endpoints.delete(endpoint["id"])
+    return {"id": endpoint["id"], "deleted": True}
+
+
+@operations.add("POST", f"{_ENDPOINT}/rotate-secret", scope=None, body=EmptyBody(), body_optional=True, secret=True)
+def rotate_webhook_secret(call: Call, webhook_endpoint_id: str) -> Record:
+    """Give an endpoint a new signing secret; for a day the former one signs too."""
+    endpoint = rotate(call.store.endpoints.get(webhook_endpoint_id), call.store.now_ms())
+    call.store.endpoints.put(endpoint)
+    return {
+        "endpointId": endpoint["id"],
+        "signingSecret": _secrets(call, endpoint)[0],
+        "previousSecretExpiresAt": at(endpoint["previous"]["untilMs"]),
+        "warning": _WARNING,
+    }
+
+
+@operations.add("POST", f"{_ENDPOINT}/test", scope=None, body=schemas.TestEvent(), body_optional=True)
+def test_webhook_endpoint(call: Call, webhook_endpoint_id: str) -> Record:
+    """Send a `test.ping` to an endpoint, whatever it is subscribed to."""
+    endpoint = _active(call, webhook_endpoint_id)
+    greeting = {
+        "message": "A test of this endpoint.",
+        "endpointId": endpoint["id"],
+        "organizationId": endpoint["organizationId"],
+    }
+    delivery = call.store.deliveries.send(endpoint, "test.ping", call.body.get("payload", greeting))
+    return {
+        "eventId": delivery["event"]["id"],
+        "deliveryId": delivery["id"],
+        "scheduledAt": at(delivery["dueMs"]),
+    }
+
+
+test_webhook_endpoint.__test__ = False  # type: ignore[attr-defined]  # for pytest
+
+
+@operations.add("GET", f"{_ENDPOINT}/deliveries", scope=None, query=schemas.DeliveryQuery())
+def list_webhook_deliveries(call: Call, webhook_endpoint_id: str) -> Record:
+    """Return a page of an endpoint's deliveries, newest first."""
+    endpoint = call.store.endpoints.get(webhook_endpoint_id)
+    deliveries, cursor = call.store.deliveries.page(endpoint["id"], call.body)
+    return {"items": [delivery_view(delivery) for delivery in deliveries], "nextCursor": cursor}
+
+
+@operations.add(
+    "POST",
+    "/v1/webhook-deliveries/<webhook_delivery_id>/replay",
+    scope=None,
+    body=EmptyBody(),
+    body_optional=True,
+)
+def replay_webhook_delivery(call: Call, webhook_delivery_id: str) -> Record:
+    """Send the event of a delivery once more, as an event of its own."""
+    original = call.store.deliveries.get(webhook_delivery_id)
+    endpoint = _active(call, original["endpointId"])
+    event = original["event"]
+    replay = call.store.deliveries.send(endpoint, event["type"], event["data"], replay_of=event["id"])
+    return {
+        "originalDeliveryId": original["id"],
+        "replayDeliveryId": replay["id"],
+        "scheduledAt": at(replay["dueMs"]),
+    }
+
+
+def _active(call: Call, endpoint_id: str) -> Record:
+    """Return an endpoint that takes deliveries. Raises NotFound, Conflict."""
+    endpoint = call.store.endpoints.get(endpoint_id)
+    if endpoint["status"] != ACTIVE:
+        about = {"webhookEndpointId": endpoint["id"], "status": endpoint["status"]}
+        raise Conflict("The webhook endpoint is paused.", subcode="ENDPOINT_PAUSED", **about)
+    return endpoint

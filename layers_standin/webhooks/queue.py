@@ -1,0 +1,78 @@
+"""The queue of one organization's deliveries, as the deliverer works it off: record, announce, take."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from layers_standin.domain.deliveries import DELIVERING, UNFINISHED, Answer, after_attempt
+from layers_standin.domain.endpoints import ACTIVE, secrets_of
+from layers_standin.domain.endpoints import after_attempt as endpoint_after_attempt
+from layers_standin.engines.table import Record
+from store import Store
+
+_DOCUMENTS_AT_ONCE = 100
+
+
+class Attempt(NamedTuple):
+    """One attempt to deliver; `secrets` sign it."""
+
+    organization: str
+    delivery: Record
+    url: str
+    secrets: list[str]
+
+    @property
+    def endpoint_id(self) -> str:
+        return str(self.delivery["endpointId"])
+
+
+class Queue:
+    """The deliveries of an organization. `store` is bound to it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def next_ms(self) -> int | None:
+        """Return the moment of the first event or attempt to come, by the organization's clock; None without one."""
+        moments = (self._store.announcements.next_ms(), self._store.deliveries.next_due_ms())
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def announce(self) -> None:
+        """Make deliveries of all events that are due, some documents in a transaction."""
+        while self._store.db.run_transaction(self._announce):
+            pass
+
+    def due(self, busy: Collection[str], limit: int) -> list[str]:
+        """Return the ids of deliveries to attempt now, the first of each endpoint that is not `busy`."""
+        return [delivery_id for _, delivery_id in self._store.deliveries.due(self._store.now_ms(), busy, limit)]
+
+    def take(self, delivery_ids: Sequence[str]) -> list[Attempt]:
+        """Note that these are being delivered, and return the attempts. A part of the caller's transaction."""
+        attempts = []
+        for delivery in filter(None, map(self._store.deliveries.find, delivery_ids)):
+            endpoint = self._store.endpoints.find(delivery["endpointId"])
+            is_due = delivery["status"] in UNFINISHED and delivery["dueMs"] <= self._store.now_ms()
+            if endpoint is None or endpoint["status"] != ACTIVE or not is_due:
+                continue
+            self._store.deliveries.put(delivery | {"status": DELIVERING})
+            secrets = secrets_of(endpoint, self._store.signing_key(), self._store.now_ms())
+            attempts.append(Attempt(self._store.organization, delivery, endpoint["url"], secrets))
+        return attempts
+
+    def record(self, attempt: Attempt, answer: Answer) -> None:
+        """Note the answer to an attempt, unless the delivery went another way meanwhile. A part of a transaction."""
+        deliveries, endpoints, now_ms = self._store.deliveries, self._store.endpoints, self._store.now_ms()
+        delivery = deliveries.find(attempt.delivery["id"])
+        if delivery is None or delivery["attempts"] != attempt.delivery["attempts"]:
+            return  # a snapshot was restored, or another deliverer has made this attempt
+        endpoint = endpoints.find(attempt.endpoint_id)
+        if delivery["status"] in UNFINISHED or answer.is_success:
+            deliveries.put(after_attempt(delivery, answer, now_ms))
+        if endpoint is not None:
+            after = endpoint_after_attempt(endpoint, answer.is_success, now_ms)
+            endpoints.put(after)
+            if after["status"] != endpoint["status"]:
+                deliveries.hold(endpoint["id"], is_held=True)
+
+    def _announce(self) -> int:
+        with self._store.db.transaction():
+            return self._store.announcements.announce_due(_DOCUMENTS_AT_ONCE)
