@@ -62,7 +62,7 @@ from layers_standin.web.uploads import (
     store_inline,
     upload_url,
 )
-from layers_standin.webhooks.deliverer import start_deliverer
+from layers_standin.webhooks.watcher import start_watching
 from store import influencer_item, influencer_view, references_view
 
 operations = Operations()
@@ -340,7 +340,7 @@ def serve() -> Flask:
             refuse_public_demo_key(services.store, services.settings, flask_run.params["host"])
     except StartError as error:
         fail(str(error))
-    start_deliverer(services)
+    start_watching(services)
     sys.stderr.write(note or "")
     if address is not None:
         send(greeting(services.settings, [address], has_demo_key(services.store)))

@@ -13,8 +13,9 @@ from marshmallow import EXCLUDE
 
 from layers_standin.console import pages
 from layers_standin.console.pages import View
+from layers_standin.control.calls import ControlCall
 from layers_standin.control.faults import operation_names
-from layers_standin.control.operations import ControlCall, get_clock, list_faults, list_snapshots
+from layers_standin.control.operations import get_clock, list_faults, list_snapshots
 from layers_standin.control.schemas import RequestQuery
 from layers_standin.domain.clocks import REAL
 from layers_standin.domain.credits import balance_at

@@ -12,7 +12,7 @@ from marshmallow import Schema
 from layers_standin.console import queries
 from layers_standin.console.pages import View
 from layers_standin.console.rendering import link_from, render
-from layers_standin.control.operations import ControlCall
+from layers_standin.control.calls import ControlCall
 from layers_standin.domain.errors import NotFound, StoreError
 from layers_standin.engines.errors import EngineError
 from layers_standin.services import Services

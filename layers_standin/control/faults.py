@@ -18,6 +18,12 @@ _PATH = re.compile(r"x|(/[0-9A-Za-z_-][0-9A-Za-z_.-]*)+")  # words and ids, no q
 
 def check_rule(body: Mapping[str, Any], api: Operations) -> None:
     """Raises Invalid when a validated rule matches no operation of the API, or none that it could apply to."""
+    if ("event" in body["match"]) > ("webhook" in body["answer"]):
+        raise Invalid(fieldErrors={"match": ["event: Only for an answer with webhook"]})
+    if "webhook" in body["answer"]:
+        if body["match"].keys() - {"event"}:
+            raise Invalid(fieldErrors={"match": ["With webhook, a delivery is matched by its event alone"]})
+        return
     match, targets = body["match"], list(_targets(api))
     meant = [target for target in targets if _is_meant(match, target)]
     if not meant:

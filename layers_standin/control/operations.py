@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from inspect import getdoc
 
-from layers_standin.control import schemas
+from layers_standin.control import schemas, webhooks
+from layers_standin.control.calls import ControlCall, scope_of, whose
 from layers_standin.control.faults import check_key, check_operation, check_rule
 from layers_standin.control.reset import reset_store
 from layers_standin.domain.clocks import REAL, Clock, advance, frozen, shifted, time_by
@@ -25,8 +25,8 @@ from layers_standin.engines.errors import EngineError, Unavailable
 from layers_standin.engines.snapshots import Snapshot
 from layers_standin.engines.table import Record
 from layers_standin.housekeeping import discarding_unreferenced, free_snapshots
-from layers_standin.web.logs.requests import FILTERS, RequestLog, entry_view
-from layers_standin.web.operations import Call, Operation, Operations
+from layers_standin.web.logs.requests import FILTERS, entry_view
+from layers_standin.web.operations import Operation, Operations
 from schemas import EmptyBody
 from store import Store, influencer_view
 
@@ -40,24 +40,6 @@ _put = partial(operations.add, "PUT", scope=None)
 _post = partial(operations.add, "POST", scope=None)
 _create = partial(_post, success=201)
 _delete = partial(operations.add, "DELETE", scope=None, body=EmptyBody(), body_optional=True)
-
-
-@dataclass(slots=True)
-class ControlCall(Call):
-    """The call of an operation of the control plane: with the request log, and the operations of the API."""
-
-    log: RequestLog = field(kw_only=True)
-    api: Operations = field(kw_only=True)
-
-
-def _scope(call: ControlCall) -> str:
-    """Return the organization that a command names, or ALL. Raises NotFound."""
-    organization = call.body.get("organizationId")
-    return ALL if organization is None else str(call.store.organizations.get(organization)["id"])
-
-
-def _whose(scope: str) -> str | None:
-    return None if scope == ALL else scope
 
 
 @_get("/_standin")
@@ -206,12 +188,12 @@ def _create_key(call: ControlCall, organization: str) -> Record:
 @_put("/_standin/credits", body=schemas.CreditsSetting())
 def set_credits(call: ControlCall) -> Record:
     """Set the credits of an organization, or of each."""
-    scope, balance = _scope(call), call.body["balance"]
+    scope, balance = scope_of(call), call.body["balance"]
     everyone = [document["id"] for document in call.store.organizations.all()]
     with call.store.db.transaction():
         for organization in everyone if scope == ALL else [scope]:
             call.store.for_organization(organization).organizations.set_balance(organization, balance)
-    return {"organizationId": _whose(scope), "balance": balance}
+    return {"organizationId": whose(scope), "balance": balance}
 
 
 # The clock
@@ -220,7 +202,7 @@ def set_credits(call: ControlCall) -> Record:
 @_get("/_standin/clock", query=schemas.ScopeQuery())
 def get_clock(call: ControlCall) -> Record:
     """Return the time and the clock's mode, for an organization or for all."""
-    return _clock_view(call.store, _scope(call))
+    return _clock_view(call.store, scope_of(call))
 
 
 @_put("/_standin/clock", body=schemas.ClockSetting())
@@ -238,7 +220,7 @@ def delete_clock(call: ControlCall) -> Record:
 def _change_clock(call: ControlCall, change: Callable[[Clock], Clock | None]) -> Record:
     """Replace a clock by `change(the clock that applies now)`; None removes the setting."""
     with call.store.db.transaction():
-        scope = _scope(call)
+        scope = scope_of(call)
         clock = change(call.store.controls.effective(scope).clock)
         call.store.controls.change(scope, "clock", lambda _: clock)
         return _clock_view(call.store, scope)
@@ -257,7 +239,7 @@ def _new_clock(clock: Clock, body: Record, real: datetime) -> Clock:
 def _clock_view(store: Store, scope: str) -> Record:
     clock = store.controls.effective(scope).clock
     return {
-        "organizationId": _whose(scope),
+        "organizationId": whose(scope),
         "mode": clock["mode"],
         "now": milliseconds(time_by(clock, store.now())),
         "offsetMs": clock.get("offsetMs"),
@@ -272,7 +254,7 @@ def _clock_view(store: Store, scope: str) -> Record:
 def create_fault(call: ControlCall) -> Record:
     """Make requests fail, in one organization or in all."""
     check_rule(call.body, call.api)
-    scope = _scope(call)
+    scope = scope_of(call)
     if "keyId" in call.body["match"]:
         check_key(call.body["match"]["keyId"], scope, call.store)
     rule = new_rule(call.body, call.store.for_organization(scope).now())
@@ -283,26 +265,26 @@ def create_fault(call: ControlCall) -> Record:
 @_get("/_standin/faults", query=schemas.ScopeQuery())
 def list_faults(call: ControlCall) -> Record:
     """Return the faults of an organization, or those for all, oldest first, with how often each has struck."""
-    scope = _scope(call)
+    scope = scope_of(call)
     return {"items": [_fault_view(scope, rule) for rule in call.store.faults.of(scope)]}
 
 
 @_delete("/_standin/faults", query=schemas.ScopeQuery())
 def delete_faults(call: ControlCall) -> Record:
     """Remove the faults of an organization, or those for all."""
-    call.store.faults.clear(_scope(call))
+    call.store.faults.clear(scope_of(call))
     return {"deleted": True}
 
 
 @_delete("/_standin/faults/<fault_id>", query=schemas.ScopeQuery())
 def delete_fault(call: ControlCall, fault_id: str) -> Record:
     """Remove one fault."""
-    call.store.faults.remove(_scope(call), fault_id)
+    call.store.faults.remove(scope_of(call), fault_id)
     return {"id": fault_id, "deleted": True}
 
 
 def _fault_view(scope: str, rule: Record) -> Record:
-    return {"id": rule["id"], "organizationId": _whose(scope)} | {key: rule[key] for key in rule if key != "id"}
+    return {"id": rule["id"], "organizationId": whose(scope)} | {key: rule[key] for key in rule if key != "id"}
 
 
 # Social accounts
@@ -331,7 +313,7 @@ def list_requests(call: ControlCall) -> Record:
     if "operation" in wanted:
         check_operation(wanted["operation"], call.api)
     if "organizationId" in wanted:
-        wanted["organizationId"] = _scope(call)
+        wanted["organizationId"] = scope_of(call)
     entries = call.log.newest(wanted, call.body["limit"])
     return {"items": [entry_view(entry, call.base_url()) for entry in entries]}
 
@@ -339,15 +321,15 @@ def list_requests(call: ControlCall) -> Record:
 @_put("/_standin/requests", body=schemas.LogSetting())
 def set_request_log(call: ControlCall) -> Record:
     """Switch the request log on or off, for an organization or for all."""
-    scope = _scope(call)
+    scope = scope_of(call)
     call.store.controls.change(scope, "isLogged", lambda _: call.body["enabled"])
-    return {"organizationId": _whose(scope), "enabled": call.body["enabled"]}
+    return {"organizationId": whose(scope), "enabled": call.body["enabled"]}
 
 
 @_delete("/_standin/requests", query=schemas.ScopeQuery())
 def delete_requests(call: ControlCall) -> Record:
     """Empty the request log, for an organization or whole."""
-    call.log.clear(_scope(call))
+    call.log.clear(scope_of(call))
     return {"deleted": True}
 
 
@@ -371,7 +353,7 @@ def get_history(call: ControlCall, influencer_id: str) -> Record:
 
 def _find_influencer(call: ControlCall, influencer_id: str) -> Record:
     """Return the influencer with this id, of the requested organization or of any. Raises NotFound, Conflict."""
-    scope = _scope(call)
+    scope = scope_of(call)
     if scope == ALL:
         found = call.store.db.read_each("influencers", canonical(influencer_id))
         if len(found) > 1:
@@ -379,3 +361,6 @@ def _find_influencer(call: ControlCall, influencer_id: str) -> Record:
             raise Conflict(message, subcode="AMBIGUOUS")
         scope = found[0]["organizationId"] if found else ALL
     return call.store.for_organization(scope).any_influencer(influencer_id)
+
+
+operations += webhooks.operations

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from flask import Request, Response
 
-from layers_standin.control.operations import ControlCall, operations
+from layers_standin.control.calls import ControlCall
+from layers_standin.control.operations import operations
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.engines.errors import Unavailable
 from layers_standin.services import Services
@@ -17,6 +18,7 @@ from layers_standin.web.application import Application
 from layers_standin.web.bodies import load_query, load_request, whole_body
 from layers_standin.web.context import current_context
 from layers_standin.web.errors import Forbidden
+from layers_standin.web.inbox import INBOX_PATH, serve_inbox
 from layers_standin.web.logs.requests import RequestLog
 from layers_standin.web.operations import Operation, Operations
 from layers_standin.web.responses import preflight
@@ -35,6 +37,7 @@ def add_control(app: Application, services: Services, log: RequestLog, api: Oper
     for operation in operations:
         view = partial(serve_command, operation, services, log, api)
         app.add_direct(operation.method, operation.path, operation.name, view)
+    app.add_direct("POST", INBOX_PATH, "inbox", partial(serve_inbox, services))
     for path in {operation.path for operation in operations} if services.settings.control_origins else ():
         app.add_direct("OPTIONS", path, f"preflight of {path}", partial(serve_preflight, services.settings))
 

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, post_load, validates_schema
 
+from layers_standin.domain.events import TYPES
+from layers_standin.domain.faults import EFFECTS, LATE, OUT_OF_ORDER
 from layers_standin.domain.keys import SCOPES
 from layers_standin.domain.social import CONNECTED, REAUTH_REQUIRED
 from layers_standin.engines.snapshots import SNAPSHOT_NAME
@@ -28,6 +30,7 @@ from layers_standin.web.logs.requests import MOST_ENTRIES
 from schemas import MAX_SAFE_INTEGER, Strict
 
 _DETAILS = {"description": "Anything, as long as it is at most 8192 bytes of JSON."}
+FLUSH_MS = 30_000
 _NEVER: dict[str, Any] = {"not": {}}
 
 
@@ -146,6 +149,7 @@ class Match(Strict):
 
     json_schema = {"anyOf": [_without("operation"), _without("method", "path")]}
 
+    event = ListedChoice(*TYPES)
     operation = Text()
     method = ListedChoice("GET", "POST", "PUT", "PATCH", "DELETE")
     path = Text(min=1, max=512)
@@ -155,6 +159,8 @@ class Match(Strict):
     def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:
         if "operation" in data and ("method" in data or "path" in data):
             raise ValidationError("Either operation, or method and path")
+        if "event" in data and len(data) > 1:
+            raise ValidationError("An event has neither operation, method, path nor key", "event")
 
 
 class JobFailure(Strict):
@@ -171,14 +177,15 @@ class PostFailure(Strict):
     message = Text(min=1, max=1024, required=True)
 
 
-_KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob", "failPost")
+_KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob", "failPost", "webhook")
 _OF_CODE = ("message", "details", "retryAfter")
 
 
 def _only_kind(kind: str) -> dict[str, Any]:
     """Return the JSON Schema of an answer of that kind, without the fields of the others."""
     others = [other for other in _KINDS if other != kind]
-    return _without(*others, *(() if kind == "code" else _OF_CODE)) | {"required": [kind]}
+    foreign = [*(() if kind == "code" else _OF_CODE), *(() if kind == "webhook" else ("lateBy",))]
+    return _without(*others, *foreign) | {"required": [kind]}
 
 
 class Answer(Strict):
@@ -196,6 +203,8 @@ class Answer(Strict):
     loseReplyAfterEffect = Flag()
     failJob = Object(JobFailure)
     failPost = Object(PostFailure)
+    webhook = ListedChoice(*EFFECTS)
+    lateBy = Duration()
 
     @validates_schema
     def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -205,6 +214,12 @@ class Answer(Strict):
         for name in _OF_CODE:
             if name in data and "code" not in data:
                 raise ValidationError("Only with code", name)
+        if "delayMs" in data and "webhook" in data:
+            raise ValidationError("Not with webhook: say lateBy", "delayMs")
+        if "lateBy" in data and data.get("webhook") not in (LATE, OUT_OF_ORDER):
+            raise ValidationError("Only with webhook late or outOfOrder", "lateBy")
+        if data.get("lateBy", 0) < 0:
+            raise ValidationError("Must not be negative", "lateBy")
 
 
 class FaultCreate(Strict):
@@ -224,6 +239,13 @@ class ScopeQuery(Strict):
     """The organization; all when it is left out. Strict: a mistyped name must not mean all."""
 
     organizationId = Text()
+
+
+class Flush(Strict):
+    """flush: the organization, or all, and the longest wait."""
+
+    organizationId = Text()
+    timeoutMs = Integer(min=0, max=120_000, load_default=FLUSH_MS)
 
 
 class RequestQuery(ScopeQuery):

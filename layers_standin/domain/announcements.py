@@ -1,7 +1,7 @@
 """Announcements: an event that has come about becomes a delivery for each endpoint that listens."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from layers_standin.domain import events, posts
 from layers_standin.domain.approvals import APPROVED, AUTOMATIC, decision_view
@@ -76,6 +76,14 @@ _TOLD: dict[tuple[str, str], Callable[[Mapping[str, Any], int, str], tuple[str, 
 }
 
 
+class Upcoming(NamedTuple):
+    """An event to come, as things are."""
+
+    at_ms: int
+    type: str
+    event_id: str
+
+
 class Announcements:
     """The events of an organization that have come about, or will."""
 
@@ -87,6 +95,18 @@ class Announcements:
         """Return the moment of the first event to come, None without one."""
         firsts = (self._tables.db.scan(table, self._tables.organization, "events") for table in events.SOURCES)
         return min((moment_of(key) for keys in firsts for key in keys), default=None)
+
+    def upcoming(self, limit: int) -> list[Upcoming]:
+        """Return up to `limit` events to come, the first to be due first."""
+        found: list[Upcoming] = []
+        for source in events.SOURCES:
+            for sort_key in self._tables.db.scan(source, self._tables.organization, "events", limit=limit):
+                document = self._tables.table(source).get(doc_id=id_of(sort_key))
+                for name, at_ms in events.moments_of(source, document or {}).items():
+                    if document is not None and at_ms is not None:
+                        kind, _ = _TOLD[source, name](document, at_ms, "")
+                        found.append(Upcoming(at_ms, kind, document["pendingEvents"][name]))
+        return sorted(found)[:limit]
 
     def announce_due(self, limit: int) -> int:
         """Announce the events of up to `limit` documents of each table that are due; return the number of documents."""

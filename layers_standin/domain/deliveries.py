@@ -1,9 +1,10 @@
 """Deliveries: each the posting of one event to one endpoint, with its attempts. Source: contract, section 8.
 
 A delivery is {"id", "organizationId", "endpointId", "event", "status", "attempts", "dueMs", "createdMs", "deliveredMs",
-"abandonedMs", "isHeld", "responses", "sortKey"}. `event` is the JSON that is posted: {"id", "type", "createdAt",
-"data", "replayOf"?}. `responses` are those to its attempts: {"atMs", "status" or None, "error" or None}. One that is
-held belongs to a paused endpoint. An attempt is due so long after the one before was due, by the organization's clock.
+"abandonedMs", "isHeld", "wasDueMs"?, "isLate"?, "responses", "sortKey"}. `event` is the JSON that is posted: {"id",
+"type", "createdAt", "data", "replayOf"?}. `responses` are those to its attempts: {"atMs", "status" or None, "error" or
+None}. One that is held belongs to a paused endpoint. An attempt is due so long after the one before was due, by the
+organization's clock.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -14,7 +15,7 @@ from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.endpoints import at
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.ids import canonical, id_of, mint
-from layers_standin.domain.tables import Tables, endpoint_of, moment_of
+from layers_standin.domain.tables import Tables, endpoint_of, moment_of, postponed
 from layers_standin.domain.times import epoch_milliseconds
 from layers_standin.engines.table import Record
 
@@ -147,6 +148,11 @@ class Deliveries:
             before = sort_keys[-1]
         return list(found.items())
 
+    def first_due(self, limit: int) -> list[Record]:
+        """Return up to `limit` deliveries with an attempt to come, the first to be due first."""
+        found = self._tables.db.scan_documents("deliveries", self._tables.organization, ["due"], limit=limit)
+        return [delivery for _, delivery in found if delivery is not None]
+
     def next_due_ms(self) -> int | None:
         """Return the moment of the first attempt to come, None without one."""
         return next(map(moment_of, self._tables.db.scan("deliveries", self._tables.organization, "due")), None)
@@ -165,6 +171,18 @@ class Deliveries:
         """End what is pending to an endpoint that is gone."""
         for delivery in list(self.unfinished(endpoint_id)):
             self.put(delivery | {"status": ABANDONED, "abandonedMs": self.now_ms()})
+
+    def postpone(self, delivery: Record, by_ms: int, until_next: bool) -> None:
+        """Let a delivery be due later; with `until_next`, at once when the next to its endpoint was attempted."""
+        later = delivery | {"status": PENDING, "dueMs": delivery["dueMs"] + by_ms, "isLate": True}
+        self.put(later | ({"wasDueMs": delivery["dueMs"]} if until_next else {}))
+
+    def let_follow(self, endpoint_id: str, attempted: Record) -> None:
+        """Make due what was postponed until another delivery to its endpoint was attempted."""
+        for delivery in self._tables.page("deliveries", [postponed(endpoint_id)], None, _AT_ONCE, bool).documents:
+            if delivery["id"] != attempted["id"]:
+                was_due = {"dueMs": delivery["wasDueMs"]}
+                self.put({name: delivery[name] for name in delivery if name != "wasDueMs"} | was_due)
 
     def hold(self, endpoint_id: str, is_held: bool) -> None:
         """Let what is pending to an endpoint wait while it is paused, or no longer."""

@@ -21,6 +21,7 @@ from layers_standin.engines.table import Record
 ACTIVE, PAUSED, AUTO_PAUSED = "active", "paused", "auto_paused"
 STATUSES = (ACTIVE, PAUSED, AUTO_PAUSED)
 FAILURES_TO_PAUSE = 20
+MOST_OF_INBOX = 100
 
 _BOTH_SIGN_MS = timedelta(hours=24) // timedelta(milliseconds=1)
 
@@ -148,6 +149,10 @@ class Endpoints:
             return endpoint["projectId"] in (None, project_id)
 
         return self._tables.page("webhook_endpoints", [listening(event_type)], before, limit, keep)
+
+    def of_inbox(self, name: str) -> list[Record]:
+        """Return the endpoints that post to an inbox of the stand-in."""
+        return self._tables.page("webhook_endpoints", [f"inbox:{name}"], None, MOST_OF_INBOX, bool).documents
 
     def create(self, project_id: str | None, body: Mapping[str, Any], base_url: str) -> Record:
         """Create an endpoint and return its document."""

@@ -1,7 +1,7 @@
 """Injected faults: rules with the requests to match, the effect, and the number of times. Nothing is random.
 
-A rule is {"id", "match": {"operation"?, "method"?, "path"?, "keyId"?}, "times": int or null, "used", "answer",
-"createdAt"}; for the fields of the answer see control/schemas.py.
+A rule is {"id", "match": {"operation"?, "method"?, "path"?, "keyId"?} or {"event"?}, "times": int or null, "used",
+"answer", "createdAt"}; for the fields of the answer see control/schemas.py.
 """
 
 import re
@@ -17,6 +17,9 @@ from layers_standin.domain.times import milliseconds
 from layers_standin.engines.table import Record
 
 MOST_RULES = 100
+# Effects on the delivery of an event: not sent, sent twice, sent later, sent after the next one to its endpoint.
+LOST, TWICE, LATE, OUT_OF_ORDER = "lost", "twice", "late", "outOfOrder"
+EFFECTS = (LOST, TWICE, LATE, OUT_OF_ORDER)
 POST_OPERATIONS = ("scheduleContent", "publishContent")
 
 # In a piece of a path: any text, as OpenAPI, Flask, shells and (for a whole piece) Express write it.
@@ -32,6 +35,7 @@ class RequestInfo(NamedTuple):
     path: str
     key_ids: tuple[str, ...] = ()
     begins_job: bool = False
+    event: str | None = None  # the type of a delivery's, which is no request
 
     @property
     def begins_posts(self) -> bool:
@@ -56,6 +60,8 @@ def matches(rule: Mapping[str, Any], info: RequestInfo) -> bool:
         and match.get("method", info.method) == info.method
         and ("keyId" not in match or match["keyId"] in info.key_ids)
         and ("path" not in match or fits_path(match["path"], info.path))
+        and ("webhook" in rule["answer"]) == (info.event is not None)
+        and match.get("event", info.event) == info.event
         and ("failJob" not in rule["answer"] or info.begins_job)
         and ("failPost" not in rule["answer"] or info.begins_posts)
     )

@@ -1,10 +1,12 @@
 """For each kind of document: its table, its partition, its id, and its index entries."""
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from layers_standin.domain import events, posts
 from layers_standin.domain.approvals import auto_ms
@@ -22,6 +24,8 @@ _FAR_FUTURE_MS = 10**15
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # of ULIDs
 _DESCENDING = str.maketrans(_DIGITS, _DIGITS[::-1])
 _AT_ONCE = 500
+INBOX_NAME = re.compile("[0-9A-Za-z_-]{1,64}")
+_INBOX = re.compile(f"/_standin/inbox/({INBOX_NAME.pattern})")
 
 
 # The field that is a document's id, by table.
@@ -41,6 +45,7 @@ PRIMARY_KEYS = {
     "webhook_endpoints": "id",
     "deliveries": "id",
     "events": "id",
+    "inbox": "id",
     "leases": "id",
     "api_keys": "publicId",
     "api_key_ids": "apiKeyId",
@@ -58,10 +63,11 @@ PARTITION_KEYS = {
     "controls": "id",
     "secrets": "id",
     "leases": "id",
+    "inbox": "name",
 }
 # Tables whose ids are made here and never come in a request, so that they need no canonical form.
-_OWN_IDS = ("history", "idempotency", "rate_limits", "secrets", "events", "leases")
-NOT_EXPORTED = ("secrets", "rate_limits", "controls", "leases")
+_OWN_IDS = ("history", "idempotency", "rate_limits", "secrets", "events", "leases", "inbox")
+NOT_EXPORTED = ("secrets", "rate_limits", "controls", "leases", "inbox")
 
 
 def identity_of(name: str, record: Mapping[str, Any]) -> tuple[str, str]:
@@ -198,9 +204,17 @@ def _endpoint_entries(record: Record) -> list[IndexEntry]:
     """Index entries of a webhook endpoint: by its project or `all`, with its status; an active one by each type too."""
     groups = ["all"] if record["projectId"] is None else ["all", f"project:{canonical(record['projectId'])}"]
     names = [f"{group}:{record['status']}" for group in groups]
+    if (inbox := inbox_of(record["url"])) is not None:
+        names.append(f"inbox:{inbox}")
     if record["status"] == "active":
         names += map(listening, record["events"])
     return [IndexEntry(name, record["sortKey"]) for name in names]
+
+
+def inbox_of(url: str) -> str | None:
+    """Return the name of the inbox that a URL leads to, or None."""
+    found = _INBOX.fullmatch(urlsplit(url).path)
+    return None if found is None else found[1]
 
 
 def listening(event_type: str) -> str:
@@ -215,7 +229,14 @@ def _delivery_entries(record: Record) -> list[IndexEntry]:
     entries = [IndexEntry(name, record["sortKey"]) for name in names]
     if record["status"] in ("pending", "delivering") and not record["isHeld"]:
         entries.append(IndexEntry("due", _due_key(record)))
+        if "wasDueMs" in record:
+            entries.append(IndexEntry(postponed(record["endpointId"]), record["sortKey"]))
     return entries
+
+
+def postponed(endpoint_id: str) -> str:
+    """Return the index of the deliveries to an endpoint that wait for the next one."""
+    return f"postponed:{endpoint_id}"
 
 
 def _due_key(delivery: Record) -> str:
@@ -227,6 +248,10 @@ def _due_key(delivery: Record) -> str:
 def endpoint_of(due_key: str) -> str:
     """Return the id of the endpoint in a sort key of the index `due`."""
     return due_key.rpartition("=")[0].rpartition(":")[2]
+
+
+def _inbox_entries(record: Record) -> list[IndexEntry]:
+    return [IndexEntry("all", record["id"])]
 
 
 def _event_entries(table: str, rule: IndexRule) -> IndexRule:
@@ -259,6 +284,7 @@ INDEXES: dict[str, IndexRule] = {
     "github_states": _oauth_state_entries,
     "webhook_endpoints": _endpoint_entries,
     "deliveries": _delivery_entries,
+    "inbox": _inbox_entries,
 }
 INDEXES |= {table: _event_entries(table, INDEXES.get(table, _no_entries)) for table in events.SOURCES}
 

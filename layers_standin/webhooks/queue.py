@@ -3,22 +3,25 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from layers_standin.domain.deliveries import DELIVERING, UNFINISHED, Answer, after_attempt
+from layers_standin.domain.deliveries import DELIVERING, PENDING, UNFINISHED, Answer, after_attempt
 from layers_standin.domain.endpoints import ACTIVE, secrets_of
 from layers_standin.domain.endpoints import after_attempt as endpoint_after_attempt
+from layers_standin.domain.faults import LATE, OUT_OF_ORDER, RequestInfo
 from layers_standin.engines.table import Record
 from store import Store
 
 _DOCUMENTS_AT_ONCE = 100
+_LATE_MS = 60_000
 
 
 class Attempt(NamedTuple):
-    """One attempt to deliver; `secrets` sign it."""
+    """One attempt to deliver; `secrets` sign it, and `effect` is that of an injected fault."""
 
     organization: str
     delivery: Record
     url: str
     secrets: list[str]
+    effect: str | None = None
 
     @property
     def endpoint_id(self) -> str:
@@ -36,6 +39,11 @@ class Queue:
         moments = (self._store.announcements.next_ms(), self._store.deliveries.next_due_ms())
         return min((moment for moment in moments if moment is not None), default=None)
 
+    def has_due(self) -> bool:
+        """Whether an event or attempt is due and not recorded yet."""
+        next_ms = self.next_ms()
+        return next_ms is not None and next_ms <= self._store.now_ms()
+
     def announce(self) -> None:
         """Make deliveries of all events that are due, some documents in a transaction."""
         while self._store.db.run_transaction(self._announce):
@@ -50,13 +58,30 @@ class Queue:
         attempts = []
         for delivery in filter(None, map(self._store.deliveries.find, delivery_ids)):
             endpoint = self._store.endpoints.find(delivery["endpointId"])
-            is_due = delivery["status"] in UNFINISHED and delivery["dueMs"] <= self._store.now_ms()
-            if endpoint is None or endpoint["status"] != ACTIVE or not is_due:
-                continue
-            self._store.deliveries.put(delivery | {"status": DELIVERING})
-            secrets = secrets_of(endpoint, self._store.signing_key(), self._store.now_ms())
-            attempts.append(Attempt(self._store.organization, delivery, endpoint["url"], secrets))
+            if endpoint is None or endpoint["status"] != ACTIVE:  # paused when the delivery was just being made
+                self._store.deliveries.put(delivery | {"status": PENDING, "isHeld": True})
+            elif delivery["status"] in UNFINISHED and delivery["dueMs"] <= self._store.now_ms():
+                attempts += self._begun(delivery, endpoint)
         return attempts
+
+    def _begun(self, delivery: Record, endpoint: Record) -> list[Attempt]:
+        """Note that a delivery is under way, and return its attempt; none if an injected fault makes it late."""
+        fault = self._fault(delivery)
+        if fault.get("webhook") in (LATE, OUT_OF_ORDER):
+            late_ms = fault.get("lateBy", _LATE_MS)
+            self._store.deliveries.postpone(delivery, late_ms, until_next=fault["webhook"] == OUT_OF_ORDER)
+            return []
+        self._store.deliveries.put(delivery | {"status": DELIVERING})
+        secrets = secrets_of(endpoint, self._store.signing_key(), self._store.now_ms())
+        effect = fault.get("webhook")
+        return [Attempt(self._store.organization, delivery, endpoint["url"], secrets, effect)]
+
+    def _fault(self, delivery: Record) -> Record:
+        if not self._store.overrides.has_faults or "isLate" in delivery:
+            return {}
+        info = RequestInfo("", "", "", event=delivery["event"]["type"])
+        rule = self._store.faults.take(self._store.organization, info)
+        return {} if rule is None else dict(rule["answer"])
 
     def record(self, attempt: Attempt, answer: Answer) -> None:
         """Note the answer to an attempt, unless the delivery went another way meanwhile. A part of a transaction."""
@@ -67,6 +92,7 @@ class Queue:
         endpoint = endpoints.find(attempt.endpoint_id)
         if delivery["status"] in UNFINISHED or answer.is_success:
             deliveries.put(after_attempt(delivery, answer, now_ms))
+            deliveries.let_follow(attempt.endpoint_id, delivery)
         if endpoint is not None:
             after = endpoint_after_attempt(endpoint, answer.is_success, now_ms)
             endpoints.put(after)

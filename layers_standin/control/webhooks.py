@@ -1,0 +1,96 @@
+"""The commands about webhooks: what is pending, deliver it now, and inboxes for those who have no receiver."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from layers_standin.control import schemas
+from layers_standin.control.calls import ControlCall, scope_of, whose
+from layers_standin.domain.announcements import Upcoming
+from layers_standin.domain.deliveries import PENDING
+from layers_standin.domain.endpoints import at
+from layers_standin.domain.errors import Conflict
+from layers_standin.domain.inbox import Inbox, message_view
+from layers_standin.domain.tables import ALL
+from layers_standin.engines.table import Record
+from layers_standin.web.operations import Operations
+from layers_standin.webhooks.queue import Queue
+from layers_standin.webhooks.watcher import start_watching
+from schemas import EmptyBody
+from store import Store
+
+operations = Operations()
+
+MOST_SHOWN = 100  # of an organization
+_LOOK_SECONDS = 0.01
+
+_get = partial(operations.add, "GET", scope=None)
+_post = partial(operations.add, "POST", scope=None)
+_delete = partial(operations.add, "DELETE", scope=None, body=EmptyBody(), body_optional=True)
+
+
+@_get("/_standin/webhooks", query=schemas.ScopeQuery())
+def list_webhooks(call: ControlCall) -> Record:
+    """Return the events and attempts to come, of each organization the first to be due first, each with its moment."""
+    return {"items": [item for store in _stores(call, scope_of(call)) for item in _pending(store)]}
+
+
+def _pending(store: Store) -> Iterator[Record]:
+    about = {"organizationId": store.organization, "clock": at(store.now_ms())}
+    for event in store.announcements.upcoming(MOST_SHOWN):
+        yield about | _upcoming_view(event, store.now_ms())
+    for delivery in store.deliveries.first_due(MOST_SHOWN):
+        yield about | {
+            "status": delivery["status"],
+            "eventType": delivery["event"]["type"],
+            "eventId": delivery["event"]["id"],
+            "dueAt": at(delivery["dueMs"]),
+            "isDue": delivery["dueMs"] <= store.now_ms(),
+            "deliveryId": delivery["id"],
+            "endpointId": delivery["endpointId"],
+            "attempts": delivery["attempts"],
+        }
+
+
+def _upcoming_view(event: Upcoming, now_ms: int) -> Record:
+    return {
+        "status": PENDING,
+        "eventType": event.type,
+        "eventId": event.event_id,
+        "dueAt": at(event.at_ms),
+        "isDue": event.at_ms <= now_ms,
+        "deliveryId": None,
+        "endpointId": None,
+        "attempts": 0,
+    }
+
+
+@_post("/_standin/webhooks/flush", body=schemas.Flush(), body_optional=True)
+def flush_webhooks(call: ControlCall) -> Record:
+    """Return when everything that is due by the clock was attempted; a 409 if that takes longer than `timeoutMs`."""
+    scope, deadline = scope_of(call), time.monotonic() + call.body.get("timeoutMs", schemas.FLUSH_MS) / 1000
+    start_watching(call.services).wake()
+    while waiting := [store.organization for store in _stores(call, scope) if Queue(store).has_due()]:
+        if time.monotonic() >= deadline:
+            raise Conflict("Deliveries are still under way.", subcode="FLUSH_TIMED_OUT", organizationIds=waiting)
+        time.sleep(_LOOK_SECONDS)
+    return {"organizationId": whose(scope), "flushed": True}
+
+
+def _stores(call: ControlCall, scope: str) -> list[Store]:
+    """Return the store of the organization, or of each that has endpoints."""
+    found = call.store.db.read_each("webhook_endpoints") if scope == ALL else [{"organizationId": scope}]
+    return [call.store.for_organization(each["organizationId"]) for each in found]
+
+
+@_get("/_standin/inbox/<name>")
+def get_inbox(call: ControlCall, name: str) -> Record:
+    """Return what was posted to an inbox, newest first, and whether its signature is that of an endpoint."""
+    return {"name": name, "items": [message_view(message) for message in Inbox(call.store.tables, name).all()]}
+
+
+@_delete("/_standin/inbox/<name>")
+def delete_inbox(call: ControlCall, name: str) -> Record:
+    """Empty an inbox."""
+    Inbox(call.store.tables, name).clear()
+    return {"name": name, "deleted": True}

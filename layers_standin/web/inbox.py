@@ -1,0 +1,52 @@
+"""The receiver of the stand-in itself: it keeps what is posted to `/_standin/inbox/:name`, and says 200."""
+
+import time
+from collections.abc import Iterator
+
+import orjson
+from flask import Request, Response
+
+from layers_standin.domain.endpoints import secrets_of
+from layers_standin.domain.errors import NotFound
+from layers_standin.domain.inbox import Inbox
+from layers_standin.domain.tables import INBOX_NAME
+from layers_standin.services import Services
+from layers_standin.web.bodies import whole_body
+from layers_standin.webhooks.signing import verify
+from store import Store
+
+INBOX_PATH = "/_standin/inbox/<name>"
+
+_HIDDEN = ("Authorization", "Cookie")
+
+
+def serve_inbox(services: Services, request: Request, name: str) -> Response:
+    """Keep a message. Raises NotFound for a name that no inbox can have."""
+    if not INBOX_NAME.fullmatch(name):
+        raise NotFound("Not found.")
+    body = whole_body(request)
+    headers = {key: value for key, value in request.headers.items() if key not in _HIDDEN}
+    reason = _why_not_verified(services.store, name, request.headers.get("X-Layers-Signature"), body)
+    inbox = Inbox(services.store.tables, name)
+    services.store.db.run_transaction(lambda: inbox.put(headers, body, reason))
+    return Response(orjson.dumps({"received": True}), 200, content_type="application/json")
+
+
+def _why_not_verified(store: Store, name: str, header: str | None, body: bytes) -> str | None:
+    """Return why a message's signature is not that of an endpoint with this inbox, None if it is."""
+    if header is None:
+        return "There is no X-Layers-Signature."
+    reason: str | None = "No endpoint has this inbox as its URL."
+    for secrets in _secrets(store, name):
+        reason = verify(header, body, secrets, int(time.time()))
+        if reason is None:
+            return None
+    return reason
+
+
+def _secrets(store: Store, name: str) -> Iterator[list[str]]:
+    """Yield the secrets of each endpoint that posts to an inbox."""
+    for found in store.db.read_each("webhook_endpoints"):
+        own = store.for_organization(str(found["organizationId"]))
+        for endpoint in own.endpoints.of_inbox(name):
+            yield secrets_of(endpoint, own.signing_key(), own.now_ms())
