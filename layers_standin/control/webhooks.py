@@ -83,14 +83,14 @@ def _stores(call: ControlCall, scope: str) -> list[Store]:
     return [call.store.for_organization(each["organizationId"]) for each in found]
 
 
-@_get("/_standin/inbox/<name>")
-def get_inbox(call: ControlCall, name: str) -> Record:
+@_get("/_standin/inbox/<inbox>")
+def get_inbox(call: ControlCall, inbox: str) -> Record:
     """Return what was posted to an inbox, newest first, and whether its signature is that of an endpoint."""
-    return {"name": name, "items": [message_view(message) for message in Inbox(call.store.tables, name).all()]}
+    return {"name": inbox, "items": [message_view(message) for message in Inbox(call.store.tables, inbox).all()]}
 
 
-@_delete("/_standin/inbox/<name>")
-def delete_inbox(call: ControlCall, name: str) -> Record:
+@_delete("/_standin/inbox/<inbox>")
+def delete_inbox(call: ControlCall, inbox: str) -> Record:
     """Empty an inbox."""
-    Inbox(call.store.tables, name).clear()
-    return {"name": name, "deleted": True}
+    Inbox(call.store.tables, inbox).clear()
+    return {"name": inbox, "deleted": True}

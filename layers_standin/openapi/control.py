@@ -9,6 +9,7 @@ from layers_standin.web.operations import Operation
 
 STATE, ORGANIZATIONS, CLOCK = "Control: state", "Control: organizations", "Control: clock"
 FAULTS, REQUESTS = "Control: faults", "Control: requests and history"
+WEBHOOKS = "Control: webhooks"
 
 _SECURITY_SCHEMES: dict[str, Any] = {"ControlToken": {"type": "http", "scheme": "bearer"}}
 
@@ -40,6 +41,10 @@ DOCS: dict[str, OperationDocs] = {
     "set_request_log": OperationDocs(REQUESTS, "LogSwitched"),
     "delete_requests": OperationDocs(REQUESTS, "Deleted"),
     "set_social_account": OperationDocs(FAULTS, "SocialAccountSet", gives={"socialAccountId": "/socialAccountId"}),
+    "list_webhooks": OperationDocs(WEBHOOKS, "PendingWebhookList"),
+    "flush_webhooks": OperationDocs(WEBHOOKS, "WebhooksFlushed", errors=["FlushTimedOut"]),
+    "get_inbox": OperationDocs(WEBHOOKS, "Inbox"),
+    "delete_inbox": OperationDocs(WEBHOOKS, "InboxEmptied"),
     "get_history": OperationDocs(REQUESTS, "History", errors=["AmbiguousId"]),
 }
 

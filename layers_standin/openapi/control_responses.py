@@ -1,5 +1,6 @@
 """The responses of the control plane: each an example, whose schema allows exactly its fields."""
 
+from layers_standin.domain.events import TYPES
 from layers_standin.openapi import json_schema as schema
 from layers_standin.openapi.examples import API_KEY, AVA, FAULT, KEY, ORGANIZATION, REQUESTS, SNAPSHOT
 from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
@@ -69,7 +70,29 @@ _CHANGE = {
 }
 _COUNTS = {"organizations": 1, "projects": 2, "influencers": 4, "assets": 8, "jobs": 0, "api_keys": 1}
 
+_PENDING = {
+    "organizationId": ORGANIZATION,
+    "clock": "2026-04-18T10:00:00.000Z",
+    "status": "pending",
+    "eventType": "job.completed",
+    "eventId": "evt_01HXZG0K2M4P6R8T0V2X4Z6B8D",
+    "dueAt": "2026-04-18T10:00:02.000Z",
+    "isDue": False,
+    "deliveryId": None,
+    "endpointId": None,
+    "attempts": 0,
+}
+_MESSAGE = {
+    "receivedAt": "2026-04-18T10:00:02.120Z",
+    "headers": {"Content-Type": "application/json", "X-Layers-Event-Id": "evt_01HXZG0K2M4P6R8T0V2X4Z6B8D"},
+    "body": '{"id":"evt_01HXZG0K2M4P6R8T0V2X4Z6B8D","type":"test.ping"}',
+    "bytes": 58,
+    "isVerified": False,
+    "reason": "There is no X-Layers-Signature.",
+}
+
 _SNAPSHOT_NAME = schema.text(pattern="^[0-9A-Za-z_-]{1,64}$")
+_INBOX_NAME = schema.text(pattern="^[0-9A-Za-z_-]{1,64}$")
 _FAULT_ID = schema.minted("fault")
 _WHOSE = schema.or_null(schema.UUID)
 _OF_ORGANIZATION: JsonSchema = {"name": schema.TEXT, "createdAt": schema.MILLISECONDS}
@@ -134,6 +157,12 @@ RESPONSES: dict[str, Response] = {
     "Deleted": response({"deleted": True}),
     "LoggedRequestList": list_of("LoggedRequest", _LOGGED_REQUEST),
     "LogSwitched": response({"organizationId": None, "enabled": False}, organizationId=_WHOSE),
+    "PendingWebhookList": list_of("PendingWebhook", _PENDING),
+    "WebhooksFlushed": response({"organizationId": None, "flushed": True}, organizationId=_WHOSE),
+    "Inbox": response(
+        {"name": "mine", "items": [_MESSAGE]}, name=_INBOX_NAME, items=schema.listed(ref("InboxMessage"))
+    ),
+    "InboxEmptied": response({"name": "mine", "deleted": True}, name=_INBOX_NAME),
     "History": response(
         {
             "influencerId": AVA,
@@ -160,6 +189,21 @@ SCHEMAS: dict[str, JsonSchema] = {
         status={"type": "integer", "minimum": 100, "maximum": 599},
         organizationId=schema.or_null(schema.UUID),
         apiKeyId=schema.or_null(schema.UUID),
+    ),
+    "PendingWebhook": record_like(
+        _PENDING,
+        organizationId=schema.UUID,
+        status={"enum": ["pending", "delivering"]},
+        eventType={"enum": list(TYPES)},
+        deliveryId=schema.or_null(schema.minted("whd")),
+        endpointId=schema.or_null(schema.minted("whe")),
+        attempts=schema.COUNT,
+    ),
+    "InboxMessage": record_like(
+        _MESSAGE,
+        headers={"type": "object", "additionalProperties": schema.TEXT},
+        body=schema.TEXT,
+        reason=schema.or_null(schema.TEXT),
     ),
     "Change": record_like(
         _CHANGE,

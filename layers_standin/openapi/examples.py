@@ -43,6 +43,7 @@ PATH_IDS = {
     "containerId": ("Container", CONTAINER),
     "assetId": ("Asset", CONTENT_ASSET),
     "name": ("Snapshot", SNAPSHOT),
+    "inbox": ("Inbox", "mine"),
     "organizationId": ("Organization", ORGANIZATION),
     "faultId": ("Fault", FAULT),
     "socialAccountId": ("Social account", ACCOUNT),

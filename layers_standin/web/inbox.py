@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import orjson
 from flask import Request, Response
@@ -15,20 +16,20 @@ from layers_standin.web.bodies import whole_body
 from layers_standin.webhooks.signing import verify
 from store import Store
 
-INBOX_PATH = "/_standin/inbox/<name>"
+INBOX_PATH = "/_standin/inbox/<inbox>"
 
 _HIDDEN = ("Authorization", "Cookie")
 
 
-def serve_inbox(services: Services, request: Request, name: str) -> Response:
+def serve_inbox(services: Services, request: Request, inbox: str) -> Response:
     """Keep a message. Raises NotFound for a name that no inbox can have."""
-    if not INBOX_NAME.fullmatch(name):
+    if not INBOX_NAME.fullmatch(inbox):
         raise NotFound("Not found.")
     body = whole_body(request)
     headers = {key: value for key, value in request.headers.items() if key not in _HIDDEN}
-    reason = _why_not_verified(services.store, name, request.headers.get("X-Layers-Signature"), body)
-    inbox = Inbox(services.store.tables, name)
-    services.store.db.run_transaction(lambda: inbox.put(headers, body, reason))
+    reason = _why_not_verified(services.store, inbox, request.headers.get("X-Layers-Signature"), body)
+    messages = Inbox(services.store.tables, inbox)
+    services.store.db.run_transaction(partial(messages.put, headers, body, reason))
     return Response(orjson.dumps({"received": True}), 200, content_type="application/json")
 
 
