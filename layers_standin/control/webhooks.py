@@ -70,9 +70,9 @@ def flush_webhooks(call: ControlCall) -> Record:
     """Return when everything that is due by the clock was attempted; a 409 if that takes longer than `timeoutMs`."""
     scope, deadline = scope_of(call), time.monotonic() + call.body.get("timeoutMs", schemas.FLUSH_MS) / 1000
     start_watching(call.services).wake()
-    while waiting := [store.organization for store in _stores(call, scope) if Queue(store).has_due()]:
+    while any(Queue(store).has_due() for store in _stores(call, scope)):
         if time.monotonic() >= deadline:
-            raise Conflict("Deliveries are still under way.", subcode="FLUSH_TIMED_OUT", organizationIds=waiting)
+            raise Conflict("Deliveries are still under way.", subcode="FLUSH_TIMED_OUT")
         time.sleep(_LOOK_SECONDS)
     return {"organizationId": whose(scope), "flushed": True}
 
