@@ -26,7 +26,7 @@ from layers_standin.webhooks.signing import signature
 
 logger = logging.getLogger("standin")
 
-POLL_SECONDS = 0.05  # between looks for what other processes have filed
+POLL_SECONDS = 0.1  # between looks for what other processes have filed
 LOOK_SHARE = 10  # the time between looks is at least so many times that of a look
 AT_ONCE = 200  # deliveries under way
 FAREWELL_SECONDS = 2.0  # for the deliveries under way, when the process ends

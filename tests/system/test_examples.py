@@ -203,6 +203,31 @@ def test_an_onboarding_ends_with_a_published_post(server, language):
         assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
 
 
+BY_WEBHOOKS = """\
+Who am I: Northwind Studio
+Listen to events: hello
+Ingest a repository: project_ingest_github has ended
+Meet the first influencer: {influencer}, ready
+Generate content: 3 slides
+Approve it: told so
+Connect an account: tiktok
+Schedule a post, and hear of it: {url}
+"""
+
+
+@languages
+def test_an_onboarding_is_driven_by_webhooks_alone(server, language):
+    for _ in range(2):
+        code, text = run(server, f"onboarding_by_webhooks.{language}")
+
+        client = server.client()
+        project = client.get("/v1/projects").json()["items"][0]
+        (influencer,) = client.get(f"/v1/projects/{project['id']}/influencers").json()["items"]
+        (post,) = client.get(f"/v1/projects/{project['id']}/scheduled-posts").json()["items"]
+        assert (code, text) == (0, BY_WEBHOOKS.format(influencer=influencer["name"], url=post["externalUrl"]))
+        assert client.get("/v1/webhook-endpoints").json()["items"] == []
+
+
 TOUR = """\
 Who am I: 200, Northwind Studio, standard
 Create a project: 201, active
