@@ -25,6 +25,7 @@ from layers_standin.startup import (
 )
 from layers_standin.web.logs.output import replace_standard_streams, send
 from layers_standin.web.worker import Worker
+from layers_standin.webhooks.watcher import stop_watching
 
 replace_standard_streams(os.environ)
 try:
@@ -66,6 +67,11 @@ def post_worker_init(worker: Worker) -> None:
     # A request leaves few cycles, and the looks for them took a thirtieth of it.
     gc.freeze()
     gc.set_threshold(10_000)
+
+
+def worker_exit(_: Arbiter, __: Worker) -> None:
+    """Let the worker end the deliveries that are under way."""
+    stop_watching()
 
 
 def when_ready(server: Arbiter) -> None:

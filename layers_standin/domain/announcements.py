@@ -1,5 +1,6 @@
 """Announcements: an event that has come about becomes a delivery for each endpoint that listens."""
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -107,6 +108,11 @@ class Announcements:
                         kind, _ = _TOLD[source, name](document, at_ms, "")
                         found.append(Upcoming(at_ms, kind, document["pendingEvents"][name]))
         return sorted(found)[:limit]
+
+    def announce_all_due(self) -> None:
+        """Announce all events that are due. A part of the caller's transaction, for where there are few."""
+        while self.announce_due(sys.maxsize):
+            pass
 
     def announce_due(self, limit: int) -> int:
         """Announce the events of up to `limit` documents of each table that are due; return the number of documents."""

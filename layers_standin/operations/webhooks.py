@@ -35,6 +35,7 @@ def create_webhook_endpoint(call: Call) -> StoredResponse:
 
 def _create(call: Call) -> Record:
     project = call.store.projects.get(call.body["projectId"])["id"] if "projectId" in call.body else None
+    call.store.announcements.announce_all_due()  # what came about when nobody listened is nobody's
     endpoint = call.store.endpoints.create(project, call.body, call.base_url())
     return {"endpoint": endpoint_view(endpoint), "signingSecret": _secrets(call, endpoint)[0]}
 

@@ -31,7 +31,7 @@ LOOK_SHARE = 10  # the time between looks is at least so many times that of a lo
 AT_ONCE = 200  # deliveries under way
 FAREWELL_SECONDS = 2.0  # for the deliveries under way, when the process ends
 
-UnderWay = dict["asyncio.Task[Answer]", Attempt]
+UnderWay = dict["asyncio.Task[Answer | None]", Attempt]
 
 
 class Deliverer:
@@ -79,7 +79,9 @@ class Deliverer:
         answers: dict[str, list[tuple[Attempt, Answer]]] = {}
         for task in [task for task in under_way if task.done()]:
             attempt = under_way.pop(task)
-            answers.setdefault(attempt.organization, []).append((attempt, task.result()))
+            answer = task.result()
+            if answer is not None:
+                answers.setdefault(attempt.organization, []).append((attempt, answer))
         busy = {attempt.endpoint_id for attempt in under_way.values()}
         taken: list[Attempt] = []
         pause = POLL_SECONDS
@@ -106,8 +108,8 @@ class Deliverer:
                 queue.record(attempt, answer)
             return queue.take(queue.due(busy, room))
 
-    async def _attempt(self, attempt: Attempt) -> Answer:
-        """Post a delivery; whatever goes wrong is an answer."""
+    async def _attempt(self, attempt: Attempt) -> Answer | None:
+        """Post a delivery; whatever goes wrong is an answer. None if the process ended meanwhile."""
         if attempt.effect == LOST:
             return Answer(None, "Lost by an injected fault.")
         event = attempt.delivery["event"]
@@ -124,6 +126,8 @@ class Deliverer:
                 await send(attempt.url, headers, body, self._allowed)
             return await send(attempt.url, headers, body, self._allowed)
         except Exception as error:
+            if self._must_end():  # without an interpreter, names are not resolved
+                return None
             logger.exception("A delivery failed in an unforeseen way")
             return Answer(None, f"Not sent: {type(error).__name__}.")
 

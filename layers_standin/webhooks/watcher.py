@@ -81,15 +81,20 @@ class Watcher:
         return self._stopping.is_set() or self._db.is_closed
 
     def _watch(self) -> None:
+        said = ""
         while not self.must_end():
             try:
                 if self._db.read_each("webhook_endpoints") and self._lease.hold():
                     self._deliver()
-                    continue
+                said = ""
+            except LeaseLost:
+                logger.warning("Another process delivers the webhooks from now on.")
             except EngineError as error:
-                logger.warning("Webhooks wait: %s", error)
+                if str(error) != said:  # once, and not every second
+                    logger.warning("Webhooks wait: %s", error)
+                said = str(error)
             except Exception:
-                logger.exception("Webhooks wait")
+                logger.exception("Webhooks wait.")
             self._stopping.wait(WATCH_SECONDS)
         with suppress(EngineError):
             self._lease.release()
@@ -100,7 +105,5 @@ class Watcher:
         self._deliverer = Deliverer(self._services, self._lease, self.must_end)
         try:
             self._deliverer.run()
-        except LeaseLost:
-            logger.warning("Another process delivers the webhooks from now on.")
         finally:
             self._deliverer = None
