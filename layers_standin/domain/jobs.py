@@ -9,7 +9,7 @@ from typing import Any
 
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.ids import id_of, mint
-from layers_standin.domain.schedules import STAGES, UNCANCELABLE, cancel, kind_of, state_at
+from layers_standin.domain.schedules import STAGES, UNCANCELABLE, cancel, kind_of, new_schedule, state_at
 from layers_standin.domain.tables import Tables, oldest_first, running
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, milliseconds
 from layers_standin.engines.table import Record
@@ -64,8 +64,7 @@ class Jobs:
 
     def schedule(self, **own: Any) -> Record:
         """Return the schedule of a job that begins now; `own` are the fields in which it is not the usual one."""
-        usual = {"startedMs": self._now_ms(), "lengthMs": self._length_ms, "endedMs": None, "failure": self._failure}
-        return usual | own
+        return new_schedule(self._now_ms(), self._length_ms) | {"failure": self._failure} | own
 
     def begin(self, project_id: str, schedule: Record, **about: Any) -> Record:
         """Write a job and return it; `about` are the fields that are its kind's own."""
