@@ -1,7 +1,8 @@
 """Jobs: documents with a schedule, of which their state follows; see `domain/schedules.py`.
 
-A job is {"jobId", "organizationId", "projectId", "schedule"} and the fields of its kind: {"influencerId"}, or
-{"containerIds", "containerId"?, "credits", "assets"} with all that it will have made at its end.
+A job is {"jobId", "organizationId", "projectId", "schedule"} and the fields of its kind: {"influencerId"};
+{"containerIds", "containerId"?, "credits", "assets"} with all that it will have made at its end; or {"ingest"}, see
+`domain/ingest.py`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from layers_standin.domain.tables import Tables, oldest_first, running
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, milliseconds
 from layers_standin.engines.table import Record
 
-_SUBJECTS = ("influencerId", "containerIds", "containerId")  # the fields that say what a job is about
+_SUBJECTS = ("influencerId", "containerIds", "containerId")  # the fields of a kind that its views show
 _CANCELED = {"code": "CANCELED", "message": "The job was canceled."}
 
 
