@@ -41,6 +41,7 @@ from layers_standin.domain.tables import (
     approvals,
     awaited,
     ends,
+    newest_page,
     oldest_first,
     with_influencer,
 )
@@ -124,16 +125,12 @@ class Containers:
             return not statuses or container_status(document, now_ms) in statuses
 
         if statuses and statuses <= _RUNNING:
-            found = [
+            found = (
                 document
                 for document in self._unfinished(project)
-                if keep(document)
-                and (not formats or document["format"] in formats)
-                and floor <= document["sortKey"]
-                and (before is None or document["sortKey"] < before)
-            ]
-            found.sort(key=lambda document: str(document["sortKey"]), reverse=True)
-            return Page(found[:limit], found[limit - 1]["sortKey"] if len(found) > limit else None)
+                if keep(document) and (not formats or document["format"] in formats) and floor <= document["sortKey"]
+            )
+            return newest_page(found, before, limit)
         every = {OK, WILL_FAIL, CANCELED}
         outcomes = set().union(*(_OUTCOMES.get(each, every - {CANCELED}) for each in statuses)) if statuses else every
         indexes = [project + outcome for outcome in sorted(outcomes)]

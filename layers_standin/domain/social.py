@@ -258,4 +258,3 @@ class SocialAccounts:
 
     def _oldest_kept_ms(self) -> int:
         return epoch_milliseconds(self._tables.now() - _STATE_KEPT)
-

@@ -207,6 +207,13 @@ class Page(NamedTuple):
     next_sort_key: str | None
 
 
+def newest_page(documents: Iterable[Record], before: str | None, limit: int) -> Page:
+    """Return up to `limit` of these documents in descending order of `sortKey`, which is below `before`, if given."""
+    found = [document for document in documents if before is None or document["sortKey"] < before]
+    found.sort(key=lambda document: str(document["sortKey"]), reverse=True)
+    return Page(found[:limit], found[limit - 1]["sortKey"] if len(found) > limit else None)
+
+
 @lru_cache(1024)  # they hold no state, and each request asks for a handful
 def _table(db: Hashable, name: str, partition: str) -> Table:
     id_class = str if name in _OWN_IDS else canonical
