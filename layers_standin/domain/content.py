@@ -180,7 +180,7 @@ def container_view(container: Mapping[str, Any], now_ms: int, base_url: Callable
 
 def container_item(container: Mapping[str, Any], now_ms: int, base_url: Callable[[], str]) -> Record:
     """Return a container as an item of a list."""
-    view = container_view(container, now_ms, base_url)
+    view = container_view({**container, "assets": container["assets"][:1]}, now_ms, base_url)
     shown = ("id", "influencerId", "status", "format", "caption", "approvalStatus", "createdAt", "completedAt")
     return {field: view[field] for field in shown} | {"primaryAsset": view["assets"][0] if view["assets"] else None}
 
