@@ -9,6 +9,7 @@ import httpx
 import pytest
 from api_helpers import SPRING, invalid, living, new_organization, refused, unchanged
 from conftest import AVA, AVA_PATH, DEMO
+from engine_helpers import NthCall, WatchedDisk, no_space
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import STAYS_OPEN, opened, serving
@@ -16,6 +17,7 @@ from servers import STAYS_OPEN, opened, serving
 from app import create_app
 from layers_standin.domain.captions import MAX_CAPTION, caption_of, first_comment_of
 from layers_standin.domain.ids import canonical
+from layers_standin.media.folder import FolderStorage
 from layers_standin.services import Services
 from layers_standin.web.errors import MAX_BODY_BYTES
 from store import Store
@@ -165,6 +167,17 @@ def test_a_repetition_gets_the_earlier_reply_after_the_influencer_was_deleted_an
     demo.delete(f"/v1/projects/{SPRING}")
 
     assert generate(demo, **body) == first
+
+
+def test_a_repetition_gets_the_earlier_reply_from_a_disk_without_room_for_pictures(demo, rooms, settings):
+    body = SLIDES | {"id": str(uuid4())}
+    first = generate(demo, **body)
+
+    media = FolderStorage(settings.data / "media", WatchedDisk(NthCall(1, no_space, lasting=True)))
+    other = create_app(Services(rooms.store, media, settings)).test_client()
+    other.environ_base["HTTP_X_API_KEY"] = DEMO["X-Api-Key"]
+    assert generate(other, **body) == first
+    assert other.post(CONTENT, json=SLIDES).status_code == 503
 
 
 # How it goes on
