@@ -4,13 +4,14 @@ Two organizations live through the same day. In one of them both influencers are
 All that can be asked about their content and posts is asked in both, and answered the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from flask import Flask
 from servers import STAYS_OPEN, serving
 from twins import Reply, Twins
 
@@ -69,10 +70,8 @@ def live_through_a_deletion(twins: Twins, disturb: Callable[[], None]) -> None:
         "undecided": None,
     }
 
-    for influencer in (KIM, NOA):
-        path = f"/v1/influencers/{influencer}"
-        assert twins.one.ask(twins.door(), "DELETE", path, {"reason": "Asked to be forgotten."}).status == 200
-        assert [twin.ask(twins.door(), "GET", path).status for twin in twins.both] == [404, 200]
+    delete_in_one(twins, KIM)
+    delete_in_one(twins, NOA)
     disturb()
     assert shop.everything() == before
 
@@ -87,6 +86,12 @@ def live_through_a_deletion(twins: Twins, disturb: Callable[[], None]) -> None:
     refusal, reply = (twin.ask(twins.door(), "POST", f"{SHOP}/content", new) for twin in twins.both)
     assert (refusal, reply.status) == (NO_INFLUENCER, 202)
     assert twins.one.ask(twins.door(), "GET", "/v1/credits") == credits
+
+
+def delete_in_one(twins: Twins, influencer: str) -> None:
+    path = f"/v1/influencers/{influencer}"
+    assert twins.one.ask(twins.door(), "DELETE", path, {"reason": "Asked to be forgotten."}).status == 200
+    assert [twin.ask(twins.door(), "GET", path).status for twin in twins.both] == [404, 200]
 
 
 class Shop:
@@ -305,14 +310,18 @@ def moment(time: str, milliseconds: int = 0) -> str:
 # Where it happens
 
 
-def test_in_one_process_that_takes_a_snapshot_and_restores_it(app):
+@pytest.fixture
+def in_process(app: Flask) -> Iterator[httpx.Client]:
     with httpx.Client(transport=httpx.WSGITransport(app), base_url="http://localhost") as client:
+        yield client
 
-        def restore():
-            for path, body in SNAPSHOT:
-                client.post(f"/_standin{path}", json=body).raise_for_status()
 
-        live_through_a_deletion(Twins([client]), restore)
+def test_in_one_process_that_takes_a_snapshot_and_restores_it(in_process):
+    def restore():
+        for path, body in SNAPSHOT:
+            in_process.post(f"/_standin{path}", json=body).raise_for_status()
+
+    live_through_a_deletion(Twins([in_process]), restore)
 
 
 def test_across_workers_that_are_killed_and_started_again(settings, tmp_path):
@@ -332,3 +341,35 @@ def test_across_workers_that_are_killed_and_started_again(settings, tmp_path):
         assert len(doors) == 2
         twins = Twins(doors)
         live_through_a_deletion(twins, crash)
+
+
+def test_what_stops_content_and_posts_stops_them_alike(in_process):
+    """The job of a deleted influencer is canceled, the clock is set back, and the project archived."""
+    twins = Twins([in_process])
+    shop = Shop(twins)
+    shop.open()
+    begun = twins.do("POST", f"{SHOP}/influencers", {"influencerId": NOA, "name": "Noa"})
+    shop.generate("expecting", brief={"influencerId": NOA})
+    twins.until(moment("09:00:02"))
+    shop.generate("done")
+    twins.until(moment("09:00:04"))
+    shop.generate("running")
+    shop.schedule("waiting", "done", "10:00:00")
+    twins.until(moment("09:00:01"))  # so that neither of them is ready
+    delete_in_one(twins, KIM)
+    delete_in_one(twins, NOA)
+
+    twins.do("POST", f"{begun['locationUrl']}/cancel")
+    shop.everything()
+    twins.until(moment("09:00:05"))
+    shop.everything()
+    assert shop.statuses_of_content() == {
+        "expecting": ("failed", "not_required"),
+        "done": ("completed", "not_required"),
+        "running": ("generating", "not_required"),
+    }
+    twins.do("POST", shop.of("expecting", "regenerate"))
+    assert twins.do("DELETE", SHOP)["canceledScheduledPosts"] == 1
+    shop.everything()
+    assert shop.statuses_of_content()["running"] == ("canceled", "not_required")
+    assert shop.statuses_of_posts() == {"waiting": "canceled"}
