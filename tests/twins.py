@@ -10,7 +10,7 @@ import orjson
 
 from layers_standin.engines.table import Record
 
-_ULID = "01[0-9A-HJKMNP-TV-Z]{24}"  # as those minted in this century; what the twins chose begins otherwise
+_ULID = "0[1-9A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{24}"  # a minted one; what the twins choose begins with 00
 _OWN = re.compile(  # all that two organizations cannot have in common
     "|".join(
         f"(?P<{kind}>{pattern})"
@@ -71,9 +71,10 @@ class Twin:
         kind = str(found.lastgroup)
         if kind in ("host", "request"):  # another one each time
             return f"<{kind}>"
-        name = self._names.setdefault(found[0], f"<{kind} {len(self.known(kind)) + 1}>")
-        self._own[name] = found[0]
-        return name
+        if found[0] not in self._names:
+            name = self._names[found[0]] = f"<{kind} {len(self.known(kind)) + 1}>"
+            self._own[name] = found[0]
+        return self._names[found[0]]
 
     def _translated(self, text: str) -> str:
         return re.sub("<[a-z]+ [0-9]+>", lambda name: self._own[name[0]], text.replace("<host>", ""))
