@@ -149,7 +149,7 @@ class Containers:
             if earlier.get("request") != _mark(project, body):
                 raise Conflict("Container id is already taken.", subcode="ID_TAKEN", containerId=earlier["id"])
             job = self._jobs.get(earlier["requestJobId"])
-            return Plan(project, body["format"], brief, None, varieties, job=job)
+            return Plan(project, body["format"], brief, None, (), job=job)
         self._projects.active(project_id)
         influencer_id = (brief or {}).get("influencerId")
         influencer = None if influencer_id is None else self._copy_of(project["id"], influencer_id)
