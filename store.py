@@ -43,7 +43,7 @@ from layers_standin.domain.projects import Projects
 from layers_standin.domain.scheduled_posts import Posts
 from layers_standin.domain.schedules import end_ms, new_schedule, state_at
 from layers_standin.domain.social import SocialAccounts
-from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables
+from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables, newest_page
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, seconds, utc_now
 from layers_standin.engines.table import Engine, Record, Table
 
@@ -457,11 +457,8 @@ class Store:
             return
         at = from_epoch_milliseconds(entry["atMs"])
         schedule = new_schedule(entry["atMs"], 0)
-        created = new_influencer(
-            self.organization, project["id"], entry["influencerId"], entry["body"], schedule, at
-        ) | {"revision": 1}
-        self.influencers.upsert(created)
-        History(self.tables, SYSTEM).note(created, None, audit_view(created), at)
+        created = new_influencer(self.organization, project["id"], entry["influencerId"], entry["body"], schedule, at)
+        self._put_influencer(None, created, at, History(self.tables, SYSTEM))
 
     # The store as a whole
 
@@ -496,11 +493,13 @@ class Store:
                 self.history.note(after, audit_view(before), audit_view(after), now)
             return after
 
-    def _put_influencer(self, before: Record | None, after: Record, now: datetime) -> None:
-        """Write an influencer and an entry of its history."""
+    def _put_influencer(
+        self, before: Record | None, after: Record, now: datetime, history: History | None = None
+    ) -> None:
+        """Write an influencer and an entry of its history, by default that of the store's actor."""
         revised: Record = after | {"revision": (before or {}).get("revision", 0) + 1}
         self.influencers.upsert(revised)
-        self.history.note(revised, before and audit_view(before), audit_view(revised), now)
+        (history or self.history).note(revised, before and audit_view(before), audit_view(revised), now)
 
     def _create_with_job(self, project_id: str, body: Record, references: list[Record]) -> Record:
         influencer_id = body.get("influencerId") or mint("inf")
@@ -550,14 +549,8 @@ class Store:
 
     def _running(self, project: str, status: str, before: str | None, limit: int) -> Page:
         """Return the influencers whose job still runs: only those begun within a job's length are read."""
-        found = [
-            document
-            for document in filter(None, map(self._influencer_of, self.jobs.running(project)))
-            if influencer_status(document, self.now_ms()) == status and (before is None or document["sortKey"] < before)
-        ]
-        found.sort(key=lambda document: str(document["sortKey"]), reverse=True)
-        more = found[limit - 1]["sortKey"] if len(found) > limit else None
-        return Page(found[:limit], more)
+        found = filter(None, map(self._influencer_of, self.jobs.running(project)))
+        return newest_page((each for each in found if influencer_status(each, self.now_ms()) == status), before, limit)
 
     def _influencer_of(self, job: Record) -> Record | None:
         document = self.influencers.get(doc_id=job["influencerId"])

@@ -103,6 +103,7 @@ def walk(tour: Tour) -> None:
     container_path = appear(tour, project_path, influencer_id)
     publish(tour, project_path, container_path)
     clone_and_cancel(tour, influencer_id)
+    ingest(tour, project_path)
     delete(tour, influencer_id)
     tour.call("Archive the project", 200, "DELETE", project_path, lambda gone: gone["status"])
 
@@ -330,6 +331,21 @@ def clone_and_cancel(tour: Tour, influencer_id: str) -> None:
     )
     ended = tour.call("Look at the job", 200, "GET", job_path, lambda reply: reply["status"])
     check(ended["status"] == "canceled", f"the job is {ended['status']}")
+
+
+def ingest(tour: Tour, project_path: str) -> None:
+    """Have a website looked at, and read the brand that the project has of it."""
+    job = tour.call(
+        "Look at the website",
+        202,
+        "POST",
+        f"{project_path}/ingest/website",
+        lambda begun: f"job {begun['status']}",
+        json={"url": "https://www.harbor-notes.example"},
+    )
+    ended = tour.job_done(job["jobId"])
+    check(ended["status"] == "completed", f"the job ended as {ended}")
+    tour.call("Read the brand", 200, "GET", project_path, lambda project: project["brandContext"]["appName"])
 
 
 def delete(tour: Tour, influencer_id: str) -> None:

@@ -77,6 +77,7 @@ console.log(`Install the app on GitHub: sent back with ${Object.keys(sent).sort(
 const registration = { installationId: Number(sent.installation_id), state: sent.state };
 const installation = await call('POST', '/v1/github/installation', registration);
 console.log(`Register the installation: ${installation.status}`);
+console.log(`Read it again: ${(await call('GET', '/v1/github/installation')).orgLogin}`);
 const [repository] = (await call('GET', '/v1/github/repos')).items;
 const ingest = { repoFullName: repository.fullName, openPR: true };
 const ingestJob = await call('POST', `${projectPath}/ingest/github`, ingest);

@@ -70,6 +70,7 @@ print(f"Install the app on GitHub: sent back with {' and '.join(sorted(sent))}")
 registration = {"installationId": int(sent["installation_id"]), "state": sent["state"]}
 installation = call("POST", "/v1/github/installation", registration)
 print(f"Register the installation: {installation['status']}")
+print(f"Read it again: {call('GET', '/v1/github/installation')['orgLogin']}")
 repository = call("GET", "/v1/github/repos")["items"][0]["fullName"]
 job = call("POST", f"{project_path}/ingest/github", {"repoFullName": repository, "openPR": True})
 print(f"Ingest the newest repository: {job['status']}")

@@ -8,19 +8,17 @@ from functools import partial
 from typing import NamedTuple, Protocol, cast
 
 from flask import Flask, Response, redirect, request
-from itsdangerous import BadSignature, URLSafeSerializer
 from markupsafe import escape
 
 from layers_standin.console.public import serve_public, shown
-from layers_standin.domain.errors import NotFound
 from layers_standin.services import Services
 from layers_standin.web.access import is_foreign_page
+from layers_standin.web.consent_urls import CONSENT_PATH, read_signature
 from layers_standin.web.errors import Forbidden, Invalid
 from layers_standin.web.responses import route
 from layers_standin.web.return_urls import origin_of
 from store import Store
 
-CONSENT_PATH = "/consent/<signature>"
 YES, NO = "yes", "no"
 
 
@@ -61,11 +59,6 @@ class ConsentFlow(Protocol):
 
         `form` has the person's text for the question's field. It is called in a transaction.
         """
-
-
-def consent_url(store: Store, flow: str, state: str, base_url: str) -> str:
-    """Return the URL of the page for a state of an organization's flow; `base_url` has no slash at its end."""
-    return f"{base_url}/consent/{_serializer(store).dumps([flow, store.organization, state])}"
 
 
 def add_consents(app: Flask, services: Services, flows: Mapping[str, ConsentFlow]) -> None:
@@ -109,12 +102,5 @@ def _answer(flow: ConsentFlow, store: Store, state: str, is_allowed: bool) -> st
 
 def _read(store: Store, flows: Mapping[str, ConsentFlow], signature: str) -> tuple[ConsentFlow, Store, str]:
     """Return (flow, store of the organization, state) of a signed path. Raises NotFound."""
-    try:
-        flow, organization, state = _serializer(store).loads(signature)
-    except BadSignature as error:
-        raise NotFound("There is no such page.") from error
+    flow, organization, state = read_signature(store, signature)
     return flows[flow], store.for_organization(organization), state
-
-
-def _serializer(store: Store) -> URLSafeSerializer:
-    return URLSafeSerializer(store.signing_key(), salt="consent")

@@ -17,7 +17,6 @@ from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseco
 from layers_standin.engines.table import Record
 
 NOT_REQUIRED, PENDING, APPROVED, REJECTED = "not_required", "pending", "approved", "rejected"
-AUTOMATIC = "auto_approve"  # who has approved
 
 _NO_POLICY: Record = {
     "requiresApproval": False,

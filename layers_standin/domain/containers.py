@@ -44,6 +44,7 @@ from layers_standin.domain.tables import (
     approvals,
     awaited,
     ends,
+    newest_page,
     oldest_first,
     with_influencer,
 )
@@ -128,16 +129,12 @@ class Containers:
             return not statuses or container_status(document, now_ms) in statuses
 
         if statuses and statuses <= _RUNNING:
-            found = [
+            found = (
                 document
                 for document in self._unfinished(project)
-                if keep(document)
-                and (not formats or document["format"] in formats)
-                and floor <= document["sortKey"]
-                and (before is None or document["sortKey"] < before)
-            ]
-            found.sort(key=lambda document: str(document["sortKey"]), reverse=True)
-            return Page(found[:limit], found[limit - 1]["sortKey"] if len(found) > limit else None)
+                if keep(document) and (not formats or document["format"] in formats) and floor <= document["sortKey"]
+            )
+            return newest_page(found, before, limit)
         every = {OK, WILL_FAIL, CANCELED}
         outcomes = set().union(*(_OUTCOMES.get(each, every - {CANCELED}) for each in statuses)) if statuses else every
         indexes = [project + outcome for outcome in sorted(outcomes)]
@@ -156,7 +153,7 @@ class Containers:
             if earlier.get("request") != _mark(project, body):
                 raise Conflict("Container id is already taken.", subcode="ID_TAKEN", containerId=earlier["id"])
             job = self._jobs.get(earlier["requestJobId"])
-            return Plan(project, body["format"], brief, None, varieties, job=job)
+            return Plan(project, body["format"], brief, None, (), job=job)
         self._projects.active(project_id)
         influencer_id = (brief or {}).get("influencerId")
         influencer = None if influencer_id is None else self._copy_of(project["id"], influencer_id)

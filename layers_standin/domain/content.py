@@ -18,7 +18,7 @@ from layers_standin.domain.errors import Conflict
 from layers_standin.domain.ids import canonical, mint
 from layers_standin.domain.influencers import influencer_status
 from layers_standin.domain.pictures import portrait_traits
-from layers_standin.domain.schedules import State, end_ms, stage_progress, state_at
+from layers_standin.domain.schedules import State, end_ms, new_schedule, stage_progress, state_at
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, milliseconds, seconds
 from layers_standin.engines.table import Record
 
@@ -38,8 +38,7 @@ def copy_of(influencer: Mapping[str, Any], now_ms: int) -> Record:
 
 def _schedule_of(influencer: Mapping[str, Any]) -> Record:
     """Return the schedule of an influencer that is not ready; one that failed without a job has failed for ever."""
-    failed = {"startedMs": 0, "lengthMs": 0, "endedMs": None, "failure": INFLUENCER_FAILED}
-    return dict(influencer.get("schedule") or failed)
+    return dict(influencer.get("schedule") or new_schedule(0, 0) | {"failure": INFLUENCER_FAILED})
 
 
 def content_schedule(schedule: Record, influencer: Mapping[str, Any] | None) -> Record:
@@ -181,7 +180,7 @@ def container_view(container: Mapping[str, Any], now_ms: int, base_url: Callable
 
 def container_item(container: Mapping[str, Any], now_ms: int, base_url: Callable[[], str]) -> Record:
     """Return a container as an item of a list."""
-    view = container_view(container, now_ms, base_url)
+    view = container_view({**container, "assets": container["assets"][:1]}, now_ms, base_url)
     shown = ("id", "influencerId", "status", "format", "caption", "approvalStatus", "createdAt", "completedAt")
     return {field: view[field] for field in shown} | {"primaryAsset": view["assets"][0] if view["assets"] else None}
 

@@ -125,16 +125,21 @@ class GitHub:
     def register(self, organization: Mapping[str, Any], installation_id: int, state: str) -> Record:
         """Register the installation, in the place of another one, and return it. Raises NotAcceptable.
 
-        An installation that is registered already keeps its time of registration.
+        One that is registered already keeps its time of registration, and the state may be an expired one: so a client
+        that repeats its registration gets the same reply, however late.
         """
         now = self._tables.now()
         known = self._states.get(doc_id=state)
-        if known is None or now >= expiry(known):
+        current: Record = self._installations.get(doc_id=organization["id"]) or {}
+        is_again = current.get("installationId") == installation_id
+        # Old states are deleted in time, so the installation keeps the one that it was registered with last.
+        is_known = known is not None or current.get("state") == state
+        is_fresh = known is not None and now < expiry(known)
+        if not (is_known and (is_again or is_fresh)):
             raise NotAcceptable("Invalid body.", fieldErrors={"state": ["Unknown or expired state"]})
-        document = new_installation(organization, installation_id, now)
-        current = self._installations.get(doc_id=organization["id"])
-        if current is not None and current["installationId"] == installation_id:
-            document = current | {"lastVerifiedAt": document["lastVerifiedAt"]}
+        document = new_installation(organization, installation_id, now) | {"state": state}
+        if is_again:
+            document = current | {"state": state, "lastVerifiedAt": document["lastVerifiedAt"]}
         self._installations.upsert(document)
         return document
 

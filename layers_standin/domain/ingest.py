@@ -9,21 +9,22 @@ from typing import Any
 
 from layers_standin.domain.github import pull_request_url
 from layers_standin.domain.schedules import INGEST_GITHUB, INGEST_WEBSITE, OPENING_PR, end_ms, state_at
-from layers_standin.domain.tables import Tables, ingests
-from layers_standin.domain.times import from_epoch_milliseconds, seconds
+from layers_standin.domain.tables import Tables, latest_first
+from layers_standin.domain.tables import ingested as ingested_index
+from layers_standin.domain.tables import ingests as ingests_index
+from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, seconds
 from layers_standin.engines.table import Record
 
 GITHUB, WEBSITE = "github", "website"
 KINDS = {GITHUB: INGEST_GITHUB, WEBSITE: INGEST_WEBSITE}
 
 _SOURCES = (GITHUB, WEBSITE, "appstore")  # nothing begins an ingest from a store of apps
-_MOST_LOOKED_AT = 100
 
 
 def ingested(jobs: Sequence[Mapping[str, Any]], now_ms: int) -> Record:
     """Return {"brandContext", "ingestState"} of a project: the brand of the ingest that was completed last.
 
-    `jobs` are its ingests, newest first. The state of a source is that of its newest ingest, None without one.
+    `jobs` are its ingests as `Ingests.of` returns them: the first of a source is its newest, whose state it has.
     """
     newest = {job["ingest"]["source"]: job for job in reversed(jobs)}
     completed = [job for job in jobs if state_at(job["schedule"], now_ms).status == "completed"]
@@ -58,7 +59,16 @@ class Ingests:
         self._tables = tables
 
     def of(self, project: Mapping[str, Any]) -> list[Record]:
-        """Return the newest ingests of a project, newest first."""
+        """Return the ingests that a project's state follows from: the newest of each source, and the last to complete.
+
+        However many there were, each is the first of an index.
+        """
         if not project.get("isIngested"):
             return []
-        return self._tables.page("jobs", [ingests(project["id"])], None, _MOST_LOOKED_AT, bool).documents
+        ended_by_now = latest_first(epoch_milliseconds(self._tables.now()) + 1, "")
+        newest = [(ingests_index(project["id"], source), None) for source in KINDS]
+        return [
+            job
+            for index, before in [*newest, (ingested_index(project["id"]), ended_by_now)]
+            for job in self._tables.page("jobs", [index], before, 1, bool).documents
+        ]

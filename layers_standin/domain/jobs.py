@@ -1,7 +1,8 @@
 """Jobs: documents with a schedule, of which their state follows; see `domain/schedules.py`.
 
-A job is {"jobId", "organizationId", "projectId", "schedule"} and the fields of its kind: {"influencerId"}, or
-{"containerIds", "containerId"?, "credits", "assets"} with all that it will have made at its end.
+A job is {"jobId", "organizationId", "projectId", "schedule"} and the fields of its kind: {"influencerId"};
+{"containerIds", "containerId"?, "credits", "assets"} with all that it will have made at its end; or {"ingest"}, see
+`domain/ingest.py`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,12 +11,12 @@ from typing import Any
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.events import END
 from layers_standin.domain.ids import id_of, mint
-from layers_standin.domain.schedules import STAGES, UNCANCELABLE, cancel, kind_of, state_at
+from layers_standin.domain.schedules import STAGES, UNCANCELABLE, cancel, kind_of, new_schedule, state_at
 from layers_standin.domain.tables import Tables, oldest_first, running
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, milliseconds
 from layers_standin.engines.table import Record
 
-_SUBJECTS = ("influencerId", "containerIds", "containerId")  # the fields that say what a job is about
+_SUBJECTS = ("influencerId", "containerIds", "containerId")  # the fields of a kind that its views show
 _CANCELED = {"code": "CANCELED", "message": "The job was canceled."}
 
 
@@ -65,8 +66,7 @@ class Jobs:
 
     def schedule(self, **own: Any) -> Record:
         """Return the schedule of a job that begins now; `own` are the fields in which it is not the usual one."""
-        usual = {"startedMs": self._now_ms(), "lengthMs": self._length_ms, "endedMs": None, "failure": self._failure}
-        return usual | own
+        return new_schedule(self._now_ms(), self._length_ms) | {"failure": self._failure} | own
 
     def begin(self, project_id: str, schedule: Record, **about: Any) -> Record:
         """Write a job and return it; `about` are the fields that are its kind's own."""

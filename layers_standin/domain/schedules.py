@@ -41,6 +41,7 @@ class State(NamedTuple):
 
 
 def new_schedule(now_ms: int, length_ms: int) -> Record:
+    """Return the schedule of a job that begins now and goes well; both are milliseconds."""
     return {"startedMs": now_ms, "lengthMs": length_ms, "endedMs": None, "failure": None}
 
 

@@ -85,6 +85,11 @@ def oldest_first(moment_ms: int, doc_id: str) -> str:
     return f"{_FAR_FUTURE_MS - moment_ms:016d}={doc_id}"
 
 
+def latest_first(moment_ms: int, doc_id: str) -> str:
+    """Return a sort key with which a descending scan returns the newest document first."""
+    return f"{moment_ms:016d}={doc_id}"
+
+
 def moment_of(sort_key: str) -> int:
     """Return the milliseconds since 1970 of a sort key made by `oldest_first`."""
     return _FAR_FUTURE_MS - int(sort_key.partition("=")[0])
@@ -108,10 +113,13 @@ def _influencer_entries(record: Record) -> list[IndexEntry]:
 def _job_entries(record: Record) -> list[IndexEntry]:
     """Index entries of a job: an influencer's is in `running:<project>`, by its end, until `drop_finished` removed it.
 
-    An ingest is in `ingests:<project>`, newest first.
+    An ingest is in `ingests:<project>:<source>`, newest first, and in `ingested:<project>` by its end if it completes.
     """
     if "ingest" in record:
-        return [IndexEntry(ingests(record["projectId"]), record["jobId"])]
+        project, schedule = record["projectId"], record["schedule"]
+        completes = schedule["endedMs"] is None and not schedule["failure"]
+        ended = [IndexEntry(ingested(project), latest_first(end_ms(schedule), record["jobId"]))] if completes else []
+        return [IndexEntry(ingests(project, record["ingest"]["source"]), record["jobId"]), *ended]
     if record.get("isFinished") or "influencerId" not in record:
         return []
     return [IndexEntry(running(record["projectId"]), oldest_first(end_ms(record["schedule"]), record["jobId"]))]
@@ -122,9 +130,14 @@ def running(project: str) -> str:
     return f"running:{project}"
 
 
-def ingests(project: str) -> str:
-    """Return the name of the index of a project's ingests."""
-    return f"ingests:{project}"
+def ingests(project: str, source: str) -> str:
+    """Return the index of a project's ingests of a source, newest first."""
+    return f"ingests:{project}:{source}"
+
+
+def ingested(project: str) -> str:
+    """Return the index of a project's ingests that complete; a scan returns the last to end first."""
+    return f"ingested:{project}"
 
 
 def _project_entries(record: Record) -> list[IndexEntry]:
@@ -294,6 +307,13 @@ class Page(NamedTuple):
 
     documents: list[Record]
     next_sort_key: str | None
+
+
+def newest_page(documents: Iterable[Record], before: str | None, limit: int) -> Page:
+    """Return up to `limit` of these documents in descending order of `sortKey`, which is below `before`, if given."""
+    found = [document for document in documents if before is None or document["sortKey"] < before]
+    found.sort(key=lambda document: str(document["sortKey"]), reverse=True)
+    return Page(found[:limit], found[limit - 1]["sortKey"] if len(found) > limit else None)
 
 
 @lru_cache(1024)  # they hold no state, and each request asks for a handful

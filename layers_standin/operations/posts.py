@@ -29,7 +29,7 @@ def publish_content(call: Call, container_id: str) -> Record:
 def _schedule(call: Call, container_id: str, scheduled_ms: int, may_wait: bool) -> Record:
     store, targets = call.store, call.body["targets"]
     container = store.containers.get(container_id)
-    project = store.projects.get(container["projectId"])  # locked: who archives it must see these posts
+    project = store.projects.get(container["projectId"])  # locked: an archiving of it must see these posts
     accounts = [store.social.of_project(project["id"], target["socialAccountId"]) for target in targets]
     check_modes(targets, accounts)
     store.projects.active(project["id"])

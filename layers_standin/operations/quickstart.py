@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from layers_standin.console.consent import consent_url
 from layers_standin.domain.brands import brand_of_repository, brand_of_url
 from layers_standin.domain.github import expiry, installation_view
 from layers_standin.domain.ingest import GITHUB, WEBSITE
@@ -12,6 +11,7 @@ from layers_standin.domain.schedules import OPENING_PR
 from layers_standin.domain.times import seconds
 from layers_standin.engines.table import Record
 from layers_standin.operations import quickstart_schemas as schemas
+from layers_standin.web.consent_urls import consent_url
 from layers_standin.web.operations import LONG_RUNNING, Call, Operations
 from layers_standin.web.return_urls import check_return_url
 

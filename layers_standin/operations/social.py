@@ -1,12 +1,12 @@
 """Social accounts: the operations that list, connect and disconnect them."""
 
-from layers_standin.console.consent import consent_url
 from layers_standin.domain.keys import SOCIAL_READ, SOCIAL_WRITE
 from layers_standin.domain.posts import of_account
 from layers_standin.domain.social import DISCONNECTED, account_view, disconnection_view, expiry, state_view
 from layers_standin.domain.times import seconds
 from layers_standin.engines.table import Record
 from layers_standin.operations.social_schemas import OauthUrl, SocialAccountQuery
+from layers_standin.web.consent_urls import consent_url
 from layers_standin.web.operations import Call, Operations
 from layers_standin.web.return_urls import check_return_url
 from schemas import EmptyBody

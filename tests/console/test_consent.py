@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import create_app
-from layers_standin.console.consent import consent_url
 from layers_standin.services import Services
 from layers_standin.settings import Settings
+from layers_standin.web.consent_urls import consent_url
 from layers_standin.web.errors import ReturnUrlNotAllowed
 from layers_standin.web.logs.output import redacted
 from layers_standin.web.return_urls import _RETURN_URL, check_return_url, is_return_url, with_query

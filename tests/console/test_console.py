@@ -1,5 +1,6 @@
 """The console without a browser: who sees what, that nothing of a client's becomes markup, and how little is sent."""
 
+import json
 import re
 import time
 from html import unescape
@@ -694,6 +695,15 @@ def test_the_overview_tells_the_credits(demo):
     assert int(before) == demo.get("/v1/credits").json["balance"]
     generated(demo, None)
     assert f"{int(before) - 50:,} credits" in shown(demo, "/console")
+
+
+def test_the_credits_of_the_organization_are_set_beside_them(demo, organization):
+    found = re.search(r"data-api=\"PUT ([^\"]*credits)\" data-body='([^']+)'", shown(demo, "/console"))
+    assert urljoin("/console", found[1]) == "/_standin/credits"
+    body = json.loads(unescape(found[2]))
+    assert body == {"organizationId": organization}
+    assert demo.put("/_standin/credits", json=body | {"balance": -1200}).status_code == 200
+    assert "-1,200 credits" in shown(demo, "/console")
 
 
 def test_an_influencer_is_found_by_its_uuid_in_any_case(demo, organization):

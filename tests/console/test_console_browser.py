@@ -715,3 +715,28 @@ def test_posts_are_let_fail_and_an_account_is_set_by_hand(open_page, shop):
     expect(page.locator("[data-key=accounts] .chip")).to_have_text("reauth required")
     page.get_by_role("button", name="Connect again").click()
     expect(page.locator("[data-key=accounts] .chip")).to_have_text("connected")
+
+
+def test_the_credits_are_set_by_hand(open_page, shop):
+    page = open_page(shop.overview)
+    page.get_by_text("Set the credits", exact=True).click()
+    page.get_by_label("Credits", exact=True).fill("1500")
+    page.keyboard.press("Enter")
+    expect(page.locator(".over")).to_contain_text("1,500 credits")
+    assert shop.api.get("/v1/credits").json()["balance"] == 1500
+
+
+def test_a_job_of_content_and_one_of_an_ingest_are_let_fail_by_hand(open_page, shop):
+    page = open_page(f"/console/controls?organization={shop.organization}")
+    for operation in ("generateContent", "ingestWebsite"):
+        page.get_by_label("Request", exact=True).select_option(operation)
+        page.locator("#kind").select_option("failJob")
+        page.locator("[name='answer.failJob.message']").fill(f"No {operation}.")
+        page.get_by_role("button", name="Inject").click()
+        expect(page.get_by_text(f"lets the job fail with TRAINING_FAILED: No {operation}.")).to_be_visible()
+    begun = shop.api.post(f"/v1/projects/{shop.project}/ingest/website", json={"url": "https://acme.example"}).json()
+    shop.generate()
+    shop.clock(advance="PT1H")
+    assert shop.api.get(begun["locationUrl"]).json()["error"]["message"] == "No ingestWebsite."
+    page.goto(shop.overview)
+    expect(page.locator("[data-key=content] .error")).to_have_text("TRAINING_FAILED: No generateContent.")

@@ -26,6 +26,7 @@ from app import create_app
 from layers_standin.control.operations import operations
 from layers_standin.domain.keys import SCOPES
 from layers_standin.housekeeping import housekeeping
+from layers_standin.openapi.examples import ACCOUNT
 from layers_standin.services import Services
 from layers_standin.web.limits import PER_MINUTE
 
@@ -519,12 +520,14 @@ BODIES = {
     "createFault": {"answer": {"delayMs": 0}},
     "setRequestLog": {"enabled": False},
     "setCredits": {"balance": 0},
+    "setSocialAccount": {"status": "reauth_required"},
 }
 CHANGES = [operation for operation in operations if operation.changes]
 
 
 def path_of(operation, organization):
     ids = {"<name>": "one", "<organization_id>": organization, "<fault_id>": "x", "<influencer_id>": AVA}
+    ids["<social_account_id>"] = ACCOUNT
     path = operation.path.removeprefix(ROOT)
     for placeholder, value in ids.items():
         path = path.replace(placeholder, value)

@@ -281,7 +281,7 @@ def test_a_post_never_goes_back(times, length):
 
 
 class CountingReads:
-    """An engine that counts the documents that are read in batches."""
+    """An engine that counts the documents that are read in batches, by their ids or along indexes."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.count = engine, 0
@@ -289,6 +289,11 @@ class CountingReads:
     def read_many(self, keys: Any) -> list[Record | None]:
         self.count += len(keys)
         return self._engine.read_many(keys)
+
+    def scan_documents(self, *args: Any) -> list[tuple[str, Record | None]]:
+        found = self._engine.scan_documents(*args)
+        self.count += len(found)
+        return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)

@@ -159,6 +159,29 @@ def test_an_installation_is_registered_once_however_often_it_is_sent(ask, regist
     assert ask("GET", INSTALLATION).json == first.json | {"lastVerifiedAt": "2026-04-18T09:23:44Z"}
 
 
+def test_a_registration_that_is_repeated_late_has_the_same_reply(ask, client, store, clock, on_disk):
+    stranger = key_of(store, new_organization(store), "*")
+    first, other = (ask("GET", INSTALL_URL, returnUrl=BACK).json["state"] for _ in range(2))
+    body = {"installationId": 7, "state": first}
+    registered = ask("POST", INSTALLATION, body)
+    clock.move(minutes=15)
+
+    again = ask("POST", INSTALLATION, body)
+    assert (again.status_code, again.json) == (registered.status_code, registered.json) == (201, registered.json)
+    assert ask("POST", INSTALLATION, body | {"state": other}).json == registered.json
+    assert ask("POST", INSTALLATION, body).json == registered.json
+    for _ in range(3):  # each deletes old states
+        ask("GET", INSTALL_URL, returnUrl=BACK)
+    again = ask("POST", INSTALLATION, body)
+    assert (again.status_code, again.json) == (201, registered.json)
+
+    is_unchanged = unchanged(on_disk)
+    assert refused(ask("POST", INSTALLATION, body | {"installationId": 8})) == BAD_STATE
+    assert refused(ask("POST", INSTALLATION, body | {"state": "st_unknown"})) == BAD_STATE
+    assert refused(client.post(INSTALLATION, json=body, headers=stranger)) == BAD_STATE
+    assert is_unchanged()
+
+
 def test_another_installation_replaces_the_first(ask, register):
     register(7)
     before = ask("GET", "/v1/github/repos").json
@@ -479,6 +502,40 @@ def test_two_ingests_at_once_make_one_influencer_of_the_first_that_ends(ask, pro
     assert item["name"] == spokesperson(brand_of_url(SITE["url"], "pt"))["name"]
     assert ask("GET", f"/v1/projects/{project}").json["brandContext"]["appName"] == "Garden"
     assert ask("GET", f"/v1/jobs/{first['jobId']}").json["status"] == "completed"
+
+
+def test_a_project_remembers_its_brand_however_many_ingests_follow(
+    ask, store, owner, project, register, ingest, clock, monkeypatch
+):
+    register()
+    repository = ask("GET", "/v1/github/repos").json["items"][0]["fullName"]
+    first = ask("POST", f"/v1/projects/{project}/ingest/github", {"repoFullName": repository}).json
+    clock.move(seconds=2)
+    shown = ask("GET", f"/v1/projects/{project}").json
+    own, failure = store.for_organization(owner), {"code": "X", "message": "x"}
+    late = ingest()
+    with own.db.transaction():
+        for number in range(120):
+            ends = {"failure": failure} if number % 2 else {"endedMs": own.now_ms()}
+            about = {"source": "website", "brand": {"appName": f"Brand {number}"}}
+            newest = own.jobs.begin(project, own.jobs.schedule(kind="project_ingest_website", **ends), ingest=about)
+    read, scan = [], type(store.db).scan_documents
+    monkeypatch.setattr(type(store.db), "scan_documents", lambda *given: read.extend(found := scan(*given)) or found)
+
+    def brand_and_states():
+        found = ask("GET", f"/v1/projects/{project}").json
+        return found["brandContext"], found["ingestState"]["github"]["jobId"], found["ingestState"]["website"]
+
+    failed = {"status": "failed", "jobId": newest["jobId"]}
+    assert brand_and_states() == (shown["brandContext"], first["jobId"], failed | {"status": "running"})
+    clock.move(seconds=2)
+    assert brand_and_states() == (brand_of_url(SITE["url"], "pt"), first["jobId"], failed)
+    assert ask("GET", f"/v1/jobs/{late['jobId']}").json["status"] == "completed"
+    clock.move(seconds=-2)
+    assert brand_and_states()[0] == shown["brandContext"]
+    clock.move(seconds=-2)
+    assert brand_and_states()[0] is None
+    assert 0 < len(read) <= 4 * 6
 
 
 def test_a_project_that_ever_had_an_influencer_gets_no_first_one(ask, project, ingest, clock):

@@ -184,6 +184,7 @@ def test_what_export_prints_is_a_database_of_tinydb(flask, folder, service, tmp_
         assert (ava["influencerId"], ava["vibe"]) == (AVA, "exported")
         assert db.tables() == {
             "organizations", "projects", "influencers", "assets", "jobs", "uploads",
+            "containers", "posts", "social_accounts", "oauth_states", "github_installations", "github_states",
             "api_keys", "api_key_ids", "idempotency", "history",
         }  # fmt: skip
 

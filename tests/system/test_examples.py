@@ -167,6 +167,7 @@ Who am I: Northwind Studio
 Create a project: active
 Install the app on GitHub: sent back with installation_id and state
 Register the installation: active
+Read it again: northwind-studio
 Ingest the newest repository: running
 Poll the job: completed
 Meet the brand: {brand}
@@ -265,6 +266,8 @@ Disconnect the account: 200, disconnected, 1 post canceled
 Clone it: 202, job running
 Cancel the clone's job: 202, accepted True
 Look at the job: 200, canceled
+Look at the website: 202, job running
+Read the brand: 200, Harbor Notes
 Delete the first: 200, deleted
 Delete it again: 404, Influencer not found.
 Archive the project: 200, archived
