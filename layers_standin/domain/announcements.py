@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from layers_standin.domain import events, posts
-from layers_standin.domain.approvals import APPROVED, AUTOMATIC, decision_view
+from layers_standin.domain.approvals import APPROVED, decision_view
 from layers_standin.domain.content import container_view
 from layers_standin.domain.deliveries import new_delivery
 from layers_standin.domain.endpoints import Endpoints, at
@@ -17,6 +17,7 @@ from layers_standin.domain.times import epoch_milliseconds
 from layers_standin.engines.table import Record
 
 _ENDPOINTS_AT_ONCE = 500  # that one transaction writes a delivery for
+_BY_POLICY = "auto_approve"
 
 
 def job_event(job: Mapping[str, Any], at_ms: int, base_url: str) -> tuple[str, Record]:
@@ -40,7 +41,7 @@ def decision_event(container: Mapping[str, Any]) -> tuple[str, Record]:
 
 def approved_event(container: Mapping[str, Any], at_ms: int, _: str) -> tuple[str, Record]:
     """Return (type, data) of an approval by the clock."""
-    return decision_event(dict(container) | {"approval": {"status": APPROVED, "atMs": at_ms, "by": AUTOMATIC}})
+    return decision_event(dict(container) | {"approval": {"status": APPROVED, "atMs": at_ms, "by": _BY_POLICY}})
 
 
 def scheduled_event(post: Mapping[str, Any], at_ms: int, base_url: str) -> tuple[str, Record]:

@@ -2,7 +2,7 @@
 
 from layers_standin.domain.events import TYPES
 from layers_standin.openapi import json_schema as schema
-from layers_standin.openapi.examples import API_KEY, AVA, FAULT, KEY, ORGANIZATION, REQUESTS, SNAPSHOT
+from layers_standin.openapi.examples import API_KEY, AVA, EVENT, FAULT, KEY, ORGANIZATION, REQUESTS, SNAPSHOT
 from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
 from layers_standin.openapi.publishing import ACCOUNT, ACCOUNT_FIELDS
 from layers_standin.openapi.responses import INFLUENCER, Response, list_of, response
@@ -75,7 +75,7 @@ _PENDING = {
     "clock": "2026-04-18T10:00:00.000Z",
     "status": "pending",
     "eventType": "job.completed",
-    "eventId": "evt_01HXZG0K2M4P6R8T0V2X4Z6B8D",
+    "eventId": EVENT,
     "dueAt": "2026-04-18T10:00:02.000Z",
     "isDue": False,
     "deliveryId": None,
@@ -84,9 +84,9 @@ _PENDING = {
 }
 _MESSAGE = {
     "receivedAt": "2026-04-18T10:00:02.120Z",
-    "headers": {"Content-Type": "application/json", "X-Layers-Event-Id": "evt_01HXZG0K2M4P6R8T0V2X4Z6B8D"},
-    "body": '{"id":"evt_01HXZG0K2M4P6R8T0V2X4Z6B8D","type":"test.ping"}',
-    "bytes": 58,
+    "headers": {"Content-Type": "application/json", "X-Layers-Event-Id": EVENT},
+    "body": '{"id":EVENT,"type":"test.ping"}',
+    "bytes": 20,
     "isVerified": False,
     "reason": "There is no X-Layers-Signature.",
 }
@@ -195,6 +195,7 @@ SCHEMAS: dict[str, JsonSchema] = {
         organizationId=schema.UUID,
         status={"enum": ["pending", "delivering"]},
         eventType={"enum": list(TYPES)},
+        eventId=schema.minted("evt"),
         deliveryId=schema.or_null(schema.minted("whd")),
         endpointId=schema.or_null(schema.minted("whe")),
         attempts=schema.COUNT,

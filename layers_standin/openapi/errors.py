@@ -171,6 +171,9 @@ ERRORS: dict[str, ErrorResponse] = {
     "SecretNotKept": _conflict("NOT_KEPT", "This was done; its reply held a secret and was not kept."),
     "NoSeed": _conflict("NO_SEED", "There is no seed: STANDIN_SEED is none."),
     "TooManyFaults": _conflict("TOO_MANY_FAULTS", "There are 100 faults already."),
+    "EndpointIsPaused": _conflict(
+        "ENDPOINT_PAUSED", "The webhook endpoint is paused.", webhookEndpointId=f"whe_{_ULID}"
+    ),
     "FlushTimedOut": _conflict("FLUSH_TIMED_OUT", "Deliveries are still under way."),
     "AmbiguousId": _conflict("AMBIGUOUS", "Several organizations have an influencer of this id: say organizationId."),
     "PayloadTooLarge": _detailed("PAYLOAD_TOO_LARGE", maxBytes=MAX_BODY_BYTES)._replace(always=False),

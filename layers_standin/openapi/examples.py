@@ -32,6 +32,9 @@ AVATAR_MARK = "9f86d081884c7d659a2feaa0c55ad015"
 STATE = "st_01HXZGN2Q4S6V8X0Z2B4D6F8H0"
 INSTALLATION = 48192736
 REPOSITORY = "northwind-studio/tide-clock"
+ENDPOINT = "whe_01HXZGP3R5T7V9X1Z3B5D7F9H1"
+DELIVERY = "whd_01HXZGQ4S6V8X0Z2B4D6F8H0K2"
+EVENT = "evt_01HXZGQ4S6V8X0Z2B4D6F8H0J1"
 FAULT = "fault_01HXZG1C3E5G7J9K1M3P5R7T9V"
 
 # By the name of a parameter in a path: the noun for what it names, and an example.
@@ -44,6 +47,8 @@ PATH_IDS = {
     "assetId": ("Asset", CONTENT_ASSET),
     "name": ("Snapshot", SNAPSHOT),
     "inbox": ("Inbox", "mine"),
+    "webhookEndpointId": ("Webhook endpoint", ENDPOINT),
+    "webhookDeliveryId": ("Webhook delivery", DELIVERY),
     "organizationId": ("Organization", ORGANIZATION),
     "faultId": ("Fault", FAULT),
     "socialAccountId": ("Social account", ACCOUNT),
@@ -58,6 +63,21 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "clearing": {"hairStyle": None, "personality": {"speakingStyle": None}},
     },
     "InfluencerDeletion": {"with a reason": {"reason": "Partner requested deletion."}, "without": {}},
+    "EndpointCreate": {
+        "to an inbox of the stand-in": {
+            "url": "http://127.0.0.1:8000/_standin/inbox/mine",
+            "events": ["job.completed", "post.published"],
+        },
+        "of one project": {
+            "url": "http://localhost:9000/webhooks",
+            "events": ["content.generated"],
+            "description": "Editorial",
+            "projectId": SPRING,
+        },
+    },
+    "EndpointPatch": {"pausing": {"status": "paused"}, "other events": {"events": ["post.failed"], "description": None}},
+    "TestEvent": {"with data of your own": {"payload": {"message": "hello"}}, "without": {}},
+    "Flush": {"all": {}, "one organization": {"organizationId": ORGANIZATION, "timeoutMs": 5000}},
     "ReferenceImages": {"two pictures": {"assetIds": PICTURES}},
     "InfluencerCreate": {
         "described": {

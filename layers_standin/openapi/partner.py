@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from layers_standin.openapi import content, publishing, quickstart
+from layers_standin.openapi import content, publishing, quickstart, webhooks
 from layers_standin.openapi.document import OperationDocs, Section, next_page
 from layers_standin.openapi.files import FILE_ROUTES
 from layers_standin.openapi.json_schema import ref
@@ -73,7 +73,7 @@ DOCS: dict[str, OperationDocs] = {
 }
 
 # The nouns with a module of their own.
-_NOUNS = (content, publishing, quickstart)
+_NOUNS = (content, publishing, quickstart, webhooks)
 
 
 def partner_api(operations: Sequence[Operation]) -> Section:

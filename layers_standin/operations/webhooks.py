@@ -19,7 +19,7 @@ operations = Operations()
 
 _ENDPOINTS = "/v1/webhook-endpoints"
 _ENDPOINT = f"{_ENDPOINTS}/<webhook_endpoint_id>"
-_WARNING = "Receivers must know the new secret before previousSecretExpiresAt; until then both secrets sign."
+_WARNING = "Both secrets sign until previousSecretExpiresAt."
 
 
 @operations.add(
@@ -157,6 +157,5 @@ def _active(call: Call, endpoint_id: str) -> Record:
     """Return an endpoint that takes deliveries. Raises NotFound, Conflict."""
     endpoint = call.store.endpoints.get(endpoint_id)
     if endpoint["status"] != ACTIVE:
-        about = {"webhookEndpointId": endpoint["id"], "status": endpoint["status"]}
-        raise Conflict("The webhook endpoint is paused.", subcode="ENDPOINT_PAUSED", **about)
+        raise Conflict("The webhook endpoint is paused.", subcode="ENDPOINT_PAUSED", webhookEndpointId=endpoint["id"])
     return endpoint
