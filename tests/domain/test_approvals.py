@@ -83,6 +83,10 @@ def test_a_patch_changes_only_the_given_fields_and_null_clears(demo):
         ({"autoApproveAfter": "P1M"}, {"autoApproveAfter": ["Invalid duration"]}, []),
         ({"autoApproveAfter": "-PT1H"}, {"autoApproveAfter": ["Invalid duration"]}, []),
         ({"autoApproveAfter": f"P{'9' * 100}D"}, {"autoApproveAfter": ["Invalid duration"]}, []),
+        *[
+            ({"autoApproveAfter": text}, {"autoApproveAfter": ["Invalid duration"]}, [])
+            for text in ("PT", "P1DT", "P1D\n", "-PT0S", "+P1D", "P1.5D", "PT1,5H")
+        ],
         ({"autoApproveAfter": 60}, {"autoApproveAfter": ["Expected string, received number"]}, []),
         ({"updatedAt": "x"}, {"updatedAt": ["Unrecognized key"]}, []),
     ],
