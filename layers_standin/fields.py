@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, ClassVar
 
 import orjson
-from isodate import ISO8601Error, parse_duration
+from isodate import parse_duration
 from marshmallow import ValidationError, fields
 from marshmallow.exceptions import SCHEMA
 
@@ -29,6 +29,7 @@ _NUMBER = "[0-9]{1,6}"  # larger numbers would be valid, but nobody needs them
 _DURATION = (
     rf"^-?P(?!$)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?!$)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}(?:\.{_NUMBER})?S)?)?$"
 )
+_ANY_DURATION = re.compile(_DURATION.replace("{1,6}", "{1,9}"))
 _MILLISECOND = timedelta(milliseconds=1)
 _ASSET_ID = re.compile(rf"{UUID.pattern}|(asset|med)_[0-9A-Za-z-]{{1,64}}")
 
@@ -158,11 +159,11 @@ class Duration(Text):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
-            duration = parse_duration(text)
-            if not isinstance(duration, timedelta):  # months and years are not the same every time
+            if _ANY_DURATION.fullmatch(text) is None:  # parse_duration takes `PT` and months too
                 raise ValueError
+            duration: timedelta = parse_duration(text)
             return duration // _MILLISECOND
-        except (ISO8601Error, ValueError, OverflowError) as error:
+        except (ValueError, OverflowError) as error:
             raise ValidationError("Invalid duration: say PT15M, P1D or -PT1H") from error
 
 

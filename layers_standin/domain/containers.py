@@ -10,6 +10,7 @@ import orjson
 from layers_standin.domain.announcements import Announcements, decision_event
 from layers_standin.domain.approvals import (
     APPROVED,
+    auto_ms,
     counted_down,
     decide,
     merge_policy,
@@ -192,10 +193,15 @@ class Containers:
     def regenerate(self, plan: Plan, body: Mapping[str, Any], drawn: list[list[Record]]) -> Record:
         """Make the container of a plan again, with new assets or the kept ones, and return its job."""
         container = self._announcements.announce("containers", plan.container or {})
+        project = self._projects.get(container["projectId"])  # locked, before the organization as in `generate`
         job = self._begin(plan, [container["id"]], drawn)
+        approval = self._approval(project, job)
+        approved_ms = auto_ms(container)
+        if approved_ms is not None and policy_of(project)["countedFromMs"] <= approved_ms <= self._now_ms():
+            self._projects.put(counted_down(project))  # the container's index entry, which counted, is replaced
         making = new_making(plan.brief, plan.influencer, drawn[0], plan.varieties[0]) | self._made_by(job)
         references = {"references": body["references"]} if "references" in body else {}
-        approval, pending = self._approval(plan.project, job), self._tables.pending(GENERATED, APPROVED_BY_CLOCK)
+        pending = self._tables.pending(GENERATED, APPROVED_BY_CLOCK)
         self._containers.upsert(container | making | references | approval | pending)
         if plan.kept is None:
             self._put_assets(container["id"], job, drawn[0])

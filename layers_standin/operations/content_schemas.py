@@ -94,7 +94,7 @@ class ReviewPeriod(Duration):
             length_ms = super()._deserialize(value, attr, data, **kwargs)
         except ValidationError as error:
             raise ValidationError("Invalid duration" if isinstance(value, str) else error.messages) from error
-        if length_ms < 0:
+        if value.startswith("-"):
             raise ValidationError("Invalid duration")
         return value, length_ms
 

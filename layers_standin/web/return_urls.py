@@ -14,7 +14,9 @@ NOT_ALLOWED = "The returnUrl is not on the allow-list: it may be a loopback addr
 
 # No user name, backslash or control character: browsers and urlsplit must see the same host.
 _RETURN_URL = re.compile(
-    r"https?://([0-9a-z._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#][!#-;=?-\[\]^_a-z{|}~]*)?", re.IGNORECASE | re.ASCII
+    r"https?://([0-9a-z_-]{1,63}(\.[0-9a-z_-]{1,63})*\.?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+    r"([/?#][!#-;=?-\[\]^_a-z{|}~]*)?",
+    re.IGNORECASE | re.ASCII,
 )
 
 

@@ -83,6 +83,10 @@ def test_a_patch_changes_only_the_given_fields_and_null_clears(demo):
         ({"autoApproveAfter": "P1M"}, {"autoApproveAfter": ["Invalid duration"]}, []),
         ({"autoApproveAfter": "-PT1H"}, {"autoApproveAfter": ["Invalid duration"]}, []),
         ({"autoApproveAfter": f"P{'9' * 100}D"}, {"autoApproveAfter": ["Invalid duration"]}, []),
+        *[
+            ({"autoApproveAfter": text}, {"autoApproveAfter": ["Invalid duration"]}, [])
+            for text in ("PT", "P1DT", "P1D\n", "-PT0S", "+P1D", "P1.5D", "PT1,5H")
+        ],
         ({"autoApproveAfter": 60}, {"autoApproveAfter": ["Expected string, received number"]}, []),
         ({"updatedAt": "x"}, {"updatedAt": ["Unrecognized key"]}, []),
     ],
@@ -242,6 +246,19 @@ def test_the_clock_lowers_the_counter_without_a_write(demo, on_disk, clock):
     assert status(demo, generate(demo)) == "not_required"
     clock.move(seconds=-2)
     assert blocked(demo)[2] == 1
+
+
+def test_making_again_what_was_approved_by_the_clock_does_not_raise_the_counter(demo, clock):
+    demo.patch(POLICY, json={"firstNPostsBlocked": 2, "autoApproveAfter": "PT0S"})
+    container = generate(demo)
+    clock.move(seconds=3)
+    assert blocked(demo)[2] == 1
+
+    assert demo.post(f"/v1/content/{container}/regenerate", json={}).status_code == 202
+
+    assert (status(demo, container), blocked(demo)[2]) == ("pending", 1)
+    clock.move(seconds=3)
+    assert (status(demo, container), blocked(demo)[2]) == ("approved", 0)
 
 
 def test_a_new_number_counts_only_what_is_approved_from_then_on(demo, clock):

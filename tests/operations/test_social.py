@@ -229,6 +229,10 @@ def test_a_repeated_request_gets_the_same_page_under_the_callers_name(client):
             invalid(returnUrl=["String must contain at most 2048 character(s)"]),
         ),
         ({"platform": "tiktok", "returnUrl": "javascript:alert(1)"}, invalid(returnUrl=["Invalid url"])),
+        *[  # hosts that no redirect can name
+            ({"platform": "tiktok", "returnUrl": f"http://{host}/"}, invalid(returnUrl=["Invalid url"]))
+            for host in (".localhost", "a..localhost", f"{'a' * 64}.localhost")
+        ],
     ],
     ids=str,
 )
