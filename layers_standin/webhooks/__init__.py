@@ -1,0 +1,1 @@
+"""Webhooks: events are signed, and posted to the endpoints that listen."""
