@@ -19,6 +19,7 @@ NEVER = "has a link-local, metadata, multicast or unspecified address, which is 
 
 _NAME = re.compile(r"(?=.{1,253}\.?$)[0-9a-z_-]{1,63}(\.[0-9a-z_-]{1,63})*\.?", re.IGNORECASE)
 _INBOX = re.compile(r"[^%]*/_standin/inbox/[0-9A-Za-z_~-][0-9A-Za-z._~-]*")
+_LOCALHOST = ["127.0.0.1", "::1"]
 _METADATA_NAMES = ("metadata.google.internal", "metadata.goog")
 _NEVER = [
     ip_network(text)
@@ -110,7 +111,7 @@ def look_up(host: str) -> Future[list[str]]:
     future: Future[list[str]] = Future()
     future.set_running_or_notify_cancel()  # so a caller that gives up leaves the thread a future to fill
     try:
-        future.set_result(_resolve(host, socket.AI_NUMERICHOST))  # asks nobody, so needs no thread
+        future.set_result(_LOCALHOST if _is_localhost(host) else _resolve(host, socket.AI_NUMERICHOST))  # no waiting
     except OSError:
         Thread(target=_fill, args=(future, host), daemon=True).start()
     return future
@@ -123,10 +124,13 @@ def _fill(future: Future[list[str]], host: str) -> None:
         future.set_exception(error)
 
 
+def _is_localhost(host: str) -> bool:
+    """Whether a name is of loopback by RFC 6761; not every resolver knows all of them."""
+    return f".{host}".lower().rstrip(".").endswith(".localhost")
+
+
 def _resolve(host: str, flags: int) -> list[str]:
-    is_localhost = host.lower().rstrip(".").endswith(".localhost") or host.lower() == "localhost."
-    name = "localhost" if is_localhost else host  # RFC 6761; not every resolver does
-    found = socket.getaddrinfo(name.encode(), None, type=socket.SOCK_STREAM, flags=flags)
+    found = socket.getaddrinfo(host.encode(), None, type=socket.SOCK_STREAM, flags=flags)
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
