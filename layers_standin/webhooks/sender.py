@@ -58,7 +58,7 @@ async def _send(target: Target, headers: Mapping[str, str], body: bytes, allowed
             return await _post(_request(target, address, headers, body, seconds / len(addresses)), tls)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # nothing was sent: perhaps the next one listens
             failure = failure or error
-        except httpx.HTTPError:
+        except (httpx.HTTPError, ssl.SSLError):
             return Answer(None, "The connection was closed before there was a complete answer, or it is none of HTTP.")
     return Answer(None, _why_unconnected(failure))
 

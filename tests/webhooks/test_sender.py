@@ -11,12 +11,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
 from webhook_helpers import OK, Receiver, dripping, receiving, saying, silence
 
 from layers_standin.settings import ANY, LOCAL
 from layers_standin.webhooks import sender
 from layers_standin.webhooks.sender import MAX_ANSWER_BYTES, Answer, send
-from layers_standin.webhooks.targets import NEVER
+from layers_standin.webhooks.targets import NEVER, Refused, parse
 
 HEADERS = {"Content-Type": "application/json", "X-Layers-Event-Id": "evt_1"}
 BODY = '{"id":"evt_1","name":"Zoë"}'.encode()
@@ -187,6 +189,17 @@ def test_a_name_that_does_not_resolve_is_a_failure():
     assert answer == Answer(None, "The name no-such-host.invalid does not resolve.")
 
 
+@given(st.text(max_size=60).map("http://localhost/".__add__) | st.text(max_size=60).map("https://".__add__))
+def test_a_request_can_be_made_for_every_url_that_is_taken(url):
+    try:
+        target = parse(url)
+    except Refused:
+        return
+    request = sender._request(target, "127.0.0.1", HEADERS, BODY, 1)
+    assert (request.url.host, request.headers["Host"]) == ("127.0.0.1", target.netloc)
+    assert request.url.port in (target.port, None)
+
+
 def test_proxies_of_the_environment_are_not_asked(monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -292,6 +305,16 @@ def test_a_certificate_of_yesterday_is_refused(certificates, trusting):
     answer, _ = post(saying(OK), tls=tls, host="localhost")
 
     assert answer == Answer(None, "The receiver's certificate is not valid: certificate has expired.")
+
+
+def test_a_receiver_that_wants_a_certificate_of_ours_gets_none(certificates, trusting):
+    tls, path = certificates(LOCALHOST)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    trusting(path)
+
+    answer, receiver = post(saying(OK), tls=tls, host="localhost")
+
+    assert (answer, receiver.requests) == (BROKEN, [])
 
 
 def test_a_file_of_certificates_that_is_missing_is_told(trusting, tmp_path):
