@@ -53,9 +53,10 @@ async def _send(target: Target, headers: Mapping[str, str], body: bytes, allowed
     except OSError as error:
         return Answer(None, f"The certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error.strerror}.")
     failure: Exception | None = None
+    share = seconds / len(addresses) if len(addresses) > 1 else None  # of a single one the deadline is the only limit
     for address in addresses:
         try:
-            return await _post(_request(target, address, headers, body, seconds / len(addresses)), tls)
+            return await _post(_request(target, address, headers, body, share), tls)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # nothing was sent: perhaps the next one listens
             failure = failure or error
         except (httpx.HTTPError, ssl.SSLError):
@@ -63,7 +64,9 @@ async def _send(target: Target, headers: Mapping[str, str], body: bytes, allowed
     return Answer(None, _why_unconnected(failure))
 
 
-def _request(target: Target, address: str, headers: Mapping[str, str], body: bytes, seconds: float) -> "httpx.Request":
+def _request(
+    target: Target, address: str, headers: Mapping[str, str], body: bytes, seconds: float | None
+) -> "httpx.Request":
     """Return a request to an address; the Host header and the name that its certificate must have are the URL's."""
     import httpx  # noqa: PLC0415
 
