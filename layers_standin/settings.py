@@ -23,6 +23,7 @@ _URL = re.compile(rf"{_ORIGIN.pattern}(/[0-9A-Za-z._~-]*)*", re.IGNORECASE)  # i
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 PREFIX = "STANDIN_"
 LOOPBACK, OFF = "loopback", "off"
+LOCAL, ANY = "local", "any"
 READ_ONLY = "read-only"
 MAX_PICTURE_PIXELS = 64_000_000
 SEED = APPLICATION / "data" / "seed.json"
@@ -63,7 +64,7 @@ class Settings:
     control_hosts: tuple[str, ...] = ()
     control_origins: tuple[str, ...] = ()
     return_origins: tuple[str, ...] = ()
-    webhook_targets: str = "local"
+    webhook_targets: str = LOCAL
     console: str = "on"
     allow_demo_key: bool = False
 
@@ -233,6 +234,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_CONTROL_HOSTS": _list_of(_HOST_NAME, "names like standin.local without a port"),
     "STANDIN_CONTROL_ORIGINS": _list_of(_ORIGIN, "origins like http://localhost:3000"),
     "STANDIN_RETURN_ORIGINS": _list_of(_ORIGIN, "origins like https://app.example.com"),
+    "STANDIN_WEBHOOK_TARGETS": _one_of(**{LOCAL: LOCAL, ANY: ANY}),
     "STANDIN_CONSOLE": _one_of(**{"on": "on", READ_ONLY: READ_ONLY, OFF: OFF}),
     "STANDIN_ALLOW_DEMO_KEY": _flag,
 }

@@ -61,6 +61,8 @@ GOOD = [
         "return_origins",
         ("https://app.example.com", "https://staging.example.com:8443"),
     ),
+    ("STANDIN_WEBHOOK_TARGETS", "local", "webhook_targets", "local"),
+    ("STANDIN_WEBHOOK_TARGETS", "any", "webhook_targets", "any"),
     ("STANDIN_CONSOLE", "on", "console", "on"),
     ("STANDIN_CONSOLE", "off", "console", "off"),
     ("STANDIN_CONSOLE", "read-only", "console", "read-only"),
@@ -165,6 +167,7 @@ BAD = [
         ("STANDIN_RETURN_ORIGINS", text, "origins like https://app.example.com, separated by commas")
         for text in ("", "*", "app.example.com", "https://app.example.com/back", "https://me@app.example.com")
     ],
+    *[("STANDIN_WEBHOOK_TARGETS", text, "'local' or 'any'") for text in ("", "*", "Any", "loopback", "10.0.0.0/8")],
     *[("STANDIN_CONSOLE", text, "'on' or 'read-only' or 'off'") for text in ("", "readonly", "1")],
     *[("STANDIN_ALLOW_DEMO_KEY", text, "'0' or '1'") for text in ("", "2", "true", "yes", " 1")],
 ]

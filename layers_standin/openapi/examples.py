@@ -75,7 +75,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "projectId": SPRING,
         },
     },
-    "EndpointPatch": {"pausing": {"status": "paused"}, "other events": {"events": ["post.failed"], "description": None}},
+    "EndpointPatch": {"pausing": {"status": "paused"}, "other events": {"events": ["post.failed"]}},
     "TestEvent": {"with data of your own": {"payload": {"message": "hello"}}, "without": {}},
     "Flush": {"all": {}, "one organization": {"organizationId": ORGANIZATION, "timeoutMs": 5000}},
     "ReferenceImages": {"two pictures": {"assetIds": PICTURES}},

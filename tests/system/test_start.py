@@ -327,6 +327,7 @@ BAD_SETTINGS = {
     "STANDIN_CONTROL_HOSTS": "http://stand-in.example",
     "STANDIN_CONTROL_ORIGINS": "*",
     "STANDIN_RETURN_ORIGINS": "*",
+    "STANDIN_WEBHOOK_TARGETS": "10.0.0.0/8",
     "STANDIN_CONSOLE": "yes",
     "STANDIN_ALLOW_DEMO_KEY": "yes",
 }
