@@ -31,6 +31,7 @@ from schemas import MAX_SAFE_INTEGER, Strict
 
 _DETAILS = {"description": "Anything, as long as it is at most 8192 bytes of JSON."}
 FLUSH_MS = 30_000
+MAX_LATE_MS = 31 * 86_400_000
 _NEVER: dict[str, Any] = {"not": {}}
 
 
@@ -184,7 +185,7 @@ _OF_CODE = ("message", "details", "retryAfter")
 def _only_kind(kind: str) -> dict[str, Any]:
     """Return the JSON Schema of an answer of that kind, without the fields of the others."""
     others = [other for other in _KINDS if other != kind]
-    foreign = [*(() if kind == "code" else _OF_CODE), *(() if kind == "webhook" else ("lateBy",))]
+    foreign = [*(() if kind == "code" else _OF_CODE), *(() if kind == "webhook" else ("lateByMs",))]
     return _without(*others, *foreign) | {"required": [kind]}
 
 
@@ -204,7 +205,7 @@ class Answer(Strict):
     failJob = Object(JobFailure)
     failPost = Object(PostFailure)
     webhook = ListedChoice(*EFFECTS)
-    lateBy = Duration()
+    lateByMs = Integer(max=MAX_LATE_MS)
 
     @validates_schema
     def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -215,11 +216,9 @@ class Answer(Strict):
             if name in data and "code" not in data:
                 raise ValidationError("Only with code", name)
         if "delayMs" in data and "webhook" in data:
-            raise ValidationError("Not with webhook: say lateBy", "delayMs")
-        if "lateBy" in data and data.get("webhook") not in (LATE, OUT_OF_ORDER):
-            raise ValidationError("Only with webhook late or outOfOrder", "lateBy")
-        if data.get("lateBy", 0) < 0:
-            raise ValidationError("Must not be negative", "lateBy")
+            raise ValidationError("Not with webhook: say lateByMs", "delayMs")
+        if "lateByMs" in data and data.get("webhook") not in (LATE, OUT_OF_ORDER):
+            raise ValidationError("Only with webhook late or outOfOrder", "lateByMs")
 
 
 class FaultCreate(Strict):

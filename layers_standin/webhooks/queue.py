@@ -68,7 +68,7 @@ class Queue:
         """Note that a delivery is under way, and return its attempt; none if an injected fault makes it late."""
         fault = self._fault(delivery)
         if fault.get("webhook") in (LATE, OUT_OF_ORDER):
-            late_ms = fault.get("lateBy", _LATE_MS)
+            late_ms = fault.get("lateByMs", _LATE_MS)
             self._store.deliveries.postpone(delivery, late_ms, until_next=fault["webhook"] == OUT_OF_ORDER)
             return []
         self._store.deliveries.put(delivery | {"status": DELIVERING})

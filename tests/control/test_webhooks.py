@@ -176,7 +176,7 @@ def test_a_delivery_comes_after_the_next_one(control, ping):
 
 
 def test_a_delivery_that_no_other_follows_comes_late(control, ping):
-    control.post("/faults", answer={"webhook": "outOfOrder", "lateBy": "PT5M"})
+    control.post("/faults", answer={"webhook": "outOfOrder", "lateByMs": 300_000})
     ping(0)
     control.post("/webhooks/flush")
     assert numbers(control) == []
@@ -187,7 +187,7 @@ def test_a_delivery_that_no_other_follows_comes_late(control, ping):
 
 
 def test_a_late_delivery_comes_late_by_the_clock_and_others_before_it(control, ping):
-    control.post("/faults", answer={"webhook": "late", "lateBy": "PT1H"}, times=1)
+    control.post("/faults", answer={"webhook": "late", "lateByMs": 3_600_000}, times=1)
     ping(0)
     ping(1)
     control.post("/webhooks/flush")
@@ -210,9 +210,8 @@ WRONG_FAULTS = {
         ({"answer": {"delayMs": 1}, "match": {"event": "test.ping"}}, "event: Only for an answer with webhook"),
     ],
     "answer": [
-        ({"answer": {"webhook": "lost", "lateBy": "PT1S"}}, "lateBy: Only with webhook late or outOfOrder"),
-        ({"answer": {"webhook": "late", "lateBy": "-PT1S"}}, "lateBy: Must not be negative"),
-        ({"answer": {"webhook": "late", "delayMs": 1}}, "delayMs: Not with webhook: say lateBy"),
+        ({"answer": {"webhook": "lost", "lateByMs": 1000}}, "lateByMs: Only with webhook late or outOfOrder"),
+        ({"answer": {"webhook": "late", "delayMs": 1}}, "delayMs: Not with webhook: say lateByMs"),
     ],
 }
 
