@@ -322,7 +322,7 @@ def at(rooms):
 
 
 def path_of(operation):
-    names = {"<name>": "x", "<organization_id>": "x", "<fault_id>": "x", "<influencer_id>": AVA}
+    names = {"<name>": "x", "<organization_id>": "x", "<fault_id>": "x", "<influencer_id>": AVA, "<social_account_id>": "x"}
     path = operation.path
     for placeholder, value in names.items():
         path = path.replace(placeholder, value)
