@@ -26,12 +26,12 @@ from app import create_app
 from layers_standin.control.operations import operations
 from layers_standin.domain.keys import SCOPES
 from layers_standin.housekeeping import housekeeping
+from layers_standin.openapi import examples
 from layers_standin.services import Services
 from layers_standin.web.limits import PER_MINUTE
 
 pytestmark = pytest.mark.postgres
 
-TIKTOK = "sa_01HXZ9P2M4N5KCN6T7V8WXYZ9A"
 NOW = "2026-04-18T09:18:44.120Z"
 INFLUENCERS, MEDIA = f"/v1/projects/{SPRING}/influencers", f"/v1/projects/{SPRING}/media"
 SEEDED = {"organizations": 1, "projects": 2, "influencers": 4, "assets": 8, "jobs": 0, "api_keys": 1}
@@ -528,7 +528,7 @@ CHANGES = [operation for operation in operations if operation.changes]
 def path_of(operation, organization):
     ids = {
         "<name>": "one", "<organization_id>": organization, "<fault_id>": "x", "<influencer_id>": AVA,
-        "<social_account_id>": TIKTOK,
+        "<social_account_id>": examples.ACCOUNT,
     }  # fmt: skip
     path = operation.path.removeprefix(ROOT)
     for placeholder, value in ids.items():
