@@ -11,6 +11,7 @@ import apsw
 import pytest
 from api_helpers import AVA_PICTURES, CRASHED, SPRING, UNAVAILABLE, UNCONFIRMED, key_of, refused, unchanged
 from conftest import AVA_PATH, DEMO, only_sqlite
+from content_helpers import made_content
 from request_helpers import CHANGES, ROUTES, is_replay, picture_url, sender
 from servers import ROOT
 
@@ -20,6 +21,7 @@ from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.engine import SQLite
+from layers_standin.openapi import examples
 from layers_standin.services import Services
 from layers_standin.settings import Settings
 from layers_standin.web.errors import STATUS, STATUS_OF_CODE, Refusal, refusal
@@ -76,6 +78,13 @@ class Service:
         client = self.client()
         return [self.patch(client=client, body={"vibe": vibe}, once="one") for vibe in "ab"][-1]
 
+    def publish(self, is_rejected=False):
+        container, client = made_content(self._rooms, self.organization, SPRING)[0]["id"], self.client()
+        if is_rejected:
+            client.post(f"/v1/content/{container}/reject", json={"reason": "No."}, headers=DEMO)
+        body = {"targets": [{"socialAccountId": examples.ACCOUNT, "mode": "direct_publish"}]}
+        return client.post(f"/v1/content/{container}/publish", json=body, headers=DEMO)
+
     @property
     def organization(self):
         return self.store.organizations.all()[0]["id"]
@@ -86,11 +95,16 @@ PROVOKED = {
     "UNAUTHENTICATED": lambda service: service.patch(key={}),
     "FORBIDDEN_SCOPE": lambda service: service.patch(key=key_of(service.store, service.organization)),
     "FORBIDDEN": lambda service: service.client().put("/v1/uploads/forged", data=b"x"),
+    "RETURN_URL_NOT_ALLOWED": lambda service: service.client().get(
+        "/v1/github/installation/install-url?returnUrl=https://app.example.com/", headers=DEMO
+    ),
+    "APPROVAL_REQUIRED": Service.publish,
     "NOT_FOUND": lambda service: service.client().get("/v1/influencers/inf_x", headers=DEMO),
     "METHOD_NOT_ALLOWED": lambda service: service.client().put(AVA_PATH),
     "CONFLICT": lambda service: service.client().post(
         "/v1/projects", json={"id": SPRING, "name": "P", "timezone": "UTC"}, headers=DEMO
     ),
+    "CONTENT_REJECTED": lambda service: service.publish(is_rejected=True),
     "IDEMPOTENCY_CONFLICT": Service.twice,
     "PRECONDITION_FAILED": lambda service: service.client().get("/openapi.json", headers={"If-Match": '"x"'}),
     "PAYLOAD_TOO_LARGE": lambda service: service.patch(body={"name": "a" * 2**20}),
@@ -156,9 +170,12 @@ def test_the_codes_and_statuses_are_those_of_the_contract():
         "UNAUTHENTICATED": 401,
         "FORBIDDEN_SCOPE": 403,
         "FORBIDDEN": 403,
+        "RETURN_URL_NOT_ALLOWED": 403,
+        "APPROVAL_REQUIRED": 403,
         "NOT_FOUND": 404,
         "METHOD_NOT_ALLOWED": 405,
         "CONFLICT": 409,
+        "CONTENT_REJECTED": 409,
         "IDEMPOTENCY_CONFLICT": 409,
         "PRECONDITION_FAILED": 412,
         "PAYLOAD_TOO_LARGE": 413,
