@@ -17,7 +17,6 @@ from servers import serving
 from app import create_app
 from layers_standin.control.operations import operations
 from layers_standin.domain.errors import NotFound
-from layers_standin.openapi.examples import ACCOUNT
 from layers_standin.services import Services
 from layers_standin.settings import Settings
 from layers_standin.web.access import ELSEWHERE, OTHER_HOST, OTHER_ORIGIN, PROXIED, authorize, is_open, why_closed

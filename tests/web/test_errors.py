@@ -12,6 +12,7 @@ import pytest
 from api_helpers import AVA_PICTURES, CRASHED, SPRING, UNAVAILABLE, UNCONFIRMED, key_of, refused, unchanged
 from conftest import AVA_PATH, DEMO, only_sqlite
 from content_helpers import made_content
+from post_helpers import made_account
 from request_helpers import CHANGES, ROUTES, is_replay, picture_url, sender
 from servers import ROOT
 
@@ -21,7 +22,6 @@ from layers_standin.domain.tables import INDEXES
 from layers_standin.engines.errors import EngineError, Unavailable, Unconfirmed
 from layers_standin.engines.sqlite.connections import CHECKSUM_VFS, load_checksums
 from layers_standin.engines.sqlite.engine import SQLite
-from layers_standin.openapi import examples
 from layers_standin.services import Services
 from layers_standin.settings import Settings
 from layers_standin.web.errors import STATUS, STATUS_OF_CODE, Refusal, refusal
@@ -87,13 +87,6 @@ class Service:
         client = self.client()
         return [self.patch(client=client, body={"vibe": vibe}, once="one") for vibe in "ab"][-1]
 
-    def publish(self, is_rejected=False):
-        container, client = made_content(self._rooms, self.organization, SPRING)[0]["id"], self.client()
-        if is_rejected:
-            client.post(f"/v1/content/{container}/reject", json={"reason": "No."}, headers=DEMO)
-        body = {"targets": [{"socialAccountId": examples.ACCOUNT, "mode": "direct_publish"}]}
-        return client.post(f"/v1/content/{container}/publish", json=body, headers=DEMO)
-
     @property
     def organization(self):
         return self.store.organizations.all()[0]["id"]
@@ -104,16 +97,18 @@ PROVOKED = {
     "UNAUTHENTICATED": lambda service: service.patch(key={}),
     "FORBIDDEN_SCOPE": lambda service: service.patch(key=key_of(service.store, service.organization)),
     "FORBIDDEN": lambda service: service.client().put("/v1/uploads/forged", data=b"x"),
-    "RETURN_URL_NOT_ALLOWED": lambda service: service.client().get(
-        "/v1/github/installation/install-url?returnUrl=https://app.example.com/", headers=DEMO
+    "RETURN_URL_NOT_ALLOWED": lambda service: service.client().post(
+        f"/v1/projects/{SPRING}/social/oauth-url",
+        json={"platform": "tiktok", "returnUrl": "https://evil.example/"},
+        headers=DEMO,
     ),
-    "APPROVAL_REQUIRED": Service.publish,
+    "APPROVAL_REQUIRED": lambda service: service.schedule("pending", "publish"),
+    "CONTENT_REJECTED": lambda service: service.schedule("rejected"),
     "NOT_FOUND": lambda service: service.client().get("/v1/influencers/inf_x", headers=DEMO),
     "METHOD_NOT_ALLOWED": lambda service: service.client().put(AVA_PATH),
     "CONFLICT": lambda service: service.client().post(
         "/v1/projects", json={"id": SPRING, "name": "P", "timezone": "UTC"}, headers=DEMO
     ),
-    "CONTENT_REJECTED": lambda service: service.publish(is_rejected=True),
     "IDEMPOTENCY_CONFLICT": Service.twice,
     "PRECONDITION_FAILED": lambda service: service.client().get("/openapi.json", headers={"If-Match": '"x"'}),
     "PAYLOAD_TOO_LARGE": lambda service: service.patch(body={"name": "a" * 2**20}),
