@@ -567,6 +567,8 @@ def test_the_keyboard_is_enough(open_page, shop):
     expect(focused).to_be_in_viewport()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
+    expect(focused).to_have_text("Set the credits")
+    page.keyboard.press("Tab")
     expect(focused).to_have_text("Choose another")
     page.keyboard.press("Enter")
     expect(page.locator(".choices")).to_be_visible()
@@ -729,7 +731,7 @@ def test_the_credits_are_set_by_hand(open_page, shop):
 def test_a_job_of_content_and_one_of_an_ingest_are_let_fail_by_hand(open_page, shop):
     page = open_page(f"/console/controls?organization={shop.organization}")
     for operation in ("generateContent", "ingestWebsite"):
-        page.get_by_label("Request", exact=True).select_option(operation)
+        page.locator("#new-fault").get_by_label("Request").select_option(operation)
         page.locator("#kind").select_option("failJob")
         page.locator("[name='answer.failJob.message']").fill(f"No {operation}.")
         page.get_by_role("button", name="Inject").click()

@@ -17,7 +17,6 @@ from servers import serving
 from app import create_app
 from layers_standin.control.operations import operations
 from layers_standin.domain.errors import NotFound
-from layers_standin.openapi.examples import ACCOUNT
 from layers_standin.services import Services
 from layers_standin.settings import Settings
 from layers_standin.web.access import ELSEWHERE, OTHER_HOST, OTHER_ORIGIN, PROXIED, authorize, is_open, why_closed
@@ -323,8 +322,8 @@ def at(rooms):
 
 
 def path_of(operation):
-    names = {"<name>": "x", "<organization_id>": "x", "<fault_id>": "x", "<influencer_id>": AVA}
-    names["<social_account_id>"] = ACCOUNT
+    names = dict.fromkeys(["<name>", "<organization_id>", "<fault_id>", "<social_account_id>"], "x")
+    names["<influencer_id>"] = AVA
     path = operation.path
     for placeholder, value in names.items():
         path = path.replace(placeholder, value)
