@@ -25,7 +25,7 @@ _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # of ULIDs
 _DESCENDING = str.maketrans(_DIGITS, _DIGITS[::-1])
 _AT_ONCE = 500
 INBOX_NAME = re.compile("[0-9A-Za-z_-]{1,64}")
-_INBOX = re.compile(f"/_standin/inbox/({INBOX_NAME.pattern})")
+_INBOX = re.compile(f".*/_standin/inbox/({INBOX_NAME.pattern})")
 
 
 # The field that is a document's id, by table.

@@ -1,4 +1,7 @@
-"""The receiver of the stand-in itself: it keeps what is posted to `/_standin/inbox/:name`, and says 200."""
+"""The receiver of the stand-in itself: it keeps what is posted to `/_standin/inbox/:name`, and says 200.
+
+It takes what is signed for one of its endpoints, from anywhere, and anything from those who may command.
+"""
 
 import time
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from layers_standin.domain.errors import NotFound
 from layers_standin.domain.inbox import Inbox
 from layers_standin.domain.tables import INBOX_NAME
 from layers_standin.services import Services
+from layers_standin.web.access import authorize
 from layers_standin.web.bodies import whole_body
 from layers_standin.webhooks.signing import verify
 from store import Store
@@ -22,12 +26,14 @@ _HIDDEN = ("Authorization", "Cookie")
 
 
 def serve_inbox(services: Services, request: Request, inbox: str) -> Response:
-    """Keep a message. Raises NotFound for a name that no inbox can have."""
+    """Keep a message. Raises NotFound for a name that no inbox can have, Forbidden, Unauthenticated."""
     if not INBOX_NAME.fullmatch(inbox):
         raise NotFound("Not found.")
     body = whole_body(request)
     headers = {key: value for key, value in request.headers.items() if key not in _HIDDEN}
     reason = _why_not_verified(services.store, inbox, request.headers.get("X-Layers-Signature"), body)
+    if reason is not None:
+        authorize(request.environ, services.settings)
     messages = Inbox(services.store.tables, inbox)
     services.store.db.run_transaction(partial(messages.put, headers, body, reason))
     return Response(orjson.dumps({"received": True}), 200, content_type="application/json")

@@ -9,6 +9,7 @@ from threading import Thread
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from layers_standin.domain.tables import INBOX_NAME
 from layers_standin.settings import LOCAL
 
 MAX_URL = 2048
@@ -18,7 +19,7 @@ NO_CONTROL = "Must not be the control plane; of what is below /_standin only /_s
 NEVER = "has a link-local, metadata, multicast or unspecified address, which is never allowed."
 
 _NAME = re.compile(r"(?=.{1,253}\.?$)[0-9a-z_-]{1,63}(\.[0-9a-z_-]{1,63})*\.?", re.IGNORECASE)
-_INBOX = re.compile(r"[^%]*/_standin/inbox/[0-9A-Za-z_~-][0-9A-Za-z._~-]*")
+_INBOX = re.compile(rf"[^%]*/_standin/inbox/{INBOX_NAME.pattern}")
 _LOCALHOST = ["127.0.0.1", "::1"]
 _METADATA_NAMES = ("metadata.google.internal", "metadata.goog")
 _NEVER = [

@@ -528,7 +528,7 @@ CHANGES = [operation for operation in operations if operation.changes]
 def path_of(operation, organization):
     ids = {
         "<name>": "one", "<organization_id>": organization, "<fault_id>": "x", "<influencer_id>": AVA,
-        "<social_account_id>": examples.ACCOUNT,
+        "<social_account_id>": examples.ACCOUNT, "<inbox>": "mine",
     }  # fmt: skip
     path = operation.path.removeprefix(ROOT)
     for placeholder, value in ids.items():

@@ -22,6 +22,7 @@ from layers_standin.settings import Settings
 from layers_standin.web.access import ELSEWHERE, OTHER_HOST, OTHER_ORIGIN, PROXIED, authorize, is_open, why_closed
 from layers_standin.web.context import EXPOSED_HEADERS
 from layers_standin.web.errors import Forbidden, Unauthenticated
+from layers_standin.web.inbox import INBOX_PATH
 
 pytestmark = pytest.mark.slow
 
@@ -323,7 +324,7 @@ def at(rooms):
 
 def path_of(operation):
     names = dict.fromkeys(["<name>", "<organization_id>", "<fault_id>", "<social_account_id>"], "x")
-    names["<influencer_id>"] = AVA
+    names["<influencer_id>"], names["<inbox>"] = AVA, "mine"
     path = operation.path
     for placeholder, value in names.items():
         path = path.replace(placeholder, value)
@@ -342,7 +343,23 @@ def test_there_is_no_route_of_the_control_plane_that_is_no_operation(app):
         if rule.rule.startswith(ROOT)
     }
 
-    assert routes == {(operation.method, operation.path) for operation in operations}
+    inbox = ("POST", INBOX_PATH)  # of messages, not of commands
+    assert routes == {(operation.method, operation.path) for operation in operations} | {inbox}
+
+
+def test_an_inbox_takes_what_is_not_signed_from_those_who_may_command(at):
+    path = f"{ROOT}/inbox/mine"
+
+    assert at().post(path, data=b"x").status_code == 200
+    assert at(control=TOKEN).post(path, data=b"x", headers=AUTHORIZED).status_code == 200
+    for client, headers, expected in [
+        (at(), {"X-Forwarded-For": "10.0.0.1"}, "FORBIDDEN"),
+        (at(), {"Origin": "http://evil.example"}, "FORBIDDEN"),
+        (at(control=TOKEN), {}, "UNAUTHENTICATED"),
+        (at(control="off"), {}, "NOT_FOUND"),
+    ]:
+        assert refused(client.post(path, data=b"x", headers=headers))["code"] == expected
+    assert len(at().get(path).json["items"]) == 2
 
 
 @every_operation
