@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 from content_helpers import made_content
+from delivery_helpers import plant_webhooks
 from post_helpers import plant_posts
 from quickstart_helpers import plant_installation
 
@@ -36,6 +37,7 @@ def plant_examples(rooms: Services) -> None:
     store.tables.put("containers", container | {"id": examples.CONTAINER})
     store.tables.put("assets", asset | {"containerId": examples.CONTAINER, "jobId": container["jobId"]})
     plant_posts(rooms)
+    plant_webhooks(rooms)
     plant_installation(rooms)
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
     store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": examples.FAULT})

@@ -8,6 +8,7 @@ import pytest
 from api_helpers import AVA_PICTURES
 from conftest import DEMO
 from content_helpers import made_content
+from delivery_helpers import URL, made_delivery
 from post_helpers import made_post
 from quickstart_helpers import ANOTHER, REPOSITORY, made_installation
 
@@ -32,6 +33,8 @@ class Things(NamedTuple):
     state: str
     scheduled_post_id: str
     approved_id: str
+    webhook_endpoint_id: str
+    webhook_delivery_id: str
 
 
 def _target(things: Things) -> dict[str, Any]:
@@ -86,6 +89,15 @@ BODIES: dict[str, Bodies] = {
     ),
     "ingest_github": lambda _: ({"repoFullName": REPOSITORY}, {"repoFullName": ANOTHER}),
     "ingest_website": lambda _: ({"url": "https://acme.example"}, {"url": "https://acme.example/about"}),
+    "create_webhook_endpoint": lambda _: (
+        {"url": URL, "events": ["job.completed"]},
+        {"url": URL, "events": ["job.failed"]},
+    ),
+    "patch_webhook_endpoint": lambda _: ({"description": "x"}, {"description": None}),
+    "delete_webhook_endpoint": lambda _: NOTHING,
+    "rotate_webhook_secret": lambda _: NOTHING,
+    "test_webhook_endpoint": lambda _: ({"payload": {"n": 1}}, {"payload": {"n": 2}}),
+    "replay_webhook_delivery": lambda _: NOTHING,
     "kill_key": lambda _: NOTHING,
     "rotate_key": lambda _: NOTHING,
     "delete_key": lambda _: NOTHING,
@@ -132,7 +144,9 @@ def made(store: Store, rooms, organization: str, project: str, influencer: str, 
     account, post = made_post(own, approved)
     state = own.social.begin(project, asks, {"platform": "tiktok", "returnUrl": "http://localhost/"})["state"]
     made_installation(own, state)
+    endpoint, delivery = made_delivery(own)
     return Things(
         influencer, project, job["jobId"], key_id, upload["uploadId"], container["id"], asset["assetId"],
         account["socialAccountId"], state, post["id"], approved["id"],
+        endpoint["id"], delivery["id"],
     )  # fmt: skip
