@@ -23,7 +23,7 @@ from app import create_app
 from layers_standin.console.pages import STATUSES, content_of, fault_of, how_of, what_of
 from layers_standin.console.text import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
 from layers_standin.control.schemas import Answer
-from layers_standin.domain.deliveries import Answer as deliveries_answer
+from layers_standin.domain import deliveries as domain_deliveries
 from layers_standin.domain.deliveries import after_attempt
 from layers_standin.domain.faults import new_rule
 from layers_standin.domain.tables import ALL
@@ -937,7 +937,7 @@ def test_endpoints_and_deliveries_are_shown_tested_paused_and_replayed(client, d
     control.put("/clock", mode="frozen")
     deliveries = rooms.store.for_organization(organization).deliveries
     tested = control.post(f"/webhook-endpoints/{endpoint_id}/test")
-    answered = after_attempt(deliveries.get(tested["id"]), deliveries_answer(503, HOSTILE[2]), deliveries.now_ms())
+    answered = after_attempt(deliveries.get(tested["id"]), domain_deliveries.Answer(503, HOSTILE[2]), deliveries.now_ms())
     deliveries.put(answered)
     path = f"/console/webhooks?organization={organization}"
 
