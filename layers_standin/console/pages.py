@@ -6,8 +6,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from layers_standin.console.text import differences, hue, initials, pretty, texts_of
+from layers_standin.domain.announcements import Upcoming
 from layers_standin.domain.approvals import NOT_REQUIRED, approval_status
 from layers_standin.domain.content import container_status
+from layers_standin.domain.deliveries import delivery_view
+from layers_standin.domain.endpoints import ACTIVE, at
 from layers_standin.domain.faults import is_spent
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.pictures import portrait_path, thumbnail_path
@@ -153,6 +156,18 @@ def entry_of(entry: Record, curl: str | None) -> View:
 
 def tone_of(status: int) -> str:
     return "good" if status < 400 else "bad" if status >= 500 else "poor"
+
+
+def delivery_of(delivery: Record, endpoint: Record | None) -> View:
+    """Return a delivery with the URL of its endpoint, None if that is gone, and the answers to its attempts."""
+    answers = [{"at": at(each["atMs"]), **each} for each in delivery["responses"]]
+    is_active = endpoint is not None and endpoint["status"] == ACTIVE
+    url = endpoint["url"] if endpoint else None
+    return delivery_view(delivery) | {"answers": answers, "url": url, "may_replay": is_active}
+
+
+def upcoming_of(event: Upcoming) -> View:
+    return {"eventId": event.event_id, "eventType": event.type, "at": at(event.at_ms)}
 
 
 def fault_of(fault: Record, organization_name: str | None) -> View:

@@ -20,6 +20,8 @@ from layers_standin.control.schemas import RequestQuery
 from layers_standin.domain.clocks import REAL
 from layers_standin.domain.credits import balance_at
 from layers_standin.domain.cursors import is_cursor
+from layers_standin.domain.deliveries import delivery_view
+from layers_standin.domain.endpoints import endpoint_view
 from layers_standin.domain.faults import is_spent
 from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.tables import ALL
@@ -39,6 +41,9 @@ MOST_ACCOUNTS = 50
 MOST_PROJECTS = 200
 MOST_ORGANIZATIONS = 50  # a page is fetched every second, and a test suite may make an organization for each test
 MOST_SNAPSHOTS = 50
+MOST_ENDPOINTS = 25
+MOST_DELIVERIES = 50
+MOST_UPCOMING = 12
 
 
 class OverviewQuery(Query):
@@ -200,6 +205,40 @@ def _more(limit: int, wanted: Mapping[str, Any]) -> str | None:
     if limit >= MOST_ENTRIES:
         return None
     return pages.href("/console/requests", limit=str(min(4 * limit, MOST_ENTRIES)), **wanted)
+
+
+# Webhooks
+
+
+class WebhooksQuery(Query):
+    """The organization, and the endpoint whose deliveries are shown; those of all when it is left out."""
+
+    organization = Text()
+    endpoint = Text()
+
+
+def webhooks(call: ControlCall) -> View:
+    """Return the endpoints of an organization, its newest deliveries, and what is to come. Raises NotFound."""
+    listed = _listed(call.store, call.body.get("organization"))
+    organization = call.body.get("organization") or _liveliest(call.store, listed["organizations"])
+    if organization is None:
+        return {"title": "Webhooks", "organization": None}
+    named, own = call.store.organizations.get(organization), call.store.for_organization(organization)
+    endpoint = own.endpoints.get(call.body["endpoint"]) if "endpoint" in call.body else None
+    endpoints = own.endpoints.page({"limit": MOST_ENDPOINTS})[0]
+    shown = [endpoint] if endpoint else endpoints
+    deliveries = own.deliveries.newest([each["id"] for each in shown], MOST_DELIVERIES)
+    return {
+        "title": "Webhooks",
+        "organization": named,
+        "endpoint": endpoint,
+        "endpoints": [endpoint_view(each) for each in endpoints],
+        "deliveries": [pages.delivery_of(each, own.endpoints.find(each["endpointId"])) for each in deliveries],
+        "upcoming": [pages.upcoming_of(event) for event in own.announcements.upcoming(MOST_UPCOMING)],
+        "attempts": [delivery_view(each) for each in own.deliveries.first_due(MOST_UPCOMING)],
+        "notices": _notices(own, organization),
+        **listed,
+    }
 
 
 # Controls

@@ -49,6 +49,7 @@ _PAGES: dict[str, tuple[str, Schema, Page]] = {
     "overview": ("/console", queries.OverviewQuery(), queries.overview),
     "influencer": ("/console/influencers/<organization>/<influencer_id>", Query(), queries.influencer),
     "requests": ("/console/requests", queries.LogQuery(), queries.requests),
+    "webhooks": ("/console/webhooks", queries.WebhooksQuery(), queries.webhooks),
     "controls": ("/console/controls", queries.ControlsQuery(), queries.controls),
 }
 

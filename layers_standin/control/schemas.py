@@ -138,6 +138,12 @@ class SocialAccountSetting(Strict):
     status = ListedChoice(CONNECTED, REAUTH_REQUIRED, required=True)
 
 
+class EndpointSetting(Strict):
+    """webhook-endpoints: whether events are posted to it."""
+
+    status = ListedChoice("active", "paused", required=True)
+
+
 class LogSetting(Strict):
     """requests: whether they are logged, for one organization or for all."""
 

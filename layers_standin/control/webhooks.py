@@ -7,9 +7,10 @@ from functools import partial
 from layers_standin.control import schemas
 from layers_standin.control.calls import ControlCall, scope_of, whose
 from layers_standin.domain.announcements import Upcoming
-from layers_standin.domain.deliveries import PENDING
-from layers_standin.domain.endpoints import at
-from layers_standin.domain.errors import Conflict
+from layers_standin.domain.deliveries import PENDING, delivery_view
+from layers_standin.domain.endpoints import at, endpoint_view
+from layers_standin.domain.errors import Conflict, NotFound
+from layers_standin.domain.ids import canonical
 from layers_standin.domain.inbox import Inbox, message_view
 from layers_standin.domain.tables import ALL
 from layers_standin.engines.table import Record
@@ -26,6 +27,7 @@ _LOOK_SECONDS = 0.01
 
 _get = partial(operations.add, "GET", scope=None)
 _post = partial(operations.add, "POST", scope=None)
+_put = partial(operations.add, "PUT", scope=None)
 _delete = partial(operations.add, "DELETE", scope=None, body=EmptyBody(), body_optional=True)
 
 
@@ -75,6 +77,44 @@ def flush_webhooks(call: ControlCall) -> Record:
             raise Conflict("Deliveries are still under way.", subcode="FLUSH_TIMED_OUT")
         time.sleep(_LOOK_SECONDS)
     return {"organizationId": whose(scope), "flushed": True}
+
+
+@_post("/_standin/webhook-endpoints/<webhook_endpoint_id>/test", body=EmptyBody(), body_optional=True)
+def send_webhook_test(call: ControlCall, webhook_endpoint_id: str) -> Record:
+    """Send a `test.ping` to an endpoint of any organization."""
+    store = _owner(call, "webhook_endpoints", webhook_endpoint_id)
+    with store.db.transaction():
+        tested = store.deliveries.test(webhook_endpoint_id)
+    start_watching(call.services).wake()
+    return delivery_view(tested)
+
+
+@_put("/_standin/webhook-endpoints/<webhook_endpoint_id>", body=schemas.EndpointSetting())
+def set_webhook_endpoint(call: ControlCall, webhook_endpoint_id: str) -> Record:
+    """Pause an endpoint, or make it active again, which goes on with what was pending."""
+    store = _owner(call, "webhook_endpoints", webhook_endpoint_id)
+    with store.db.transaction():
+        endpoint = store.deliveries.change_endpoint(webhook_endpoint_id, call.body)
+    start_watching(call.services).wake()
+    return endpoint_view(endpoint)
+
+
+@_post("/_standin/webhook-deliveries/<webhook_delivery_id>/replay", body=EmptyBody(), body_optional=True)
+def resend_webhook_delivery(call: ControlCall, webhook_delivery_id: str) -> Record:
+    """Send the event of a delivery once more, as an event of its own."""
+    store = _owner(call, "deliveries", webhook_delivery_id)
+    with store.db.transaction():
+        _, replay = store.deliveries.replay(webhook_delivery_id)
+    start_watching(call.services).wake()
+    return delivery_view(replay)
+
+
+def _owner(call: ControlCall, table: str, doc_id: str) -> Store:
+    """Return the store of the organization that has a document. Raises NotFound."""
+    found = call.store.db.read_each(table, canonical(doc_id))
+    if not found:
+        raise NotFound("Webhook endpoint not found." if table == "webhook_endpoints" else "Webhook delivery not found.")
+    return call.store.for_organization(found[0]["organizationId"])
 
 
 def _stores(call: ControlCall, scope: str) -> list[Store]:

@@ -12,8 +12,8 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from layers_standin.domain.cursors import read_cursor, write_cursor
-from layers_standin.domain.endpoints import at
-from layers_standin.domain.errors import NotFound
+from layers_standin.domain.endpoints import ACTIVE, Endpoints, at, merge_endpoint
+from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.ids import canonical, id_of, mint
 from layers_standin.domain.tables import Tables, endpoint_of, moment_of, postponed
 from layers_standin.domain.times import epoch_milliseconds
@@ -101,6 +101,7 @@ class Deliveries:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._deliveries = tables.table("deliveries")
+        self._endpoints = Endpoints(tables)
 
     def get(self, delivery_id: str) -> Record:
         """Return a delivery's document. Raises NotFound."""
@@ -123,6 +124,39 @@ class Deliveries:
         self.put(delivery)
         return delivery
 
+    def test(self, endpoint_id: str, payload: Record | None = None) -> Record:
+        """Create the delivery of a `test.ping` with these data, or a greeting. Raises NotFound, Conflict if paused."""
+        endpoint = self._active(endpoint_id)
+        greeting = {
+            "message": "A test of this endpoint.",
+            "endpointId": endpoint["id"],
+            "organizationId": endpoint["organizationId"],
+        }
+        return self.send(endpoint, "test.ping", greeting if payload is None else payload)
+
+    def replay(self, delivery_id: str) -> tuple[Record, Record]:
+        """Send the event of a delivery as one of its own; return (original, replay). Raises NotFound, Conflict."""
+        original = self.get(delivery_id)
+        endpoint, event = self._active(original["endpointId"]), original["event"]
+        return original, self.send(endpoint, event["type"], event["data"], replay_of=event["id"])
+
+    def _active(self, endpoint_id: str) -> Record:
+        """Return an endpoint that takes deliveries. Raises NotFound, Conflict."""
+        endpoint = self._endpoints.get(endpoint_id)
+        if endpoint["status"] != ACTIVE:
+            paused = endpoint["id"]
+            raise Conflict("The webhook endpoint is paused.", subcode="ENDPOINT_PAUSED", webhookEndpointId=paused)
+        return endpoint
+
+    def change_endpoint(self, endpoint_id: str, patch: Mapping[str, Any]) -> Record:
+        """Change fields of an endpoint, hold or let go what is pending to it, and return it. Raises NotFound."""
+        before = self._endpoints.get(endpoint_id)
+        endpoint = merge_endpoint(before, patch, self.now_ms())
+        self._endpoints.put(endpoint)
+        if endpoint["status"] != before["status"]:
+            self.hold(endpoint["id"], is_held=endpoint["status"] != ACTIVE)
+        return endpoint
+
     def page(self, endpoint_id: str, query: Mapping[str, Any]) -> tuple[list[Record], str | None]:
         """Return (deliveries to an endpoint, cursor), newest first. Raises BadCursor."""
         kind, status = query.get("eventType"), query.get("status")
@@ -133,6 +167,11 @@ class Deliveries:
             indexes = [f"{index}:{kind}" for index in indexes]
         page = self._tables.page("deliveries", indexes, before, query["limit"], lambda _: True)
         return page.documents, write_cursor(page.next_sort_key, *of)
+
+    def newest(self, endpoint_ids: Iterable[str], limit: int) -> list[Record]:
+        """Return the newest deliveries to these endpoints, newest first."""
+        indexes = [f"{endpoint_id}:{status}" for endpoint_id in endpoint_ids for status in STATUSES]
+        return self._tables.page("deliveries", indexes, None, limit, lambda _: True).documents if indexes else []
 
     def due(self, now_ms: int, busy: Collection[str], limit: int) -> list[tuple[str, str]]:
         """Return up to `limit` (endpoint id, delivery id) that are due: the first of each endpoint not in `busy`."""

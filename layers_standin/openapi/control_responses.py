@@ -6,6 +6,7 @@ from layers_standin.openapi.examples import API_KEY, AVA, EVENT, FAULT, KEY, ORG
 from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
 from layers_standin.openapi.publishing import ACCOUNT, ACCOUNT_FIELDS
 from layers_standin.openapi.responses import INFLUENCER, Response, list_of, response
+from layers_standin.openapi.webhooks import DELIVERY, DELIVERY_FIELDS, ENDPOINT, ENDPOINT_FIELDS
 
 _REQUEST = "req_01HXZFK2M4P6R8T0V2X4Z6B8D0"
 _PATCH_PATH = f"/v1/influencers/{AVA}"
@@ -102,6 +103,8 @@ RESPONSES: dict[str, Response] = {
     "SocialAccountSet": response(
         {"organizationId": ORGANIZATION} | ACCOUNT | {"status": "reauth_required"}, **ACCOUNT_FIELDS
     ),
+    "EndpointSet": response(ENDPOINT, **ENDPOINT_FIELDS),
+    "DeliverySent": response(DELIVERY, **DELIVERY_FIELDS),
     "Index": response(
         {
             "console": "http://127.0.0.1:8000/console",

@@ -217,5 +217,6 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "in need of a new consent": {"status": "reauth_required"},
         "fine again": {"status": "connected"},
     },
+    "EndpointSetting": {"pause": {"status": "paused"}, "go on": {"status": "active"}},
     "LogSetting": {"off": {"enabled": False}},
 }

@@ -40,7 +40,7 @@ DOCS: dict[str, OperationDocs] = {
     "replay_webhook_delivery": OperationDocs(WEBHOOKS, "DeliveryReplayed", errors=["EndpointIsPaused"]),
 }
 
-_ENDPOINT = {
+ENDPOINT = {
     "id": examples.ENDPOINT,
     "organizationId": examples.ORGANIZATION,
     "projectId": None,
@@ -55,7 +55,7 @@ _ENDPOINT = {
     "lastFailureAt": None,
     "consecutiveFailureCount": 0,
 }
-_DELIVERY = {
+DELIVERY = {
     "id": examples.DELIVERY,
     "endpointId": examples.ENDPOINT,
     "eventId": examples.EVENT,
@@ -74,7 +74,7 @@ _SIGNING_SECRET = schema.text(pattern="^whsec_[0-9A-Za-z_-]{43}$")
 _TYPE: JsonSchema = {"enum": list(TYPES)}
 _ENDPOINT_IDS, _DELIVERY_IDS, _EVENT_IDS = schema.minted("whe"), schema.minted("whd"), schema.minted("evt")
 
-_ENDPOINT_FIELDS: dict[str, JsonSchema] = {
+ENDPOINT_FIELDS: dict[str, JsonSchema] = {
     "id": _ENDPOINT_IDS,
     "projectId": or_null(schema.ID),
     "description": or_null(schema.TEXT),
@@ -87,7 +87,7 @@ _ENDPOINT_FIELDS: dict[str, JsonSchema] = {
     "lastFailureAt": or_null(MILLISECONDS),
     "consecutiveFailureCount": schema.COUNT,
 }
-_DELIVERY_FIELDS: dict[str, JsonSchema] = {
+DELIVERY_FIELDS: dict[str, JsonSchema] = {
     "id": _DELIVERY_IDS,
     "endpointId": _ENDPOINT_IDS,
     "eventId": _EVENT_IDS,
@@ -105,12 +105,12 @@ _DELIVERY_FIELDS: dict[str, JsonSchema] = {
 
 RESPONSES: dict[str, Response] = {
     "EndpointCreated": response(
-        {"endpoint": _ENDPOINT, "signingSecret": _SIGNED_BY},
+        {"endpoint": ENDPOINT, "signingSecret": _SIGNED_BY},
         endpoint=ref("WebhookEndpointItem"),
         signingSecret=_SIGNING_SECRET,
     ),
-    "WebhookEndpointPage": list_of("WebhookEndpointItem", _ENDPOINT, nextCursor=None),
-    "WebhookEndpoint": response(_ENDPOINT, **_ENDPOINT_FIELDS),
+    "WebhookEndpointPage": list_of("WebhookEndpointItem", ENDPOINT, nextCursor=None),
+    "WebhookEndpoint": response(ENDPOINT, **ENDPOINT_FIELDS),
     "EndpointDeleted": response({"id": examples.ENDPOINT, "deleted": True}, id=_ENDPOINT_IDS),
     "SecretRotated": response(
         {
@@ -130,7 +130,7 @@ RESPONSES: dict[str, Response] = {
         deliveryId=_DELIVERY_IDS,
         scheduledAt=MILLISECONDS,
     ),
-    "WebhookDeliveryPage": list_of("WebhookDeliveryItem", _DELIVERY, nextCursor=None),
+    "WebhookDeliveryPage": list_of("WebhookDeliveryItem", DELIVERY, nextCursor=None),
     "DeliveryReplayed": response(
         {
             "originalDeliveryId": examples.DELIVERY,
@@ -146,6 +146,6 @@ RESPONSES: dict[str, Response] = {
 JOBS: tuple[str, ...] = ()
 
 SCHEMAS: dict[str, JsonSchema] = {
-    "WebhookEndpointItem": record_like(_ENDPOINT, **_ENDPOINT_FIELDS),
-    "WebhookDeliveryItem": record_like(_DELIVERY, **_DELIVERY_FIELDS),
+    "WebhookEndpointItem": record_like(ENDPOINT, **ENDPOINT_FIELDS),
+    "WebhookDeliveryItem": record_like(DELIVERY, **DELIVERY_FIELDS),
 }

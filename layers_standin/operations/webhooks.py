@@ -4,8 +4,7 @@ from functools import partial
 from typing import cast
 
 from layers_standin.domain.deliveries import delivery_view
-from layers_standin.domain.endpoints import ACTIVE, at, endpoint_view, merge_endpoint, rotate, secrets_of
-from layers_standin.domain.errors import Conflict
+from layers_standin.domain.endpoints import at, endpoint_view, rotate, secrets_of
 from layers_standin.domain.idempotency import StoredResponse
 from layers_standin.engines.table import Record
 from layers_standin.operations import webhooks_schemas as schemas
@@ -75,12 +74,7 @@ def patch_webhook_endpoint(call: Call, webhook_endpoint_id: str) -> StoredRespon
 
 
 def _patch(call: Call, endpoint_id: str) -> Record:
-    before = call.store.endpoints.get(endpoint_id)
-    endpoint = merge_endpoint(before, call.body, call.store.now_ms())
-    call.store.endpoints.put(endpoint)
-    if endpoint["status"] != before["status"]:
-        call.store.deliveries.hold(endpoint["id"], is_held=endpoint["status"] != ACTIVE)
-    return endpoint_view(endpoint)
+    return endpoint_view(call.store.deliveries.change_endpoint(endpoint_id, call.body))
 
 
 @operations.add("DELETE", _ENDPOINT, scope=None, body=EmptyBody(), body_optional=True)
@@ -108,13 +102,7 @@ def rotate_webhook_secret(call: Call, webhook_endpoint_id: str) -> Record:
 @operations.add("POST", f"{_ENDPOINT}/test", scope=None, body=schemas.TestEvent(), body_optional=True)
 def test_webhook_endpoint(call: Call, webhook_endpoint_id: str) -> Record:
     """Send a `test.ping` to an endpoint, whatever it is subscribed to."""
-    endpoint = _active(call, webhook_endpoint_id)
-    greeting = {
-        "message": "A test of this endpoint.",
-        "endpointId": endpoint["id"],
-        "organizationId": endpoint["organizationId"],
-    }
-    delivery = call.store.deliveries.send(endpoint, "test.ping", call.body.get("payload", greeting))
+    delivery = call.store.deliveries.test(webhook_endpoint_id, call.body.get("payload"))
     return {
         "eventId": delivery["event"]["id"],
         "deliveryId": delivery["id"],
@@ -142,20 +130,9 @@ def list_webhook_deliveries(call: Call, webhook_endpoint_id: str) -> Record:
 )
 def replay_webhook_delivery(call: Call, webhook_delivery_id: str) -> Record:
     """Send the event of a delivery once more, as an event of its own."""
-    original = call.store.deliveries.get(webhook_delivery_id)
-    endpoint = _active(call, original["endpointId"])
-    event = original["event"]
-    replay = call.store.deliveries.send(endpoint, event["type"], event["data"], replay_of=event["id"])
+    original, replay = call.store.deliveries.replay(webhook_delivery_id)
     return {
         "originalDeliveryId": original["id"],
         "replayDeliveryId": replay["id"],
         "scheduledAt": at(replay["dueMs"]),
     }
-
-
-def _active(call: Call, endpoint_id: str) -> Record:
-    """Return an endpoint that takes deliveries. Raises NotFound, Conflict."""
-    endpoint = call.store.endpoints.get(endpoint_id)
-    if endpoint["status"] != ACTIVE:
-        raise Conflict("The webhook endpoint is paused.", subcode="ENDPOINT_PAUSED", webhookEndpointId=endpoint["id"])
-    return endpoint

@@ -23,6 +23,8 @@ from app import create_app
 from layers_standin.console.pages import STATUSES, content_of, fault_of, how_of, what_of
 from layers_standin.console.text import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
 from layers_standin.control.schemas import Answer
+from layers_standin.domain import deliveries as domain_deliveries
+from layers_standin.domain.deliveries import after_attempt
 from layers_standin.domain.faults import new_rule
 from layers_standin.domain.tables import ALL
 from layers_standin.services import Services, open_services
@@ -81,6 +83,7 @@ def pages_of(organization: str) -> list[str]:
         "/console?status=archived",
         f"/console/influencers/{organization}/{AVA}",
         "/console/requests",
+        "/console/webhooks",
         "/console/controls",
         f"/console/controls?organization={organization}",
     ]
@@ -923,3 +926,40 @@ def test_the_posts_and_accounts_of_a_project_are_shown(client, demo, rooms, orga
 
 def listed_accounts(demo: FlaskClient) -> list[str]:
     return [each["socialAccountId"] for each in demo.get(f"/v1/projects/{SPRING}/social-accounts").json["items"]]
+
+
+def test_endpoints_and_deliveries_are_shown_tested_paused_and_replayed(client, demo, rooms, organization, control):
+    made = demo.post(
+        "/v1/webhook-endpoints",
+        json={"url": "http://127.0.0.1:9/hook", "events": ["job.completed"], "description": HOSTILE[0]},
+    ).json
+    endpoint_id = made["endpoint"]["id"]
+    control.put("/clock", mode="frozen")
+    deliveries = rooms.store.for_organization(organization).deliveries
+    tested = control.post(f"/webhook-endpoints/{endpoint_id}/test")
+    answer = domain_deliveries.Answer(503, HOSTILE[2])
+    answered = after_attempt(deliveries.get(tested["id"]), answer, deliveries.now_ms())
+    deliveries.put(answered)
+    path = f"/console/webhooks?organization={organization}"
+
+    page = Elements(shown(client, path))
+
+    assert HOSTILE[0] in page.text
+    assert HOSTILE[2] in page.text
+    assert "503" in page.text
+    assert "1 attempt, the next" in re.sub(r"\s+", " ", page.text)
+    assert made["signingSecret"] not in page.text
+    commands = [each.get("data-api") or "" for tag, each in page.found if tag == "form"]
+    assert [each.rpartition("_standin")[2] for each in commands if "webhook" in each] == [
+        f"/webhook-endpoints/{endpoint_id}/test",
+        f"/webhook-endpoints/{endpoint_id}",
+        f"/webhook-deliveries/{tested['id']}/replay",
+    ]
+    replay = control.post(f"/webhook-deliveries/{tested['id']}/replay")
+    assert (replay["id"] != tested["id"], replay["eventType"]) == (True, "test.ping")
+    assert replay["id"] in shown(client, f"{path}&endpoint={endpoint_id}")
+    assert control.put(f"/webhook-endpoints/{endpoint_id}", status="paused")["status"] == "paused"
+    assert control.send("POST", f"/webhook-endpoints/{endpoint_id}/test", {}).status_code == 409
+    assert "Activate" in shown(client, path)
+    assert control.send("PUT", "/webhook-endpoints/whe_none", {"status": "active"}).status_code == 404
+    assert control.send("POST", "/webhook-deliveries/whd_none/replay", {}).status_code == 404
