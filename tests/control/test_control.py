@@ -520,6 +520,7 @@ BODIES = {
     "createFault": {"answer": {"delayMs": 0}},
     "setRequestLog": {"enabled": False},
     "setCredits": {"balance": 0},
+    "setWebhookEndpoint": {"status": "paused"},
     "setSocialAccount": {"status": "reauth_required"},
 }
 CHANGES = [operation for operation in operations if operation.changes]
@@ -529,6 +530,7 @@ def path_of(operation, organization):
     ids = {
         "<name>": "one", "<organization_id>": organization, "<fault_id>": "x", "<influencer_id>": AVA,
         "<social_account_id>": examples.ACCOUNT, "<inbox>": "mine",
+        "<webhook_endpoint_id>": "x", "<webhook_delivery_id>": "x",
     }  # fmt: skip
     path = operation.path.removeprefix(ROOT)
     for placeholder, value in ids.items():

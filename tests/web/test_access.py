@@ -324,6 +324,7 @@ def at(rooms):
 
 def path_of(operation):
     names = dict.fromkeys(["<name>", "<organization_id>", "<fault_id>", "<social_account_id>"], "x")
+    names |= dict.fromkeys(["<webhook_endpoint_id>", "<webhook_delivery_id>"], "x")
     names["<influencer_id>"], names["<inbox>"] = AVA, "mine"
     path = operation.path
     for placeholder, value in names.items():
