@@ -6,6 +6,7 @@
 import json
 import os
 import signal
+import socket
 import statistics
 import threading
 import time
@@ -19,7 +20,9 @@ import httpx
 import pytest
 from api_helpers import SPRING
 from conftest import DEMO
-from servers import Server, eventually
+from servers import Server, eventually, serving
+
+from layers_standin.webhooks.signing import verify
 
 pytestmark = pytest.mark.slow
 
@@ -255,3 +258,65 @@ def test_whatever_is_killed_every_event_comes_in_order_and_twice_only_with_the_s
                     server.kill()
     spread = f"{min(taken):.1f} to {max(taken):.1f}, median {statistics.median(taken):.1f}"
     print(f"{ROUNDS} rounds: {events} events, {duplicates} duplicates, taken over in {spread} s")  # noqa: T201
+
+
+def test_signatures_hold_as_a_receiver_checks_them(tmp_path):
+    with receiver() as to, serving(tmp_path / "store", **NO_RECEIVER_LIMITS) as server:
+        client = server.client()
+        client.put("/_standin/clock", json={"mode": "frozen", "at": NOON}).raise_for_status()
+        endpoint = listen(client, to.url)
+
+        def delivered() -> Arrival:
+            ping(client, endpoint, n=len(to.arrivals))
+            client.post("/_standin/webhooks/flush").raise_for_status()
+            return to.arrivals[-1]
+
+        def reason(arrival: Arrival, secret: str, body: bytes | None = None, later: float = 0) -> str | None:
+            return verify(arrival.signature, body or arrival.body, [secret], time.time() + later)
+
+        arrival = delivered()
+        assert reason(arrival, endpoint["secret"]) is None
+        assert arrival.signature.count("v1=") == 1
+        assert reason(arrival, "whsec_other") == "The signature is not one of this body by this secret."
+        tampered = arrival.body.replace(b"test.ping", b"test.pong")
+        assert reason(arrival, endpoint["secret"], tampered) == "The signature is not one of this body by this secret."
+        assert "300 s are allowed" in (reason(arrival, endpoint["secret"], later=400) or "")
+        rotated = client.post(f"/v1/webhook-endpoints/{endpoint['id']}/rotate-secret").raise_for_status().json()
+        for advance in ("PT0S", "PT23H59M59S"):
+            client.put("/_standin/clock", json={"advance": advance}).raise_for_status()
+            arrival = delivered()
+            assert arrival.signature.count("v1=") == 2
+            assert [reason(arrival, each) for each in (endpoint["secret"], rotated["signingSecret"])] == [None, None]
+        client.put("/_standin/clock", json={"advance": "PT1S"}).raise_for_status()
+        arrival = delivered()
+        assert arrival.signature.count("v1=") == 1
+        assert reason(arrival, rotated["signingSecret"]) is None
+        assert reason(arrival, endpoint["secret"]) == "The signature is not one of this body by this secret."
+
+
+def test_eight_attempts_in_32_hours_and_twenty_failures_pause_until_active(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken, serving(tmp_path / "store", **NO_RECEIVER_LIMITS) as server:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        taken.close()
+        client = server.client()
+        client.put("/_standin/clock", json={"mode": "frozen", "at": NOON}).raise_for_status()
+        endpoint = listen(client, url)
+        path = f"/v1/webhook-endpoints/{endpoint['id']}"
+        ids = [ping(client, endpoint, n=number) for number in range(3)]
+        client.put("/_standin/clock", json={"advance": "PT32H"}).raise_for_status()
+        client.post("/_standin/webhooks/flush").raise_for_status()
+        found = deliveries(client, endpoint)[::-1]
+        assert [each["eventId"] for each in found] == ids
+        assert sum(each["attempts"] for each in found) == 20
+        assert {each["lastErrorMessage"] for each in found} == {"The receiver takes no connection: Connection refused."}
+        assert client.get(path).json()["status"] == "auto_paused"
+        active = client.patch(path, json={"status": "active"}).raise_for_status().json()
+        assert (active["status"], active["consecutiveFailureCount"]) == ("active", 0)
+        client.post("/_standin/webhooks/flush").raise_for_status()
+        found = deliveries(client, endpoint)
+        assert {(each["status"], each["attempts"]) for each in found} == {("failed", 8)}
+        with receiver() as to:
+            client.patch(path, json={"url": to.url}).raise_for_status()
+            last = ping(client, endpoint, n=3)
+            client.post("/_standin/webhooks/flush").raise_for_status()
+            assert [each["id"] for each in to.firsts()] == [last]
