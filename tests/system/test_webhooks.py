@@ -1,0 +1,322 @@
+"""Webhooks over the real service: processes are killed, and every event that was due has come, in order.
+
+`WEBHOOK_ROUNDS` in the environment makes the torture longer.
+"""
+
+import json
+import os
+import signal
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from api_helpers import SPRING
+from conftest import DEMO
+from servers import Server, eventually, serving
+
+from layers_standin.webhooks.signing import verify
+
+pytestmark = pytest.mark.slow
+
+ROUNDS = int(os.environ.get("WEBHOOK_ROUNDS", "4"))
+NOON = "2026-12-01T12:00:00Z"
+NO_RECEIVER_LIMITS = {"STANDIN_RATE_LIMITS": "off"}
+
+
+class Arrival(NamedTuple):
+    """One post as the receiver saw it; `pid` is the worker that sent it, None if it is gone."""
+
+    at: float
+    pid: int | None
+    signature: str
+    body: bytes
+
+    @property
+    def event(self) -> dict[str, Any]:
+        return dict(json.loads(self.body))
+
+
+class Receiver:
+    """An honest receiver that answers 200 and keeps each arrival in order."""
+
+    def __init__(self) -> None:
+        self.arrivals: list[Arrival] = []
+        self.servers: list[Server] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                pid = sender_of(self.client_address[1], receiver.servers)
+                arrival = Arrival(time.monotonic(), pid, self.headers["X-Layers-Signature"], body)
+                assert arrival.event["id"] == self.headers["X-Layers-Event-Id"]
+                receiver.arrivals.append(arrival)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/"
+
+    def firsts(self) -> list[dict[str, Any]]:
+        """Return each event once, in the order in which they first came."""
+        return list({arrival.event["id"]: arrival.event for arrival in self.arrivals}.values())
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    thread = threading.Thread(target=made.http.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.http.shutdown()
+        thread.join()
+        made.http.server_close()
+
+
+def sender_of(port: int, servers: list[Server]) -> int | None:
+    """Return the worker that has a connection from a local port."""
+    inode = None
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].rpartition(":")[2], 16) == port:
+            inode = f"socket:[{fields[9]}]"
+    for server in servers:
+        with suppress(OSError):
+            arbiter = server.process.pid
+            for pid in Path(f"/proc/{arbiter}/task/{arbiter}/children").read_text().split():
+                for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                    with suppress(OSError):
+                        if os.readlink(descriptor) == inode:
+                            return int(pid)
+    return None
+
+
+def listen(client: httpx.Client, url: str) -> dict[str, Any]:
+    """Return a new endpoint for ends of jobs, with its `secret`."""
+    reply = client.post("/v1/webhook-endpoints", json={"url": url, "events": ["job.completed"]}).raise_for_status()
+    return reply.json()["endpoint"] | {"secret": reply.json()["signingSecret"]}
+
+
+def ping(client: httpx.Client, endpoint: dict[str, Any], **payload: Any) -> str:
+    reply = client.post(f"/v1/webhook-endpoints/{endpoint['id']}/test", json={"payload": payload})
+    return str(reply.raise_for_status().json()["eventId"])
+
+
+def deliveries(client: httpx.Client, endpoint: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all deliveries to an endpoint, newest first."""
+    found, cursor = [], ""
+    while cursor is not None:
+        query = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
+        page = client.get(f"/v1/webhook-endpoints/{endpoint['id']}/deliveries", params=query).raise_for_status().json()
+        found, cursor = found + page["items"], page["nextCursor"]
+    return found
+
+
+class Writer:
+    """Pings each endpoint and creates influencers, through whatever happens; keeps what was acknowledged."""
+
+    def __init__(self, name: str, endpoints: list[dict[str, Any]]) -> None:
+        self.name, self.endpoints = name, endpoints
+        self.pings: dict[str, list[str]] = {endpoint["id"]: [] for endpoint in endpoints}
+        self.jobs: list[str] = []
+        self.url = ""
+        self.enough = threading.Event()
+
+    def write(self) -> None:
+        number = 0
+        while not self.enough.is_set():
+            with suppress(httpx.TransportError), httpx.Client(base_url=self.url, headers=DEMO, timeout=30) as client:
+                while not self.enough.is_set():
+                    number += 1
+                    for endpoint in self.endpoints:
+                        self.pings[endpoint["id"]].append(ping(client, endpoint, writer=self.name, number=number))
+                    made = client.post(f"/v1/projects/{SPRING}/influencers", json={"name": f"{self.name} {number}"})
+                    self.jobs.append(made.raise_for_status().json()["jobId"])
+                    time.sleep(0.02)  # a partner's pace: the receivers are to be kept busy, not the processor
+            time.sleep(0.02)
+
+
+def compare(client: httpx.Client, receivers: list[Receiver], writers: list[Writer]) -> tuple[int, int]:
+    """Check that all has come, in order, and return (events, duplicates)."""
+    client.put("/_standin/clock", json={"advance": "PT1M"}).raise_for_status()
+    client.post("/_standin/webhooks/flush", json={"timeoutMs": 60_000}, timeout=90).raise_for_status()
+    events = duplicates = 0
+    for to, endpoint in zip(receivers, writers[0].endpoints, strict=True):
+        firsts = to.firsts()
+        told = deliveries(client, endpoint)
+        assert {each["status"] for each in told} == {"delivered"}
+        assert {each["eventId"] for each in told} == {each["id"] for each in firsts}
+        assert {id_ for writer in writers for id_ in writer.pings[endpoint["id"]]} <= {each["id"] for each in firsts}
+        ends = [each for each in firsts if each["type"] == "job.completed"]
+        jobs = [each["data"]["jobId"] for each in ends]
+        assert len(set(jobs)) == len(jobs)
+        assert {job for writer in writers for job in writer.jobs} <= set(jobs)
+        assert [each["createdAt"] for each in ends] == sorted(each["createdAt"] for each in ends)
+        for writer in writers:
+            mine = [each["data"] for each in firsts if each["type"] == "test.ping"]
+            numbers = [data["number"] for data in mine if data["writer"] == writer.name]
+            assert numbers == sorted(numbers)
+        bodies: dict[str, set[bytes]] = {}
+        for arrival in to.arrivals:
+            bodies.setdefault(arrival.event["id"], set()).add(arrival.body)
+        assert {len(each) for each in bodies.values()} == {1}
+        events, duplicates = events + len(firsts), duplicates + len(to.arrivals) - len(firsts)
+    return events, duplicates
+
+
+def deliverer(receivers: list[Receiver]) -> int:
+    """Return the worker that sends now."""
+    before = len(receivers[0].arrivals)
+    fresh = eventually(
+        lambda: [each.pid for each in receivers[0].arrivals[before:] if each.pid is not None], "an arrival"
+    )
+    return int(fresh[-1])
+
+
+def taken_over(receivers: list[Receiver], killed: list[int], since: float) -> float:
+    """Return the seconds from the kill to the first arrival from another worker."""
+
+    def look() -> list[float]:
+        return [
+            each.at
+            for each in receivers[0].arrivals
+            if each.at > since and each.pid is not None and each.pid not in killed
+        ]
+
+    return min(eventually(look, "another to deliver")) - since
+
+
+def test_whatever_is_killed_every_event_comes_in_order_and_twice_only_with_the_same_id(tmp_path):  # noqa: PLR0912
+    taken, server = [], None
+    with receiver() as first, receiver() as second:
+        receivers = [first, second]
+        writers: list[Writer] = []
+        threads: list[threading.Thread] = []
+        try:
+            for number in range(ROUNDS):
+                what = ("deliverer", "other", "group", "deliverer")[number % 4]
+                if server is None:
+                    server = Server(
+                        tmp_path / "store", "gunicorn", "app:app", WEB_CONCURRENCY="2", **NO_RECEIVER_LIMITS
+                    )
+                    first.servers[:] = second.servers[:] = [server]
+                if not writers:
+                    client = server.client()
+                    endpoints = [listen(client, each.url) for each in receivers]
+                    writers = [Writer(f"w{each}", endpoints) for each in range(2)]
+                    for writer in writers:
+                        writer.url = server.url
+                    threads = [threading.Thread(target=writer.write) for writer in writers]
+                    for thread in threads:
+                        thread.start()
+                sends = deliverer(receivers)
+                if what == "group":
+                    killed = server.workers()
+                    since = time.monotonic()
+                    server.kill()
+                    server = Server(
+                        tmp_path / "store", "gunicorn", "app:app", WEB_CONCURRENCY="2", **NO_RECEIVER_LIMITS
+                    )
+                    first.servers[:] = second.servers[:] = [server]
+                    for writer in writers:
+                        writer.url = server.url
+                    taken.append(taken_over(receivers, killed, since))
+                    continue
+                victim = sends if what == "deliverer" else next(each for each in server.workers() if each != sends)
+                since = time.monotonic()
+                os.kill(victim, signal.SIGKILL)
+                eventually(
+                    lambda server=server, victim=victim: victim not in server.workers() and len(server.workers()) == 2,
+                    "a new worker",
+                )
+                if what == "deliverer":
+                    taken.append(taken_over(receivers, [victim], since))
+        finally:
+            for writer in writers:
+                writer.enough.set()
+            for thread in threads:
+                thread.join()
+            if server is not None:
+                try:
+                    with httpx.Client(base_url=server.url, headers=DEMO, timeout=60) as last:
+                        events, duplicates = compare(last, receivers, writers)
+                finally:
+                    server.kill()
+    spread = f"{min(taken):.1f} to {max(taken):.1f}, median {statistics.median(taken):.1f}"
+    print(f"{ROUNDS} rounds: {events} events, {duplicates} duplicates, taken over in {spread} s")  # noqa: T201
+
+
+def test_signatures_hold_as_a_receiver_checks_them(tmp_path):
+    with receiver() as to, serving(tmp_path / "store", **NO_RECEIVER_LIMITS) as server:
+        client = server.client()
+        client.put("/_standin/clock", json={"mode": "frozen", "at": NOON}).raise_for_status()
+        endpoint = listen(client, to.url)
+
+        def delivered() -> Arrival:
+            ping(client, endpoint, n=len(to.arrivals))
+            client.post("/_standin/webhooks/flush").raise_for_status()
+            return to.arrivals[-1]
+
+        def reason(arrival: Arrival, secret: str, body: bytes | None = None, later: float = 0) -> str | None:
+            return verify(arrival.signature, body or arrival.body, [secret], time.time() + later)
+
+        arrival = delivered()
+        assert reason(arrival, endpoint["secret"]) is None
+        assert arrival.signature.count("v1=") == 1
+        assert reason(arrival, "whsec_other") == "The signature is not one of this body by this secret."
+        tampered = arrival.body.replace(b"test.ping", b"test.pong")
+        assert reason(arrival, endpoint["secret"], tampered) == "The signature is not one of this body by this secret."
+        assert "300 s are allowed" in (reason(arrival, endpoint["secret"], later=400) or "")
+        rotated = client.post(f"/v1/webhook-endpoints/{endpoint['id']}/rotate-secret").raise_for_status().json()
+        for advance in ("PT0S", "PT23H59M59S"):
+            client.put("/_standin/clock", json={"advance": advance}).raise_for_status()
+            arrival = delivered()
+            assert arrival.signature.count("v1=") == 2
+            assert [reason(arrival, each) for each in (endpoint["secret"], rotated["signingSecret"])] == [None, None]
+        client.put("/_standin/clock", json={"advance": "PT1S"}).raise_for_status()
+        arrival = delivered()
+        assert arrival.signature.count("v1=") == 1
+        assert reason(arrival, rotated["signingSecret"]) is None
+        assert reason(arrival, endpoint["secret"]) == "The signature is not one of this body by this secret."
+
+
+def test_eight_attempts_in_32_hours_and_twenty_failures_pause_until_active(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken, serving(tmp_path / "store", **NO_RECEIVER_LIMITS) as server:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        taken.close()
+        client = server.client()
+        client.put("/_standin/clock", json={"mode": "frozen", "at": NOON}).raise_for_status()
+        endpoint = listen(client, url)
+        path = f"/v1/webhook-endpoints/{endpoint['id']}"
+        ids = [ping(client, endpoint, n=number) for number in range(3)]
+        client.put("/_standin/clock", json={"advance": "PT32H"}).raise_for_status()
+        client.post("/_standin/webhooks/flush").raise_for_status()
+        found = deliveries(client, endpoint)[::-1]
+        assert [each["eventId"] for each in found] == ids
+        assert sum(each["attempts"] for each in found) == 20
+        assert {each["lastErrorMessage"] for each in found} == {"The receiver takes no connection: Connection refused."}
+        assert client.get(path).json()["status"] == "auto_paused"
+        active = client.patch(path, json={"status": "active"}).raise_for_status().json()
+        assert (active["status"], active["consecutiveFailureCount"]) == ("active", 0)
+        client.post("/_standin/webhooks/flush").raise_for_status()
+        found = deliveries(client, endpoint)
+        assert {(each["status"], each["attempts"]) for each in found} == {("failed", 8)}
+        with receiver() as to:
+            client.patch(path, json={"url": to.url}).raise_for_status()
+            last = ping(client, endpoint, n=3)
+            client.post("/_standin/webhooks/flush").raise_for_status()
+            assert [each["id"] for each in to.firsts()] == [last]
