@@ -28,6 +28,7 @@ _HOUR_MS = 60 * _MINUTE_MS
 # The time from the moment at which an attempt was due to that of the next; the first is due at once.
 RETRY_MS = (30_000, _MINUTE_MS, 5 * _MINUTE_MS, 15 * _MINUTE_MS, _HOUR_MS, 6 * _HOUR_MS, 24 * _HOUR_MS)
 
+KEPT_MS = 30 * 24 * _HOUR_MS
 _AT_ONCE = 100
 
 
@@ -233,6 +234,12 @@ class Deliveries:
         for delivery in list(self.unfinished(endpoint_id)):
             if delivery["isHeld"] != is_held:
                 self.put(delivery | {"status": PENDING, "isHeld": is_held})
+
+    def forget_past(self) -> None:
+        """Delete the deliveries that have ended and were created longer ago than KEPT_MS."""
+        while ids := self._tables.oldest("deliveries", self.now_ms() - KEPT_MS, "ended", _AT_ONCE):
+            with self._tables.db.transaction():
+                self._deliveries.remove(doc_ids=ids)
 
     def now_ms(self) -> int:
         return epoch_milliseconds(self._tables.now())
