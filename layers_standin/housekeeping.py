@@ -45,6 +45,7 @@ def sweep(services: Services, older_than_seconds: float) -> None:
     for organization in (found["id"] for found in services.store.organizations.all()):
         store = services.store.for_organization(organization)
         store.idempotency.forget_past()
+        store.deliveries.forget_past()
         discard_unfinished(services, store, limit=sys.maxsize)
     services.media.sweep(_ReferencedFiles(services.store), older_than_seconds)
 

@@ -28,7 +28,8 @@ _HOUR_MS = 60 * _MINUTE_MS
 # The time from the moment at which an attempt was due to that of the next; the first is due at once.
 RETRY_MS = (30_000, _MINUTE_MS, 5 * _MINUTE_MS, 15 * _MINUTE_MS, _HOUR_MS, 6 * _HOUR_MS, 24 * _HOUR_MS)
 
-_AT_ONCE = 500
+KEPT_MS = 30 * 24 * _HOUR_MS
+_AT_ONCE = 100
 
 
 class Answer(NamedTuple):
@@ -173,8 +174,13 @@ class Deliveries:
         indexes = [f"{endpoint_id}:{status}" for endpoint_id in endpoint_ids for status in STATUSES]
         return self._tables.page("deliveries", indexes, None, limit, lambda _: True).documents if indexes else []
 
-    def due(self, now_ms: int, busy: Collection[str], limit: int) -> list[tuple[str, str]]:
-        """Return up to `limit` (endpoint id, delivery id) that are due: the first of each endpoint not in `busy`."""
+    def due(
+        self, now_ms: int, busy: Collection[str], limit: int, without: Collection[str] = ()
+    ) -> list[tuple[str, str]]:
+        """Return up to `limit` (endpoint id, delivery id) that are due: the first of each endpoint not in `busy`.
+
+        Deliveries whose ids are in `without` are left out.
+        """
         found: dict[str, str] = {}
         before = None
         while sort_keys := self._tables.db.scan("deliveries", self._tables.organization, "due", before, _AT_ONCE):
@@ -182,7 +188,7 @@ class Deliveries:
                 if moment_of(sort_key) > now_ms or len(found) >= limit:
                     return list(found.items())
                 endpoint_id = endpoint_of(sort_key)
-                if endpoint_id not in busy:
+                if endpoint_id not in busy and id_of(sort_key) not in without:
                     found.setdefault(endpoint_id, id_of(sort_key))
             before = sort_keys[-1]
         return list(found.items())
@@ -228,6 +234,12 @@ class Deliveries:
         for delivery in list(self.unfinished(endpoint_id)):
             if delivery["isHeld"] != is_held:
                 self.put(delivery | {"status": PENDING, "isHeld": is_held})
+
+    def forget_past(self) -> None:
+        """Delete the deliveries that have ended and were created longer ago than KEPT_MS."""
+        while ids := self._tables.oldest("deliveries", self.now_ms() - KEPT_MS, "ended", _AT_ONCE):
+            with self._tables.db.transaction():
+                self._deliveries.remove(doc_ids=ids)
 
     def now_ms(self) -> int:
         return epoch_milliseconds(self._tables.now())

@@ -236,7 +236,7 @@ def listening(event_type: str) -> str:
 
 
 def _delivery_entries(record: Record) -> list[IndexEntry]:
-    """Index entries of a delivery: its endpoint's, by status, and by type; until it has ended, `due`."""
+    """Index entries of a delivery: its endpoint's, by status, and by type; until it has ended `due`, then `ended`."""
     group = f"{record['endpointId']}:{record['status']}"
     names = (group, f"{group}:{record['event']['type']}")
     entries = [IndexEntry(name, record["sortKey"]) for name in names]
@@ -244,6 +244,8 @@ def _delivery_entries(record: Record) -> list[IndexEntry]:
         entries.append(IndexEntry("due", _due_key(record)))
         if "wasDueMs" in record:
             entries.append(IndexEntry(postponed(record["endpointId"]), record["sortKey"]))
+    if record["status"] not in ("pending", "delivering"):
+        entries.append(IndexEntry("ended", oldest_first(record["createdMs"], record["id"])))
     return entries
 
 

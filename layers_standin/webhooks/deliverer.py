@@ -64,7 +64,9 @@ class Deliverer:
                 attempts, pause = self._round(organizations, under_way, AT_ONCE)
                 for attempt in attempts:
                     under_way[asyncio.create_task(self._attempt(attempt))] = attempt
-                await self._rest(max(pause, LOOK_SHARE * (time.monotonic() - began)), under_way)
+                if pause > 0:
+                    pause = max(pause, LOOK_SHARE * (time.monotonic() - began))
+                await self._rest(pause, under_way)
         finally:
             await self._finish(under_way)
 
@@ -94,19 +96,21 @@ class Deliverer:
                 queue.announce()
                 room = at_once - len(under_way) - len(taken)
                 taken += store.db.run_transaction(partial(self._turn, queue, answered, busy, room))
+                pause = 0 if answered else pause  # what was just answered may be due again
             elif not is_frozen(store.overrides.clock):
                 pause = min(pause, until_next)
         return taken, pause
 
     def _turn(self, queue: Queue, answered: list[tuple[Attempt, Answer]], busy: set[str], room: int) -> list[Attempt]:
         """Record an organization's answers and take what is due, in one transaction, or none. Raises LeaseLost."""
-        if not (answered or queue.due(busy, 1)):
+        due = queue.due(busy, room, {attempt.delivery["id"] for attempt, _ in answered})
+        if not (answered or due):
             return []
         with self._store.db.transaction():
             self._lease.check()
             for attempt, answer in answered:
                 queue.record(attempt, answer)
-            return queue.take(queue.due(busy, room))
+            return queue.take(due)
 
     async def _attempt(self, attempt: Attempt) -> Answer | None:
         """Post a delivery; whatever goes wrong is an answer. None if the process ended meanwhile."""

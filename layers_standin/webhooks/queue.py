@@ -41,17 +41,20 @@ class Queue:
 
     def has_due(self) -> bool:
         """Whether an event or attempt is due and not recorded yet."""
-        next_ms = self.next_ms()
-        return next_ms is not None and next_ms <= self._store.now_ms()
+        return self._is_due(self.next_ms())
 
     def announce(self) -> None:
         """Make deliveries of all events that are due, some documents in a transaction."""
-        while self._store.db.run_transaction(self._announce):
-            pass
+        while self._is_due(self._store.announcements.next_ms()):
+            self._store.db.run_transaction(self._announce)
 
-    def due(self, busy: Collection[str], limit: int) -> list[str]:
-        """Return the ids of deliveries to attempt now, the first of each endpoint that is not `busy`."""
-        return [delivery_id for _, delivery_id in self._store.deliveries.due(self._store.now_ms(), busy, limit)]
+    def due(self, busy: Collection[str], limit: int, answered: Collection[str] = ()) -> list[str]:
+        """Return the ids of deliveries to attempt now, the first of each endpoint that is not `busy`.
+
+        Those `answered` are left out: their answers are still to be recorded.
+        """
+        found = self._store.deliveries.due(self._store.now_ms(), busy, limit, answered)
+        return [delivery_id for _, delivery_id in found]
 
     def take(self, delivery_ids: Sequence[str]) -> list[Attempt]:
         """Note that these are being delivered, and return the attempts. A part of the caller's transaction."""
@@ -99,6 +102,9 @@ class Queue:
             if after["status"] != endpoint["status"]:
                 deliveries.hold(endpoint["id"], is_held=True)
 
-    def _announce(self) -> int:
+    def _announce(self) -> None:
         with self._store.db.transaction():
-            return self._store.announcements.announce_due(_DOCUMENTS_AT_ONCE)
+            self._store.announcements.announce_due(_DOCUMENTS_AT_ONCE)
+
+    def _is_due(self, moment_ms: int | None) -> bool:
+        return moment_ms is not None and moment_ms <= self._store.now_ms()
