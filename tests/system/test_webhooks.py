@@ -26,7 +26,8 @@ from layers_standin.webhooks.signing import verify
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = int(os.environ.get("WEBHOOK_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("WEBHOOK_ROUNDS", "3"))
+VICTIMS = ("deliverer", "another worker", "group")
 NOON = "2026-12-01T12:00:00Z"
 NO_RECEIVER_LIMITS = {"STANDIN_RATE_LIMITS": "off"}
 
@@ -127,7 +128,7 @@ def deliveries(client: httpx.Client, endpoint: dict[str, Any]) -> list[dict[str,
 
 
 class Writer:
-    """Pings each endpoint and creates influencers, through whatever happens; keeps what was acknowledged."""
+    """Pings each endpoint and creates influencers, whatever happens to it; keeps what was acknowledged."""
 
     def __init__(self, name: str, endpoints: list[dict[str, Any]]) -> None:
         self.name, self.endpoints = name, endpoints
@@ -200,62 +201,62 @@ def taken_over(receivers: list[Receiver], killed: list[int], since: float) -> fl
     return min(eventually(look, "another to deliver")) - since
 
 
-def test_whatever_is_killed_every_event_comes_in_order_and_twice_only_with_the_same_id(tmp_path):  # noqa: PLR0912
-    taken, server = [], None
+@contextmanager
+def writing(server: Server, endpoints: list[dict[str, Any]]) -> Iterator[list[Writer]]:
+    """Let two writers write while the block lasts."""
+    writers = [Writer(name, endpoints) for name in ("w0", "w1")]
+    threads = [threading.Thread(target=writer.write) for writer in writers]
+    for writer, thread in zip(writers, threads, strict=True):
+        writer.url = server.url
+        thread.start()
+    try:
+        yield writers
+    finally:
+        for writer in writers:
+            writer.enough.set()
+        for thread in threads:
+            thread.join()
+
+
+def started(folder: Path, receivers: list[Receiver]) -> Server:
+    server = Server(folder, "gunicorn", "app:app", WEB_CONCURRENCY="2", **NO_RECEIVER_LIMITS)
+    for each in receivers:
+        each.servers[:] = [server]
+    return server
+
+
+def kill_worker(server: Server, victim: int) -> None:
+    """Kill a worker, and wait for the one in its place."""
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: victim not in server.workers() and len(server.workers()) == 2, "a new worker")
+
+
+def test_whatever_is_killed_every_event_comes_in_order_and_twice_only_with_the_same_id(tmp_path):
+    taken = []
     with receiver() as first, receiver() as second:
         receivers = [first, second]
-        writers: list[Writer] = []
-        threads: list[threading.Thread] = []
+        server = started(tmp_path / "store", receivers)
         try:
-            for number in range(ROUNDS):
-                what = ("deliverer", "other", "group", "deliverer")[number % 4]
-                if server is None:
-                    server = Server(
-                        tmp_path / "store", "gunicorn", "app:app", WEB_CONCURRENCY="2", **NO_RECEIVER_LIMITS
-                    )
-                    first.servers[:] = second.servers[:] = [server]
-                if not writers:
-                    client = server.client()
-                    endpoints = [listen(client, each.url) for each in receivers]
-                    writers = [Writer(f"w{each}", endpoints) for each in range(2)]
-                    for writer in writers:
-                        writer.url = server.url
-                    threads = [threading.Thread(target=writer.write) for writer in writers]
-                    for thread in threads:
-                        thread.start()
-                sends = deliverer(receivers)
-                if what == "group":
-                    killed = server.workers()
-                    since = time.monotonic()
-                    server.kill()
-                    server = Server(
-                        tmp_path / "store", "gunicorn", "app:app", WEB_CONCURRENCY="2", **NO_RECEIVER_LIMITS
-                    )
-                    first.servers[:] = second.servers[:] = [server]
-                    for writer in writers:
-                        writer.url = server.url
-                    taken.append(taken_over(receivers, killed, since))
-                    continue
-                victim = sends if what == "deliverer" else next(each for each in server.workers() if each != sends)
-                since = time.monotonic()
-                os.kill(victim, signal.SIGKILL)
-                eventually(
-                    lambda server=server, victim=victim: victim not in server.workers() and len(server.workers()) == 2,
-                    "a new worker",
-                )
-                if what == "deliverer":
-                    taken.append(taken_over(receivers, [victim], since))
+            endpoints = [listen(server.client(), each.url) for each in receivers]
+            with writing(server, endpoints) as writers:
+                for number in range(ROUNDS):
+                    sends, killed, since = deliverer(receivers), server.workers(), time.monotonic()
+                    match VICTIMS[number % len(VICTIMS)]:
+                        case "group":
+                            server.kill()
+                            server = started(tmp_path / "store", receivers)
+                            for writer in writers:
+                                writer.url = server.url
+                            taken.append(taken_over(receivers, killed, since))
+                        case "deliverer":
+                            kill_worker(server, sends)
+                            taken.append(taken_over(receivers, [sends], since))
+                        case "another worker":
+                            kill_worker(server, next(each for each in killed if each != sends))
+            with httpx.Client(base_url=server.url, headers=DEMO, timeout=60) as client:
+                events, duplicates = compare(client, receivers, writers)
         finally:
-            for writer in writers:
-                writer.enough.set()
-            for thread in threads:
-                thread.join()
-            if server is not None:
-                try:
-                    with httpx.Client(base_url=server.url, headers=DEMO, timeout=60) as last:
-                        events, duplicates = compare(last, receivers, writers)
-                finally:
-                    server.kill()
+            server.kill()
     spread = f"{min(taken):.1f} to {max(taken):.1f}, median {statistics.median(taken):.1f}"
     print(f"{ROUNDS} rounds: {events} events, {duplicates} duplicates, taken over in {spread} s")  # noqa: T201
 
