@@ -20,7 +20,7 @@ import httpx
 import pytest
 from api_helpers import SPRING
 from conftest import DEMO
-from servers import Server, eventually, serving
+from servers import Server, eventually, hosts_on, serving
 
 from layers_standin.webhooks.signing import verify
 
@@ -259,6 +259,24 @@ def test_whatever_is_killed_every_event_comes_in_order_and_twice_only_with_the_s
             server.kill()
     spread = f"{min(taken):.1f} to {max(taken):.1f}, median {statistics.median(taken):.1f}"
     print(f"{ROUNDS} rounds: {events} events, {duplicates} duplicates, taken over in {spread} s")  # noqa: T201
+
+
+def test_when_the_host_that_delivers_is_killed_another_takes_over_and_nothing_is_lost(tmp_path, server_of_databases):
+    pytest.importorskip("psycopg")
+    with receiver() as to, hosts_on(server_of_databases.new(), tmp_path, 2, **NO_RECEIVER_LIMITS) as hosts:
+        to.servers[:] = hosts
+        endpoint = listen(hosts[0].client(), to.url)
+        with writing(hosts[0], [endpoint]) as writers:
+            sends = deliverer([to])
+            killed, left = sorted(hosts, key=lambda host: sends not in host.workers())
+            for writer in writers:
+                writer.url = left.url
+            since = time.monotonic()
+            killed.kill()
+            seconds = taken_over([to], [sends], since)
+        events, duplicates = compare(left.client(), [to], writers)
+        assert duplicates <= 1  # what was under way to the one endpoint when its deliverer was killed
+    print(f"{events} events, {duplicates} duplicates, taken over in {seconds:.1f} s")  # noqa: T201
 
 
 def test_signatures_hold_as_a_receiver_checks_them(tmp_path):
