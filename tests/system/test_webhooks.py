@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -339,3 +340,72 @@ def test_eight_attempts_in_32_hours_and_twenty_failures_pause_until_active(tmp_p
             last = ping(client, endpoint, n=3)
             client.post("/_standin/webhooks/flush").raise_for_status()
             assert [each["id"] for each in to.firsts()] == [last]
+
+
+@contextmanager
+def answering(status: int, location: str = "", size: int = 0) -> Iterator[str]:
+    """Serve a receiver that gives one answer to everything; yield its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.send_header("Content-Length", str(size))
+            self.end_headers()
+            with suppress(OSError):  # it is hung up on
+                for _ in range(size >> 20):
+                    self.wfile.write(b"x" * (1 << 20))
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{http.server_port}/"
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+def test_receivers_that_behave_badly_hold_an_honest_one_up_by_nothing(tmp_path):
+    with (
+        serving(tmp_path / "store", STANDIN_SYNC="never") as server,
+        socket.create_server(("127.0.0.1", 0)) as silent,  # takes connections, and says nothing
+        receiver() as honest,
+        answering(500) as failing,
+        answering(410) as gone,
+        answering(302, honest.url) as redirecting,
+        answering(200, size=100 << 20) as verbose,
+    ):
+        client = server.client()
+        never = listen(client, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        told = {url: listen(client, url) for url in (failing, gone, redirecting, verbose, honest.url)}
+        for number in range(3):
+            for endpoint in (never, *told.values()):
+                ping(client, endpoint, number=number)
+        eventually(lambda: len(honest.arrivals) == 3, "three events at the honest receiver")
+        ended = {url: eventually(partial(attempted, client, told[url]), "an answer") for url in told}
+
+        assert [each["status"] for each in reversed(deliveries(client, never))] == ["delivering", "pending", "pending"]
+        found = {
+            url: (each["status"], each["lastResponseStatus"], each["lastErrorMessage"]) for url, each in ended.items()
+        }
+        assert found == {
+            failing: ("pending", 500, "The receiver answered 500."),
+            gone: ("pending", 410, "The receiver answered 410."),
+            redirecting: ("pending", 302, "The receiver answered 302, and redirects are not followed."),
+            verbose: ("delivered", 200, None),
+            honest.url: ("delivered", 200, None),
+        }
+        assert len(honest.arrivals) == 3  # the redirect was not followed
+
+
+def attempted(client: httpx.Client, endpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the first delivery to an endpoint once it was attempted."""
+    first = deliveries(client, endpoint)[-1]
+    return first if first["attempts"] else None
