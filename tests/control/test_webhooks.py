@@ -132,6 +132,18 @@ def test_a_delivery_that_failed_waits_for_the_clock_and_says_so(control, demo, e
     assert (item["endpointId"], item["dueAt"]) == (endpoint["id"], "2026-12-01T12:00:30.000Z")
 
 
+def test_all_eight_attempts_are_made_when_the_clock_is_moved_on(control, demo, endpoint, ping):
+    control.post("/faults", answer={"webhook": "lost"})
+    ping(0)
+    control.put("/clock", advance="PT32H")
+    control.post("/webhooks/flush")
+    (delivery,) = demo.get(f"/v1/webhook-endpoints/{endpoint['id']}/deliveries").json["items"]
+
+    assert (delivery["status"], delivery["attempts"], delivery["nextRetryAt"]) == ("failed", 8, None)
+    assert delivery["lastResponseAt"] == "2026-12-02T20:00:00.000Z"
+    assert control.get("/faults")["items"][0]["used"] == 8
+
+
 # Faults of deliveries
 
 

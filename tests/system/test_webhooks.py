@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +21,14 @@ import httpx
 import pytest
 from api_helpers import SPRING
 from conftest import DEMO
-from servers import Server, eventually, serving
+from servers import Server, eventually, hosts_on, serving
 
 from layers_standin.webhooks.signing import verify
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = int(os.environ.get("WEBHOOK_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("WEBHOOK_ROUNDS", "3"))
+VICTIMS = ("deliverer", "another worker", "group")
 NOON = "2026-12-01T12:00:00Z"
 NO_RECEIVER_LIMITS = {"STANDIN_RATE_LIMITS": "off"}
 
@@ -127,7 +129,7 @@ def deliveries(client: httpx.Client, endpoint: dict[str, Any]) -> list[dict[str,
 
 
 class Writer:
-    """Pings each endpoint and creates influencers, through whatever happens; keeps what was acknowledged."""
+    """Pings each endpoint and creates influencers, whatever happens to it; keeps what was acknowledged."""
 
     def __init__(self, name: str, endpoints: list[dict[str, Any]]) -> None:
         self.name, self.endpoints = name, endpoints
@@ -200,64 +202,82 @@ def taken_over(receivers: list[Receiver], killed: list[int], since: float) -> fl
     return min(eventually(look, "another to deliver")) - since
 
 
-def test_whatever_is_killed_every_event_comes_in_order_and_twice_only_with_the_same_id(tmp_path):  # noqa: PLR0912
-    taken, server = [], None
+@contextmanager
+def writing(server: Server, endpoints: list[dict[str, Any]]) -> Iterator[list[Writer]]:
+    """Let two writers write while the block lasts."""
+    writers = [Writer(name, endpoints) for name in ("w0", "w1")]
+    threads = [threading.Thread(target=writer.write) for writer in writers]
+    for writer, thread in zip(writers, threads, strict=True):
+        writer.url = server.url
+        thread.start()
+    try:
+        yield writers
+    finally:
+        for writer in writers:
+            writer.enough.set()
+        for thread in threads:
+            thread.join()
+
+
+def started(folder: Path, receivers: list[Receiver]) -> Server:
+    server = Server(folder, "gunicorn", "app:app", WEB_CONCURRENCY="2", **NO_RECEIVER_LIMITS)
+    for each in receivers:
+        each.servers[:] = [server]
+    return server
+
+
+def kill_worker(server: Server, victim: int) -> None:
+    """Kill a worker, and wait for the one in its place."""
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: victim not in server.workers() and len(server.workers()) == 2, "a new worker")
+
+
+def test_whatever_is_killed_every_event_comes_in_order_and_twice_only_with_the_same_id(tmp_path):
+    taken = []
     with receiver() as first, receiver() as second:
         receivers = [first, second]
-        writers: list[Writer] = []
-        threads: list[threading.Thread] = []
+        server = started(tmp_path / "store", receivers)
         try:
-            for number in range(ROUNDS):
-                what = ("deliverer", "other", "group", "deliverer")[number % 4]
-                if server is None:
-                    server = Server(
-                        tmp_path / "store", "gunicorn", "app:app", WEB_CONCURRENCY="2", **NO_RECEIVER_LIMITS
-                    )
-                    first.servers[:] = second.servers[:] = [server]
-                if not writers:
-                    client = server.client()
-                    endpoints = [listen(client, each.url) for each in receivers]
-                    writers = [Writer(f"w{each}", endpoints) for each in range(2)]
-                    for writer in writers:
-                        writer.url = server.url
-                    threads = [threading.Thread(target=writer.write) for writer in writers]
-                    for thread in threads:
-                        thread.start()
-                sends = deliverer(receivers)
-                if what == "group":
-                    killed = server.workers()
-                    since = time.monotonic()
-                    server.kill()
-                    server = Server(
-                        tmp_path / "store", "gunicorn", "app:app", WEB_CONCURRENCY="2", **NO_RECEIVER_LIMITS
-                    )
-                    first.servers[:] = second.servers[:] = [server]
-                    for writer in writers:
-                        writer.url = server.url
-                    taken.append(taken_over(receivers, killed, since))
-                    continue
-                victim = sends if what == "deliverer" else next(each for each in server.workers() if each != sends)
-                since = time.monotonic()
-                os.kill(victim, signal.SIGKILL)
-                eventually(
-                    lambda server=server, victim=victim: victim not in server.workers() and len(server.workers()) == 2,
-                    "a new worker",
-                )
-                if what == "deliverer":
-                    taken.append(taken_over(receivers, [victim], since))
+            endpoints = [listen(server.client(), each.url) for each in receivers]
+            with writing(server, endpoints) as writers:
+                for number in range(ROUNDS):
+                    sends, killed, since = deliverer(receivers), server.workers(), time.monotonic()
+                    match VICTIMS[number % len(VICTIMS)]:
+                        case "group":
+                            server.kill()
+                            server = started(tmp_path / "store", receivers)
+                            for writer in writers:
+                                writer.url = server.url
+                            taken.append(taken_over(receivers, killed, since))
+                        case "deliverer":
+                            kill_worker(server, sends)
+                            taken.append(taken_over(receivers, [sends], since))
+                        case "another worker":
+                            kill_worker(server, next(each for each in killed if each != sends))
+            with httpx.Client(base_url=server.url, headers=DEMO, timeout=60) as client:
+                events, duplicates = compare(client, receivers, writers)
         finally:
-            for writer in writers:
-                writer.enough.set()
-            for thread in threads:
-                thread.join()
-            if server is not None:
-                try:
-                    with httpx.Client(base_url=server.url, headers=DEMO, timeout=60) as last:
-                        events, duplicates = compare(last, receivers, writers)
-                finally:
-                    server.kill()
+            server.kill()
     spread = f"{min(taken):.1f} to {max(taken):.1f}, median {statistics.median(taken):.1f}"
     print(f"{ROUNDS} rounds: {events} events, {duplicates} duplicates, taken over in {spread} s")  # noqa: T201
+
+
+def test_when_the_host_that_delivers_is_killed_another_takes_over_and_nothing_is_lost(tmp_path, server_of_databases):
+    pytest.importorskip("psycopg")
+    with receiver() as to, hosts_on(server_of_databases.new(), tmp_path, 2, **NO_RECEIVER_LIMITS) as hosts:
+        to.servers[:] = hosts
+        endpoint = listen(hosts[0].client(), to.url)
+        with writing(hosts[0], [endpoint]) as writers:
+            sends = deliverer([to])
+            killed, left = sorted(hosts, key=lambda host: sends not in host.workers())
+            for writer in writers:
+                writer.url = left.url
+            since = time.monotonic()
+            killed.kill()
+            seconds = taken_over([to], [sends], since)
+        events, duplicates = compare(left.client(), [to], writers)
+        assert duplicates <= 1  # what was under way to the one endpoint when its deliverer was killed
+    print(f"{events} events, {duplicates} duplicates, taken over in {seconds:.1f} s")  # noqa: T201
 
 
 def test_signatures_hold_as_a_receiver_checks_them(tmp_path):
@@ -320,3 +340,72 @@ def test_eight_attempts_in_32_hours_and_twenty_failures_pause_until_active(tmp_p
             last = ping(client, endpoint, n=3)
             client.post("/_standin/webhooks/flush").raise_for_status()
             assert [each["id"] for each in to.firsts()] == [last]
+
+
+@contextmanager
+def answering(status: int, location: str = "", size: int = 0) -> Iterator[str]:
+    """Serve a receiver that gives one answer to everything; yield its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.send_header("Content-Length", str(size))
+            self.end_headers()
+            with suppress(OSError):  # it is hung up on
+                for _ in range(size >> 20):
+                    self.wfile.write(b"x" * (1 << 20))
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{http.server_port}/"
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+def test_receivers_that_behave_badly_hold_an_honest_one_up_by_nothing(tmp_path):
+    with (
+        serving(tmp_path / "store", STANDIN_SYNC="never") as server,
+        socket.create_server(("127.0.0.1", 0)) as silent,  # takes connections, and says nothing
+        receiver() as honest,
+        answering(500) as failing,
+        answering(410) as gone,
+        answering(302, honest.url) as redirecting,
+        answering(200, size=100 << 20) as verbose,
+    ):
+        client = server.client()
+        never = listen(client, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        told = {url: listen(client, url) for url in (failing, gone, redirecting, verbose, honest.url)}
+        for number in range(3):
+            for endpoint in (never, *told.values()):
+                ping(client, endpoint, number=number)
+        eventually(lambda: len(honest.arrivals) == 3, "three events at the honest receiver")
+        ended = {url: eventually(partial(attempted, client, told[url]), "an answer") for url in told}
+
+        assert [each["status"] for each in reversed(deliveries(client, never))] == ["delivering", "pending", "pending"]
+        found = {
+            url: (each["status"], each["lastResponseStatus"], each["lastErrorMessage"]) for url, each in ended.items()
+        }
+        assert found == {
+            failing: ("pending", 500, "The receiver answered 500."),
+            gone: ("pending", 410, "The receiver answered 410."),
+            redirecting: ("pending", 302, "The receiver answered 302, and redirects are not followed."),
+            verbose: ("delivered", 200, None),
+            honest.url: ("delivered", 200, None),
+        }
+        assert len(honest.arrivals) == 3  # the redirect was not followed
+
+
+def attempted(client: httpx.Client, endpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the first delivery to an endpoint once it was attempted."""
+    first = deliveries(client, endpoint)[-1]
+    return first if first["attempts"] else None
