@@ -75,6 +75,11 @@ def after_attempt(delivery: Mapping[str, Any], answer: Answer, now_ms: int) -> R
     return after | {"status": PENDING, "dueMs": delivery["dueMs"] + RETRY_MS[attempts - 1]}
 
 
+def abandoned(delivery: Mapping[str, Any], now_ms: int) -> Record:
+    """Return the delivery ended, for its endpoint is gone."""
+    return dict(delivery) | {"status": ABANDONED, "abandonedMs": now_ms}
+
+
 def delivery_view(delivery: Mapping[str, Any]) -> Record:
     """Return a delivery as the API shows it."""
     last = delivery["responses"][-1] if delivery["responses"] else {}
@@ -203,11 +208,13 @@ class Deliveries:
         return next(map(moment_of, self._tables.db.scan("deliveries", self._tables.organization, "due")), None)
 
     def unfinished(self, endpoint_id: str) -> Iterable[Record]:
-        """Yield the deliveries to an endpoint that have not ended, newest first."""
+        """Yield the deliveries to an endpoint that have not ended, newest first, as this transaction has left them."""
         indexes, before = [f"{endpoint_id}:{status}" for status in UNFINISHED], None
         for _ in count():
             page = self._tables.page("deliveries", indexes, before, _AT_ONCE, lambda _: True)
-            yield from page.documents
+            for delivery in map(self.find, (each["id"] for each in page.documents)):
+                if delivery is not None and delivery["status"] in UNFINISHED:
+                    yield delivery
             before = page.next_sort_key
             if before is None:
                 return
@@ -215,7 +222,7 @@ class Deliveries:
     def abandon(self, endpoint_id: str) -> None:
         """End what is pending to an endpoint that is gone."""
         for delivery in list(self.unfinished(endpoint_id)):
-            self.put(delivery | {"status": ABANDONED, "abandonedMs": self.now_ms()})
+            self.put(abandoned(delivery, self.now_ms()))
 
     def postpone(self, delivery: Record, by_ms: int, until_next: bool) -> None:
         """Let a delivery be due later; with `until_next`, at once when the next to its endpoint was attempted."""
@@ -224,8 +231,9 @@ class Deliveries:
 
     def let_follow(self, endpoint_id: str, attempted: Record) -> None:
         """Make due what was postponed until another delivery to its endpoint was attempted."""
-        for delivery in self._tables.page("deliveries", [postponed(endpoint_id)], None, _AT_ONCE, bool).documents:
-            if delivery["id"] != attempted["id"]:
+        found = self._tables.page("deliveries", [postponed(endpoint_id)], None, _AT_ONCE, bool).documents
+        for delivery in filter(None, map(self.find, (each["id"] for each in found))):
+            if delivery["id"] != attempted["id"] and "wasDueMs" in delivery:
                 was_due = {"dueMs": delivery["wasDueMs"]}
                 self.put({name: delivery[name] for name in delivery if name != "wasDueMs"} | was_due)
 

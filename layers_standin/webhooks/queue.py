@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from layers_standin.domain.deliveries import DELIVERING, PENDING, UNFINISHED, Answer, after_attempt
+from layers_standin.domain.deliveries import DELIVERING, PENDING, UNFINISHED, Answer, abandoned, after_attempt
 from layers_standin.domain.endpoints import ACTIVE, secrets_of
 from layers_standin.domain.endpoints import after_attempt as endpoint_after_attempt
 from layers_standin.domain.faults import LATE, OUT_OF_ORDER, RequestInfo
@@ -61,9 +61,13 @@ class Queue:
         attempts = []
         for delivery in filter(None, map(self._store.deliveries.find, delivery_ids)):
             endpoint = self._store.endpoints.find(delivery["endpointId"])
-            if endpoint is None or endpoint["status"] != ACTIVE:  # paused when the delivery was just being made
+            if delivery["status"] not in UNFINISHED:
+                continue
+            if endpoint is None:  # deleted when the delivery was just being made
+                self._store.deliveries.put(abandoned(delivery, self._store.now_ms()))
+            elif endpoint["status"] != ACTIVE:
                 self._store.deliveries.put(delivery | {"status": PENDING, "isHeld": True})
-            elif delivery["status"] in UNFINISHED and delivery["dueMs"] <= self._store.now_ms():
+            elif delivery["dueMs"] <= self._store.now_ms():
                 attempts += self._begun(delivery, endpoint)
         return attempts
 

@@ -609,6 +609,7 @@ def test_twenty_failures_in_a_row_pause_until_it_is_made_active(demo, clock, del
     assert (paused["status"], paused["consecutiveFailureCount"]) == ("auto_paused", 20)
     assert (paused["lastFailureAt"], paused["updatedAt"]) == ("2026-04-18T09:18:45.120Z",) * 2
     assert [each["nextRetryAt"] for each in deliveries(demo, path)] == [None] * 21
+    assert sorted(each["attempts"] for each in deliveries(demo, path)) == [0] + [1] * 20
     clock.move(days=2)
     assert deliver() == []
     assert refused(demo.post(f"{path}/test"))["details"]["subcode"] == "ENDPOINT_PAUSED"
