@@ -180,12 +180,12 @@ def _may_still_wait(descriptor: int) -> bool:
     return os.get_blocking(descriptor)
 
 
-# Secrets: those of keys, uploads, buckets, databases and sessions must not be in any log or page.
+# Secrets: those of keys, webhooks, uploads, buckets, databases and sessions must not be in any log or page.
 
 MASK = "***"
 # As they are, and as a client may have written them in a URL or in JSON.
 _BAR, _SLASH = r"(?:_|(?i:%5f|\\u005f))", r"(?:/|(?i:%2f|\\/|\\u002f))"
-_KEY_HEAD = rf"lp{_BAR}(?:live|test){_BAR}[0-9A-Z]{{16}}{_BAR}"
+_KEY_HEAD = rf"(?:lp{_BAR}(?:live|test){_BAR}[0-9A-Z]{{16}}|whsec){_BAR}"
 _KEY = re.compile(rf"({_KEY_HEAD})(?:[0-9A-Za-z_-]|{_BAR}|(?i:%2d|\\u002d)){{10,}}")
 _SIGNATURE = re.compile(rf"((?:v1{_SLASH}+uploads|consent(?={_SLASH}+\.?[\w-]{{40}})){_SLASH}+)(?:[^\s\"'\\&]|\\u)+")
 _PASSWORD = re.compile(r"(://[^\s/:@\"'<>]{0,200}:)[^\s/\"'<>]{1,200}(?=@)")  # bounded, or many `://` take long
@@ -213,7 +213,7 @@ def redacted(text: str) -> str:
     """Return a text with `***` in place of each secret; the public part of a key stays."""
     for secret in _known:
         text = text.replace(secret, MASK)
-    if "lp_" in text or "lp%5" in text or "lp\\u005" in text:
+    if "lp_" in text or "lp%5" in text or "lp\\u005" in text or "whsec" in text:
         text = _KEY.sub(rf"\1{MASK}", text)
     if "uploads" in text or "consent" in text:
         text = _SIGNATURE.sub(rf"\1{MASK}", text)

@@ -318,6 +318,8 @@ def test_the_key_of_a_request_is_kept_nowhere_whatever_it_is_sent_as(control, cl
         (DEMO_KEY.replace("_", "%5F"), "lp%5Ftest%5FDEM0DEM0DEM0DEM0%5F***"),
         (DEMO_KEY.replace("_", "%5f").replace("-", "%2D"), "lp%5ftest%5fDEM0DEM0DEM0DEM0%5f***"),
         (DEMO_KEY.replace("_", "\\u005F"), "lp\\u005Ftest\\u005FDEM0DEM0DEM0DEM0\\u005F***"),
+        ("whsec_beJb40UXOj4AhIP_4UkUZKoW1IpT0UPp7ECCVja055g", "whsec_***"),
+        ("whsec%5FbeJb40UXOj4AhIP%5F4UkUZKoW1IpT0UPp7ECCVja055g", "whsec%5F***"),
         ('"http://h/v1/uploads/abc.d-f_1"', '"http://h/v1/uploads/***"'),
         ("http%3A%2F%2Fh%2Fv1%2fuploads%2Fabc.d-f_1&x=1", "http%3A%2F%2Fh%2Fv1%2fuploads%2F***&x=1"),
         ('"http:\\/\\/h\\/v1\\/uploads\\/abc.d-f_1"', '"http:\\/\\/h\\/v1\\/uploads\\/***"'),
