@@ -36,6 +36,8 @@ NOT_FOUND = {
     "social_account_id": "Social account not found.",
     "state": "OAuth state not found.",
     "scheduled_post_id": "Scheduled post not found.",
+    "webhook_endpoint_id": "Webhook endpoint not found.",
+    "webhook_delivery_id": "Webhook delivery not found.",
 }
 
 every_change = pytest.mark.parametrize(
@@ -114,6 +116,7 @@ READS |= {
 }
 READS |= {"get_install_url", "get_installation", "list_repositories"}
 READS |= {"list_social_accounts", "get_oauth_status", "list_scheduled_posts", "get_scheduled_post"}
+READS |= {"list_webhook_endpoints", "get_webhook_endpoint", "list_webhook_deliveries"}
 
 
 @every
