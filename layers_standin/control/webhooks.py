@@ -16,7 +16,7 @@ from layers_standin.domain.tables import ALL
 from layers_standin.engines.table import Record
 from layers_standin.web.operations import Operations
 from layers_standin.webhooks.queue import Queue
-from layers_standin.webhooks.watcher import start_watching
+from layers_standin.webhooks.watcher import start_watching, wake_watcher
 from schemas import EmptyBody
 from store import Store
 
@@ -85,7 +85,7 @@ def send_webhook_test(call: ControlCall, webhook_endpoint_id: str) -> Record:
     store = _owner(call, "webhook_endpoints", webhook_endpoint_id)
     with store.db.transaction():
         tested = store.deliveries.test(webhook_endpoint_id)
-    start_watching(call.services).wake()
+    wake_watcher(call.services)
     return delivery_view(tested)
 
 
@@ -95,7 +95,7 @@ def set_webhook_endpoint(call: ControlCall, webhook_endpoint_id: str) -> Record:
     store = _owner(call, "webhook_endpoints", webhook_endpoint_id)
     with store.db.transaction():
         endpoint = store.deliveries.change_endpoint(webhook_endpoint_id, call.body)
-    start_watching(call.services).wake()
+    wake_watcher(call.services)
     return endpoint_view(endpoint)
 
 
@@ -105,7 +105,7 @@ def resend_webhook_delivery(call: ControlCall, webhook_delivery_id: str) -> Reco
     store = _owner(call, "deliveries", webhook_delivery_id)
     with store.db.transaction():
         _, replay = store.deliveries.replay(webhook_delivery_id)
-    start_watching(call.services).wake()
+    wake_watcher(call.services)
     return delivery_view(replay)
 
 
