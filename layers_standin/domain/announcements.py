@@ -1,7 +1,7 @@
 """Announcements: an event that has come about becomes a delivery for each endpoint that listens."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from layers_standin.domain import events, posts
@@ -112,21 +112,27 @@ class Announcements:
 
     def announce_all_due(self) -> None:
         """Announce all events that are due. A part of the caller's transaction, for where there are few."""
-        while self.announce_due(sys.maxsize):
-            pass
+        for source, document in self._due(sys.maxsize):
+            while events.due_events(source, document, self._now_ms()):
+                document = self.announce(source, document)
 
-    def announce_due(self, limit: int) -> int:
-        """Announce the events of up to `limit` documents of each table that are due; return the number of documents."""
-        now_ms, announced = self._now_ms(), 0
+    def announce_due(self, limit: int) -> None:
+        """Announce the events of up to `limit` documents of each table that are due."""
+        for source, document in self._due(limit):
+            self.announce(source, document)
+
+    def _due(self, limit: int) -> Iterator[tuple[str, Record]]:
+        """Yield (table, document) of up to `limit` documents of each table with events that are due.
+
+        A scan sees what has been committed, not what its own transaction has announced meanwhile.
+        """
         for source in events.SOURCES:
             for sort_key in self._tables.db.scan(source, self._tables.organization, "events", limit=limit):
-                if moment_of(sort_key) > now_ms:
+                if moment_of(sort_key) > self._now_ms():
                     break
                 document = self._tables.table(source).get(doc_id=id_of(sort_key))
                 if document is not None:
-                    self.announce(source, document)
-                    announced += 1
-        return announced
+                    yield source, document
 
     def announce(self, source: str, document: Record) -> Record:
         """Announce what is due of a document of the table `source`, and return the document without it."""

@@ -120,7 +120,7 @@ class Posts:
             waited = self._waiting(of_container(container_id), now_ms)
             opened = [approve(post, now_ms) for post in waited if post["canceledMs"] is None]
             for post in opened:
-                self._posts.upsert(self._tables.with_pending(post, SCHEDULED, END))
+                self._posts.upsert(post | self._tables.pending(SCHEDULED, END))  # new ones: the approval comes first
             self._posts.remove(doc_ids=[post["id"] for post in waited if post["canceledMs"] is not None])
         if not waited:
             return None

@@ -71,6 +71,7 @@ def patch_webhook_endpoint(call: Call, webhook_endpoint_id: str) -> StoredRespon
 
 
 def _patch(call: Call, endpoint_id: str) -> Record:
+    call.store.announcements.announce_all_due()  # to those who listened until now
     return endpoint_view(call.store.deliveries.change_endpoint(endpoint_id, call.body))
 
 
