@@ -41,6 +41,8 @@ _EFFECTS = {
     "loseReplyAfterEffect": "acts, and hangs up without a reply",
     "failJob": "lets the job fail with {failJob[code]}: {failJob[message]}",
     "failPost": "lets the posts fail with {failPost[code]}: {failPost[message]}",
+    "webhook": "delivers {webhook}",
+    "lateByMs": "by {lateByMs} ms",
 }
 _NO_DELETION = {"reason": None, "apiKeyId": None, "deletedAt": None}
 
@@ -186,6 +188,8 @@ def fault_of(fault: Record, organization_name: str | None) -> View:
 
 def what_of(match: Mapping[str, Any]) -> str:
     """Return the requests that a fault matches, in words."""
+    if "event" in match:
+        return f"Deliveries of {match['event']}"
     named = match.get("operation") or " ".join(match[name] for name in ("method", "path") if name in match)
     return (named or "Any request") + (f" with key {match['keyId']}" if "keyId" in match else "")
 

@@ -12,11 +12,11 @@ from layers_standin.domain.endpoints import at, endpoint_view
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.ids import canonical
 from layers_standin.domain.inbox import Inbox, message_view
-from layers_standin.domain.tables import ALL
+from layers_standin.domain.tables import ALL, INBOX_NAME
 from layers_standin.engines.table import Record
 from layers_standin.web.operations import Operations
 from layers_standin.webhooks.queue import Queue
-from layers_standin.webhooks.watcher import start_watching
+from layers_standin.webhooks.watcher import start_watching, wake_watcher
 from schemas import EmptyBody
 from store import Store
 
@@ -85,7 +85,7 @@ def send_webhook_test(call: ControlCall, webhook_endpoint_id: str) -> Record:
     store = _owner(call, "webhook_endpoints", webhook_endpoint_id)
     with store.db.transaction():
         tested = store.deliveries.test(webhook_endpoint_id)
-    start_watching(call.services).wake()
+    wake_watcher(call.services)
     return delivery_view(tested)
 
 
@@ -95,7 +95,7 @@ def set_webhook_endpoint(call: ControlCall, webhook_endpoint_id: str) -> Record:
     store = _owner(call, "webhook_endpoints", webhook_endpoint_id)
     with store.db.transaction():
         endpoint = store.deliveries.change_endpoint(webhook_endpoint_id, call.body)
-    start_watching(call.services).wake()
+    wake_watcher(call.services)
     return endpoint_view(endpoint)
 
 
@@ -105,7 +105,7 @@ def resend_webhook_delivery(call: ControlCall, webhook_delivery_id: str) -> Reco
     store = _owner(call, "deliveries", webhook_delivery_id)
     with store.db.transaction():
         _, replay = store.deliveries.replay(webhook_delivery_id)
-    start_watching(call.services).wake()
+    wake_watcher(call.services)
     return delivery_view(replay)
 
 
@@ -126,11 +126,18 @@ def _stores(call: ControlCall, scope: str) -> list[Store]:
 @_get("/_standin/inbox/<inbox>")
 def get_inbox(call: ControlCall, inbox: str) -> Record:
     """Return what was posted to an inbox, newest first, and whether its signature is that of an endpoint."""
-    return {"name": inbox, "items": [message_view(message) for message in Inbox(call.store.tables, inbox).all()]}
+    return {"name": inbox, "items": [message_view(message) for message in _inbox(call, inbox).all()]}
 
 
 @_delete("/_standin/inbox/<inbox>")
 def delete_inbox(call: ControlCall, inbox: str) -> Record:
     """Empty an inbox."""
-    Inbox(call.store.tables, inbox).clear()
+    _inbox(call, inbox).clear()
     return {"name": inbox, "deleted": True}
+
+
+def _inbox(call: ControlCall, name: str) -> Inbox:
+    """Return the inbox of a name. Raises NotFound for a name that none can have."""
+    if not INBOX_NAME.fullmatch(name):
+        raise NotFound("Inbox not found.")
+    return Inbox(call.store.tables, name)

@@ -11,7 +11,6 @@ from layers_standin.operations import webhooks_schemas as schemas
 from layers_standin.web.errors import Invalid
 from layers_standin.web.operations import Call, Operations
 from layers_standin.webhooks.targets import Refused, check_url
-from layers_standin.webhooks.watcher import start_watching
 from schemas import EmptyBody
 
 operations = Operations()
@@ -27,9 +26,7 @@ _WARNING = "Both secrets sign until previousSecretExpiresAt."
 def create_webhook_endpoint(call: Call) -> StoredResponse:
     """Create an endpoint; only this response shows its signing secret."""
     _check_url(call)
-    created = cast(StoredResponse, call.run_transaction(partial(_create, call)))
-    start_watching(call.services)
-    return created
+    return cast(StoredResponse, call.run_transaction(partial(_create, call)))
 
 
 def _create(call: Call) -> Record:

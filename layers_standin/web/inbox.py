@@ -28,7 +28,7 @@ _HIDDEN = ("Authorization", "Cookie")
 def serve_inbox(services: Services, request: Request, inbox: str) -> Response:
     """Keep a message. Raises NotFound for a name that no inbox can have, Forbidden, Unauthenticated."""
     if not INBOX_NAME.fullmatch(inbox):
-        raise NotFound("Not found.")
+        raise NotFound("Inbox not found.")
     body = whole_body(request)
     headers = {key: value for key, value in request.headers.items() if key not in _HIDDEN}
     reason = _why_not_verified(services.store, inbox, request.headers.get("X-Layers-Signature"), body)

@@ -39,6 +39,13 @@ def start_watching(services: Services) -> "Watcher":
         return found
 
 
+def wake_watcher(services: Services) -> None:
+    """Let this process's watcher of a store look at once for what is due, if it has one."""
+    found = _watchers.get(services.store.db)
+    if found is not None:
+        found.wake()
+
+
 @atexit.register
 def stop_watching() -> None:
     """Let the watchers of this process finish what is under way, and leave the rest to others."""

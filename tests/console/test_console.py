@@ -877,6 +877,8 @@ SAID_OF = [
     ({"loseReplyAfterEffect": True}, "acts, and hangs up without a reply"),
     ({"failJob": {"code": "X", "message": "y"}}, "lets the job fail with X: y"),
     ({"failPost": {"code": "X", "message": "y"}}, "lets the posts fail with X: y"),
+    ({"webhook": "twice"}, "delivers twice"),
+    ({"webhook": "late", "lateByMs": 500}, "delivers late, by 500 ms"),
 ]
 
 
@@ -896,6 +898,7 @@ def test_there_are_words_for_all_that_can_go_wrong():
         ({"operation": "createJob"}, "createJob"),
         ({"method": "GET", "path": "/v1/jobs/{id}"}, "GET /v1/jobs/{id}"),
         ({"keyId": "K"}, "Any request with key K"),
+        ({"event": "post.failed"}, "Deliveries of post.failed"),
     ],
 )
 def test_which_requests_go_wrong_is_said_in_words(match, words):

@@ -249,6 +249,18 @@ def url_of_a_stranger(services: Running, told: Told) -> list[Response]:
     return [services.plain.ask(told, told.bodies[0] | away)]
 
 
+def paused_endpoint(services: Running, told: Told) -> list[Response]:
+    """The endpoint is paused before."""
+    services.plain.ask("patchWebhookEndpoint", {"status": "paused"})
+    return [services.plain.ask(told, told.bodies[0])]
+
+
+def nobody_listens(services: Running, told: Told) -> list[Response]:
+    """A delivery is due, and the flush may not wait."""
+    services.plain.ask("testWebhookEndpoint", {})
+    return [services.plain.ask(told, {"timeoutMs": 0})]
+
+
 def archived_project(services: Running, told: Told) -> list[Response]:
     """The project is archived before."""
     services.plain.ask("deleteProject")
@@ -343,6 +355,8 @@ PROVOCATIONS: dict[str, Provocation] = {
     "UploadMissing": no_bytes_yet,
     "UploadMismatch": other_bytes,
     "UploadFinalized": bytes_after_the_end,
+    "EndpointIsPaused": paused_endpoint,
+    "FlushTimedOut": nobody_listens,
     "NoSeed": no_seed,
     "TooManyFaults": hundred_faults,
     "AmbiguousId": same_id_twice,

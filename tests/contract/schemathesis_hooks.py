@@ -21,6 +21,8 @@ UNTELLABLE = (
     "Object must be at most",
     "Invalid cursor",
     "Invalid instant",  # of a leap second, or before 1970
+    "Must be a URL",  # of a webhook endpoint, and where it may lead
+    "Must not be the control plane",
     "Invalid url",  # of another scheme than those of the web
     "Unknown operation",
     "Unknown or expired state",

@@ -36,6 +36,8 @@ NOT_FOUND = {
     "social_account_id": "Social account not found.",
     "state": "OAuth state not found.",
     "scheduled_post_id": "Scheduled post not found.",
+    "webhook_endpoint_id": "Webhook endpoint not found.",
+    "webhook_delivery_id": "Webhook delivery not found.",
 }
 
 every_change = pytest.mark.parametrize(
@@ -114,6 +116,7 @@ READS |= {
 }
 READS |= {"get_install_url", "get_installation", "list_repositories"}
 READS |= {"list_social_accounts", "get_oauth_status", "list_scheduled_posts", "get_scheduled_post"}
+READS |= {"list_webhook_endpoints", "get_webhook_endpoint", "list_webhook_deliveries"}
 
 
 @every
@@ -390,7 +393,11 @@ def test_a_bad_idempotency_key_is_refused(client, on_disk, things, operation, ke
 
 
 def test_only_a_new_secret_is_not_replayed():
-    assert [operation.handler.__name__ for operation in operations if operation.secret] == ["rotate_key"]
+    assert [operation.handler.__name__ for operation in operations if operation.secret] == [
+        "create_webhook_endpoint",
+        "rotate_webhook_secret",
+        "rotate_key",
+    ]
 
 
 @every_change

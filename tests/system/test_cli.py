@@ -189,6 +189,7 @@ def test_what_export_prints_is_a_database_of_tinydb(flask, folder, service, tmp_
         assert db.tables() == {
             "organizations", "projects", "influencers", "assets", "jobs", "uploads", "containers", "posts",
             "social_accounts", "oauth_states", "github_installations", "github_states",
+            "webhook_endpoints", "deliveries", "events",
             "api_keys", "api_key_ids", "idempotency", "history",
         }  # fmt: skip
 

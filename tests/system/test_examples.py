@@ -138,7 +138,7 @@ def test_no_example_depends_on_what_ran_before(server, language):
 PROGRAMS = [
     pytest.param(path.name, marks=[] if path.suffix == ".py" else with_node.marks)
     for path in sorted(EXAMPLES.iterdir())
-    if path.suffix in (".py", ".mjs")
+    if path.suffix in (".py", ".mjs") and path.stem != "receive_webhooks"  # it calls nobody
 ]
 
 

@@ -314,7 +314,8 @@ def no_path_but(closest: str | None) -> Record:
 
 
 ONE_KIND = (
-    "Exactly one of code, dropConnection, truncateBody, loseReplyAfterEffect, failJob, failPost; or delayMs alone"
+    "Exactly one of code, dropConnection, truncateBody, loseReplyAfterEffect, failJob, failPost, "
+    "webhook; or delayMs alone"
 )
 ONLY_FOR_JOBS = "failJob: Only for operations that begin a job"
 ONLY_FOR_POSTS = "failPost: Only for operations that schedule posts"
