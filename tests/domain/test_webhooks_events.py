@@ -21,12 +21,6 @@ TOMORROW = "2026-04-19T09:00:00Z"
 FAILURE = {"code": "MODEL_ERROR", "message": "The model did not converge."}
 
 
-@pytest.fixture(autouse=True)
-def no_thread(monkeypatch):
-    """Leave the deliveries to the tests."""
-    monkeypatch.setattr("layers_standin.operations.webhooks.start_watching", lambda _: None)
-
-
 @pytest.fixture
 def deliver(store, organization):
     return Deliverer(store, organization)

@@ -17,12 +17,6 @@ SECRET = re.compile("whsec_[0-9A-Za-z_-]{43}")
 AN_ENDPOINT = {"url": URL, "events": ["job.completed"]}
 
 
-@pytest.fixture(autouse=True)
-def no_thread(monkeypatch):
-    """Leave the deliveries to the tests."""
-    monkeypatch.setattr("layers_standin.operations.webhooks.start_watching", lambda _: None)
-
-
 @pytest.fixture
 def deliver(store, organization):
     return Deliverer(store, organization)
