@@ -13,17 +13,33 @@ import click
 from flask import Flask
 
 import schemas
+from layers_standin.console.consent import add_consents
+from layers_standin.console.github import GitHubConsent
+from layers_standin.console.posts import add_post_pages
+from layers_standin.console.public import add_public_style
 from layers_standin.console.routes import add_console
+from layers_standin.console.social import SocialConsent
 from layers_standin.control.operations import operations as control_operations
 from layers_standin.control.routes import add_control
 from layers_standin.domain.assets import asset_view, verify_received
 from layers_standin.domain.errors import NotAcceptable
 from layers_standin.domain.idempotency import StoredResponse
+from layers_standin.domain.ingest import ingested
 from layers_standin.domain.jobs import envelope_view, job_view
-from layers_standin.domain.keys import SCOPES, key_view, whoami_view
+from layers_standin.domain.keys import (
+    INFLUENCERS_WRITE,
+    JOBS_CANCEL,
+    JOBS_READ,
+    PROJECTS_READ,
+    PROJECTS_WRITE,
+    key_view,
+    whoami_view,
+)
 from layers_standin.domain.projects import deletion_view, project_item, project_view
+from layers_standin.domain.results import result_of
 from layers_standin.engines.table import Record
 from layers_standin.housekeeping import Housekeeping, discard_unfinished
+from layers_standin.operations import content, posts, quickstart, social
 from layers_standin.services import Services, has_demo_key, open_services, refuse_public_demo_key
 from layers_standin.settings import StartError, read_settings
 from layers_standin.startup import check_server, fail, flask_run_address, greeting
@@ -50,8 +66,6 @@ from store import influencer_item, influencer_view, references_view
 
 operations = Operations()
 
-INFLUENCERS_WRITE, PROJECTS_READ, PROJECTS_WRITE, JOBS_READ, JOBS_CANCEL = SCOPES
-
 _INFLUENCER = "/v1/influencers/<influencer_id>"
 _PROJECT = "/v1/projects/<project_id>"
 _KEY = "/v1/api-keys/<key_id>"
@@ -60,7 +74,7 @@ _KEY = "/v1/api-keys/<key_id>"
 @operations.add("GET", "/v1/whoami", scope=None)
 def whoami(call: Call) -> Record:
     """Return the key's organization, scopes and rate limit tier."""
-    return whoami_view(call.key, call.store.organizations.get(call.store.organization))
+    return whoami_view(call.key, call.store.organizations.get(call.store.organization), call.store.now_ms())
 
 
 # Influencers
@@ -136,7 +150,7 @@ def clone_influencer(call: Call, influencer_id: str) -> Record:
 @operations.add("GET", "/v1/jobs/<job_id>", scope=JOBS_READ, tagged=True)
 def get_job(call: Call, job_id: str) -> Record:
     """Return the state of a job."""
-    return job_view(call.store.job(job_id), call.store.now_ms())
+    return job_view(call.store.jobs.get(job_id), call.store.now_ms(), partial(result_of, base_url=call.base_url))
 
 
 @operations.add(
@@ -169,19 +183,24 @@ def list_projects(call: Call) -> Record:
 @operations.add("GET", _PROJECT, scope=PROJECTS_READ)
 def get_project(call: Call, project_id: str) -> Record:
     """Return a project's full record."""
-    return project_view(call.store.projects.get(project_id))
+    return _project_view(call, call.store.projects.get(project_id))
+
+
+def _project_view(call: Call, project: Record) -> Record:
+    ingests = ingested(call.store.ingests.of(project), call.store.now_ms())
+    return project_view(project, call.store.containers.blocked_count(project), ingests)
 
 
 @operations.add("PATCH", _PROJECT, scope=PROJECTS_WRITE, body=schemas.ProjectPatch())
 def patch_project(call: Call, project_id: str) -> Record:
     """Change the given fields of a project; metadata as a whole."""
-    return project_view(call.store.projects.patch(project_id, call.body))
+    return _project_view(call, call.store.patch_project(project_id, call.body))
 
 
 @operations.add("DELETE", _PROJECT, scope=PROJECTS_WRITE, body=schemas.EmptyBody(), body_optional=True)
 def delete_project(call: Call, project_id: str) -> Record:
     """Archive the project; it takes no new influencers, everything else continues."""
-    return deletion_view(call.store.projects.archive(project_id))
+    return deletion_view(*call.store.archive_project(project_id))
 
 
 # Media
@@ -272,6 +291,12 @@ def delete_key(call: Call, key_id: str) -> Record:
     return {"apiKey": key_view(call.store.keys.delete(key_id)), "deleted": True}
 
 
+operations += content.operations
+operations += social.operations
+operations += posts.operations
+operations += quickstart.operations
+
+
 def document(server: str) -> Record:
     """Return the OpenAPI document of the served operations, at the URL `server`."""
     from layers_standin.openapi.control import control_plane  # noqa: PLC0415 - few ask for the document
@@ -289,11 +314,14 @@ def create_app(services: Services) -> Flask:
     for operation in operations:
         app.add_direct(operation.method, operation.path, operation.name, partial(dispatch, operation, services))
     app.add_direct("PUT", UPLOAD_PATH, "upload", partial(serve_upload, services))
-    file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait):variant>/<name>"
+    file_path = "/media/<organization>/<owner>/<token>/<any(original, thumbnail, portrait, avatar):variant>/<name>"
     app.add_direct("GET", file_path, "media", partial(serve_file, services))
     add_control(app, services, log, operations)
     add_reference(app, document, services.settings)
     add_console(app, services, log, operations)
+    add_public_style(app)
+    add_post_pages(app, services)
+    add_consents(app, services, {social.CONSENT: SocialConsent(), quickstart.CONSENT: GitHubConsent()})
     return app
 
 

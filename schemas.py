@@ -50,7 +50,7 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 # For the OpenAPI document: a function that validates a string has no description of its own.
 _TIMEZONE = {"format": "iana-timezone", "description": "A name of the IANA's, such as `Europe/Lisbon`."}
 _METADATA = {"description": "Anything, as long as it is at most 8192 bytes of JSON; replaced as a whole."}
-_CURSOR = {"format": "cursor", "description": "The `nextCursor` of the page before, of the same list."}
+CURSOR = {"format": "cursor", "description": "The `nextCursor` of the page before, of the same list."}
 
 GENDERS = ("male", "female", "nonbinary", "unspecified")
 
@@ -312,13 +312,13 @@ class Query(Schema):
 
 
 class InfluencerQuery(Query):
-    cursor = Pattern(is_cursor, "Invalid cursor", metadata=_CURSOR)
+    cursor = Pattern(is_cursor, "Invalid cursor", metadata=CURSOR)
     limit = QueryNumber(min=1, max=100, load_default=25)
     status = Choice("draft", "pending", "training", "ready", "failed")
 
 
 class ProjectQuery(Query):
-    cursor = Pattern(is_cursor, "Invalid cursor", metadata=_CURSOR)
+    cursor = Pattern(is_cursor, "Invalid cursor", metadata=CURSOR)
     limit = QueryNumber(min=1, max=200, load_default=25)
     status = Choice("active", "archived")
     search = Text()

@@ -11,23 +11,37 @@ from secrets import token_urlsafe
 from typing import Any, Self
 
 from layers_standin.domain.assets import Assets
+from layers_standin.domain.brands import spokesperson
 from layers_standin.domain.clocks import REAL, time_by
+from layers_standin.domain.containers import Containers
 from layers_standin.domain.controls import NO_OVERRIDES, Controls, Overrides
 from layers_standin.domain.cursors import read_cursor, write_cursor
+from layers_standin.domain.due import FIRST_INFLUENCER, due_until, first_influencer, with_due, without_due
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.faults import Faults
+from layers_standin.domain.github import GitHub
 from layers_standin.domain.history import SYSTEM, Actor, History
 from layers_standin.domain.idempotency import Idempotency
 from layers_standin.domain.ids import canonical, mint
-from layers_standin.domain.influencers import DESCRIPTION_FIELDS, new_influencer, refresh_references
-from layers_standin.domain.jobs import cancel, influencer_status, new_schedule, state_at
+from layers_standin.domain.influencers import (
+    DESCRIPTION_FIELDS,
+    influencer_status,
+    new_influencer,
+    refresh_references,
+)
+from layers_standin.domain.ingest import KINDS, Ingests
+from layers_standin.domain.jobs import Jobs
 from layers_standin.domain.keys import Callers, Keys
 from layers_standin.domain.organizations import Organizations
 from layers_standin.domain.pictures import thumbnail_path
+from layers_standin.domain.posts import of_project
+from layers_standin.domain.projects import ARCHIVED as PROJECT_ARCHIVED
 from layers_standin.domain.projects import Projects
-from layers_standin.domain.running_jobs import RunningJobs
-from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables
-from layers_standin.domain.times import epoch_milliseconds, seconds, utc_now
+from layers_standin.domain.scheduled_posts import Posts
+from layers_standin.domain.schedules import end_ms, new_schedule, state_at
+from layers_standin.domain.social import SocialAccounts
+from layers_standin.domain.tables import ARCHIVED, OK, WILL_FAIL, Page, Tables, newest_page
+from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, seconds, utc_now
 from layers_standin.engines.table import Engine, Record, Table
 
 INFLUENCER_FIELDS = (
@@ -190,6 +204,7 @@ class Store:
         self.organization = organization
         self.overrides = NO_OVERRIDES
         self.job_failure: Record | None = None  # the error that the jobs begun now will fail with
+        self.post_failure: Record | None = None  # the error that the posts scheduled now will fail with
         self.tables = Tables(db, now, organization)
         self.actor = actor
 
@@ -200,12 +215,12 @@ class Store:
         return self.tables.table("influencers")
 
     @cached_property
-    def jobs(self) -> Table:
-        return self.tables.table("jobs")
+    def jobs(self) -> Jobs:
+        return Jobs(self.tables, self.job_ms, self.job_failure)
 
     @cached_property
-    def running_jobs(self) -> RunningJobs:
-        return RunningJobs(self.tables)
+    def containers(self) -> Containers:
+        return Containers(self.tables, self.projects, self.jobs)
 
     @cached_property
     def history(self) -> History:
@@ -234,6 +249,22 @@ class Store:
     @cached_property
     def assets(self) -> Assets:
         return Assets(self.tables)
+
+    @cached_property
+    def social(self) -> SocialAccounts:
+        return SocialAccounts(self.tables)
+
+    @cached_property
+    def posts(self) -> Posts:
+        return Posts(self.tables)
+
+    @cached_property
+    def github(self) -> GitHub:
+        return GitHub(self.tables)
+
+    @cached_property
+    def ingests(self) -> Ingests:
+        return Ingests(self.tables)
 
     @cached_property
     def controls(self) -> Controls:
@@ -292,7 +323,9 @@ class Store:
     def create_influencer(self, project_id: str, body: Record) -> Record:
         """Create an influencer and return the job that makes it ready. Raises NotFound, Conflict."""
         with self.db.transaction():
-            project = self.projects.active(project_id)["id"]
+            document = self.projects.active(project_id)
+            self.settle(document)
+            project = document["id"]
             asset_ids = body.get("referenceImages", {}).get("assetIds", [])
             assets = self.assets.of_project(project, asset_ids)
             references = dedupe_references([], [reference_to(asset, self.now()) for asset in assets])
@@ -313,36 +346,104 @@ class Store:
         """
         of = (self.organization, "influencers", canonical(project_id), query.get("status"))
         before = read_cursor(query.get("cursor"), *of)
-        project = self.projects.get(project_id)["id"]
-        page = self._page(project, query.get("status"), before, query["limit"])
+        project = self.projects.get(project_id)
+        if "due" in project:
+            self.settle(project)
+        page = self._page(project["id"], query.get("status"), before, query["limit"])
         now_ms = self.now_ms()
         return [with_status(document, now_ms) for document in page.documents], write_cursor(page.next_sort_key, *of)
 
     # Jobs
 
-    def job(self, job_id: str) -> Record:
-        """Return a job's document. Raises NotFound."""
-        document = self.jobs.get(doc_id=job_id)
-        if document is None:
-            raise NotFound("Job not found.")
-        return document
-
     def cancel_job(self, job_id: str) -> str | None:
         """Cancel a running job and return None, or return the status of an ended one. Raises NotFound, Conflict."""
         with self.db.transaction():
-            job = self.job(job_id)
-            state = state_at(job["schedule"], self.now_ms())
-            if state.status != "running":
-                return state.status
-            if state.stage == "finalizing":
-                raise Conflict(
-                    "The job can no longer be canceled.",
-                    subcode="JOB_CANCEL_UNAVAILABLE",
-                    jobId=job["jobId"],
-                    stage=state.stage,
-                )
-            self._reschedule(job, cancel(job["schedule"], self.now_ms()))
+            job = self.jobs.get(job_id)
+            schedule = self.jobs.canceled(job)
+            if schedule is None:
+                return state_at(job["schedule"], self.now_ms()).status
+            self._reschedule(job, schedule)
             return None
+
+    # Projects
+
+    def patch_project(self, project_id: str, patch: Record) -> Record:
+        """Change the given fields of a project, and return it. Raises NotFound."""
+        with self.db.transaction():
+            if "status" in patch:
+                self.settle(self.projects.get(project_id))
+            project = self.projects.patch(project_id, patch)
+            if project["status"] == PROJECT_ARCHIVED:
+                self._stop_archived(project["id"])
+            return project
+
+    def archive_project(self, project_id: str) -> tuple[Record, int]:
+        """Archive a project; return it, and the number of its posts that were canceled. Raises NotFound."""
+        with self.db.transaction():
+            self.settle(self.projects.get(project_id))
+            project = self.projects.archive(project_id)
+            return project, self._stop_archived(project["id"])
+
+    def _stop_archived(self, project_id: str) -> int:
+        """Cancel in an archived project all that is not finished, and return the number of canceled posts."""
+        self.containers.cancel_unfinished(project_id)
+        return self.posts.cancel_all(of_project(project_id))
+
+    # Ingests
+
+    def begin_ingest(self, project_id: str, source: str, brand: Record, without: str | None, **about: Any) -> Record:
+        """Begin the ingest of a `brand` context from a `source`, and return its job. Raises NotFound, Conflict.
+
+        Its end makes the project's first influencer, unless it fails. `without` is the stage that it does not have;
+        `about` are the fields of that source.
+        """
+        with self.db.transaction():
+            self.settle(self.projects.active(project_id))
+            project = self.projects.get(project_id) | {"isIngested": True}
+            own = {"kind": KINDS[source]} | ({} if without is None else {"without": without})
+            schedule = self.jobs.schedule(**own)
+            job = self.jobs.begin(project["id"], schedule, ingest={"source": source, "brand": brand} | about)
+            if schedule["failure"] is None:
+                body = spokesperson(brand)
+                project = with_due(project, first_influencer(project, job["jobId"], end_ms(schedule), body))
+            self.projects.put(project)
+            return job
+
+    # What the clock causes
+
+    def settle(self, project: Record) -> None:
+        """Make the writes that are due in a project, in their order, each once; see `domain/due.py`."""
+        if due_until(project, self.now_ms()):
+            self.db.run_transaction(partial(self._settle, project["id"]))
+
+    def _settle(self, project_id: str) -> None:
+        with self.db.transaction():
+            project = self.projects.get(project_id)  # anew: of two that look at once, the second finds nothing due
+            for entry in due_until(project, self.now_ms()):
+                self._effects[entry["effect"]](project, entry)
+                project = without_due(project, entry["id"])
+            self.projects.put(project)
+
+    @property
+    def _effects(self) -> dict[str, Callable[[Record, Record], None]]:
+        return {FIRST_INFLUENCER: self._create_first_influencer}
+
+    def _create_first_influencer(self, project: Record, entry: Record) -> None:
+        """Create an influencer of `entry["body"]`, ready since `entry["atMs"]`.
+
+        An archived project gets none, nor does one that ever had an influencer.
+        """
+        indexes = [project["id"] + kind for kind in (OK, WILL_FAIL, ARCHIVED)]
+        if (
+            project["status"] == PROJECT_ARCHIVED
+            or self.influencers.contains(doc_id=entry["influencerId"])
+            or any(self.db.scan("influencers", self.organization, index) for index in indexes)
+        ):
+            return
+        at = from_epoch_milliseconds(entry["atMs"])
+        schedule = new_schedule(entry["atMs"], 0)
+        created = new_influencer(self.organization, project["id"], entry["influencerId"], entry["body"], schedule, at)
+        self._put_influencer(None, created, at, History(self.tables, SYSTEM))
 
     # The store as a whole
 
@@ -377,34 +478,36 @@ class Store:
                 self.history.note(after, audit_view(before), audit_view(after), now)
             return after
 
-    def _put_influencer(self, before: Record | None, after: Record, now: datetime) -> None:
-        """Write an influencer and an entry of its history."""
+    def _put_influencer(
+        self, before: Record | None, after: Record, now: datetime, history: History | None = None
+    ) -> None:
+        """Write an influencer and an entry of its history, by default that of the store's actor."""
         revised: Record = after | {"revision": (before or {}).get("revision", 0) + 1}
         self.influencers.upsert(revised)
-        self.history.note(revised, before and audit_view(before), audit_view(revised), now)
+        (history or self.history).note(revised, before and audit_view(before), audit_view(revised), now)
 
     def _create_with_job(self, project_id: str, body: Record, references: list[Record]) -> Record:
         influencer_id = body.get("influencerId") or mint("inf")
         if self.influencers.contains(doc_id=influencer_id):
             raise Conflict("Influencer id is already taken.", subcode="ID_TAKEN", influencerId=influencer_id)
-        schedule = new_schedule(self.now_ms(), self.job_ms) | {"failure": self.job_failure}
+        schedule = self.jobs.schedule()
         influencer = new_influencer(self.organization, project_id, influencer_id, body, schedule, self.now())
-        job = {
-            "jobId": mint("job"),
-            "organizationId": self.organization,
-            "projectId": project_id,
-            "influencerId": influencer_id,
-            "schedule": schedule,
-        }
         self._put_influencer(None, influencer | {"referenceImages": references}, self.now())
-        self.jobs.insert(job)
+        job = self.jobs.begin(project_id, schedule, influencerId=influencer_id)
         if self._is_by_real_clock():
-            self.running_jobs.drop_finished(project_id)
+            self.jobs.drop_finished(project_id)
         return job
 
     def _reschedule(self, job: Record, schedule: Record) -> None:
-        """Replace the schedule of a job and of its influencer."""
-        self.jobs.upsert(job | {"schedule": schedule})
+        """Replace the schedule of a job, and of all that it makes."""
+        if "containerIds" in job:
+            self.containers.end(job, schedule)
+            return
+        self.jobs.put(job | {"schedule": schedule})
+        if "ingest" in job:
+            self.projects.put(without_due(self.projects.get(job["projectId"]), job["jobId"]))
+            return
+        self.containers.fail_waiting(job["influencerId"], schedule)
         influencer = self.influencers.get(doc_id=job["influencerId"])
         if influencer is not None:
             now = self.now()
@@ -431,14 +534,8 @@ class Store:
 
     def _running(self, project: str, status: str, before: str | None, limit: int) -> Page:
         """Return the influencers whose job still runs: only those begun within a job's length are read."""
-        found = [
-            document
-            for document in filter(None, map(self._influencer_of, self.running_jobs.all(project)))
-            if influencer_status(document, self.now_ms()) == status and (before is None or document["sortKey"] < before)
-        ]
-        found.sort(key=lambda document: str(document["sortKey"]), reverse=True)
-        more = found[limit - 1]["sortKey"] if len(found) > limit else None
-        return Page(found[:limit], more)
+        found = filter(None, map(self._influencer_of, self.jobs.running(project)))
+        return newest_page((each for each in found if influencer_status(each, self.now_ms()) == status), before, limit)
 
     def _influencer_of(self, job: Record) -> Record | None:
         document = self.influencers.get(doc_id=job["influencerId"])

@@ -8,12 +8,14 @@ from typing import NamedTuple
 import orjson
 
 from benchmarks.databases import Location, open_engine, vacuum
+from layers_standin.domain.approvals import new_approval
 from layers_standin.domain.assets import asset_of, new_upload
+from layers_standin.domain.content import new_container, new_content_asset, new_making
 from layers_standin.domain.ids import mint
 from layers_standin.domain.influencers import new_influencer
-from layers_standin.domain.jobs import new_schedule
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.domain.projects import new_project
+from layers_standin.domain.schedules import CONTENT_GENERATE, new_schedule
 from layers_standin.domain.tables import identity_of
 from layers_standin.domain.times import epoch_milliseconds, milliseconds, utc_now
 from layers_standin.engines.indexes import Document
@@ -22,6 +24,7 @@ from store import Store
 
 ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
 ASSETS = 6
+CONTAINERS = 1000
 MAX_SAMPLED = 50_000
 
 _WHEN = utc_now() - timedelta(days=1)
@@ -56,6 +59,8 @@ def _documents(project: Record, assets: list[Record], ids: list[str]) -> Iterato
         yield "assets", asset
     for influencer_id in ids:
         yield "influencers", influencer(influencer_id, project["id"])
+    for number in range(CONTAINERS):
+        yield "containers", _container(project, ids[number % len(ids)])
 
 
 def _encoded(documents: Iterable[tuple[str, Record]]) -> Iterator[Document]:
@@ -66,6 +71,24 @@ def influencer(influencer_id: str, project_id: str) -> Record:
     """Return an influencer's document of about 1,100 bytes, 600 of them content; its job has finished."""
     schedule = new_schedule(epoch_milliseconds(_WHEN), 2000)
     return new_influencer(ORGANIZATION, project_id, influencer_id, description(), schedule, _WHEN)
+
+
+def content(influencer_id: str, format_: str) -> Record:
+    """Return the body of a request that generates content."""
+    brief = {"topic": "a calm morning", "hook": "One habit that changed my mornings", "influencerId": influencer_id}
+    return {"format": format_, "brief": brief | {"valuePropositions": ["saves time", "feels good"]}}
+
+
+def _container(project: Record, influencer_id: str) -> Record:
+    """Return a completed slideshow; its pictures have no bytes."""
+    body, about = content(influencer_id, "slideshow_remix"), (ORGANIZATION, project["id"])
+    facts = {"durationMs": None, "width": 720, "height": 1280}
+    names = ("slide-1.jpg", "slide-2.jpg", "slide-3.jpg")
+    assets = [new_content_asset(*about, "image", "image/jpeg", name, b"", _WHEN) | facts for name in names]
+    schedule = new_schedule(epoch_milliseconds(_WHEN), 2000) | {"kind": CONTENT_GENERATE}
+    making = new_making(body["brief"], {"name": "Ava Chen", "traits": {}}, assets, 0)
+    making |= {"jobId": mint("job"), "schedule": schedule, "approval": new_approval(project, 0, schedule)}
+    return new_container(*about, mint("cnt"), body, making, _WHEN)
 
 
 def description() -> Record:

@@ -40,7 +40,15 @@ from benchmarks.control import compare_logging, measure_commands
 from benchmarks.databases import Location, add_plain_table, new_database, open_engine, server
 from benchmarks.documents import Sample, populate
 from benchmarks.hosts import compare_hosts
-from benchmarks.influencers import OPERATIONS, SAME, ServedStore, compare_pages, compare_with_bare, compare_with_sql
+from benchmarks.influencers import (
+    CREATING,
+    OPERATIONS,
+    SAME,
+    ServedStore,
+    compare_pages,
+    compare_with_bare,
+    compare_with_sql,
+)
 from benchmarks.load import CONNECTIONS, LoadFailed, check_wrk
 from benchmarks.machine import describe
 from benchmarks.pictures import compare_pictures, measure_uploads
@@ -149,10 +157,10 @@ def _measure_stores(bench: Bench, options: Options) -> list[list[str]]:
         once = [line for each in stores for line in _measure_size(bench, each, options.parts)]
         if "sizes" in options.parts and len(stores) > 1:
             _compare_sizes(bench, stores[0], stores[-1])
-        if "create" in options.parts:  # after all else, for it makes the store larger
+        for part in (part for part in CREATING if part in options.parts):  # after all else
             for each in stores:
                 with each.serve() as host:
-                    compare_with_bare(bench, OPERATIONS["create"], ServedStore(host, each.sample, each.size))
+                    compare_with_bare(bench, OPERATIONS[part], ServedStore(host, each.sample, each.size))
         return once
 
 
@@ -165,10 +173,10 @@ def _prepare(folder: Path, size: int, url: str | None) -> PreparedStore:
 
 
 def _measure_size(bench: Bench, prepared: PreparedStore, parts: list[str]) -> list[list[str]]:
-    """Print a row for each part but creates, and return the rows of opening and of memory."""
+    """Print a row for each part that creates nothing, and return the rows of opening and of memory."""
     with prepared.serve() as host:
         store = ServedStore(host, prepared.sample, prepared.size)
-        for part in (part for part in parts if part in OPERATIONS and part != "create"):
+        for part in (part for part in parts if part in OPERATIONS and part not in CREATING):
             if "store" in prepared.settings and part in ("get", "patch"):
                 compare_with_sql(bench, OPERATIONS[part], store, str(prepared.location))
             else:

@@ -1,12 +1,13 @@
-"""The measured operations on a store of many influencers, each compared with a bare view or another page."""
+"""The measured operations on a store of many influencers and containers, each compared with a bare view or page."""
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
-from benchmarks.documents import Sample, description
+from benchmarks.documents import CONTAINERS, Sample, content, description
 from benchmarks.load import MARK, Workload
-from benchmarks.rounds import NO_TARGETS, Bench, Side, Targets
+from benchmarks.rounds import NO_TARGETS, Bench, Side, SlowSide, Targets
 from benchmarks.servers import Server, bare_server, fetch
 
 SAME = Targets(cpu=1.15, rate=0.85)  # within 15 %
@@ -15,6 +16,7 @@ PAGE_SIZE, FAR_PAGE = 25, 10_000
 
 _INFLUENCER = "/v1/influencers/<influencer_id>"
 _INFLUENCERS = "/v1/projects/<project_id>/influencers"
+_CONTENT = "/v1/projects/<project_id>/content"
 
 
 class ServedStore(NamedTuple):
@@ -36,6 +38,7 @@ class Operation(NamedTuple):
     workload: Callable[[Sample], Workload]
     beside_bare: Targets
     beside_sql: Targets = NO_TARGETS
+    side: type[Side] = Side  # SlowSide: one request after the other, on both sides
 
 
 def get(sample: Sample) -> Workload:
@@ -67,6 +70,17 @@ def create(sample: Sample) -> Workload:
     return Workload("POST", [(_list_path(sample), body)], is_keyed=True)
 
 
+def content_page(sample: Sample) -> Workload:
+    return Workload("GET", [(_content_path(sample), "")])
+
+
+def generate(format_: str, sample: Sample) -> Workload:
+    """Generate content with a hook of its own in each request, so that every picture has to be drawn."""
+    body = content(sample.influencers[0], format_)
+    body["brief"]["hook"] += f", take {MARK}"
+    return Workload("POST", [(_content_path(sample), _json(body))], is_keyed=True)
+
+
 # By the names for --only.
 OPERATIONS = {
     "get": Operation("GET influencer", _INFLUENCER, get, Targets(1.25, 0.8), Targets(rate=0.75)),
@@ -74,7 +88,13 @@ OPERATIONS = {
     "attach": Operation("POST reference-images", f"{_INFLUENCER}/reference-images", attach, Targets(2.2)),
     "list": Operation("GET influencers, page 1", _INFLUENCERS, first_page, Targets(1.8)),
     "create": Operation("POST influencers", _INFLUENCERS, create, Targets(2.8)),
+    "content": Operation(f"GET content, 25 of {CONTAINERS:,}", _CONTENT, content_page, NO_TARGETS),
+    "video": Operation("POST content, video", _CONTENT, partial(generate, "video_remix"), NO_TARGETS, side=SlowSide),
+    "slides": Operation(
+        "POST content, slideshow", _CONTENT, partial(generate, "slideshow_remix"), NO_TARGETS, side=SlowSide
+    ),
 }
+CREATING = ("create", "video", "slides")  # these make a store larger
 
 
 def compare_with_bare(bench: Bench, operation: Operation, store: ServedStore) -> None:
@@ -84,7 +104,7 @@ def compare_with_bare(bench: Bench, operation: Operation, store: ServedStore) ->
     body = generator.folder / "answer.json"
     body.write_bytes(_answer(store.server, workload))
     with bare_server(generator.folder, "answer_bytes", workload.method, operation.rule, str(body)) as floor:
-        ours, other = Side(store.server, generator), Side(floor, generator)
+        ours, other = operation.side(store.server, generator), operation.side(floor, generator)
         bench.compare(operation.title, f"{store.size:,}", ours, "bare view", other, operation.beside_bare)
 
 
@@ -121,6 +141,10 @@ def _path_of_page(store: ServedStore, page: int) -> str:
 
 def _list_path(sample: Sample) -> str:
     return f"/v1/projects/{sample.project}/influencers"
+
+
+def _content_path(sample: Sample) -> str:
+    return f"/v1/projects/{sample.project}/content"
 
 
 def _json(body: object) -> str:

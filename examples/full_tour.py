@@ -100,7 +100,10 @@ def walk(tour: Tour) -> None:
     pictures = [upload_dusk(tour, project_path), upload_dawn(tour, project_path)]
     influencer_id = create(tour, project_path, pictures[:1])
     edit(tour, influencer_id, pictures)
+    container_path = appear(tour, project_path, influencer_id)
+    publish(tour, project_path, container_path)
     clone_and_cancel(tour, influencer_id)
+    ingest(tour, project_path)
     delete(tour, influencer_id)
     tour.call("Archive the project", 200, "DELETE", project_path, lambda gone: gone["status"])
 
@@ -208,6 +211,107 @@ def edit(tour: Tour, influencer_id: str, pictures: list[str]) -> None:
     check([image["assetId"] for image in merged["referenceImages"]] == pictures, "the pictures are not those two")
 
 
+def appear(tour: Tour, project_path: str, influencer_id: str) -> str:
+    """Generate two pieces of content, approve one, reject the other and make it again; return the path of the first."""
+    policy = f"{project_path}/approval-policy"
+    tour.call("Read the approval policy", 200, "GET", policy, lambda found: found["requiresApproval"])
+    change = {"requiresApproval": True}
+    tour.call("Ask for approval", 200, "PATCH", policy, lambda found: found["requiresApproval"], json=change)
+    job = tour.call(
+        "Generate a video twice",
+        202,
+        "POST",
+        f"{project_path}/content",
+        lambda begun: f"job {begun['status']}",
+        json={
+            "format": "video_remix",
+            "variantCount": 2,
+            "brief": {"topic": "the harbor at noon", "influencerId": influencer_id},
+        },
+    )
+    good, bad = (f"/v1/content/{container_id}" for container_id in job["containerIds"])
+    tour.call("Look how far it is", 200, "GET", f"{good}/progress", lambda found: 0 <= found["stageProgress"] <= 1)
+    ended = tour.job_done(job["jobId"])
+    check(ended["status"] == "completed", f"the job ended as {ended}")
+    content = tour.call("Read the first", 200, "GET", good, lambda found: f"{len(found['assets'])} assets")
+    video = content["assets"][0]
+    served = httpx.get(video["url"])
+    check(len(served.content) == video["sizeBytes"], "the video is not what was promised")
+    tour.call("Read its video", 200, "GET", f"{good}/assets/{video['assetId']}", lambda found: found["mimeType"])
+    tour.call("Approve it", 200, "POST", f"{good}/approve", lambda found: found["approvalStatus"])
+    reason = {"reason": "Too loud."}
+    tour.call("Reject the other", 200, "POST", f"{bad}/reject", lambda found: found["approvalStatus"], json=reason)
+    brief = {"brief": {"hook": "Quiet, please"}}
+    again = tour.call("Make it again", 202, "POST", f"{bad}/regenerate", lambda begun: begun["status"], json=brief)
+    check(tour.job_done(again["jobId"])["status"] == "completed", "it was not made again")
+    page = tour.call(
+        "List the content", 200, "GET", f"{project_path}/content", lambda found: f"{len(found['items'])} containers"
+    )
+    statuses = [item["approvalStatus"] for item in page["items"]]
+    check(sorted(statuses) == ["approved", "pending"], f"the approvals are {statuses}")
+    tour.call("Count the credits", 200, "GET", "/v1/credits", lambda found: found["billingStatus"])
+    return good
+
+
+def publish(tour: Tour, project_path: str, container_path: str) -> None:
+    """Connect an account, schedule content there, move the post and cancel it; publish now, and disconnect in time."""
+    target = {"socialAccountId": connect(tour, project_path), "mode": "direct_publish"}
+    body = {"scheduledFor": "2099-01-01T12:00:00Z", "targets": [target]}
+    reply = tour.call(
+        "Schedule it", 202, "POST", f"{container_path}/schedule", lambda found: found["gateStatus"], json=body
+    )
+    path = f"/v1/scheduled-posts/{reply['scheduledPosts'][0]['id']}"
+    later = {"scheduledFor": "2099-01-02T12:00:00Z"}
+    tour.call("Move the post", 200, "POST", f"{path}/reschedule", lambda found: found["scheduledFor"], json=later)
+    tour.call("Read the post", 200, "GET", path, lambda found: f"{found['status']}, {found['scheduledFor']}")
+    tour.call("Cancel the post", 200, "DELETE", path, lambda found: found["status"], json={"reason": "Another day."})
+    reply = tour.call(
+        "Publish it in half a minute",
+        202,
+        "POST",
+        f"{container_path}/publish",
+        lambda found: found["gateStatus"],
+        json={"targets": [target]},
+    )
+    page = tour.call(
+        "List the posts",
+        200,
+        "GET",
+        f"{project_path}/scheduled-posts",
+        lambda found: ", ".join(post["status"] for post in found["items"]),
+    )
+    check(page["items"][1]["id"] == reply["scheduledPosts"][0]["id"], "the post is not in the list")
+    gone = tour.call(
+        "Disconnect the account",
+        200,
+        "DELETE",
+        f"/v1/social-accounts/{target['socialAccountId']}",
+        lambda found: f"{found['status']}, {found['canceledScheduledPosts']} post canceled",
+    )
+    check(gone["canceledScheduledPosts"] == 1, "the queued post was not canceled")
+
+
+def connect(tour: Tour, project_path: str) -> str:
+    """Connect an account, whose owner says yes on the page for it; return its id."""
+    consent = tour.call(
+        "Ask to connect an account",
+        200,
+        "POST",
+        f"{project_path}/social/oauth-url",
+        lambda found: "a page for its owner" if found["authorizeUrl"] else "no page",
+        json={"platform": "tiktok", "returnUrl": "http://localhost:3000/connected"},
+    )
+    answer = httpx.post(consent["authorizeUrl"], data={"decision": "yes", "handle": "rui.teles"})
+    check(answer.headers["Location"].endswith("&status=success"), "the owner was not sent back with success")
+    path = f"/v1/social/oauth-status/{consent['state']}"
+    status = tour.call("Ask how that went", 200, "GET", path, lambda found: found["status"])
+    accounts = tour.call(
+        "List the accounts", 200, "GET", f"{project_path}/social-accounts", lambda found: found["items"][0]["handle"]
+    )
+    check(accounts["items"][0]["socialAccountId"] == status["socialAccountId"], "the account is not in the list")
+    return str(status["socialAccountId"])
+
+
 def clone_and_cancel(tour: Tour, influencer_id: str) -> None:
     """Clone an influencer, and cancel the clone's job."""
     job = tour.call(
@@ -227,6 +331,21 @@ def clone_and_cancel(tour: Tour, influencer_id: str) -> None:
     )
     ended = tour.call("Look at the job", 200, "GET", job_path, lambda reply: reply["status"])
     check(ended["status"] == "canceled", f"the job is {ended['status']}")
+
+
+def ingest(tour: Tour, project_path: str) -> None:
+    """Have a website looked at, and read the brand that the project has of it."""
+    job = tour.call(
+        "Look at the website",
+        202,
+        "POST",
+        f"{project_path}/ingest/website",
+        lambda begun: f"job {begun['status']}",
+        json={"url": "https://www.harbor-notes.example"},
+    )
+    ended = tour.job_done(job["jobId"])
+    check(ended["status"] == "completed", f"the job ended as {ended}")
+    tour.call("Read the brand", 200, "GET", project_path, lambda project: project["brandContext"]["appName"])
 
 
 def delete(tour: Tour, influencer_id: str) -> None:

@@ -7,19 +7,30 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar
 
 import orjson
+from isodate import parse_duration
 from marshmallow import ValidationError, fields
 from marshmallow.exceptions import SCHEMA
 
+from layers_standin.domain.clocks import LATEST_MS
 from layers_standin.domain.ids import UUID
+from layers_standin.domain.times import epoch_milliseconds
 
 MAX_ERRORS = 100  # that a refusal lists; no more are looked for in one list or object
 
 _INFLUENCER_ID = re.compile(rf"{UUID.pattern}|inf_[0-7][0-9A-HJKMNP-TV-Z]{{25}}")
+_POST_ID = re.compile(rf"{UUID.pattern}|sp_[0-7][0-9A-HJKMNP-TV-Z]{{25}}")
 _DIGITS = re.compile(r"-?[0-9]{1,9}")
+_NUMBER = "[0-9]{1,6}"  # larger numbers would be valid, but nobody needs them
+_DURATION = (
+    rf"^-?P(?!$)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?!$)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}(?:\.{_NUMBER})?S)?)?$"
+)
+_ANY_DURATION = re.compile(_DURATION.replace("{1,6}", "{1,9}"))
+_MILLISECOND = timedelta(milliseconds=1)
 _ASSET_ID = re.compile(rf"{UUID.pattern}|(asset|med)_[0-9A-Za-z-]{{1,64}}")
 
 
@@ -118,6 +129,44 @@ class Pattern(Text):
         return text
 
 
+class Instant(Text):
+    """A moment with its offset from UTC, as 2026-04-18T09:18:44Z; becomes milliseconds since 1970."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"format": "date-time"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is None:
+                raise ValueError
+            moment_ms = epoch_milliseconds(moment.astimezone(UTC))
+        except (ValueError, OverflowError) as error:
+            raise ValidationError("Invalid instant: say 2026-04-18T09:18:44Z") from error
+        if not 0 <= moment_ms <= LATEST_MS:
+            raise ValidationError("Invalid instant: must be from 1970-01-01T00:00:00Z to 9999-12-01T00:00:00Z")
+        return moment_ms
+
+
+class Duration(Text):
+    """An ISO 8601 duration of weeks, days, hours, minutes and seconds, maybe negative; becomes milliseconds."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "description": "As in ISO 8601, of weeks, days, hours, minutes and seconds: `PT15M`, `P1D`, `-PT1H`.",
+        "pattern": _DURATION,
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            if _ANY_DURATION.fullmatch(text) is None:  # parse_duration takes `PT` and months too
+                raise ValueError
+            duration: timedelta = parse_duration(text)
+            return duration // _MILLISECOND
+        except (ValueError, OverflowError) as error:
+            raise ValidationError("Invalid duration: say PT15M, P1D or -PT1H") from error
+
+
 class AssetId(Pattern):
     """A UUID, or `asset_` or `med_` and up to 64 letters, digits and hyphens."""
 
@@ -130,6 +179,13 @@ class InfluencerId(Pattern):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(_INFLUENCER_ID, "Invalid uuid", **kwargs)
+
+
+class PostId(Pattern):
+    """A UUID, or `sp_` and a ULID."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(_POST_ID, "Invalid uuid", **kwargs)
 
 
 class Array(_Strict, fields.Field[list[Any]]):
@@ -218,6 +274,18 @@ class QueryNumber(Integer):
         if not _DIGITS.fullmatch(value):
             raise ValidationError("Expected number, received nan")
         return super()._deserialize(int(value), attr, data, **kwargs)
+
+
+class QueryChoices(Array):
+    """A parameter of a query that may be repeated, each time one of a few strings."""
+
+    def __init__(self, *choices: str, **kwargs: Any) -> None:
+        super().__init__(Choice(*choices), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if not set(value) <= set(self.inner.choices):  # type: ignore[attr-defined]
+            raise ValidationError(Choice.message)
+        return list(dict.fromkeys(value))
 
 
 class Metadata(_Strict, fields.Field[dict[str, Any]]):

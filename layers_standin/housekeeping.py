@@ -97,9 +97,13 @@ class _ReferencedFiles:
             self._organization, self._files = organization, assets.files() | awaited
         return file in self._files
 
-    def _is_current_portrait(self, organization: str, influencer_id: str, mark: str) -> bool:
-        influencer = self._store.tables.table("influencers", organization).get(doc_id=influencer_id)
-        return influencer is not None and portrait_mark(influencer) == mark
+    def _is_current_portrait(self, organization: str, owner: str, mark: str) -> bool:
+        """Whether a portrait is that of an influencer, or the avatar of a social account."""
+        influencer = self._store.tables.table("influencers", organization).get(doc_id=owner)
+        if influencer is not None:
+            return portrait_mark(influencer) == mark
+        account = self._store.tables.table("social_accounts", organization).get(doc_id=owner)
+        return account is not None and account["token"] == mark
 
 
 class Housekeeping:

@@ -11,21 +11,26 @@ from hashlib import sha256
 from itertools import islice
 from mimetypes import guess_type
 from pathlib import Path
-from secrets import token_urlsafe
+from secrets import token_hex, token_urlsafe
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 
 from layers_standin.domain.assets import media_paths
+from layers_standin.domain.content import container_view
+from layers_standin.domain.github import installation_view
 from layers_standin.domain.ids import canonical, sort_key_since
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
 from layers_standin.domain.jobs import job_view
 from layers_standin.domain.keys import DEMO_KEY, key_documents, key_view, new_key, public_id_of
 from layers_standin.domain.organizations import organization_view
+from layers_standin.domain.posts import post_view
 from layers_standin.domain.projects import project_view
+from layers_standin.domain.results import result_of
+from layers_standin.domain.social import CONNECTED, account_view, state_view
 from layers_standin.domain.tables import INDEXES, PRIMARY_KEYS, identity_of, partition_key
-from layers_standin.domain.times import milliseconds, seconds
+from layers_standin.domain.times import from_epoch_milliseconds, milliseconds, seconds
 from layers_standin.engines.indexes import IndexEntry
 from layers_standin.engines.table import Record
 from layers_standin.media.storage import MediaStorage
@@ -115,7 +120,7 @@ def _check_owners(tables: Tables) -> None:
     """Raises NotTables when a document is of an organization or project that is not there: no list would show it."""
     organizations = {row["id"] for row in tables.get("organizations", {}).values()}
     projects = {identity_of("projects", row) for row in tables.get("projects", {}).values()}
-    for name in ("projects", "influencers", "assets"):
+    for name in ("projects", "influencers", "assets", "social_accounts"):
         for row, document in tables.get(name, {}).items():
             organization, project = document["organizationId"], document.get("projectId")
             if organization not in organizations:
@@ -231,6 +236,11 @@ def _fill_defaults(tables: Tables, now: datetime) -> None:
             owner = f"the influencer {influencer['influencerId']!r}"
             raise NotTables(f"{owner} has the reference image {missing[0]!r}, but its organization has no such asset")
         influencer |= {"referenceImages": completed}
+    for account in tables.get("social_accounts", {}).values():
+        account |= _SOCIAL_ACCOUNT | {"connectedAt": seconds(now), "token": token_hex(16)} | account
+        connected_at = datetime.fromisoformat(account["connectedAt"])
+        sort_key = sort_key_since(connected_at, "sa", account["socialAccountId"])
+        account |= {"sortKey": account.get("sortKey") or sort_key}
     for organization in tables.get("organizations", {}).values():
         organization |= {"creditBalance": 0, "createdAt": milliseconds(now)} | organization
     for table, document in documents_of(tables):
@@ -256,11 +266,18 @@ _VIEWS: dict[str, Callable[[Record], Record]] = {
     "organizations": organization_view,
     "projects": project_view,
     "influencers": lambda document: influencer_view(document, str),
-    "jobs": lambda document: job_view(document, 0),
+    "jobs": lambda document: job_view(document, 0, lambda job: result_of(job, str)),
+    "containers": lambda document: container_view(document, 0, str),
     "api_keys": key_view,
+    "social_accounts": lambda document: account_view(document, from_epoch_milliseconds(0), ""),
+    "github_installations": installation_view,
+    "oauth_states": lambda document: state_view(document, from_epoch_milliseconds(0)),
+    "posts": lambda document: post_view(document, 0, ""),
 }
 
 _ASSET: Record = {"kind": "reference_image", "filename": None}
+
+_SOCIAL_ACCOUNT: Record = {"status": CONNECTED, "reauthAt": None, "disconnectedAt": None}
 
 _PROJECT: Record = {
     "timezone": "UTC",

@@ -12,7 +12,9 @@ from typing import Any
 
 from marshmallow import ValidationError, validates_schema
 
-from layers_standin.fields import Array, AssetId, Boolean, Choice, Integer, Object, Pattern, Text
+from layers_standin.domain.social import HANDLE, PLATFORMS
+from layers_standin.domain.social import STATUSES as ACCOUNT_STATUSES
+from layers_standin.fields import Array, AssetId, Boolean, Choice, Integer, Metadata, Object, Pattern, Text
 from layers_standin.media.storage import NAME
 from schemas import KINDS, MAX_SAFE_INTEGER, InfluencerPatch, Personality, ProjectPatch, Strict, details
 
@@ -35,6 +37,13 @@ def _name_in_paths(**options: Any) -> Pattern:
     return Pattern(NAME, "Expected letters, digits, _ and -", **options)
 
 
+class _Anything(Metadata):
+    """An object that only the service writes."""
+
+    def __init__(self) -> None:
+        super().__init__(max=MAX_SAFE_INTEGER)
+
+
 class _OfOrganization(Strict):
     organizationId = _name_in_paths(required=True)
     createdAt = _time()
@@ -43,7 +52,9 @@ class _OfOrganization(Strict):
 class Organization(Strict):
     id = _name_in_paths(required=True)
     name = Text(min=1, required=True)
-    creditBalance = Integer(max=MAX_SAFE_INTEGER)
+    creditBalance = Integer(min=-MAX_SAFE_INTEGER, max=MAX_SAFE_INTEGER)
+    creditsUsed = _Anything()
+    refunds = _Anything()
     createdAt = _time()
 
 
@@ -52,6 +63,9 @@ class Project(_OfOrganization, ProjectPatch):
     name = Text(min=1, max=128, required=True)
     updatedAt = _time()
     archivedAt = _time(allow_none=True)
+    due = Array(_Anything())
+    approval = _Anything()
+    isIngested = Boolean()
     sortKey = Text()
     place = Text()
 
@@ -119,6 +133,12 @@ class Asset(_OfOrganization):
     checksumSha256 = Text()
     path = Text()
     thumbnailPath = Text()
+    mimeType = Text()
+    durationMs = Integer(max=MAX_SAFE_INTEGER, allow_none=True)
+    width = Integer(max=MAX_SAFE_INTEGER)
+    height = Integer(max=MAX_SAFE_INTEGER)
+    containerId = Text()
+    jobId = Text()
 
 
 class SeedAsset(Asset):
@@ -127,11 +147,25 @@ class SeedAsset(Asset):
     picture = Text(min=1)
 
 
+class SocialAccount(_OfOrganization):
+    socialAccountId = Text(min=1, required=True)
+    projectId = Text(min=1, required=True)
+    platform = Choice(*PLATFORMS, required=True)
+    handle = Pattern(HANDLE, "Expected 1 to 30 of 0-9, a-z, . and _", required=True)
+    status = Choice(*ACCOUNT_STATUSES)
+    connectedAt = _time()
+    reauthAt = _time(allow_none=True)
+    disconnectedAt = _time(allow_none=True)
+    token = _name_in_paths()
+    sortKey = Text()
+
+
 SCHEMAS: dict[str, Strict] = {
     "organizations": Organization(),
     "projects": Project(),
     "influencers": Influencer(),
     "assets": Asset(),
+    "social_accounts": SocialAccount(),
 }
 
 

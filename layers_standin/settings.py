@@ -62,6 +62,7 @@ class Settings:
     control: str = LOOPBACK
     control_hosts: tuple[str, ...] = ()
     control_origins: tuple[str, ...] = ()
+    return_origins: tuple[str, ...] = ()
     console: str = "on"
     allow_demo_key: bool = False
 
@@ -230,6 +231,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "STANDIN_CONTROL": _control,
     "STANDIN_CONTROL_HOSTS": _list_of(_HOST_NAME, "names like standin.local without a port"),
     "STANDIN_CONTROL_ORIGINS": _list_of(_ORIGIN, "origins like http://localhost:3000"),
+    "STANDIN_RETURN_ORIGINS": _list_of(_ORIGIN, "origins like https://app.example.com"),
     "STANDIN_CONSOLE": _one_of(**{"on": "on", READ_ONLY: READ_ONLY, OFF: OFF}),
     "STANDIN_ALLOW_DEMO_KEY": _flag,
 }

@@ -3,6 +3,10 @@
 import tomllib
 from pathlib import Path
 
+from content_helpers import made_content
+from post_helpers import plant_posts
+from quickstart_helpers import plant_installation
+
 from layers_standin.domain.faults import new_rule
 from layers_standin.domain.keys import public_id_of
 from layers_standin.domain.tables import ALL
@@ -12,7 +16,7 @@ from layers_standin.services import Services
 
 
 def plant_examples(rooms: Services) -> None:
-    """Put into a seeded store the job, the key, the upload, the fault and the snapshot of the examples."""
+    """Put into a seeded store the job, the key, the upload, the content, the fault and the snapshot of the examples."""
     store, organization = rooms.store, examples.ORGANIZATION
     job = store.for_organization(organization).create_influencer(examples.SPRING, {"name": "Example"})
     store.tables.put("jobs", job | {"jobId": examples.JOB})
@@ -28,6 +32,11 @@ def plant_examples(rooms: Services) -> None:
     )
     received = rooms.media.receive(organization, upload["assetId"], [b"bytes"])
     store.tables.put("uploads", upload | {"uploadId": examples.UPLOAD, "received": received._asdict()})
+    container, asset = made_content(rooms, organization, examples.SPRING, assetId=examples.CONTENT_ASSET)
+    store.tables.put("containers", container | {"id": examples.CONTAINER})
+    store.tables.put("assets", asset | {"containerId": examples.CONTAINER, "jobId": container["jobId"]})
+    plant_posts(rooms)
+    plant_installation(rooms)
     harmless = {"match": {"operation": "getJob", "keyId": "nobody's"}, "answer": {"delayMs": 0}}
     store.faults.add(ALL, new_rule(harmless, store.now()) | {"id": examples.FAULT})
     with store.db.create_snapshot(examples.SNAPSHOT, {"at": milliseconds(store.now())}) as snapshot_id:

@@ -395,7 +395,7 @@ def test_what_is_read_comes_in_the_order_of_the_file():
     tables, _ = read_seed(SEED, Clock()())
 
     assert [name for name, _ in documents_of(tables)] == [name for name, rows in tables.items() for _ in rows]
-    assert list(tables) == ["organizations", "projects", "influencers", "assets"]
+    assert list(tables) == ["organizations", "projects", "influencers", "assets", "social_accounts"]
 
 
 def test_an_import_is_read_by_the_same_rules(tmp_path):

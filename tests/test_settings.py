@@ -55,6 +55,12 @@ GOOD = [
         "control_origins",
         ("http://localhost", "https://[::1]:5173", "http://127.0.0.1:3000"),
     ),
+    (
+        "STANDIN_RETURN_ORIGINS",
+        "https://app.example.com, https://Staging.example.com:8443/",
+        "return_origins",
+        ("https://app.example.com", "https://staging.example.com:8443"),
+    ),
     ("STANDIN_CONSOLE", "on", "console", "on"),
     ("STANDIN_CONSOLE", "off", "console", "off"),
     ("STANDIN_CONSOLE", "read-only", "console", "read-only"),
@@ -155,6 +161,10 @@ BAD = [
             "http://localhost,",
         )
     ],
+    *[
+        ("STANDIN_RETURN_ORIGINS", text, "origins like https://app.example.com, separated by commas")
+        for text in ("", "*", "app.example.com", "https://app.example.com/back", "https://me@app.example.com")
+    ],
     *[("STANDIN_CONSOLE", text, "'on' or 'read-only' or 'off'") for text in ("", "readonly", "1")],
     *[("STANDIN_ALLOW_DEMO_KEY", text, "'0' or '1'") for text in ("", "2", "true", "yes", " 1")],
 ]
@@ -174,6 +184,7 @@ def test_without_any_setting_all_have_their_defaults():
         control="loopback",
         control_hosts=(),
         control_origins=(),
+        return_origins=(),
         console="on",
         allow_demo_key=False,
     )

@@ -6,10 +6,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from layers_standin.console.text import differences, hue, initials, pretty, texts_of
+from layers_standin.domain.approvals import NOT_REQUIRED, approval_status
+from layers_standin.domain.content import container_status
 from layers_standin.domain.faults import is_spent
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
-from layers_standin.domain.jobs import state_at
 from layers_standin.domain.pictures import portrait_path, thumbnail_path
+from layers_standin.domain.posts import post_view
+from layers_standin.domain.schedules import state_at
+from layers_standin.domain.social import REAUTH_REQUIRED, avatar_path
+from layers_standin.domain.times import from_epoch_milliseconds, milliseconds
 from layers_standin.engines.table import Record
 from schemas import Personality
 
@@ -32,6 +37,7 @@ _EFFECTS = {
     "truncateBody": "hangs up after {truncateBody} bytes",
     "loseReplyAfterEffect": "acts, and hangs up without a reply",
     "failJob": "lets the job fail with {failJob[code]}: {failJob[message]}",
+    "failPost": "lets the posts fail with {failPost[code]}: {failPost[message]}",
 }
 _NO_DELETION = {"reason": None, "apiKeyId": None, "deletedAt": None}
 
@@ -70,13 +76,24 @@ def deletion_of(document: Record, key_name: KeyName) -> View:
 
 
 def job_of(document: Record, now_ms: int) -> View | None:
-    """Return the state of the influencer's job, None when it has none; `percent` is a whole number."""
+    """Return the state of the job of an influencer or container, None when it has none; `percent` is a whole number."""
     if "schedule" not in document:
         return None
     state = state_at(document["schedule"], now_ms)
     failure = document["schedule"]["failure"] if state.status == "failed" else None
     error = failure and f"{failure['code']}: {failure['message']}"
     return {"status": state.status, "stage": state.stage, "percent": int(state.progress * 100), "error": error}
+
+
+def post_of(post: Record, now_ms: int) -> View:
+    """Return a post as the console shows it; `externalUrl` is a path."""
+    view = post_view(post, now_ms, "")
+    return view | {"handle": post["handle"], "error": view["lastError"] and view["lastError"]["message"]}
+
+
+def account_of(account: Record) -> View:
+    """Return a social account as the console shows it, with the path of its picture."""
+    return account | {"avatar": avatar_path(account), "needs_consent": account["status"] == REAUTH_REQUIRED}
 
 
 def profile_of(
@@ -90,6 +107,23 @@ def profile_of(
         "description": [fact_of(field, document[field]) for field in DESCRIPTION_FIELDS],
         "personality": [fact_of(field, document["personality"].get(field)) for field in Personality().fields],
         "changes": [change_of(change, key_name) for change in changes],
+    }
+
+
+def content_of(container: Record, now_ms: int) -> View:
+    """Return a container as the console shows it; its assets only when it is completed, a video without its poster."""
+    status, approval = container_status(container, now_ms), approval_status(container, now_ms)
+    assets = container["assets"] if status == "completed" else []
+    return container | {
+        "status": status,
+        "format": container["format"].replace("_", " "),
+        "approval": None if approval == NOT_REQUIRED else approval,
+        "reason": container["approval"].get("reason"),
+        "caption": container["caption"] if status == "completed" else None,
+        "shown": [asset for asset in assets if asset["kind"] == "video"] or assets,
+        "createdAt": milliseconds(from_epoch_milliseconds(container["createdMs"])),
+        "name": container["influencer"]["name"] if container["influencer"] else None,
+        "job": job_of(container, now_ms),
     }
 
 

@@ -17,6 +17,7 @@ from layers_standin.control.faults import operation_names
 from layers_standin.control.operations import ControlCall, get_clock, list_faults, list_snapshots
 from layers_standin.control.schemas import RequestQuery
 from layers_standin.domain.clocks import REAL
+from layers_standin.domain.credits import balance_at
 from layers_standin.domain.cursors import is_cursor
 from layers_standin.domain.faults import is_spent
 from layers_standin.domain.organizations import organization_view
@@ -31,6 +32,9 @@ from store import Store
 
 MOST_CARDS = 24
 MOST_ARCHIVED = 12  # below the living; the rest has a page of its own
+MOST_CONTENT = 12
+MOST_POSTS = 12
+MOST_ACCOUNTS = 50
 MOST_PROJECTS = 200
 MOST_ORGANIZATIONS = 50  # a page is fetched every second, and a test suite may make an organization for each test
 MOST_SNAPSHOTS = 50
@@ -77,6 +81,7 @@ def overview(call: ControlCall) -> View:
     return {
         "title": project["name"] if project else named["name"],
         "organization": named,
+        "credits": balance_at(named, own.now_ms()),
         "project": project,
         **listed,
         "projects": projects,
@@ -115,6 +120,7 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
     cards, after = page(status, MOST_CARDS)
     has_tail = status is None and cursor is None
     archived, more_archived = page(pages.ARCHIVED, MOST_ARCHIVED) if has_tail else ([], None)
+    content = own.containers.page(project_id, {"limit": MOST_CONTENT})[0] if has_tail else []
     link = partial(pages.href, "/console", organization=organization, project=project_id)
     return {
         "status": status,
@@ -122,6 +128,8 @@ def _cards(own: Store, project: Record, query: Mapping[str, Any]) -> View:
         "cards": cards,
         "older": link(status=status, cursor=after) if after else None,
         "newest": link(status=status) if cursor else None,
+        "content": _content(own, content),
+        **(_published(own, project_id) if has_tail else {"posts": [], "accounts": []}),
         "archived": archived,
         "all_archived": link(status=pages.ARCHIVED) if more_archived else None,
     }
@@ -134,7 +142,23 @@ def influencer(call: ControlCall, organization: str, influencer_id: str) -> View
     project = own.tables.table("projects").get(doc_id=document["projectId"])
     changes = own.history.of(document)
     profile = pages.profile_of(document, project, changes, own.now_ms(), key_names(own, organization))
-    return {"title": document["name"], "profile": profile, "notices": _notices(own, organization)}
+    content = _content(own, own.containers.with_influencer(influencer_id, MOST_CONTENT))
+    notices = _notices(own, organization)
+    return {"title": document["name"], "profile": profile, "content": content, "notices": notices}
+
+
+def _published(own: Store, project_id: str) -> View:
+    """Return the posts of a project with the last times, and its accounts."""
+    posts = own.posts.page(project_id, {"limit": MOST_POSTS})[0]
+    accounts = own.social.page(project_id, {"limit": MOST_ACCOUNTS})[0]
+    return {
+        "posts": [pages.post_of(post, own.now_ms()) for post in posts],
+        "accounts": [pages.account_of(account) for account in accounts],
+    }
+
+
+def _content(own: Store, containers: list[Record]) -> list[View]:
+    return [pages.content_of(container, own.now_ms()) for container in containers]
 
 
 def key_names(store: Store, organization: str) -> pages.KeyName:

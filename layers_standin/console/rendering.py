@@ -31,9 +31,16 @@ _environment.globals |= {"href": href}
 _environment.filters |= {"moment": moment, "merged": lambda first, second: first | second}
 
 
-def render(name: str, view: Mapping[str, Any], link: Callable[[str], str], *, is_fragment: bool = False) -> str:
+def render(
+    name: str,
+    view: Mapping[str, Any],
+    link: Callable[[str], str],
+    *,
+    is_fragment: bool = False,
+    layout: str = "layout.html",
+) -> str:
     """Return a whole page, or the part of it that is refreshed while it is open; `link(path)` makes its links."""
-    template = _environment.get_template(f"{name}.html" if is_fragment else "layout.html")
+    template = _environment.get_template(f"{name}.html" if is_fragment else layout)
     return template.render(view, link=link, fragment=f"{name}.html")
 
 

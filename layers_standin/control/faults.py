@@ -24,6 +24,8 @@ def check_rule(body: Mapping[str, Any], api: Operations) -> None:
         raise Invalid(fieldErrors={"match": [_unknown(match, targets)]})
     if "failJob" in body["answer"] and not any(target.begins_job for target in meant):
         raise Invalid(fieldErrors={"answer": ["failJob: Only for operations that begin a job"]})
+    if "failPost" in body["answer"] and not any(target.begins_posts for target in meant):
+        raise Invalid(fieldErrors={"answer": ["failPost: Only for operations that schedule posts"]})
     if "keyId" in match and all(target.operation == PUT_UPLOAD for target in meant):
         raise Invalid(fieldErrors={"match": ["keyId: An upload is sent without a key"]})
 

@@ -18,6 +18,7 @@ from layers_standin.domain.history import change_view
 from layers_standin.domain.ids import canonical
 from layers_standin.domain.keys import public_id_of
 from layers_standin.domain.organizations import organization_view
+from layers_standin.domain.social import REAUTH_REQUIRED, account_view
 from layers_standin.domain.tables import ALL
 from layers_standin.domain.times import epoch_milliseconds, milliseconds
 from layers_standin.engines.errors import EngineError, Unavailable
@@ -202,6 +203,17 @@ def _create_key(call: ControlCall, organization: str) -> Record:
     return {"apiKeyId": key["apiKeyId"], "apiKey": text, "scopes": scopes, "rateLimitTier": tier}
 
 
+@_put("/_standin/credits", body=schemas.CreditsSetting())
+def set_credits(call: ControlCall) -> Record:
+    """Set the credits of an organization, or of each."""
+    scope, balance = _scope(call), call.body["balance"]
+    everyone = [document["id"] for document in call.store.organizations.all()]
+    with call.store.db.transaction():
+        for organization in everyone if scope == ALL else [scope]:
+            call.store.for_organization(organization).organizations.set_balance(organization, balance)
+    return {"organizationId": _whose(scope), "balance": balance}
+
+
 # The clock
 
 
@@ -291,6 +303,22 @@ def delete_fault(call: ControlCall, fault_id: str) -> Record:
 
 def _fault_view(scope: str, rule: Record) -> Record:
     return {"id": rule["id"], "organizationId": _whose(scope)} | {key: rule[key] for key in rule if key != "id"}
+
+
+# Social accounts
+
+
+@_put("/_standin/social-accounts/<social_account_id>", body=schemas.SocialAccountSetting())
+def set_social_account(call: ControlCall, social_account_id: str) -> Record:
+    """Let a social account need a new consent, or be connected again; queued posts of one in need will fail."""
+    found = call.store.db.read_each("social_accounts", canonical(social_account_id))
+    if not found:
+        raise NotFound("Social account not found.")
+    store, status = call.store.for_organization(found[0]["organizationId"]), call.body["status"]
+    with store.db.transaction():
+        account = store.social.set_status(social_account_id, status)
+        store.posts.set_reauth(social_account_id, status == REAUTH_REQUIRED)
+    return {"organizationId": store.organization} | account_view(account, store.now(), call.base_url())
 
 
 # The request log

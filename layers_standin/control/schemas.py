@@ -1,30 +1,34 @@
 """Schemas of the control plane's requests; as strict as the API's own, and made of the same fields."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from isodate import ISO8601Error, parse_duration
 from marshmallow import ValidationError, post_load, validates_schema
 
-from layers_standin.domain.clocks import LATEST_MS
 from layers_standin.domain.keys import SCOPES
-from layers_standin.domain.times import epoch_milliseconds
+from layers_standin.domain.social import CONNECTED, REAUTH_REQUIRED
 from layers_standin.engines.snapshots import SNAPSHOT_NAME
-from layers_standin.fields import Array, Boolean, Choice, Integer, Metadata, Object, Pattern, QueryNumber, Text
+from layers_standin.fields import (
+    Array,
+    Boolean,
+    Choice,
+    Duration,
+    Instant,
+    Integer,
+    Metadata,
+    Object,
+    Pattern,
+    QueryNumber,
+    Text,
+)
 from layers_standin.web.errors import STATUS_OF_CODE
 from layers_standin.web.faults import MAX_DELAY_MS
 from layers_standin.web.limits import PER_MINUTE
 from layers_standin.web.logs.requests import MOST_ENTRIES
-from schemas import Strict
+from schemas import MAX_SAFE_INTEGER, Strict
 
-_NUMBER = "[0-9]{1,6}"  # larger numbers would be valid, but nobody needs them
-_DURATION = (
-    rf"^-?P(?!$)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?!$)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}(?:\.{_NUMBER})?S)?)?$"
-)
 _DETAILS = {"description": "Anything, as long as it is at most 8192 bytes of JSON."}
 _NEVER: dict[str, Any] = {"not": {}}
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def _without(*names: str) -> dict[str, Any]:
@@ -53,44 +57,6 @@ class Flag(Boolean):
         if not super()._deserialize(value, attr, data, **kwargs):
             raise ValidationError("Must be true, or absent")
         return True
-
-
-class Instant(Text):
-    """A moment with its offset from UTC, as 2026-04-18T09:18:44Z; becomes milliseconds since 1970."""
-
-    json_schema: ClassVar[Mapping[str, Any]] = {"format": "date-time"}
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is None:
-                raise ValueError
-            moment_ms = epoch_milliseconds(moment.astimezone(UTC))
-        except (ValueError, OverflowError) as error:
-            raise ValidationError("Invalid instant: say 2026-04-18T09:18:44Z") from error
-        if not 0 <= moment_ms <= LATEST_MS:
-            raise ValidationError("Invalid instant: must be from 1970-01-01T00:00:00Z to 9999-12-01T00:00:00Z")
-        return moment_ms
-
-
-class Duration(Text):
-    """An ISO 8601 duration of weeks, days, hours, minutes and seconds, maybe negative; becomes milliseconds."""
-
-    json_schema: ClassVar[Mapping[str, Any]] = {
-        "description": "As in ISO 8601, of weeks, days, hours, minutes and seconds: `PT15M`, `P1D`, `-PT1H`.",
-        "pattern": _DURATION,
-    }
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            duration = parse_duration(text)
-            if not isinstance(duration, timedelta):  # months and years are not the same every time
-                raise ValueError
-            return duration // _MILLISECOND
-        except (ISO8601Error, ValueError, OverflowError) as error:
-            raise ValidationError("Invalid duration: say PT15M, P1D or -PT1H") from error
 
 
 class Reset(Strict):
@@ -155,6 +121,19 @@ class ClockSetting(Strict):
             raise ValidationError("Required with mode offset, and only with it", "offset")
 
 
+class CreditsSetting(Strict):
+    """credits: the balance, for one organization or for each."""
+
+    balance = Integer(min=-MAX_SAFE_INTEGER, max=MAX_SAFE_INTEGER, required=True)
+    organizationId = Text()
+
+
+class SocialAccountSetting(Strict):
+    """social-accounts: whether its owner must consent again."""
+
+    status = ListedChoice(CONNECTED, REAUTH_REQUIRED, required=True)
+
+
 class LogSetting(Strict):
     """requests: whether they are logged, for one organization or for all."""
 
@@ -185,7 +164,14 @@ class JobFailure(Strict):
     message = Text(min=1, max=1024, required=True)
 
 
-_KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob")
+class PostFailure(Strict):
+    """The error that posts fail with."""
+
+    code = Text(min=1, max=128, load_default="PUBLISH_FAILED")
+    message = Text(min=1, max=1024, required=True)
+
+
+_KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob", "failPost")
 _OF_CODE = ("message", "details", "retryAfter")
 
 
@@ -209,6 +195,7 @@ class Answer(Strict):
     truncateBody = Integer(max=1 << 30)
     loseReplyAfterEffect = Flag()
     failJob = Object(JobFailure)
+    failPost = Object(PostFailure)
 
     @validates_schema
     def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:

@@ -25,6 +25,18 @@ class Conflict(StoreError):
     code = "CONFLICT"
 
 
+class ContentRejected(StoreError):
+    """The content was rejected, and cannot be scheduled."""
+
+    code = "CONTENT_REJECTED"
+
+
+class ApprovalRequired(StoreError):
+    """The content is not approved yet, and cannot be published now."""
+
+    code = "APPROVAL_REQUIRED"
+
+
 class IdempotencyConflict(StoreError):
     """The same Idempotency-Key was used with another body."""
 

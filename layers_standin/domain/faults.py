@@ -17,6 +17,7 @@ from layers_standin.domain.times import milliseconds
 from layers_standin.engines.table import Record
 
 MOST_RULES = 100
+POST_OPERATIONS = ("scheduleContent", "publishContent")
 
 # In a piece of a path: any text, as OpenAPI, Flask, shells and (for a whole piece) Express write it.
 PLACEHOLDER = re.compile(r"\{[^/{}]*\}|<[^/<>]*>|\*+|(?<![^/]):\w+(?![^/])")
@@ -31,6 +32,10 @@ class RequestInfo(NamedTuple):
     path: str
     key_ids: tuple[str, ...] = ()
     begins_job: bool = False
+
+    @property
+    def begins_posts(self) -> bool:
+        return self.operation in POST_OPERATIONS
 
 
 def new_rule(body: Mapping[str, Any], now: datetime) -> Record:
@@ -52,6 +57,7 @@ def matches(rule: Mapping[str, Any], info: RequestInfo) -> bool:
         and ("keyId" not in match or match["keyId"] in info.key_ids)
         and ("path" not in match or fits_path(match["path"], info.path))
         and ("failJob" not in rule["answer"] or info.begins_job)
+        and ("failPost" not in rule["answer"] or info.begins_posts)
     )
 
 

@@ -6,6 +6,7 @@ from secrets import token_urlsafe
 from typing import Any
 
 from layers_standin.domain.ids import new_sort_key
+from layers_standin.domain.schedules import state_at
 from layers_standin.domain.times import seconds
 from layers_standin.engines.table import Record
 
@@ -19,7 +20,7 @@ def new_influencer(
 ) -> Record:
     """Return the document of a new influencer.
 
-    `body` is a validated create body; `schedule` is the one of its job, see `domain/jobs.py`.
+    `body` is a validated create body; `schedule` is the one of its job, see `domain/schedules.py`.
     """
     described = {field: body.get(field) for field in DESCRIPTION_FIELDS}
     return {
@@ -39,6 +40,17 @@ def new_influencer(
         "token": token_urlsafe(16),
         "sortKey": new_sort_key("inf", influencer_id, minted="influencerId" not in body),
     }
+
+
+def influencer_status(influencer: Mapping[str, Any], now_ms: int) -> str:
+    """Return the status that follows from the influencer's schedule; without a schedule, the document's own."""
+    schedule = influencer.get("schedule")
+    if schedule is None:
+        return str(influencer["status"])
+    state = state_at(schedule, now_ms)
+    if state.status == "running":
+        return "pending" if state.stage == "queued" else "training"
+    return "ready" if state.status == "completed" else "failed"
 
 
 def refresh_references(references: list[Record], now: datetime) -> list[Record]:

@@ -12,13 +12,23 @@ from uuid import uuid4
 import orjson
 
 from layers_standin.domain.controls import Overrides, overrides_of
+from layers_standin.domain.credits import balance_at
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.tables import ALL, Tables
 from layers_standin.domain.times import milliseconds
 from layers_standin.engines.table import Engine, Record
 
 # What a key may be allowed; `*` stands for all of them.
-SCOPES = ("influencers:write", "projects:read", "projects:write", "jobs:read", "jobs:cancel")
+SCOPES = (
+    "influencers:write", "projects:read", "projects:write", "jobs:read", "jobs:cancel",
+    "content:read", "content:write", "content:approve",
+    "publish:read", "publish:write", "social:read", "social:write", "github:admin", "ingest:write",
+)  # fmt: skip
+(
+    INFLUENCERS_WRITE, PROJECTS_READ, PROJECTS_WRITE, JOBS_READ, JOBS_CANCEL,
+    CONTENT_READ, CONTENT_WRITE, CONTENT_APPROVE,
+    PUBLISH_READ, PUBLISH_WRITE, SOCIAL_READ, SOCIAL_WRITE, GITHUB_ADMIN, INGEST_WRITE,
+) = SCOPES  # fmt: skip
 
 DEMO_KEY = "lp_test_DEM0DEM0DEM0DEM0_local-stand-in-demo-key-not-a-secret-000000"
 
@@ -101,7 +111,7 @@ def key_view(document: Mapping[str, Any]) -> Record:
     }
 
 
-def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any]) -> Record:
+def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any], now_ms: int) -> Record:
     return {
         "organizationId": organization["id"],
         "workspaceId": organization["id"],
@@ -111,7 +121,7 @@ def whoami_view(key: Mapping[str, Any], organization: Mapping[str, Any]) -> Reco
         "killSwitch": key["killSwitch"],
         "apiAccessRevoked": False,
         "apiKeyId": key["apiKeyId"],
-        "creditBalance": organization["creditBalance"],
+        "creditBalance": balance_at(organization, now_ms),
     }
 
 

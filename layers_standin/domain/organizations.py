@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from layers_standin.domain.credits import with_balance
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.tables import PRIMARY_KEYS, Tables
-from layers_standin.domain.times import milliseconds
+from layers_standin.domain.times import epoch_milliseconds, milliseconds
 from layers_standin.engines.errors import Unavailable
 from layers_standin.engines.table import Record
 
@@ -40,6 +41,12 @@ class Organizations:
         document: Record = {"id": str(uuid4()), "name": name, "creditBalance": 0, "createdAt": now}
         self._tables.table("organizations", document["id"]).insert(document)
         return document
+
+    def set_balance(self, organization: str, balance: int) -> None:
+        """Set the credits of an organization as of now. Raises NotFound."""
+        with self._tables.db.transaction():
+            found = with_balance(self.get(organization), balance, epoch_milliseconds(self._tables.now()))
+            self._tables.put("organizations", found)
 
     def drop(self, organization: str) -> None:
         """Delete an organization and all its documents, keys included. Raises NotFound."""

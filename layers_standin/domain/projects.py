@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from layers_standin.domain.approvals import policy_of
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.ids import mint, new_sort_key
@@ -13,6 +14,7 @@ from layers_standin.domain.times import seconds
 from layers_standin.engines.table import Record
 
 ACTIVE, ARCHIVED = "active", "archived"
+NOTHING_INGESTED = {"brandContext": None, "ingestState": {"github": None, "website": None, "appstore": None}}
 
 _ITEM_FIELDS = (
     "id", "name", "status", "customerExternalId", "timezone", "primaryLanguage", "ownerEmail", "createdAt", "updatedAt",
@@ -46,8 +48,14 @@ def archive_project(current: Mapping[str, Any], now: datetime) -> Record:
     return merge_project(current, {"status": ARCHIVED}, now)
 
 
-def project_view(document: Mapping[str, Any]) -> Record:
-    """Return the full record of the contract."""
+def project_view(
+    document: Mapping[str, Any], blocked: int = 0, ingested: Mapping[str, Any] = NOTHING_INGESTED
+) -> Record:
+    """Return the full record of the contract; `blocked` is how many of its first posts are still to be approved.
+
+    `ingested` is {"brandContext", "ingestState"}.
+    """
+    policy = policy_of(document)
     return {
         "id": document["id"],
         "organizationId": document["organizationId"],
@@ -58,11 +66,10 @@ def project_view(document: Mapping[str, Any]) -> Record:
         "primaryLanguage": document["primaryLanguage"],
         "ownerEmail": document["ownerEmail"],
         "brand": None,
-        "brandContext": None,
-        "ingestState": {"github": None, "website": None, "appstore": None},
-        "requiresApproval": False,
-        "firstNPostsBlocked": 0,
-        "currentBlockedCount": 0,
+        **ingested,
+        "requiresApproval": policy["requiresApproval"],
+        "firstNPostsBlocked": policy["firstNPostsBlocked"] or 0,
+        "currentBlockedCount": blocked,
         "metadata": document["metadata"],
         "createdAt": document["createdAt"],
         "updatedAt": document["updatedAt"],
@@ -74,9 +81,14 @@ def project_item(document: Mapping[str, Any]) -> Record:
     return {field: document[field] for field in _ITEM_FIELDS}
 
 
-def deletion_view(document: Mapping[str, Any]) -> Record:
+def deletion_view(document: Mapping[str, Any], canceled_posts: int) -> Record:
     archived_at = document["archivedAt"]
-    return {"id": document["id"], "status": ARCHIVED, "archivedAt": archived_at, "canceledScheduledPosts": 0}
+    return {
+        "id": document["id"],
+        "status": ARCHIVED,
+        "archivedAt": archived_at,
+        "canceledScheduledPosts": canceled_posts,
+    }
 
 
 def _is_found(search: str | None, status: str | None, customer: str | None, document: Mapping[str, Any]) -> bool:
@@ -110,6 +122,9 @@ class Projects:
         if document["status"] != ACTIVE:
             raise Conflict("Project is archived.", subcode="PROJECT_ARCHIVED", projectId=document["id"])
         return document
+
+    def put(self, document: Record) -> None:
+        self._projects.upsert(document)
 
     def create(self, body: Mapping[str, Any]) -> Record:
         """Create a project and return its document. Raises Conflict when its id is taken."""

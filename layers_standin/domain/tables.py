@@ -6,12 +6,14 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
+from layers_standin.domain import posts
+from layers_standin.domain.approvals import auto_ms
 from layers_standin.domain.ids import canonical, id_of
-from layers_standin.domain.jobs import end_ms
+from layers_standin.domain.schedules import end_ms
 from layers_standin.engines.indexes import IndexEntry, IndexRule
 from layers_standin.engines.table import Engine, Record, Table
 
-OK, WILL_FAIL, ARCHIVED = ":ok", ":will_fail", ":archived"
+OK, WILL_FAIL, ARCHIVED, CANCELED = ":ok", ":will_fail", ":archived", ":canceled"
 
 ALL = "*"  # in place of an organization: the settings of all that have none of their own
 
@@ -26,7 +28,13 @@ PRIMARY_KEYS = {
     "influencers": "influencerId",
     "assets": "assetId",
     "jobs": "jobId",
+    "containers": "id",
     "uploads": "uploadId",
+    "posts": "id",
+    "social_accounts": "socialAccountId",
+    "oauth_states": "state",
+    "github_installations": "organizationId",
+    "github_states": "state",
     "api_keys": "publicId",
     "api_key_ids": "apiKeyId",
     "idempotency": "id",
@@ -63,6 +71,11 @@ def oldest_first(moment_ms: int, doc_id: str) -> str:
     return f"{_FAR_FUTURE_MS - moment_ms:016d}={doc_id}"
 
 
+def latest_first(moment_ms: int, doc_id: str) -> str:
+    """Return a sort key with which a descending scan returns the newest document first."""
+    return f"{moment_ms:016d}={doc_id}"
+
+
 def moment_of(sort_key: str) -> int:
     """Return the milliseconds since 1970 of a sort key made by `oldest_first`."""
     return _FAR_FUTURE_MS - int(sort_key.partition("=")[0])
@@ -84,22 +97,83 @@ def _influencer_entries(record: Record) -> list[IndexEntry]:
 
 
 def _job_entries(record: Record) -> list[IndexEntry]:
-    """Index entries of a job: `running:<project>`, by its end, until `drop_finished` has removed it."""
-    if record.get("isFinished"):
+    """Index entries of a job: an influencer's is in `running:<project>`, by its end, until `drop_finished` removed it.
+
+    An ingest is in `ingests:<project>:<source>`, newest first, and in `ingested:<project>` by its end if it completes.
+    """
+    if "ingest" in record:
+        project, schedule = record["projectId"], record["schedule"]
+        completes = schedule["endedMs"] is None and not schedule["failure"]
+        ended = [IndexEntry(ingested(project), latest_first(end_ms(schedule), record["jobId"]))] if completes else []
+        return [IndexEntry(ingests(project, record["ingest"]["source"]), record["jobId"]), *ended]
+    if record.get("isFinished") or "influencerId" not in record:
         return []
     return [IndexEntry(running(record["projectId"]), oldest_first(end_ms(record["schedule"]), record["jobId"]))]
 
 
 def running(project: str) -> str:
-    """Return the name of the index of a project's running jobs; a scan returns the first to end first."""
+    """Return the index of the running jobs of a project's influencers; a scan returns the first to end first."""
     return f"running:{project}"
+
+
+def ingests(project: str, source: str) -> str:
+    """Return the index of a project's ingests of a source, newest first."""
+    return f"ingests:{project}:{source}"
+
+
+def ingested(project: str) -> str:
+    """Return the index of a project's ingests that complete; a scan returns the last to end first."""
+    return f"ingested:{project}"
 
 
 def _project_entries(record: Record) -> list[IndexEntry]:
     indexes = ["all", f"status:{record['status']}"]
     if record["customerExternalId"] is not None:
         indexes.append(f"customer:{record['customerExternalId']}")
-    return [IndexEntry(index, record["sortKey"]) for index in indexes]
+    entries = [IndexEntry(index, record["sortKey"]) for index in indexes]
+    return entries + [IndexEntry("due", oldest_first(each["atMs"], record["id"])) for each in record.get("due", ())[:1]]
+
+
+def _container_entries(record: Record) -> list[IndexEntry]:
+    """Index entries of a container, newest first: `<project>` and its outcome, and these with its format.
+
+    And by a moment: that of its end; that of its automatic approval, if it has one. And those of an influencer; one
+    that was begun before its influencer was ready is in the index of those that wait for it too.
+    """
+    project, schedule, auto = record["projectId"], record["schedule"], auto_ms(record)
+    outcome = CANCELED if schedule["endedMs"] is not None else WILL_FAIL if schedule["failure"] else OK
+    entries = [
+        IndexEntry(project + outcome, record["sortKey"]),
+        IndexEntry(f"{project}{outcome}:{record['format']}", record["sortKey"]),
+        IndexEntry(ends(project), oldest_first(end_ms(schedule), record["id"])),
+    ]
+    if auto is not None:
+        entries.append(IndexEntry(approvals(project), oldest_first(auto, record["id"])))
+    if record["influencerId"] is not None:
+        entries.append(IndexEntry(with_influencer(record["influencerId"]), record["sortKey"]))
+    if "schedule" in (record["influencer"] or {}):
+        entries.append(IndexEntry(awaited(record["influencerId"]), record["sortKey"]))
+    return entries
+
+
+def ends(project: str) -> str:
+    """Return the index of a project's containers by the end of their jobs; a scan returns the first to end first."""
+    return f"{project}:ends"
+
+
+def approvals(project: str) -> str:
+    """Return the index of a project's containers by the moment at which they are approved by themselves."""
+    return f"{project}:approvals"
+
+
+def with_influencer(influencer_id: str) -> str:
+    """Return the index of the containers that an influencer is in, living or not."""
+    return f"influencer:{canonical(influencer_id)}"
+
+
+def awaited(influencer_id: str) -> str:
+    """Return the index of the containers that were begun before their influencer was ready."""
+    return f"awaited:{canonical(influencer_id)}"
 
 
 def _upload_entries(record: Record) -> list[IndexEntry]:
@@ -110,12 +184,32 @@ def _idempotency_entries(record: Record) -> list[IndexEntry]:
     return [IndexEntry("age", oldest_first(record["filedAtMs"], record["id"]))]
 
 
+def _social_account_entries(record: Record) -> list[IndexEntry]:
+    """Index entries of a social account: `<project>`, and one that holds the account of its handle alone."""
+    handle = handle_index(record["projectId"], record["platform"], record["handle"])
+    return [IndexEntry(index, record["sortKey"]) for index in (record["projectId"], handle)]
+
+
+def handle_index(project: str, platform: str, handle: str) -> str:
+    """Return the index of the account that a project has on a platform under a handle."""
+    return f"{project}:{platform}:{handle}"
+
+
+def _oauth_state_entries(record: Record) -> list[IndexEntry]:
+    return [IndexEntry("age", oldest_first(record["createdMs"], record["state"]))]
+
+
 INDEXES: dict[str, IndexRule] = {
     "influencers": _influencer_entries,
     "jobs": _job_entries,
     "projects": _project_entries,
+    "containers": _container_entries,
     "uploads": _upload_entries,
     "idempotency": _idempotency_entries,
+    "posts": posts.index_entries,
+    "social_accounts": _social_account_entries,
+    "oauth_states": _oauth_state_entries,
+    "github_states": _oauth_state_entries,
 }
 
 
@@ -124,6 +218,13 @@ class Page(NamedTuple):
 
     documents: list[Record]
     next_sort_key: str | None
+
+
+def newest_page(documents: Iterable[Record], before: str | None, limit: int) -> Page:
+    """Return up to `limit` of these documents in descending order of `sortKey`, which is below `before`, if given."""
+    found = [document for document in documents if before is None or document["sortKey"] < before]
+    found.sort(key=lambda document: str(document["sortKey"]), reverse=True)
+    return Page(found[:limit], found[limit - 1]["sortKey"] if len(found) > limit else None)
 
 
 @lru_cache(1024)  # they hold no state, and each request asks for a handful
@@ -153,14 +254,23 @@ class Tables:
         self.table(name, partition).upsert(record)
 
     def page(
-        self, name: str, indexes: Sequence[str], before: str | None, limit: int, keep: Callable[[Record], bool]
+        self,
+        name: str,
+        indexes: Sequence[str],
+        before: str | None,
+        limit: int,
+        keep: Callable[[Record], bool],
+        floor: str = "",
     ) -> Page:
         """Return up to `limit` documents of some indexes, merged in descending order of sort key.
 
-        The sort keys are below `before`, if given; documents for which `keep(document)` is false are left out.
+        The sort keys are from `floor` on, and below `before`, if given; documents for which `keep(document)` is false
+        are left out.
         """
         found: list[tuple[str, Record]] = []
         for sort_key, document in self._walk(name, indexes, before, limit):
+            if sort_key < floor:
+                break
             if not keep(document):
                 continue
             if len(found) == limit:
@@ -180,7 +290,11 @@ class Tables:
 
         The sort keys of the index are made by `oldest_first`.
         """
-        sort_keys = self.db.scan(name, self.organization, index, limit=limit)
+        return self.oldest_between(name, None, before_ms, index, limit)
+
+    def oldest_between(self, name: str, after: str | None, before_ms: int, index: str, limit: int) -> list[str]:
+        """Return the same, of those behind the sort key `after`."""
+        sort_keys = self.db.scan(name, self.organization, index, after, limit)
         return [id_of(sort_key) for sort_key in sort_keys if moment_of(sort_key) <= before_ms]
 
     def _walk(self, name: str, indexes: Sequence[str], before: str | None, limit: int) -> Iterator[tuple[str, Record]]:

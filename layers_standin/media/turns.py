@@ -9,6 +9,7 @@ from layers_standin.engines.errors import Unavailable
 PATIENCE_SECONDS = 30.0
 
 INSPECTING, DRAWING_THUMBNAIL, DRAWING_PORTRAIT = threading.Lock(), threading.Lock(), threading.Lock()
+DRAWING_CONTENT = threading.Lock()
 
 
 @contextmanager

@@ -28,6 +28,7 @@ DOCS: dict[str, OperationDocs] = {
     ),
     "delete_organization": OperationDocs(ORGANIZATIONS, "OrganizationDeleted"),
     "create_key": OperationDocs(ORGANIZATIONS, "KeyCreated"),
+    "set_credits": OperationDocs(ORGANIZATIONS, "CreditsSet"),
     "get_clock": OperationDocs(CLOCK, "Clock"),
     "set_clock": OperationDocs(CLOCK, "Clock"),
     "delete_clock": OperationDocs(CLOCK, "Clock"),
@@ -38,6 +39,7 @@ DOCS: dict[str, OperationDocs] = {
     "list_requests": OperationDocs(REQUESTS, "LoggedRequestList"),
     "set_request_log": OperationDocs(REQUESTS, "LogSwitched"),
     "delete_requests": OperationDocs(REQUESTS, "Deleted"),
+    "set_social_account": OperationDocs(FAULTS, "SocialAccountSet", gives={"socialAccountId": "/socialAccountId"}),
     "get_history": OperationDocs(REQUESTS, "History", errors=["AmbiguousId"]),
 }
 

@@ -3,6 +3,7 @@
 from layers_standin.openapi import json_schema as schema
 from layers_standin.openapi.examples import API_KEY, AVA, FAULT, KEY, ORGANIZATION, REQUESTS, SNAPSHOT
 from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
+from layers_standin.openapi.publishing import ACCOUNT, ACCOUNT_FIELDS
 from layers_standin.openapi.responses import INFLUENCER, Response, list_of, response
 
 _REQUEST = "req_01HXZFK2M4P6R8T0V2X4Z6B8D0"
@@ -75,6 +76,9 @@ _OF_ORGANIZATION: JsonSchema = {"name": schema.TEXT, "createdAt": schema.MILLISE
 _REFERENCE = record(assetId=FIELDS["assetId"], addedAt=FIELDS["addedAt"])
 
 RESPONSES: dict[str, Response] = {
+    "SocialAccountSet": response(
+        {"organizationId": ORGANIZATION} | ACCOUNT | {"status": "reauth_required"}, **ACCOUNT_FIELDS
+    ),
     "Index": response(
         {
             "console": "http://127.0.0.1:8000/console",
@@ -101,6 +105,9 @@ RESPONSES: dict[str, Response] = {
     "OrganizationCreated": response(_NEW_ORGANIZATION | _KEY, **_OF_ORGANIZATION),
     "OrganizationDeleted": response({"organizationId": ORGANIZATION, "deleted": True}),
     "KeyCreated": response(_KEY),
+    "CreditsSet": response(
+        {"organizationId": None, "balance": 25000}, organizationId=_WHOSE, balance={"type": "integer"}
+    ),
     "Clock": response(
         {
             "organizationId": None,

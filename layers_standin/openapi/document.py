@@ -34,7 +34,8 @@ class OperationDocs(NamedTuple):
     errors that follow from no rule, `never` those of its section that it cannot have. `gives` maps path parameters to
     JSON pointers into the response: links from it lead to every operation with that parameter. `shows` is the same for
     links to reading operations only, as from a change.
-    `links` are further links; `by_own_links_only` names operations that need more than an id.
+    `links` are further links; `by_own_links_only` names operations that need more than an id. `ids` are examples of
+    path parameters, in place of the usual ones.
     """
 
     tag: str
@@ -46,6 +47,13 @@ class OperationDocs(NamedTuple):
     shows: Mapping[str, str] = {}
     links: Mapping[str, Json] = {}
     by_own_links_only: bool = False
+    ids: Mapping[str, str] = {}
+
+
+def next_page(operation: str, **parameters: str) -> dict[str, Json]:
+    """Return the link from a page of a list to the next one."""
+    cursor = {"cursor": "$response.body#/nextCursor"}
+    return {"nextPage": {"operationId": operation, "parameters": parameters | cursor}}
 
 
 class FileRoute(NamedTuple):
@@ -176,7 +184,7 @@ def _rules(entry: Entry) -> Iterator[str]:
 
 def _parameters(entry: Entry) -> Iterator[Json | str]:
     for name in entry.parameters:
-        yield path_parameter(name, PATH_IDS[name][1])
+        yield path_parameter(name, entry.docs.ids.get(name, PATH_IDS[name][1]))
     if entry.operation.query is not None:
         yield {"in": "query", "schema": entry.operation.query}
     if entry.replays:

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from layers_standin.domain.keys import SCOPES
+from layers_standin.domain.posts import STATUSES
+from layers_standin.domain.schedules import UNCANCELABLE
 from layers_standin.openapi import json_schema as schema
 from layers_standin.openapi.descriptions import TEXTS
 from layers_standin.openapi.headers import response_headers
 from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
 from layers_standin.web.access import ELSEWHERE
 from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE
+from layers_standin.web.return_urls import NOT_ALLOWED
 
 EXAMPLE_REQUEST_ID = "req_01HXZE8R5T7W9Y1A3C5E7G9J1K"
 
@@ -83,7 +86,7 @@ def _expected(value: JsonSchema) -> JsonSchema:
 
 
 _ULID = "01HXZF2A4C6E8G0J2M4P6R8T0V"
-_CONSTANTS = {"scope", "stage", "subcode"}
+_CONSTANTS = {"scope", "subcode"}
 _MESSAGES = schema.listed(schema.TEXT)
 
 # By the name of its schema in the document.
@@ -93,14 +96,62 @@ ERRORS: dict[str, ErrorResponse] = {
     "ForbiddenScope": _detailed("FORBIDDEN_SCOPE", required=SCOPES[0]),
     "Forbidden": ErrorResponse("FORBIDDEN"),
     "NotFromHere": ErrorResponse("FORBIDDEN", ELSEWHERE),
+    "ReturnUrlNotAllowed": ErrorResponse("RETURN_URL_NOT_ALLOWED", NOT_ALLOWED),
     "NotFound": ErrorResponse("NOT_FOUND"),
     "MethodNotAllowed": ErrorResponse("METHOD_NOT_ALLOWED"),
+    "ContentIsRejected": _detailed("CONTENT_REJECTED", containerId=f"cnt_{_ULID}"),
+    "ApprovalRequired": ErrorResponse(
+        "APPROVAL_REQUIRED",
+        details={"containerId": f"cnt_{_ULID}", "approvalStatus": "pending"},
+        evidence=record(containerId=schema.ID, approvalStatus=schema.constant("pending")),
+    ),
+    "ContainerNotCompleted": ErrorResponse(
+        "CONFLICT",
+        "The container is not completed.",
+        {"subcode": "CONTAINER_NOT_COMPLETED", "containerId": f"cnt_{_ULID}", "status": "generating"},
+        record(
+            subcode=schema.constant("CONTAINER_NOT_COMPLETED"),
+            containerId=schema.ID,
+            status={"enum": ["queued", "generating", "failed", "canceled"]},
+        ),
+    ),
+    "PostNotQueued": ErrorResponse(
+        "CONFLICT",
+        "A post that is published cannot be canceled.",
+        {"subcode": "POST_NOT_QUEUED", "status": "published"},
+        record(subcode=schema.constant("POST_NOT_QUEUED"), status={"enum": list(STATUSES[1:])}),
+    ),
+    "PostIdTaken": _conflict("ID_TAKEN", "Scheduled post id is already taken.", scheduledPostId=f"sp_{_ULID}"),
     "IdempotencyConflict": ErrorResponse("IDEMPOTENCY_CONFLICT"),
     "InfluencerIdTaken": _conflict("ID_TAKEN", "Influencer id is already taken.", influencerId=f"inf_{_ULID}"),
     "ProjectIdTaken": _conflict("ID_TAKEN", "Project id is already taken.", id="spring-launch"),
     "ProjectIsArchived": _conflict("PROJECT_ARCHIVED", "Project is archived.", projectId=f"proj_{_ULID}"),
-    "JobNotCancelable": _conflict(
-        "JOB_CANCEL_UNAVAILABLE", "The job can no longer be canceled.", jobId=f"job_{_ULID}", stage="finalizing"
+    "ContainerIdTaken": _conflict("ID_TAKEN", "Container id is already taken.", containerId=f"cnt_{_ULID}"),
+    "ContainerNotFinished": ErrorResponse(
+        "CONFLICT",
+        "The container is still being generated.",
+        {"subcode": "CONTAINER_NOT_FINISHED", "containerId": f"cnt_{_ULID}", "status": "queued"},
+        record(
+            subcode=schema.constant("CONTAINER_NOT_FINISHED"),
+            containerId=schema.ID,
+            status={"enum": ["queued", "generating"]},
+        ),
+    ),
+    "NotPending": ErrorResponse(
+        "CONFLICT",
+        "Container is already rejected.",
+        {"approvalStatus": "rejected"},
+        record(approvalStatus={"enum": ["not_required", "approved", "rejected"]}),
+    ),
+    "JobNotCancelable": ErrorResponse(
+        "CONFLICT",
+        "The job can no longer be canceled.",
+        {"subcode": "JOB_CANCEL_UNAVAILABLE", "jobId": f"job_{_ULID}", "stage": "finalizing"},
+        record(
+            subcode=schema.constant("JOB_CANCEL_UNAVAILABLE"),
+            jobId=FIELDS["jobId"],
+            stage={"enum": list(UNCANCELABLE)},
+        ),
     ),
     "UploadMissing": _conflict("UPLOAD_MISSING", "The upload has not arrived.", uploadId=f"upl_{_ULID}"),
     "UploadMismatch": ErrorResponse(

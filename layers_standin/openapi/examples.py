@@ -20,7 +20,18 @@ ASSET_ID = "asset_01HXZFB3D5G7J9M1P3R5T7V9X1"
 _PIXEL = "R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 PIXEL_HASH = "4e0705327480ad2323cb03d9c450ffcae4a98bf3a5382fa0c7882145ed620e49"
 MEDIA_URL = f"http://127.0.0.1:8000/media/{ORGANIZATION}"
+CONTAINER = "cnt_01HXZF2A4C6E8G0J2M4P6R8T0V"
+CONTENT_ASSET = "asset_01HXZF2A4C8E0G2J4M6P8R0T2V"
 SNAPSHOT = "two-projects"
+ACCOUNT = "sa_01HXZ9P2M4N5KCN6T7V8WXYZ9A"
+APPROVED_CONTAINER = "cnt_01HXZF2A4E8G0J2M4P6R8T0V2X"
+INSTAGRAM_ACCOUNT = "sa_01HXZ9QAM6P8R0S2T4V6W8X0Y2"
+POST = "sp_01HXZN4K5M6P7QRS8TVV9WXYZA"
+POST_MARK = "qT5rM8nV2wXk1Zc7Yb4LdQ"
+AVATAR_MARK = "9f86d081884c7d659a2feaa0c55ad015"
+STATE = "st_01HXZGN2Q4S6V8X0Z2B4D6F8H0"
+INSTALLATION = 48192736
+REPOSITORY = "northwind-studio/tide-clock"
 FAULT = "fault_01HXZG1C3E5G7J9K1M3P5R7T9V"
 
 # By the name of a parameter in a path: the noun for what it names, and an example.
@@ -29,9 +40,14 @@ PATH_IDS = {
     "projectId": ("Project", SPRING),
     "jobId": ("Job", JOB),
     "keyId": ("API key", KEY),
+    "containerId": ("Container", CONTAINER),
+    "assetId": ("Asset", CONTENT_ASSET),
     "name": ("Snapshot", SNAPSHOT),
     "organizationId": ("Organization", ORGANIZATION),
     "faultId": ("Fault", FAULT),
+    "socialAccountId": ("Social account", ACCOUNT),
+    "state": ("OAuth state", STATE),
+    "scheduledPostId": ("Scheduled post", POST),
 }
 
 # By the name of the body's schema, and by title.
@@ -77,6 +93,71 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "InlineMedia": {
         "a pixel": {"kind": "image", "mimeType": "image/gif", "filename": "pixel.gif", "dataBase64": _PIXEL}
     },
+    "ContentGenerate": {
+        "a video": {"brief": {"topic": "ceramics", "targetPlatforms": ["tiktok"]}},
+        "a slideshow": {
+            "format": "slideshow_remix",
+            "brief": {
+                "hook": "Why I run at night",
+                "topic": "night runs",
+                "valuePropositions": ["empty streets", "cool air"],
+                "cta": "Come along",
+                "themeTags": ["running"],
+                "influencerId": AVA,
+            },
+        },
+        "two variants": {"variantCount": 2, "brief": {"topic": "ceramics", "cta": "Try it"}},
+        "with an id of one's own": {"id": "5a1c7c0e-8f0b-4c5e-9a53-2f8b1f6e7a10"},
+    },
+    "ContentRegenerate": {
+        "another hook": {"brief": {"hook": "Nobody else is there"}},
+        "another caption": {"preserveAssets": True},
+    },
+    "ContentApproval": {"without a word": {}, "with a note": {"note": "Lovely."}},
+    "ContentRejection": {"with the reason": {"reason": "Off brand."}},
+    "ApprovalPolicyPatch": {
+        "the first three": {"firstNPostsBlocked": 3, "autoApproveAfter": "P1D"},
+        "all": {"requiresApproval": True, "autoApproveAfter": None},
+    },
+    "ScheduleContent": {
+        "on one account": {
+            "scheduledFor": "2026-05-01T12:00:00Z",
+            "targets": [{"socialAccountId": ACCOUNT, "mode": "direct_publish"}],
+        },
+        "on two, each in its own words": {
+            "scheduledFor": "2026-05-01T14:00:00+02:00",
+            "targets": [
+                {"socialAccountId": ACCOUNT, "mode": "draft_to_device", "captionOverride": "To be finished by hand"},
+                {
+                    "socialAccountId": INSTAGRAM_ACCOUNT,
+                    "mode": "reels",
+                    "scheduledPostId": "3f0b4c39-9c55-4f3a-8f0f-7d116f1c2f5e",
+                    "firstCommentOverride": "#night",
+                },
+            ],
+        },
+    },
+    "PublishContent": {"on one account": {"targets": [{"socialAccountId": ACCOUNT, "mode": "direct_publish"}]}},
+    "Reschedule": {"a week later": {"scheduledFor": "2030-05-08T12:00:00Z"}},
+    "PostCancellation": {"with a reason": {"reason": "The shop is closed that day."}, "without": {}},
+    "InstallationRegistration": {"sent back by the page": {"installationId": INSTALLATION, "state": STATE}},
+    "GitHubIngest": {
+        "with a pull request": {"repoFullName": REPOSITORY, "platforms": ["ios"], "prTitle": "Add the Layers SDK"},
+        "a look only": {"repoFullName": REPOSITORY, "branch": "main", "openPR": False},
+    },
+    "WebsiteIngest": {
+        "one page": {"url": "https://www.trail-notes.example/"},
+        "more of them": {"url": "https://www.trail-notes.example/", "followLinks": True, "maxPages": 10},
+    },
+    "OauthUrl": {
+        "back to this machine": {"platform": "tiktok", "returnUrl": "http://localhost:3000/connected"},
+        "with a note": {
+            "platform": "instagram",
+            "returnUrl": "http://localhost:3000/connected?tab=social",
+            "scopes": ["instagram_content_publish"],
+            "usageNote": "To publish the posts of the spring.",
+        },
+    },
     "EmptyBody": {"nothing": {}},
     "Reset": {"to the seed": {"to": "seed"}, "to nothing": {"to": "empty"}, "as the service began": {}},
     "SnapshotCreate": {"named": {"name": SNAPSHOT}},
@@ -104,7 +185,16 @@ REQUESTS: dict[str, dict[str, Any]] = {
         },
         "slow": {"answer": {"delayMs": 250}},
         "cut off": {"answer": {"truncateBody": 20, "delayMs": 250}},
+        "posts that fail": {
+            "match": {"operation": "scheduleContent"},
+            "answer": {"failPost": {"message": "The platform refused the video."}},
+        },
         "a job that fails": {"answer": {"failJob": {"code": "MODEL_ERROR", "message": "The model did not converge."}}},
+    },
+    "CreditsSetting": {"none left": {"balance": 0}, "for one": {"balance": 100, "organizationId": ORGANIZATION}},
+    "SocialAccountSetting": {
+        "in need of a new consent": {"status": "reauth_required"},
+        "fine again": {"status": "connected"},
     },
     "LogSetting": {"off": {"enabled": False}},
 }

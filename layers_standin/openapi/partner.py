@@ -1,12 +1,17 @@
 """The partner API, `/v1`, as a part of the document."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
-from layers_standin.openapi.document import OperationDocs, Section
+from layers_standin.openapi import content, publishing, quickstart
+from layers_standin.openapi.document import OperationDocs, Section, next_page
 from layers_standin.openapi.files import FILE_ROUTES
-from layers_standin.openapi.responses import RESPONSES, SCHEMAS
+from layers_standin.openapi.json_schema import ref
+from layers_standin.openapi.responses import JOBS as INFLUENCER_JOBS
+from layers_standin.openapi.responses import RESPONSES, SCHEMAS, Response
 from layers_standin.web.operations import Operation
+
+T = TypeVar("T")
 
 INFLUENCERS, JOBS, PROJECTS, MEDIA, KEYS = "Influencers", "Jobs", "Projects", "Media", "Keys"
 
@@ -23,11 +28,6 @@ _KEY = {"keyId": "/apiKey/id"}
 _NEW_INFLUENCER = OperationDocs(
     INFLUENCERS, "JobStarted", errors=["InfluencerIdTaken", "ProjectIsArchived"], gives=_JOB | _INFLUENCER
 )
-
-
-def _next_page(operation: str, **parameters: str) -> dict[str, Any]:
-    cursor = {"cursor": "$response.body#/nextCursor"}
-    return {"nextPage": {"operationId": operation, "parameters": parameters | cursor}}
 
 
 _FINALIZE = {
@@ -47,7 +47,7 @@ DOCS: dict[str, OperationDocs] = {
         INFLUENCERS,
         "InfluencerPage",
         gives={"influencerId": "/items/0/influencerId"},
-        links=_next_page("listInfluencers", projectId="$request.path.projectId"),
+        links=next_page("listInfluencers", projectId="$request.path.projectId"),
     ),
     "create_influencer": _NEW_INFLUENCER,
     "clone_influencer": _NEW_INFLUENCER,
@@ -57,7 +57,7 @@ DOCS: dict[str, OperationDocs] = {
     ),
     "create_project": OperationDocs(PROJECTS, "Project", errors=["ProjectIdTaken"], gives=_PROJECT),
     "list_projects": OperationDocs(
-        PROJECTS, "ProjectPage", gives={"projectId": "/items/0/id"}, links=_next_page("listProjects")
+        PROJECTS, "ProjectPage", gives={"projectId": "/items/0/id"}, links=next_page("listProjects")
     ),
     "get_project": OperationDocs(PROJECTS, "Project"),
     "patch_project": OperationDocs(PROJECTS, "Project", shows=_PROJECT),
@@ -72,19 +72,32 @@ DOCS: dict[str, OperationDocs] = {
     "delete_key": OperationDocs(KEYS, "KeyDeleted", gives=_KEY),
 }
 
+# The nouns with a module of their own.
+_NOUNS = (content, publishing, quickstart)
+
 
 def partner_api(operations: Sequence[Operation]) -> Section:
     """Return the operations under `/v1`, which need an API key."""
     return Section(
         operations=operations,
-        docs=DOCS,
-        responses=RESPONSES,
-        schemas=SCHEMAS,
+        docs=_merged(DOCS, *(noun.DOCS for noun in _NOUNS)),
+        responses=_merged(RESPONSES, {"Job": _job()}, *(noun.RESPONSES for noun in _NOUNS)),
+        schemas=_merged(SCHEMAS, *(noun.SCHEMAS for noun in _NOUNS)),
         security=_security,
         security_schemes=_SECURITY_SCHEMES,
         errors=["Unauthenticated", "RateLimited", "Internal", "KillSwitch", "Unavailable"],
         routes=FILE_ROUTES,
     )
+
+
+def _job() -> Response:
+    """Return the response with a job of any kind."""
+    names = [*INFLUENCER_JOBS, *(name for noun in _NOUNS for name in noun.JOBS)]
+    return RESPONSES["Job"]._replace(schema={"oneOf": [ref(name) for name in names]})
+
+
+def _merged(*tables: Mapping[str, T]) -> dict[str, T]:
+    return {name: row for table in tables for name, row in table.items()}
 
 
 def _security(scope: str | None) -> list[dict[str, list[str]]]:

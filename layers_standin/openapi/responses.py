@@ -118,6 +118,8 @@ _PROJECT_STATUS: JsonSchema = {"enum": ["active", "archived"]}
 _KEY_FIELDS = {"id": schema.UUID, "name": schema.TEXT}
 _KILLED = record_like(_KEY, "killSwitch", "isActive", **_KEY_FIELDS, revokedAt=schema.MILLISECONDS)
 
+JOBS = ("JobRunning", "JobCompleted", "JobEndedEarly")
+
 RESPONSES: dict[str, Response] = {
     "WhoAmI": response(
         {
@@ -140,7 +142,7 @@ RESPONSES: dict[str, Response] = {
     ),
     "ReferenceImageList": response({"influencerId": examples.AVA, "referenceImages": [_REFERENCE_IMAGE]}),
     "JobStarted": response(_JOB_STARTED, "kind", "status", "stage"),
-    "Job": Response(_JOB_COMPLETED, {"oneOf": [ref(name) for name in ("JobRunning", "JobCompleted", "JobEndedEarly")]}),
+    "Job": Response(_JOB_COMPLETED, {"oneOf": [ref(name) for name in JOBS]}),
     "CancelAccepted": response({"jobId": examples.JOB, "accepted": True}, "accepted"),
     "CancelTooLate": response(
         {"jobId": examples.JOB, "accepted": False, "reason": "ALREADY_COMPLETED"},
@@ -160,7 +162,8 @@ RESPONSES: dict[str, Response] = {
             "metadata": {"tier": "gold"},
         },
         status=_PROJECT_STATUS,
-        ingestState=schema.record(github=schema.NULL, website=schema.NULL, appstore=schema.NULL),
+        brandContext=schema.or_null(ref("BrandContext")),
+        ingestState=schema.record(github=ref("IngestState"), website=ref("IngestState"), appstore=schema.NULL),
     ),
     "ProjectPage": list_of("ProjectItem", _PROJECT_ITEM, nextCursor=None),
     "ProjectArchived": response(

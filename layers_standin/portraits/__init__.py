@@ -15,7 +15,7 @@ from layers_standin.portraits.face import draw_ears, draw_face
 from layers_standin.portraits.hair import draw_hair_before, draw_hair_behind
 from layers_standin.portraits.look import Look, Traits, look_of
 
-__all__ = ["Look", "draw_look", "draw_portrait", "look_of", "portrait_png"]
+__all__ = ["Look", "draw_figure", "draw_look", "draw_on", "draw_portrait", "look_of", "portrait_png"]
 
 COMPRESSION = 6  # 9 takes twice the time to save very little
 
@@ -32,11 +32,16 @@ def draw_portrait(seed: str, traits: Traits, size: int = 512) -> Image.Image:
 def draw_look(look: Look, size: int = 512) -> Image.Image:
     """Draw a look: RGB, `size` px square."""
     canvas = Canvas.blank(size)
+    draw_on(canvas, look)
+    return canvas.finished()
+
+
+def draw_on(canvas: Canvas, look: Look) -> None:
+    """Draw a look over the whole of a square canvas."""
     draw_backdrop(canvas, look)
     body = Pose(origin=(256 + look.shift, 512 - 262 * look.scale), scale=look.scale)
     head = Pose(body.origin, body.scale, look.tilt, pivot=(0, 90))
     draw_figure(canvas.posed(body), canvas.posed(head), look)
-    return canvas.finished()
 
 
 def draw_figure(body: Canvas, head: Canvas, look: Look) -> None:

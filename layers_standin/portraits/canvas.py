@@ -22,12 +22,17 @@ class Pose:
     degrees: float = 0.0
     pivot: Point = (0.0, 0.0)
 
-    def place(self, point: Point) -> Point:
-        """Return where `point` lies, in the 512 units of the picture."""
+    def place(self, path: Path) -> Path:
+        """Return where the points of `path` lie, in the 512 units of the picture."""
+        (left, top), (at_x, at_y), scale = self.origin, self.pivot, self.scale
         c, s = cos(radians(self.degrees)), sin(radians(self.degrees))
-        x, y = point[0] - self.pivot[0], point[1] - self.pivot[1]
-        turned = (c * x - s * y + self.pivot[0], s * x + c * y + self.pivot[1])
-        return self.origin[0] + self.scale * turned[0], self.origin[1] + self.scale * turned[1]
+        return [
+            (
+                left + scale * (c * (x - at_x) - s * (y - at_y) + at_x),
+                top + scale * (s * (x - at_x) + c * (y - at_y) + at_y),
+            )
+            for x, y in path
+        ]
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Canvas:
 
     def pixels(self, path: Path) -> Path:
         """Return `path` in pixels of the large picture."""
-        return [(x * self.zoom, y * self.zoom) for x, y in map(self.pose.place, path)]
+        return [(x * self.zoom, y * self.zoom) for x, y in self.pose.place(path)]
 
     def fill(self, path: Path, colour: Colour, alpha: float = 1.0) -> None:
         """Paint the inside of `path`; alpha is 0 to 1."""

@@ -156,6 +156,11 @@ def is_own_page(environ: "WSGIEnvironment", settings: Settings) -> bool:
     )
 
 
+def is_foreign_page(environ: "WSGIEnvironment", settings: Settings) -> bool:
+    """Whether a page of another origin sent this; False for a client that is no browser, which says nothing of it."""
+    return ("HTTP_SEC_FETCH_SITE" in environ or "HTTP_ORIGIN" in environ) and not is_own_page(environ, settings)
+
+
 def is_token(given: str, settings: Settings) -> bool:
     """Whether `given` is the token of the control plane."""
     return settings.control not in (OFF, LOOPBACK) and hmac.compare_digest(given.encode(), settings.control.encode())

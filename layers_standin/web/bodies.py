@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import orjson
 from flask import Request
 from marshmallow import Schema, ValidationError
 from marshmallow.exceptions import SCHEMA
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
+from layers_standin.fields import QueryChoices
 from layers_standin.web.errors import MAX_BODY_BYTES, Invalid
 from schemas import IdempotencyHeader, Strict, details
 
@@ -112,8 +115,19 @@ def load_request(
 
 
 def load_query(schema: Schema, query: Mapping[str, str]) -> Any:
-    """Return the validated query; of a repeated parameter the first value counts. Raises Invalid."""
+    """Return the validated query. Of a repeated parameter the first value counts, unless it is one of QueryChoices.
+
+    Raises Invalid.
+    """
     try:
+        if isinstance(query, MultiDict) and (names := _repeatable(schema)):
+            lists = {name: query.getlist(name) for name in names if name in query}
+            return schema.load(query.to_dict() | lists)
         return schema.load(query)
     except ValidationError as error:
         raise Invalid("Invalid query.", **details(error)) from error
+
+
+@cache
+def _repeatable(schema: Schema) -> list[str]:
+    return [name for name, field in schema.fields.items() if isinstance(field, QueryChoices)]

@@ -28,7 +28,7 @@ from layers_standin.web.operations import LONG_RUNNING, Call, Operation, Reply
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-_STORED_ERRORS = ("NOT_FOUND", "CONFLICT")
+_STORED_ERRORS = ("NOT_FOUND", "CONFLICT", "CONTENT_REJECTED")
 
 
 def dispatch(operation: Operation, services: Services, request: Request, **ids: str) -> "WSGIApplication":

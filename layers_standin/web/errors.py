@@ -45,6 +45,11 @@ class Forbidden(Refusal):
     message = "The upload URL is not valid for this request."
 
 
+class ReturnUrlNotAllowed(Refusal):
+    code = "RETURN_URL_NOT_ALLOWED"
+    message = "The returnUrl is not on the allow-list."
+
+
 class TooLarge(Refusal):
     code = "PAYLOAD_TOO_LARGE"
     message = "Request body is too large."
@@ -68,9 +73,12 @@ STATUS_OF_CODE = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN_SCOPE": 403,
     "FORBIDDEN": 403,
+    "RETURN_URL_NOT_ALLOWED": 403,
+    "APPROVAL_REQUIRED": 403,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "CONFLICT": 409,
+    "CONTENT_REJECTED": 409,
     "IDEMPOTENCY_CONFLICT": 409,
     "PRECONDITION_FAILED": 412,
     "PAYLOAD_TOO_LARGE": 413,
@@ -90,6 +98,8 @@ MESSAGES: dict[str, str] = {
     "NOT_FOUND": "Not found.",
     "METHOD_NOT_ALLOWED": "Method not allowed.",
     "CONFLICT": "Conflict.",
+    "CONTENT_REJECTED": "The container was rejected.",
+    "APPROVAL_REQUIRED": "The container is not approved.",
     "IDEMPOTENCY_CONFLICT": "Idempotency-Key was used with a different body.",
     "PRECONDITION_FAILED": "It is not as If-Match or If-Unmodified-Since says.",
     "RANGE_NOT_SATISFIABLE": "The file has no such part.",

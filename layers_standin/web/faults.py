@@ -31,7 +31,7 @@ def match_fault(
 ) -> FaultAction | None:
     """Return the action that a request asks for itself, else that of the first matching rule, which is counted.
 
-    Sets `context.fault` and `store.job_failure`. Raises Invalid.
+    Sets `context.fault`, and `store.job_failure` and `store.post_failure`. Raises Invalid.
     """
     fault = _fault_from_prefer_header(request.environ, settings) if "HTTP_PREFER" in request.environ else None
     if fault is None and store.overrides.has_faults:
@@ -42,7 +42,7 @@ def match_fault(
     if fault is None:
         return None
     context.fault = fault["id"]
-    store.job_failure = fault["answer"].get("failJob")
+    store.job_failure, store.post_failure = fault["answer"].get("failJob"), fault["answer"].get("failPost")
     return cast(FaultAction, fault["answer"])
 
 

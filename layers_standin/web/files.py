@@ -1,4 +1,4 @@
-"""Assets, their thumbnails and portraits: the token in the path is the permission. They never change."""
+"""Assets, their thumbnails, portraits and avatars: the token in the path is the permission. They never change."""
 
 import errno
 import hmac
@@ -39,6 +39,8 @@ def serve_file(
     try:
         if variant == "portrait":
             return _portrait(services, request, store.any_influencer(owner), token)
+        if variant == "avatar":
+            return _avatar(services, request, store.social.any(owner), token)
         asset = store.assets.get(owner)
         _check_token(asset["token"], token)
         if variant == "thumbnail":
@@ -64,6 +66,19 @@ def _draw(influencer: Record) -> bytes:
     from layers_standin.portraits import portrait_png  # noqa: PLC0415 - Pillow slows every start
 
     return portrait_png(influencer["influencerId"], portrait_traits(influencer), THUMBNAIL_PIXELS)
+
+
+def _avatar(services: Services, request: Request, account: Record, token: str) -> Response:
+    _check_token(account["token"], token)
+    owner = account["socialAccountId"]
+    path = services.media.portrait(account["organizationId"], owner, token, partial(_draw_face, owner))
+    return _file(request, path, "image/png", "avatar.png")
+
+
+def _draw_face(seed: str) -> bytes:
+    from layers_standin.portraits import portrait_png  # noqa: PLC0415 - Pillow slows every start
+
+    return portrait_png(seed, {}, THUMBNAIL_PIXELS)
 
 
 def _check_token(expected: str, given: str) -> None:

@@ -1,5 +1,6 @@
 """The console without a browser: who sees what, that nothing of a client's becomes markup, and how little is sent."""
 
+import json
 import re
 import time
 from html import unescape
@@ -11,13 +12,15 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from api_helpers import SOL, SPRING, SUMMER, Clock, key_of, living, new_organization, unchanged
 from conftest import AVA, AVA_PATH, DEMO, only_sqlite
+from content_helpers import made_content, picture
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
+from post_helpers import made_post
 
 from app import create_app
-from layers_standin.console.pages import STATUSES, fault_of, how_of, what_of
+from layers_standin.console.pages import STATUSES, content_of, fault_of, how_of, what_of
 from layers_standin.console.text import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
 from layers_standin.control.schemas import Answer
 from layers_standin.domain.faults import new_rule
@@ -412,7 +415,7 @@ def test_no_page_has_scripts_or_styles_within(demo, organization):
 def test_pictures_are_asked_of_the_console_s_own_host(rooms):
     html = shown(console_of(rooms, public_url="http://localhost:9"), f"/console?project={SPRING}")
     pictures = [attributes["src"] for tag, attributes in Elements(html).found if tag == "img"]
-    assert len([path for path in pictures if path.startswith("media/")]) == 3
+    assert len([path for path in pictures if path.startswith("media/")]) == 5
 
 
 def pages_full_of(folder: Path, text: str) -> list[str]:
@@ -429,6 +432,10 @@ def pages_full_of(folder: Path, text: str) -> list[str]:
     demo.patch(f"/v1/influencers/{kim}", json={"name": "Kim", "vibe": None})
     demo.patch(f"/v1/influencers/{kim}", json={"name": text, "personality": {"traits": ["Kim", text, "Lee"]}})
     demo.delete(f"/v1/influencers/{kim}", json={"reason": text})
+    container, _ = made_content(rooms._replace(store=store), organization["id"], SPRING)
+    influencer = {"influencerId": kim, "influencer": {"name": text}}
+    rejection = {"status": "rejected", "reason": text}
+    store.tables.put("containers", container | influencer | {"caption": text, "approval": rejection})
     demo.post(f"/v1/influencers/{kim}x/clone", query_string={"q": text}, json={text: text})
     fault = {"code": "CONFLICT", "message": text}
     store.faults.add(ALL, new_rule({"match": {"keyId": text}, "answer": fault}, store.now()))  # over HTTP no such key
@@ -625,6 +632,80 @@ def test_a_failed_job_says_with_what(demo, store, organization, clock):
     assert '<span class="chip failed">failed</span>' in html
 
 
+def generated(demo: FlaskClient, influencer_id: str | None) -> str:
+    brief = {"topic": "night runs"} | ({"influencerId": influencer_id} if influencer_id else {})
+    reply = demo.post(f"/v1/projects/{SPRING}/content", json={"format": "slideshow_remix", "brief": brief})
+    return str(reply.json["containerId"])
+
+
+def content_on(client: FlaskClient, path: str) -> list[tuple[str, list[str], list[tuple[str, str]]]]:
+    """Return (id, texts of its chips, [(link, picture)]) of each container on a page."""
+    _, _, section = shown(client, path).partition('data-key="contents">')
+    items = re.split(r'<li data-key="', section.partition("</ul>")[0])[1:]
+    pairs = r'<a class="image" href="([^"]+)"><img src="([^"]+)"'
+    return [
+        (item.partition('"')[0], re.findall(r'class="chip \w+">(\w+)', item), re.findall(pairs, item)) for item in items
+    ]
+
+
+def test_content_is_beside_its_influencer_and_stays_when_that_is_deleted(demo, clock, organization):
+    own = f"/console/influencers/{organization}/{AVA}"
+    assert "Content" not in Elements(shown(demo, own)).text
+    demo.patch(f"/v1/projects/{SPRING}/approval-policy", json={"requiresApproval": True})
+    first, nobodys, second = generated(demo, AVA), generated(demo, None), generated(demo, AVA)
+    assert content_on(demo, own) == [(second, ["queued", "pending"], []), (first, ["queued", "pending"], [])]
+
+    clock.move(minutes=1)
+    demo.post(f"/v1/content/{first}/approve")
+    demo.post(f"/v1/content/{second}/reject", json={"reason": "Too blue."})
+    demo.delete(AVA_PATH)
+
+    for path, ids in ((own, [second, first]), (f"/console?project={SPRING}", [second, nobodys, first])):
+        content = content_on(demo, path)
+        chips = {second: "rejected", nobodys: "pending", first: "approved"}
+        assert [(each[0], each[1]) for each in content] == [(each, ["completed", chips[each]]) for each in ids]
+        for link, thumbnail in [pair for each in content for pair in each[2]]:
+            for address, kind in ((link, "image/jpeg"), (thumbnail, "image/webp")):
+                with demo.get(urljoin(path, address)) as response:
+                    assert (response.status_code, response.mimetype) == (200, kind)
+        assert [len(each[2]) for each in content] == [3] * len(ids)
+        assert "Too blue." in shown(demo, path)
+    assert content_on(demo, f"/console?project={SPRING}&status=ready") == []
+
+
+def test_a_video_is_shown_by_its_poster_alone(rooms, organization):
+    container, poster = made_content(rooms, organization, SPRING)
+    video = picture(rooms, organization, SPRING) | {"kind": "video"}
+    view = content_of(container | {"assets": [video, poster]}, rooms.store.for_organization(organization).now_ms())
+    assert view["shown"] == [video]
+
+
+def test_failed_content_says_with_what(demo, organization):
+    answer = {"failJob": {"code": "NO_LUCK", "message": "It did not work."}}
+    demo.post("/_standin/faults", json={"match": {"operation": "generateContent"}, "answer": answer})
+    demo.put("/_standin/clock", json={"mode": "frozen"})
+    generated(demo, AVA)
+    demo.put("/_standin/clock", json={"advance": "PT1H"})
+    page = shown(demo, f"/console/influencers/{organization}/{AVA}")
+    assert "NO_LUCK: It did not work." in page
+
+
+def test_the_overview_tells_the_credits(demo):
+    before = re.search(r"([\d,]+) credits", shown(demo, "/console"))[1].replace(",", "")
+    assert int(before) == demo.get("/v1/credits").json["balance"]
+    generated(demo, None)
+    assert f"{int(before) - 50:,} credits" in shown(demo, "/console")
+
+
+def test_the_credits_of_the_organization_are_set_beside_them(demo, organization):
+    found = re.search(r"data-api=\"PUT ([^\"]*credits)\" data-body='([^']+)'", shown(demo, "/console"))
+    assert urljoin("/console", found[1]) == "/_standin/credits"
+    body = json.loads(unescape(found[2]))
+    assert body == {"organizationId": organization}
+    assert demo.put("/_standin/credits", json=body | {"balance": -1200}).status_code == 200
+    assert "-1,200 credits" in shown(demo, "/console")
+
+
 def test_an_influencer_is_found_by_its_uuid_in_any_case(demo, organization):
     assert "Sol Rivera" in shown(demo, f"/console/influencers/{organization}/{SOL.upper()}")
 
@@ -792,6 +873,7 @@ SAID_OF = [
     ({"truncateBody": 0}, "hangs up after 0 bytes"),
     ({"loseReplyAfterEffect": True}, "acts, and hangs up without a reply"),
     ({"failJob": {"code": "X", "message": "y"}}, "lets the job fail with X: y"),
+    ({"failPost": {"code": "X", "message": "y"}}, "lets the posts fail with X: y"),
 ]
 
 
@@ -821,3 +903,23 @@ def test_a_fault_without_an_end_is_never_spent():
     fault = {"id": "f", "organizationId": None, "match": {}, "answer": {}, "times": None, "used": 9}
     assert (fault_of(fault, None)["used"], fault_of(fault, None)["is_spent"]) == ("9, no end", False)
     assert fault_of(fault | {"times": 9}, None)["is_spent"]
+
+
+def test_the_posts_and_accounts_of_a_project_are_shown(client, demo, rooms, organization, control):
+    own = rooms.store.for_organization(organization)
+    container, _ = made_content(rooms, organization, SPRING)
+    _, post = made_post(own, container, caption=HOSTILE[0], failure={"code": "X", "message": HOSTILE[2]})
+    account_id = listed_accounts(demo)[0]
+    control.put(f"/social-accounts/{account_id}", status="reauth_required")
+
+    page = Elements(shown(client, f"/console?project={SPRING}"))
+
+    assert f"@acme tiktok, direct publish{HOSTILE[0]}" in re.sub(r"\s*\n\s*", "", page.text)
+    assert "queued" in page.text
+    assert "reauth required" in page.text
+    assert [each for tag, each in page.found if tag == "form" and account_id in (each.get("data-api") or "")]
+    assert f"@{post['handle']}" in page.text
+
+
+def listed_accounts(demo: FlaskClient) -> list[str]:
+    return [each["socialAccountId"] for each in demo.get(f"/v1/projects/{SPRING}/social-accounts").json["items"]]

@@ -57,6 +57,28 @@ class Shop(NamedTuple):
     def delete(self, influencer_id: str, reason: str) -> None:
         self.api.request("DELETE", f"/v1/influencers/{influencer_id}", json={"reason": reason}).raise_for_status()
 
+    def generate(self, **fields: Any) -> str:
+        reply = self.api.post(f"/v1/projects/{self.project}/content", json=fields)
+        return str(reply.raise_for_status().json()["containerId"])
+
+    def ask_to_connect(self, return_url: str = "http://localhost/", **fields: Any) -> dict[str, str]:
+        """Return the state of a new consent, and the URL of its page."""
+        body = {"platform": "tiktok", "returnUrl": return_url} | fields
+        return self.api.post(f"/v1/projects/{self.project}/social/oauth-url", json=body).raise_for_status().json()
+
+    def publish(self, caption: str) -> str:
+        """Connect an account and publish a slideshow there, on a clock that stands still; return the post's URL."""
+        consent = self.ask_to_connect()
+        assert self.api.post(consent["authorizeUrl"], data={"decision": "yes", "handle": "acme"}).status_code == 303
+        account = self.api.get(f"/v1/social/oauth-status/{consent['state']}").json()["socialAccountId"]
+        container = self.generate(format="slideshow_remix", brief={"topic": "night runs"})
+        self.clock(advance="PT5S")
+        target = {"socialAccountId": account, "mode": "direct_publish", "captionOverride": caption}
+        body = {"scheduledFor": "2026-01-01T00:00:00Z", "targets": [target]}
+        reply = self.api.post(f"/v1/content/{container}/schedule", json=body).raise_for_status().json()
+        self.clock(advance="PT5S")
+        return str(self.api.get(f"/v1/scheduled-posts/{reply['scheduledPosts'][0]['id']}").json()["externalUrl"])
+
     def clock(self, **setting: str) -> None:
         body = setting | {"organizationId": self.organization}
         self.api.put("/_standin/clock", json=body).raise_for_status()
@@ -161,6 +183,31 @@ def test_what_is_created_appears_and_its_chip_moves(open_page, shop):
     expect(chip).to_have_text("ready")
     expect(card(page, kim).locator("img")).not_to_have_js_property("naturalWidth", 0)
     assert is_same()
+
+
+def test_content_appears_with_its_pictures_and_its_video_plays(open_page, shop):
+    shop.clock(mode="frozen")
+    kim = shop.create(name="Kim Lee")
+    shop.clock(advance="PT1H")
+    page = open_page(f"/console/influencers/{shop.organization}/{kim}")
+    is_same = mark(page)
+    for format_ in ("slideshow_remix", "video_remix"):
+        shop.generate(format=format_, brief={"topic": "night runs", "influencerId": kim})
+    content = page.get_by_role("region", name="Content")
+    expect(content.locator(".chip")).to_have_text(["queued", "queued"])
+
+    shop.clock(advance="PT1H")
+
+    expect(content.locator(".chip")).to_have_text(["completed", "completed"])
+    assert is_same()
+    expect(content.get_by_role("img")).to_have_count(4)
+    for picture in content.get_by_role("img").all():
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("complete", True)
+        expect(picture).not_to_have_js_property("naturalWidth", 0)
+    content.get_by_role("link", name="Video").click()
+    video = page.locator("video")
+    expect(video).to_have_js_property("videoWidth", 720)
 
 
 def test_what_is_deleted_goes_to_the_archived_with_its_reason(open_page, shop):
@@ -439,6 +486,75 @@ def test_a_page_of_a_listed_origin_commands_and_no_other_page_does(browser, own_
     assert [each["name"] for each in server.client().get("/_standin/snapshots").json()["items"]] == ["by-a-page"]
 
 
+# Pages of one's own
+
+
+class Back(BaseHTTPRequestHandler):
+    """The page of a client, to which people are sent back."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>Back</title><link rel=icon href='data:,'>")
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def back() -> Iterator[str]:
+    """Return the origin of a client that runs on this machine."""
+    with ThreadingTCPServer(("127.0.0.1", 0), Back) as pages:
+        threading.Thread(target=pages.serve_forever, daemon=True).start()
+        yield f"http://localhost:{pages.server_address[1]}"
+        pages.shutdown()
+
+
+def test_a_person_says_yes_and_is_sent_back(open_page, shop, back):
+    consent = shop.ask_to_connect(f"{back}/connected?tab=social")
+    page = open_page(consent["authorizeUrl"])
+    expect(page.get_by_role("heading")).to_have_text("Connect a TikTok account")
+    expect(page.get_by_text(f"{back}/connected?tab=social")).to_be_visible()
+    page.get_by_label("Handle of the account").fill("acme.coffee")
+
+    page.get_by_role("button", name="Yes, allow it").click()
+
+    expect(page).to_have_title("Back")
+    expect(page).to_have_url(f"{back}/connected?tab=social&layers_state={consent['state']}&status=success")
+    (account,) = shop.api.get(f"/v1/projects/{shop.project}/social-accounts").json()["items"]
+    assert (account["handle"], account["status"]) == ("acme.coffee", "connected")
+    page.goto(consent["authorizeUrl"])
+    page.get_by_role("link", name="Go back").click()
+    expect(page).to_have_title("Back")
+
+
+def test_a_page_of_another_origin_cannot_say_yes(open_page, shop, back):
+    consent = shop.ask_to_connect(f"{back}/connected")
+    page = open_page(f"{back}/evil", forgive="403")
+    page.evaluate(
+        """(action) => {
+            document.body.innerHTML = '<form method="post"><input name="decision" value="yes"></form>';
+            document.forms[0].action = action;
+            document.forms[0].submit();
+        }""",
+        consent["authorizeUrl"],
+    )
+    expect(page.get_by_role("heading")).to_have_text("Only the page itself takes an answer.")
+    assert shop.api.get(f"/v1/projects/{shop.project}/social-accounts").json()["items"] == []
+
+
+def test_a_published_post_is_there_for_everybody_with_its_pictures(open_page, shop):
+    shop.clock(mode="frozen")
+    page = open_page(shop.publish(f"Spring is here {HOSTILE[0]}"))
+    expect(page.get_by_role("heading")).to_have_text("@acme")
+    expect(page.get_by_text(f"Spring is here {HOSTILE[0]}")).to_be_visible()
+    expect(page.locator(".slides img")).to_have_count(3)
+    for picture in page.locator("img").all():
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("complete", True)
+        expect(picture).not_to_have_js_property("naturalWidth", 0)
+
+
 # Everybody
 
 
@@ -450,6 +566,8 @@ def test_the_keyboard_is_enough(open_page, shop):
     expect(focused).to_have_text("Skip to the content")
     expect(focused).to_be_in_viewport()
     page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(focused).to_have_text("Set the credits")
     page.keyboard.press("Tab")
     expect(focused).to_have_text("Choose another")
     page.keyboard.press("Enter")
@@ -487,6 +605,11 @@ def full(server: Server) -> list[str]:
     kim = shop.create(name=HOSTILE[2], vibe=HOSTILE[2], personality={"traits": [HOSTILE[2]], "tone": HOSTILE[2]})
     shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "calm", "personality": {"traits": ["a", "b"]}})
     for name in HOSTILE:
+        shop.generate(format="slideshow_remix", brief={"hook": name, "influencerId": kim})
+    shop.generate(format="video_remix", brief={"hook": HOSTILE[2], "influencerId": kim})
+    shop.clock(advance="PT1H")
+    shop.generate(format="auto", brief={"influencerId": kim})
+    for name in HOSTILE:
         shop.delete(shop.create(name=name), reason=name)
         shop.create(name=name, vibe=name, gender="female", ageRange="25-34")
     shop.clock(advance="PT1S")
@@ -501,6 +624,8 @@ def full(server: Server) -> list[str]:
         f"/console/requests?organizationId={shop.organization}",
         f"/console/controls?organization={shop.organization}",
         "/console/controls",
+        shop.ask_to_connect(usageNote=HOSTILE[2] + HOSTILE[0])["authorizeUrl"],
+        shop.publish(HOSTILE[2] + HOSTILE[0]),
     ]
 
 
@@ -577,3 +702,43 @@ def test_names_are_shown_and_never_run(open_page, full):
     page = open_page(full[0])
     shown = page.locator("[data-key=living] .card h3").all_inner_texts()
     assert [name.replace("\u0000", "\u2400") for name in reversed(HOSTILE)] == shown[: len(HOSTILE)]
+
+
+def test_posts_are_let_fail_and_an_account_is_set_by_hand(open_page, shop):
+    page = open_page(f"/console/controls?organization={shop.organization}")
+    page.locator("#kind").select_option("failPost")
+    page.locator("[name='answer.failPost.message']").fill("Too long.")
+    page.get_by_role("button", name="Inject").click()
+    expect(page.get_by_text("lets the posts fail with PUBLISH_FAILED: Too long.")).to_be_visible()
+    consent = shop.ask_to_connect()
+    shop.api.post(consent["authorizeUrl"], data={"decision": "yes", "handle": "acme"})
+    page.goto(shop.overview)
+    page.get_by_role("button", name="Let it need a new consent").click()
+    expect(page.locator("[data-key=accounts] .chip")).to_have_text("reauth required")
+    page.get_by_role("button", name="Connect again").click()
+    expect(page.locator("[data-key=accounts] .chip")).to_have_text("connected")
+
+
+def test_the_credits_are_set_by_hand(open_page, shop):
+    page = open_page(shop.overview)
+    page.get_by_text("Set the credits", exact=True).click()
+    page.get_by_label("Credits", exact=True).fill("1500")
+    page.keyboard.press("Enter")
+    expect(page.locator(".over")).to_contain_text("1,500 credits")
+    assert shop.api.get("/v1/credits").json()["balance"] == 1500
+
+
+def test_a_job_of_content_and_one_of_an_ingest_are_let_fail_by_hand(open_page, shop):
+    page = open_page(f"/console/controls?organization={shop.organization}")
+    for operation in ("generateContent", "ingestWebsite"):
+        page.locator("#new-fault").get_by_label("Request").select_option(operation)
+        page.locator("#kind").select_option("failJob")
+        page.locator("[name='answer.failJob.message']").fill(f"No {operation}.")
+        page.get_by_role("button", name="Inject").click()
+        expect(page.get_by_text(f"lets the job fail with TRAINING_FAILED: No {operation}.")).to_be_visible()
+    begun = shop.api.post(f"/v1/projects/{shop.project}/ingest/website", json={"url": "https://acme.example"}).json()
+    shop.generate()
+    shop.clock(advance="PT1H")
+    assert shop.api.get(begun["locationUrl"]).json()["error"]["message"] == "No ingestWebsite."
+    page.goto(shop.overview)
+    expect(page.locator("[data-key=content] .error")).to_have_text("TRAINING_FAILED: No generateContent.")

@@ -39,6 +39,12 @@ class Told(NamedTuple):
         return {each["name"]: each.get("example", "x") for each in self.facts["parameters"] if each["in"] == "path"}
 
     @property
+    def query(self) -> dict[str, str]:
+        """Return the parameters that a query must have, as the document's example has them."""
+        of_query = [each for each in self.facts["parameters"] if each["in"] == "query" and each.get("required")]
+        return {each["name"]: each["schema"]["example"] for each in of_query}
+
+    @property
     def bodies(self) -> list[Any]:
         """Return the example bodies; [None] where there is nothing to send."""
         content = self.facts.get("requestBody", {}).get("content", {}).get(_JSON, {})

@@ -30,7 +30,10 @@ def crash(app: Flask, answers: Answers) -> None:
     with _silence(), app.test_client() as client:
         for told in OPERATIONS:
             content = {"data": GIF} if told.id == "putUpload" else {"json": told.bodies[0]}
-            answers.note(told, client.open(path_of(told, {}), method=told.method, headers=DEMO, **content))
+            answers.note(
+                told,
+                client.open(path_of(told, {}), method=told.method, query_string=told.query, headers=DEMO, **content),
+            )
 
 
 def _spoiled(view: Any) -> Any:

@@ -32,6 +32,10 @@ _OTHER_BODIES: dict[str, Any] = {
     "cloneInfluencer": {"name": "Another"},
     "patchProject": {"name": "Another"},
     "finalizeUpload": {"uploadId": "upl_01HXZFB3D5F7H9K1N3Q5S7V9X2"},
+    "rejectContent": {"reason": "Too loud."},
+    "publishContent": {"targets": [{"socialAccountId": examples.ACCOUNT, "mode": "draft_to_device"}]},
+    "registerInstallation": {"installationId": 1, "state": examples.STATE},
+    "reschedulePost": {"scheduledFor": "2030-06-01T12:00:00Z"},
     "uploadInline": {"kind": "image", "mimeType": "image/gif", "dataBase64": _PIXEL["dataBase64"]},
 }
 
@@ -189,6 +193,62 @@ def project_id_again(services: Running, told: Told) -> list[Response]:
     return [services.plain.ask(told, {"name": "Spring again", "timezone": "UTC", "id": examples.SPRING})]
 
 
+def container_id_again(services: Running, told: Told) -> list[Response]:
+    """The id of a container that is there is asked for, with another body."""
+    return [services.plain.ask(told, {"id": examples.CONTAINER})]
+
+
+def content_under_way(services: Running, told: Told) -> list[Response]:
+    """The content is being made again, and the clock stands still."""
+    services.plain.ask("setClock", {"mode": "frozen"})
+    services.plain.ask(told)
+    return [services.plain.ask(told)]
+
+
+def decided_before(services: Running, told: Told) -> list[Response]:
+    """It was approved before."""
+    services.plain.ask("approveContent")
+    return [services.plain.ask(told, told.bodies[0])]
+
+
+def rejected_content(services: Running, told: Told) -> list[Response]:
+    """The content was rejected before."""
+    services.plain.ask("rejectContent", {"reason": "Off brand."})
+    return [services.plain.ask(told, told.bodies[0], containerId=examples.CONTAINER)]
+
+
+def content_not_approved(services: Running, told: Told) -> list[Response]:
+    """The content waits for approval."""
+    return [services.plain.ask(told, told.bodies[0], containerId=examples.CONTAINER)]
+
+
+def content_not_completed(services: Running, told: Told) -> list[Response]:
+    """The content is still being made, and the clock stands still."""
+    services.plain.ask("setClock", {"mode": "frozen"})
+    job = services.plain.ask("generateContent", {}).json
+    return [services.plain.ask(told, told.bodies[0], containerId=job["containerId"])]
+
+
+def post_id_again(services: Running, told: Told) -> list[Response]:
+    """The id of a post that is there is asked for."""
+    (target,) = told.bodies[0]["targets"]
+    return [services.plain.ask(told, told.bodies[0] | {"targets": [target | {"scheduledPostId": examples.POST}]})]
+
+
+def post_canceled_before(services: Running, told: Told) -> list[Response]:
+    """The post was canceled before."""
+    services.plain.ask("cancelScheduledPost")
+    return [services.plain.ask(told, told.bodies[0])]
+
+
+def url_of_a_stranger(services: Running, told: Told) -> list[Response]:
+    """The `returnUrl` is of another machine, and no setting allows it."""
+    away = {"returnUrl": "https://app.example.com/"}
+    if told.takes("query", "returnUrl"):
+        return [services.plain.ask(told, query=away)]
+    return [services.plain.ask(told, told.bodies[0] | away)]
+
+
 def archived_project(services: Running, told: Told) -> list[Response]:
     """The project is archived before."""
     services.plain.ask("deleteProject")
@@ -269,6 +329,15 @@ PROVOCATIONS: dict[str, Provocation] = {
     "SecretNotKept": repeated_secret,
     "InfluencerIdTaken": influencer_id_again,
     "ProjectIdTaken": project_id_again,
+    "ContainerIdTaken": container_id_again,
+    "ContainerNotFinished": content_under_way,
+    "NotPending": decided_before,
+    "ContentIsRejected": rejected_content,
+    "ApprovalRequired": content_not_approved,
+    "ContainerNotCompleted": content_not_completed,
+    "PostIdTaken": post_id_again,
+    "PostNotQueued": post_canceled_before,
+    "ReturnUrlNotAllowed": url_of_a_stranger,
     "ProjectIsArchived": archived_project,
     "JobNotCancelable": job_about_to_end,
     "UploadMissing": no_bytes_yet,

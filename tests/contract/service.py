@@ -57,7 +57,7 @@ class Service:
         headers: Mapping[str, str] | None = None,
         **values: str,
     ) -> Response:
-        """Request an operation; path values are the document's examples, and headers those that open it, unless said.
+        """Request an operation; path and query are the document's examples, headers those that open it, unless said.
 
         The body is JSON, or bytes if it is `data`.
         """
@@ -67,7 +67,7 @@ class Service:
         received = self._client.request(
             told.method,
             path_of(told, values),
-            params=query,
+            params=told.query if query is None else query,
             headers=opening if headers is None else headers,
             **content,
         )

@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from content_helpers import made_content
 from openapi_helpers import left_out_of_fuzzing, plant_examples
+from post_helpers import made_account
 from servers import Server, seeded, serving
 
 from app import document
@@ -31,25 +33,32 @@ PATIENCE_SECONDS = 300
 DOCUMENT = document("http://localhost")
 
 
-def planted(folder: Path) -> str:
-    """Fill a new store with what the document's examples need; return the signature of an upload."""
+def planted(folder: Path) -> dict[str, str]:
+    """Fill a new store with what the document's examples need; return the variables of the configuration file."""
     settings = Settings(data=folder, sync=False)
     with seeded(folder) as store:
         rooms = Services(store, open_media(settings), settings)
         plant_examples(rooms)
         gif = {"kind": "image", "mimeType": "image/gif"}
         upload = store.for_organization(examples.ORGANIZATION).assets.presign(examples.SPRING, gif)
-        return upload_url(rooms, upload, str).rpartition("/")[2]
+        container, _ = made_content(rooms, examples.ORGANIZATION, examples.SPRING)
+        own = store.for_organization(examples.ORGANIZATION)
+        apart = own.projects.create({"name": "Posts", "timezone": "UTC"})["id"]
+        approved = made_content(rooms, examples.ORGANIZATION, apart)[0] | {"approval": {"status": "not_required"}}
+        store.tables.put("containers", approved)
+        return {
+            "FUZZ_HOOKS": str(HERE / "schemathesis_hooks.py"),
+            "FUZZ_KEY": DEMO_KEY,
+            "FUZZ_SIGNATURE": upload_url(rooms, upload, str).rpartition("/")[2],
+            "FUZZ_CONTAINER": container["id"],
+            "FUZZ_APPROVED": approved["id"],
+            "FUZZ_ACCOUNT": made_account(own, apart)["socialAccountId"],
+        }
 
 
-def fuzzed(server: Server, folder: Path, signature: str) -> "subprocess.CompletedProcess[str]":
+def fuzzed(server: Server, folder: Path, variables: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     """Run Schemathesis to its end; what it prints says how to repeat a request it did not like."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(HERE / "schemathesis.toml")]
-    variables = {
-        "FUZZ_HOOKS": str(HERE / "schemathesis_hooks.py"),
-        "FUZZ_KEY": DEMO_KEY,
-        "FUZZ_SIGNATURE": signature,
-    }
     return subprocess.run(
         [*command, "run", f"{server.url}/openapi.json", "--no-color"],
         cwd=folder,  # it leaves files behind
@@ -62,9 +71,9 @@ def fuzzed(server: Server, folder: Path, signature: str) -> "subprocess.Complete
 
 
 def test_schemathesis_finds_nothing(tmp_path):
-    signature = planted(tmp_path / "store")
+    variables = planted(tmp_path / "store")
     with serving(tmp_path / "store", STANDIN_SYNC="never", STANDIN_JOB_SECONDS="0.5") as server:
-        run = fuzzed(server, tmp_path, signature)
+        run = fuzzed(server, tmp_path, variables)
 
     assert run.returncode == 0, run.stdout + run.stderr
     every = {told["operationId"] for methods in DOCUMENT["paths"].values() for told in methods.values()}

@@ -26,6 +26,7 @@ from app import create_app
 from layers_standin.control.operations import operations
 from layers_standin.domain.keys import SCOPES
 from layers_standin.housekeeping import housekeeping
+from layers_standin.openapi import examples
 from layers_standin.services import Services
 from layers_standin.web.limits import PER_MINUTE
 
@@ -518,12 +519,17 @@ BODIES = {
     "setClock": {"mode": "real"},
     "createFault": {"answer": {"delayMs": 0}},
     "setRequestLog": {"enabled": False},
+    "setCredits": {"balance": 0},
+    "setSocialAccount": {"status": "reauth_required"},
 }
 CHANGES = [operation for operation in operations if operation.changes]
 
 
 def path_of(operation, organization):
-    ids = {"<name>": "one", "<organization_id>": organization, "<fault_id>": "x", "<influencer_id>": AVA}
+    ids = {
+        "<name>": "one", "<organization_id>": organization, "<fault_id>": "x", "<influencer_id>": AVA,
+        "<social_account_id>": examples.ACCOUNT,
+    }  # fmt: skip
     path = operation.path.removeprefix(ROOT)
     for placeholder, value in ids.items():
         path = path.replace(placeholder, value)

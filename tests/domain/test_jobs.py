@@ -24,8 +24,8 @@ from servers import STAYS_OPEN, opened, serving
 
 from app import create_app
 from layers_standin.domain.influencers import DESCRIPTION_FIELDS
-from layers_standin.domain.jobs import cancel, new_schedule, state_at
 from layers_standin.domain.pictures import portrait_path
+from layers_standin.domain.schedules import cancel, new_schedule, state_at
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds
 from layers_standin.services import Services, open_services
 from layers_standin.settings import Settings
@@ -502,7 +502,7 @@ def test_a_job_is_what_the_clock_says_and_its_influencer_follows(
 
 def test_a_job_that_fails_says_why(demo, store, organization, clock):
     envelope = create(demo)
-    document = store.for_organization(organization).job(envelope["jobId"])
+    document = store.for_organization(organization).jobs.get(envelope["jobId"])
     course = document["schedule"] | {"failure": FAILURE}
     store.tables.put("jobs", document | {"schedule": course})
     store.tables.put(

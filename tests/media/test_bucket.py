@@ -325,6 +325,25 @@ def test_an_inline_upload_that_is_refused_leaves_nothing(demo, keys, asked):
 # What is served
 
 
+def test_the_pictures_of_content_are_in_the_bucket_and_of_a_refused_request_none(demo, client, control, keys):
+    before = set(keys())
+    job = demo.post(f"/v1/projects/{SPRING}/content", json={"format": "slideshow_remix"}).json
+    drawn = set(keys()) - before
+    assert len(drawn) == 3
+    refusal = demo.post(f"/v1/content/{job['containerId']}/regenerate")
+    assert (refusal.status_code, set(keys()) - before) == (409, drawn)
+    control.put("/clock", advance="PT1H")
+    control.post("/snapshots", name="one")
+    control.post("/reset")
+
+    control.post("/snapshots/one/restore")
+
+    control.put("/clock", advance="PT1H")
+    for asset in demo.get(f"/v1/content/{job['containerId']}").json["assets"]:
+        with client.get(urlsplit(asset["url"]).path) as served:
+            assert sha256(served.get_data()).hexdigest() == asset["checksumSha256"]
+
+
 def test_the_pictures_of_the_seed_are_served_as_they_are(client, store, organization):
     for asset_id in store.db.ids("assets", organization):
         asset = store.for_organization(organization).assets.get(asset_id)
@@ -366,7 +385,7 @@ def test_what_a_browser_could_run_comes_as_attachment(demo, client, data, mime_t
         assert (response.data, response.mimetype) == (data, mime_type)
         assert response.headers["Content-Disposition"] == "attachment; filename=a.html"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-        assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+        assert response.headers["Content-Security-Policy"] == "default-src 'none'; media-src 'self'; sandbox"
 
 
 def test_a_thumbnail_and_a_portrait_are_drawn_once_and_kept(demo, client, asked):

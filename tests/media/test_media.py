@@ -19,7 +19,7 @@ from layers_standin.services import Services
 FILE_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Security-Policy": "default-src 'none'; media-src 'self'; sandbox",
 }
 TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 

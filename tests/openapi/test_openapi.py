@@ -80,7 +80,8 @@ def test_it_tells_every_route_but_those_of_pages(app):
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
-    pages = {(method, path) for method, path in served if re.match("/(console|docs|openapi.json|$)", path)}
+    of_pages = "/(console|consent|posts|pages|docs|openapi.json|$)"
+    pages = {(method, path) for method, path in served if re.match(of_pages, path)}
     assert {(method, path) for method, path, _ in TOLD} == served - pages
     assert pages >= {("get", "/"), ("get", "/console"), ("get", "/docs"), ("get", "/openapi.json")}
 
@@ -424,7 +425,11 @@ def send(client, name: str, body: Any = None, /, **values: str):
     for parameter in parameters(told, "path").values():
         value = values.get(parameter["name"]) or parameter["example"]
         path = path.replace(f"{{{parameter['name']}}}", quote(value))
-    query = {name: values[name] for name in parameters(told, "query") if name in values}
+    query = {
+        name: values.get(name) or parameter["schema"]["example"]
+        for name, parameter in parameters(told, "query").items()
+        if name in values or parameter["required"]
+    }
     content = {} if body is None else {"json": body}
     return client.open(f"{path}?{urlencode(query)}", method=method.upper(), headers=DEMO, **content)
 

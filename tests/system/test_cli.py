@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,20 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from conftest import AVA, AVA_PATH
+from conftest import AVA, AVA_PATH, DEMO
 from databases import Pages
+from post_helpers import plant_posts
+from quickstart_helpers import plant_installation
 from servers import ROOT, STAYS_OPEN, Server, documents, environment, opened, run, seeded, serving
 from tinydb import TinyDB, where
 
+from app import create_app
 from layers_standin.domain.keys import DEMO_KEY
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.engines.table import Record
-from layers_standin.services import DEMO_KEY_ID
-from layers_standin.settings import SEED
+from layers_standin.openapi import examples
+from layers_standin.services import DEMO_KEY_ID, Services, open_services
+from layers_standin.settings import SEED, Settings
 
 pytestmark = pytest.mark.slow
 
@@ -183,7 +187,8 @@ def test_what_export_prints_is_a_database_of_tinydb(flask, folder, service, tmp_
         (ava,) = influencers.search(where("name") == "Ava Chen")
         assert (ava["influencerId"], ava["vibe"]) == (AVA, "exported")
         assert db.tables() == {
-            "organizations", "projects", "influencers", "assets", "jobs", "uploads",
+            "organizations", "projects", "influencers", "assets", "jobs", "uploads", "containers", "posts",
+            "social_accounts", "oauth_states", "github_installations", "github_states",
             "api_keys", "api_key_ids", "idempotency", "history",
         }  # fmt: skip
 
@@ -202,6 +207,45 @@ def test_what_was_exported_can_be_imported_and_is_the_same_again(flask, folder, 
         again = server.client().patch(AVA_PATH, json=changes, headers=headers)
         assert (again.content, again.headers["Idempotent-Replayed"]) == (reply.content, "true")
         assert server.client().get(f"/v1/influencers/{INFLUENCERS[1]}").status_code == 404
+
+
+@contextmanager
+def services_of(folder: Path) -> Iterator[Services]:
+    """Open the services of a folder in this process."""
+    rooms = open_services(Settings(data=folder, sync=False))
+    try:
+        yield rooms
+    finally:
+        rooms.store.db.close()
+
+
+READS = [
+    f"/v1/content/{examples.APPROVED_CONTAINER}", f"/v1/projects/{examples.SPRING}/content",
+    f"/v1/scheduled-posts/{examples.POST}", f"/v1/projects/{examples.SPRING}/scheduled-posts",
+    f"/v1/projects/{examples.SPRING}/social-accounts", f"/v1/social/oauth-status/{examples.STATE}",
+    "/v1/github/installation", "/v1/github/repos", "/v1/credits",
+]  # fmt: skip
+
+
+def test_content_posts_accounts_and_consents_under_way_come_back_without_a_secret(flask, folder, tmp_path):
+    with services_of(folder) as rooms:
+        plant_posts(rooms)
+        plant_installation(rooms)
+        secrets = [DEMO_KEY.split("_", 3)[3], rooms.store.signing_key()]
+    path, copy = tmp_path / "export.json", tmp_path / "copy"
+    path.write_text(printed(flask("store", "export")), "utf-8")
+    assert not any(secret in path.read_text("utf-8") for secret in secrets)
+    printed(run(copy, "layers_standin", "store", "import", str(path)))
+
+    assert documents(copy) == {name: rows for name, rows in documents(folder).items() if name != "secrets"}
+    with services_of(folder) as there, services_of(copy) as here:
+        clients = [create_app(rooms).test_client() for rooms in (there, here)]
+        for read in READS:
+            told, again = (client.get(read, headers=DEMO) for client in clients)
+            assert (told.status_code, again.json) == (200, told.json)
+        body = {"installationId": examples.INSTALLATION, "state": examples.STATE}
+        registered = [client.post("/v1/github/installation", json=body, headers=DEMO) for client in clients]
+        assert [response.status_code for response in registered] == [201, 201]
 
 
 def many_avas(folder: Path) -> dict[str, Record]:

@@ -162,6 +162,48 @@ def test_what_an_example_misses_it_says_in_a_sentence(name):
     assert re.fullmatch(r"No answer from http://127\.0\.0\.1:1 \(.+\): is the stand-in running there\?\n", said())
 
 
+ONBOARDING = """\
+Who am I: Northwind Studio
+Create a project: active
+Install the app on GitHub: sent back with installation_id and state
+Register the installation: active
+Read it again: northwind-studio
+Ingest the newest repository: running
+Poll the job: completed
+Meet the brand: {brand}
+Meet the first influencer: {influencer}, ready
+Generate content: completed, 3 slides, pending
+Approve it: approved
+Connect an account: success
+Schedule a post in an hour: queued
+Look again two hours later: published
+See it at {url}
+"""
+
+
+@languages
+def test_an_onboarding_ends_with_a_published_post(server, language):
+    for _ in range(2):  # a second time, on a clock that is hours ahead by now
+        code, text = run(server, f"onboarding.{language}")
+
+        client = server.client()
+        project = client.get("/v1/projects").json()["items"][0]
+        brand = client.get(f"/v1/projects/{project['id']}").json()["brandContext"]
+        (influencer,) = client.get(f"/v1/projects/{project['id']}/influencers").json()["items"]
+        (post,) = client.get(f"/v1/projects/{project['id']}/scheduled-posts").json()["items"]
+        assert (code, text) == (
+            0,
+            ONBOARDING.format(
+                brand=f"{brand['appName']}, {brand['brandVoice']}",
+                influencer=influencer["name"],
+                url=post["externalUrl"],
+            ),
+        )
+        assert (project["name"], post["status"]) == ("Onboarding", "published")
+        page = client.get(post["externalUrl"])
+        assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+
+
 TOUR = """\
 Who am I: 200, Northwind Studio, standard
 Create a project: 201, active
@@ -175,9 +217,32 @@ List the project's: 200, Rui Teles (ready)
 Read it: 200, ready, sleepy harbor
 Change it: 200, harbor at noon, {'traits': ['gentle'], 'humor': 'teasing'}
 Attach both pictures: 200, 2 pictures
+Read the approval policy: 200, False
+Ask for approval: 200, True
+Generate a video twice: 202, job running
+Look how far it is: 200, True
+Read the first: 200, 2 assets
+Read its video: 200, video/mp4
+Approve it: 200, approved
+Reject the other: 200, rejected
+Make it again: 202, running
+List the content: 200, 2 containers
+Count the credits: 200, active
+Ask to connect an account: 200, a page for its owner
+Ask how that went: 200, completed
+List the accounts: 200, rui.teles
+Schedule it: 202, scheduled
+Move the post: 200, <time>
+Read the post: 200, queued, <time>
+Cancel the post: 200, canceled
+Publish it in half a minute: 202, scheduled
+List the posts: 200, canceled, queued
+Disconnect the account: 200, disconnected, 1 post canceled
 Clone it: 202, job running
 Cancel the clone's job: 202, accepted True
 Look at the job: 200, canceled
+Look at the website: 202, job running
+Read the brand: 200, Harbor Notes
 Delete the first: 200, deleted
 Delete it again: 404, Influencer not found.
 Archive the project: 200, archived

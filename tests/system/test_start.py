@@ -326,6 +326,7 @@ BAD_SETTINGS = {
     "STANDIN_CONTROL": "short",
     "STANDIN_CONTROL_HOSTS": "http://stand-in.example",
     "STANDIN_CONTROL_ORIGINS": "*",
+    "STANDIN_RETURN_ORIGINS": "app.example.com",
     "STANDIN_CONSOLE": "yes",
     "STANDIN_ALLOW_DEMO_KEY": "yes",
 }

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 OURS = "layers_stand_in-"
 CARRIED = ["app.py", "schemas.py", "store.py", "gunicorn.conf.py", "data/seed.json"]
-ASSETS = ["py.typed", "console/templates/layout.html", "console/static/console.css", "openapi/page/index.html"]
+ASSETS = ["py.typed", "console/static/console.css", "openapi/page/index.html", "slides/clip.mp4", "slides/OFL.txt"]
 
 # Modules that a project may well have, and one of a package of ours; each tells when it is imported, and fails.
 ON_PYTHONPATH = ["app", "store", "settings", "seed", "gunicorn.conf", "flask", "web/__init__", "click"]

@@ -322,7 +322,8 @@ def at(rooms):
 
 
 def path_of(operation):
-    names = {"<name>": "x", "<organization_id>": "x", "<fault_id>": "x", "<influencer_id>": AVA}
+    names = dict.fromkeys(["<name>", "<organization_id>", "<fault_id>", "<social_account_id>"], "x")
+    names["<influencer_id>"] = AVA
     path = operation.path
     for placeholder, value in names.items():
         path = path.replace(placeholder, value)

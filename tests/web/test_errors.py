@@ -11,6 +11,8 @@ import apsw
 import pytest
 from api_helpers import AVA_PICTURES, CRASHED, SPRING, UNAVAILABLE, UNCONFIRMED, key_of, refused, unchanged
 from conftest import AVA_PATH, DEMO, only_sqlite
+from content_helpers import made_content
+from post_helpers import made_account
 from request_helpers import CHANGES, ROUTES, is_replay, picture_url, sender
 from servers import ROOT
 
@@ -72,6 +74,15 @@ class Service:
         self.store.for_organization(self.organization).keys.kill(self.store.keys.find("DEM0DEM0DEM0DEM0")["apiKeyId"])
         return self.patch()
 
+    def schedule(self, approval, what="schedule"):
+        organization = self.store.for_organization(self.organization)
+        container, _ = made_content(self._rooms, organization.organization, SPRING)
+        organization.tables.put("containers", container | {"approval": {"status": approval}})
+        account = made_account(organization, SPRING)
+        body = {"targets": [{"socialAccountId": account["socialAccountId"], "mode": "direct_publish"}]}
+        body |= {"scheduledFor": "2026-04-18T10:00:00Z"} if what == "schedule" else {}
+        return self.client().post(f"/v1/content/{container['id']}/{what}", json=body, headers=DEMO)
+
     def twice(self):
         client = self.client()
         return [self.patch(client=client, body={"vibe": vibe}, once="one") for vibe in "ab"][-1]
@@ -86,6 +97,13 @@ PROVOKED = {
     "UNAUTHENTICATED": lambda service: service.patch(key={}),
     "FORBIDDEN_SCOPE": lambda service: service.patch(key=key_of(service.store, service.organization)),
     "FORBIDDEN": lambda service: service.client().put("/v1/uploads/forged", data=b"x"),
+    "RETURN_URL_NOT_ALLOWED": lambda service: service.client().post(
+        f"/v1/projects/{SPRING}/social/oauth-url",
+        json={"platform": "tiktok", "returnUrl": "https://evil.example/"},
+        headers=DEMO,
+    ),
+    "APPROVAL_REQUIRED": lambda service: service.schedule("pending", "publish"),
+    "CONTENT_REJECTED": lambda service: service.schedule("rejected"),
     "NOT_FOUND": lambda service: service.client().get("/v1/influencers/inf_x", headers=DEMO),
     "METHOD_NOT_ALLOWED": lambda service: service.client().put(AVA_PATH),
     "CONFLICT": lambda service: service.client().post(
@@ -156,9 +174,12 @@ def test_the_codes_and_statuses_are_those_of_the_contract():
         "UNAUTHENTICATED": 401,
         "FORBIDDEN_SCOPE": 403,
         "FORBIDDEN": 403,
+        "RETURN_URL_NOT_ALLOWED": 403,
+        "APPROVAL_REQUIRED": 403,
         "NOT_FOUND": 404,
         "METHOD_NOT_ALLOWED": 405,
         "CONFLICT": 409,
+        "CONTENT_REJECTED": 409,
         "IDEMPOTENCY_CONFLICT": 409,
         "PRECONDITION_FAILED": 412,
         "PAYLOAD_TOO_LARGE": 413,

@@ -313,8 +313,11 @@ def no_path_but(closest: str | None) -> Record:
     return invalid(match=[f"path: No operation has this path; {hint}"])
 
 
-ONE_KIND = "Exactly one of code, dropConnection, truncateBody, loseReplyAfterEffect, failJob; or delayMs alone"
+ONE_KIND = (
+    "Exactly one of code, dropConnection, truncateBody, loseReplyAfterEffect, failJob, failPost; or delayMs alone"
+)
 ONLY_FOR_JOBS = "failJob: Only for operations that begin a job"
+ONLY_FOR_POSTS = "failPost: Only for operations that schedule posts"
 FAILURE = {"code": "X", "message": "Y"}
 KEY_IDS = "the apiKeyId of whoami, or the 16 characters after lp_test_ or lp_live_"
 NO_SUCH_KEY = invalid(match=[f"keyId: There is no key of this id; it is {KEY_IDS}"])
@@ -410,6 +413,8 @@ WRONG = [
     ),
     ({"answer": {"failJob": FAILURE}, "match": {"operation": "patchInfluencer"}}, invalid(answer=[ONLY_FOR_JOBS])),
     ({"answer": {"failJob": FAILURE}, "match": {"method": "GET"}}, invalid(answer=[ONLY_FOR_JOBS])),
+    ({"answer": {"failPost": FAILURE}, "match": {"operation": "getScheduledPost"}}, invalid(answer=[ONLY_FOR_POSTS])),
+    ({"answer": {"failPost": {}}}, invalid(answer=["failPost.message: Required"])),
     (
         {"answer": RATE_LIMITED, "organizationId": "nobody"},
         {"status": 404, "code": "NOT_FOUND", "message": "Organization not found."},

@@ -667,7 +667,7 @@ def test_what_a_browser_could_run_comes_as_attachment(inline, client, data, mime
         assert (response.data, response.mimetype) == (data, mime_type)
         assert response.headers["Content-Disposition"] == "attachment; filename=a.html"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-        assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+        assert response.headers["Content-Security-Policy"] == "default-src 'none'; media-src 'self'; sandbox"
 
 
 def test_an_asset_is_served_in_parts_to_those_who_have_it_and_without_its_body(inline, client):

@@ -187,7 +187,7 @@ MASK = "***"
 _BAR, _SLASH = r"(?:_|(?i:%5f|\\u005f))", r"(?:/|(?i:%2f|\\/|\\u002f))"
 _KEY_HEAD = rf"lp{_BAR}(?:live|test){_BAR}[0-9A-Z]{{16}}{_BAR}"
 _KEY = re.compile(rf"({_KEY_HEAD})(?:[0-9A-Za-z_-]|{_BAR}|(?i:%2d|\\u002d)){{10,}}")
-_SIGNATURE = re.compile(rf"(v1{_SLASH}+uploads{_SLASH}+)(?:[^\s\"'\\&]|\\u)+")
+_SIGNATURE = re.compile(rf"((?:v1{_SLASH}+uploads|consent(?={_SLASH}+\.?[\w-]{{40}})){_SLASH}+)(?:[^\s\"'\\&]|\\u)+")
 _PASSWORD = re.compile(r"(://[^\s/:@\"'<>]{0,200}:)[^\s/\"'<>]{1,200}(?=@)")  # bounded, or many `://` take long
 _IS = r"(?:\\?[\"'])?(?:\s?[=:]\s?|(?i:%3d|\\u003d))(?:\\?[\"'])?"
 _NAMES = "x-amz-[a-z0-9-]{1,40}|(?:pg)?password|passwd|(?:secret_?)?access_?key(?:_?id)?|session_?token|standin_console"
@@ -215,7 +215,7 @@ def redacted(text: str) -> str:
         text = text.replace(secret, MASK)
     if "lp_" in text or "lp%5" in text or "lp\\u005" in text:
         text = _KEY.sub(rf"\1{MASK}", text)
-    if "uploads" in text:
+    if "uploads" in text or "consent" in text:
         text = _SIGNATURE.sub(rf"\1{MASK}", text)
     if "@" in text and "://" in text:
         text = _PASSWORD.sub(rf"\1{MASK}", text)
