@@ -25,11 +25,16 @@ MAX_ERRORS = 100  # that a refusal lists; no more are looked for in one list or 
 _INFLUENCER_ID = re.compile(rf"{UUID.pattern}|inf_[0-7][0-9A-HJKMNP-TV-Z]{{25}}")
 _POST_ID = re.compile(rf"{UUID.pattern}|sp_[0-7][0-9A-HJKMNP-TV-Z]{{25}}")
 _DIGITS = re.compile(r"-?[0-9]{1,9}")
-_NUMBER = "[0-9]{1,6}"  # larger numbers would be valid, but nobody needs them
-_DURATION = (
-    rf"^-?P(?!$)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?!$)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}(?:\.{_NUMBER})?S)?)?$"
-)
-_ANY_DURATION = re.compile(_DURATION.replace("{1,6}", "{1,9}"))
+
+
+def _duration_form(number: str) -> str:
+    """Return the regular expression of a duration whose numbers have the form `number`."""
+    hours = rf"(?:{number}H)?(?:{number}M)?(?:{number}(?:\.{number})?S)?"
+    return rf"^-?P(?!$)(?:{number}W)?(?:{number}D)?(?:T(?!$){hours})?$"
+
+
+_DURATION = _duration_form("[0-9]{1,6}")  # as it is documented: larger numbers are valid, but nobody needs them
+_ANY_DURATION = re.compile(_duration_form("[0-9]{1,9}"))
 _MILLISECOND = timedelta(milliseconds=1)
 _ASSET_ID = re.compile(rf"{UUID.pattern}|(asset|med)_[0-9A-Za-z-]{{1,64}}")
 

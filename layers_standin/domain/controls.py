@@ -28,7 +28,7 @@ def overrides_of(own: Record | None, everyone: Record | None) -> Overrides:
     if own is None and everyone is None:
         return NO_OVERRIDES
     both = (everyone or {}) | (own or {})
-    has_faults = any(set_.get("faults") for set_ in (own, everyone) if set_)
+    has_faults = any(scope.get("faults") for scope in (own, everyone) if scope)
     return Overrides(both.get("clock", REAL), has_faults, both.get("isLogged", True))
 
 

@@ -9,9 +9,7 @@ from typing import Any
 
 from layers_standin.domain.github import pull_request_url
 from layers_standin.domain.schedules import INGEST_GITHUB, INGEST_WEBSITE, OPENING_PR, end_ms, state_at
-from layers_standin.domain.tables import Tables, latest_first
-from layers_standin.domain.tables import ingested as ingested_index
-from layers_standin.domain.tables import ingests as ingests_index
+from layers_standin.domain.tables import Tables, ingests_by_end, ingests_of_source, latest_first
 from layers_standin.domain.times import epoch_milliseconds, from_epoch_milliseconds, seconds
 from layers_standin.engines.table import Record
 
@@ -66,9 +64,9 @@ class Ingests:
         if not project.get("isIngested"):
             return []
         ended_by_now = latest_first(epoch_milliseconds(self._tables.now()) + 1, "")
-        newest = [(ingests_index(project["id"], source), None) for source in KINDS]
+        newest = [(ingests_of_source(project["id"], source), None) for source in KINDS]
         return [
             job
-            for index, before in [*newest, (ingested_index(project["id"]), ended_by_now)]
+            for index, before in [*newest, (ingests_by_end(project["id"]), ended_by_now)]
             for job in self._tables.page("jobs", [index], before, 1, bool).documents
         ]

@@ -118,8 +118,10 @@ def _job_entries(record: Record) -> list[IndexEntry]:
     if "ingest" in record:
         project, schedule = record["projectId"], record["schedule"]
         completes = schedule["endedMs"] is None and not schedule["failure"]
-        ended = [IndexEntry(ingested(project), latest_first(end_ms(schedule), record["jobId"]))] if completes else []
-        return [IndexEntry(ingests(project, record["ingest"]["source"]), record["jobId"]), *ended]
+        ended = (
+            [IndexEntry(ingests_by_end(project), latest_first(end_ms(schedule), record["jobId"]))] if completes else []
+        )
+        return [IndexEntry(ingests_of_source(project, record["ingest"]["source"]), record["jobId"]), *ended]
     if record.get("isFinished") or "influencerId" not in record:
         return []
     return [IndexEntry(running(record["projectId"]), oldest_first(end_ms(record["schedule"]), record["jobId"]))]
@@ -130,12 +132,12 @@ def running(project: str) -> str:
     return f"running:{project}"
 
 
-def ingests(project: str, source: str) -> str:
+def ingests_of_source(project: str, source: str) -> str:
     """Return the index of a project's ingests of a source, newest first."""
     return f"ingests:{project}:{source}"
 
 
-def ingested(project: str) -> str:
+def ingests_by_end(project: str) -> str:
     """Return the index of a project's ingests that complete; a scan returns the last to end first."""
     return f"ingested:{project}"
 
