@@ -303,9 +303,11 @@ def document(server: str) -> Record:
     """Return the OpenAPI document of the served operations, at the URL `server`."""
     from layers_standin.openapi.control import control_plane  # noqa: PLC0415 - few ask for the document
     from layers_standin.openapi.document import openapi_document  # noqa: PLC0415
+    from layers_standin.openapi.events import event_schemas, event_webhooks  # noqa: PLC0415
     from layers_standin.openapi.partner import partner_api  # noqa: PLC0415
 
-    return openapi_document([partner_api(operations), control_plane(control_operations)], server)
+    sections = [partner_api(operations), control_plane(control_operations)]
+    return openapi_document(sections, server, event_webhooks(), event_schemas())
 
 
 def create_app(services: Services) -> Flask:

@@ -12,7 +12,7 @@ from layers_standin.openapi.responses import Response, list_of, response
 CONTENT, CREDITS = "Content", "Credits"
 
 _ASSET_URL = f"{examples.MEDIA_URL}/{examples.CONTENT_ASSET}/{examples.PICTURE_MARK}"
-_ASSET = {
+ASSET = {
     "assetId": examples.CONTENT_ASSET,
     "kind": "image",
     "url": f"{_ASSET_URL}/original/slide-1.jpg",
@@ -33,7 +33,7 @@ _CONTAINER = {
     "brief": {"topic": "night runs", "influencerId": examples.AVA},
     "caption": "Night runs.",
     "firstComment": None,
-    "assets": [_ASSET],
+    "assets": [ASSET],
     "approvalStatus": "pending",
     "createdAt": "2026-04-18T09:30:00.000Z",
     "completedAt": "2026-04-18T09:30:02.000Z",
@@ -41,7 +41,7 @@ _CONTAINER = {
     "lastError": None,
 }
 _ITEM_FIELDS = ("id", "influencerId", "status", "format", "caption", "approvalStatus", "createdAt", "completedAt")
-_ITEM = {field: _CONTAINER[field] for field in _ITEM_FIELDS} | {"primaryAsset": _ASSET}
+_ITEM = {field: _CONTAINER[field] for field in _ITEM_FIELDS} | {"primaryAsset": ASSET}
 _STARTED = {
     "jobId": examples.JOB,
     "kind": "content_generate",
@@ -120,9 +120,9 @@ RESPONSES: dict[str, Response] = {
         updatedAt=_TIME,
     ),
     "ContentAssetFound": Response(
-        {"containerId": examples.CONTAINER} | _ASSET,
+        {"containerId": examples.CONTAINER} | ASSET,
         record_like(
-            {"containerId": examples.CONTAINER} | _ASSET,
+            {"containerId": examples.CONTAINER} | ASSET,
             kind={"enum": ["image", "video"]},
             durationMs=or_null(schema.COUNT),
         ),
@@ -169,7 +169,7 @@ RESPONSES: dict[str, Response] = {
 JOBS = ("ContentJobRunning", "ContentJobCompleted", "ContentJobEndedEarly")
 
 SCHEMAS: dict[str, JsonSchema] = {
-    "ContentAsset": record_like(_ASSET, kind={"enum": ["image", "video"]}, durationMs=or_null(schema.COUNT)),
+    "ContentAsset": record_like(ASSET, kind={"enum": ["image", "video"]}, durationMs=or_null(schema.COUNT)),
     "ContentItem": record_like(
         _ITEM,
         status=_STATUS,

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from layers_standin.openapi.control_responses import RESPONSES, SCHEMAS
-from layers_standin.openapi.document import OperationDocs, Section
+from layers_standin.openapi.descriptions import describe_operation
+from layers_standin.openapi.document import JSON, FileRoute, OperationDocs, Section, path_parameter
+from layers_standin.openapi.examples import PATH_IDS
+from layers_standin.openapi.headers import response_headers
+from layers_standin.openapi.json_schema import ref
 from layers_standin.web.operations import Operation
 
 STATE, ORGANIZATIONS, CLOCK = "Control: state", "Control: organizations", "Control: clock"
@@ -51,6 +55,32 @@ DOCS: dict[str, OperationDocs] = {
     "get_history": OperationDocs(REQUESTS, "History", errors=["AmbiguousId"]),
 }
 
+_POSTED: dict[str, Any] = {
+    "operationId": "postToInbox",
+    "summary": "Keep a message in an inbox",
+    "description": describe_operation("postToInbox"),
+    "tags": [WEBHOOKS],
+    "security": [{}, {"ControlToken": []}],
+    "parameters": [path_parameter("inbox", PATH_IDS["inbox"][1])],
+    "requestBody": {"content": {JSON: {"schema": {}, "examples": {"a message": {"value": {"hello": "inbox"}}}}}},
+    "responses": {
+        "200": {
+            "description": "OK",
+            "headers": response_headers(200, "write-light", limited=False, replays=False),
+            "content": {
+                JSON: {"schema": ref("MessageReceived"), "examples": {"MessageReceived": {"value": {"received": True}}}}
+            },
+        }
+    },
+}
+_ROUTES = {
+    "/_standin/inbox/{inbox}": FileRoute(
+        "post",
+        _POSTED,
+        ["NoControlToken", "NotFromHere", "NotFound", "PayloadTooLarge", "Internal", "Unavailable"],
+    ),
+}
+
 
 def control_plane(operations: Sequence[Operation]) -> Section:
     """Return the operations under `/_standin`: open on this machine, else with the control token."""
@@ -62,5 +92,6 @@ def control_plane(operations: Sequence[Operation]) -> Section:
         security=lambda _: [{}, {"ControlToken": []}],
         security_schemes=_SECURITY_SCHEMES,
         errors=["NoControlToken", "NotFromHere", "Invalid", "NotFound", "Internal", "Unavailable"],
+        routes=_ROUTES,
         idempotent=False,
     )

@@ -203,6 +203,7 @@ SCHEMAS: dict[str, JsonSchema] = {
         endpointId=schema.or_null(schema.minted("whe")),
         attempts=schema.COUNT,
     ),
+    "MessageReceived": record(received=schema.constant(True)),
     "InboxMessage": record_like(
         _MESSAGE,
         headers={"type": "object", "additionalProperties": schema.TEXT},

@@ -28,7 +28,7 @@ def describe(document: Json) -> Json:
     for kind in ("schemas", "securitySchemes", "headers"):
         named = described.get(kind, components[kind])
         described[kind] = {name: each | _text(TEXTS[kind].get(name)) for name, each in named.items()}
-    for methods in document["paths"].values():
+    for methods in (*document["paths"].values(), *document["webhooks"].values()):
         for operation in methods.values():
             parameters = operation["parameters"]
             operation["parameters"] = [

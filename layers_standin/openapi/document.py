@@ -57,7 +57,7 @@ def next_page(operation: str, **parameters: str) -> dict[str, Json]:
 
 
 class FileRoute(NamedTuple):
-    """A route that is no operation: an operation object of OpenAPI without errors, and the names of these."""
+    """A route that takes or sends anything: an operation object of OpenAPI without errors, and the names of these."""
 
     method: str
     described: Json
@@ -104,21 +104,32 @@ class Entry(NamedTuple):
         return self.section.idempotent and self.operation.changes
 
 
-def openapi_document(sections: Iterable[Section], server: str) -> Json:
-    """Return the document of all sections, as they are served at the URL `server`."""
+def openapi_document(
+    sections: Iterable[Section],
+    server: str,
+    webhooks: Json | None = None,
+    events: Mapping[str, JsonSchema] | None = None,
+) -> Json:
+    """Return the document of all sections, as they are served at the URL `server`, and of the webhooks.
+
+    `events` are the schemas of what these post.
+    """
     info = {"description": TEXTS["about"], "license": {"name": "MIT", "identifier": "MIT"}}
     plugin = Fields()
-    spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[plugin], info=info, servers=[{"url": server}])
+    more = {"info": info, "servers": [{"url": server}], "webhooks": webhooks or {}}
+    spec = APISpec(TITLE, version(_PACKAGE), "3.1.0", plugins=[plugin], **more)
     rules = plugin.converter.field2property(IdempotencyHeader().fields["key"])  # type: ignore[union-attr]
     spec.components.parameter(_IDEMPOTENCY_KEY, "header", {"schema": rules})
     for name, about in TEXTS["tags"].items():
         spec.tag({"name": name, "description": about})
     for section in sections:
         _add_section(spec, section)
+    for name, schema in (events or {}).items():
+        spec.components.schema(name, schema)
     for name, header in HEADERS.items():
         spec.components.header(name, header)
     found = describe(spec.to_dict())
-    return {name: found[name] for name in ("openapi", "info", "servers", "tags", "paths", "components")}
+    return {name: found[name] for name in ("openapi", "info", "servers", "tags", "paths", "webhooks", "components")}
 
 
 def camel_case(name: str) -> str:

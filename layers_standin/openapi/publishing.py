@@ -63,7 +63,7 @@ ACCOUNT = {
     "connectedAt": "2026-04-01T09:30:00Z",
     "tokenExpiresAt": "2026-05-01T09:30:00Z",
 }
-_POST = {
+POST = {
     "id": examples.POST,
     "containerId": examples.CONTAINER,
     "socialAccountId": examples.ACCOUNT,
@@ -82,7 +82,7 @@ _POST = {
     "createdAt": "2026-04-18T09:30:00Z",
     "updatedAt": "2026-04-18T10:00:02Z",
 }
-_QUEUED = _POST | {
+_QUEUED = POST | {
     "status": "queued",
     "updatedAt": "2026-04-18T09:30:00Z",
     **dict.fromkeys(("externalId", "externalUrl", "attemptedAt", "publishedAt")),
@@ -101,7 +101,7 @@ ACCOUNT_FIELDS: dict[str, JsonSchema] = {
     "tokenExpiresAt": or_null(SECONDS),
 }
 
-_POST_FIELDS: dict[str, JsonSchema] = {
+POST_FIELDS: dict[str, JsonSchema] = {
     "containerId": schema.ID,
     "platform": _PLATFORM,
     "mode": {"enum": list(ALL_MODES)},
@@ -139,8 +139,8 @@ RESPONSES: dict[str, Response] = {
         gateStatus={"enum": ["scheduled", "blocked_on_approval"]},
         scheduledPosts=schema.listed(schema.ref("ScheduledPostItem")),
     ),
-    "ScheduledPostPage": list_of("ScheduledPostItem", _POST, nextCursor=None),
-    "ScheduledPost": response(_POST, **_POST_FIELDS),
+    "ScheduledPostPage": list_of("ScheduledPostItem", POST, nextCursor=None),
+    "ScheduledPost": response(POST, **POST_FIELDS),
     "PostRescheduled": response(
         {field: _QUEUED[field] for field in ("id", "status", "scheduledFor", "updatedAt")},
         "status",
@@ -172,7 +172,7 @@ def _oauth(example: dict[str, Any], **own: JsonSchema) -> JsonSchema:
 JOBS: tuple[str, ...] = ()  # neither noun has jobs
 
 SCHEMAS: dict[str, JsonSchema] = {
-    "ScheduledPostItem": record_like(_POST, **_POST_FIELDS),
+    "ScheduledPostItem": record_like(POST, **POST_FIELDS),
     "SocialAccount": record_like(ACCOUNT, **ACCOUNT_FIELDS),
     "OauthPending": _oauth(_PENDING),
     "OauthCompleted": _oauth(_PENDING | {"status": "completed", "socialAccountId": examples.ACCOUNT}),

@@ -109,8 +109,11 @@ def unknown_thing(services: Running, told: Told) -> list[Response]:
     if told.id == "putUpload":
         return _forgotten_upload(services)
     plain = services.plain
+    if told.id == "createWebhookEndpoint":
+        return [plain.ask(told, told.bodies[0] | {"projectId": UNKNOWN})]
     named = told.values.keys() - ({"name"} if told.id == "getMedia" else set())  # any name will do for a file
-    refused = [plain.ask(told, told.bodies[0], **{name: UNKNOWN}) for name in sorted(named)]
+    unknown = {"inbox": "no.name"}  # an inbox is there as soon as its name is said
+    refused = [plain.ask(told, told.bodies[0], **{name: unknown.get(name, UNKNOWN)}) for name in sorted(named)]
     if told.is_control:
         return [*refused, services.closed.ask(told, told.bodies[0])]
     if told.id == "getMedia":

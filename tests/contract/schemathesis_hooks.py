@@ -36,8 +36,10 @@ def map_query(_: schemathesis.HookContext, query: dict[str, Any] | None) -> dict
 
 
 @schemathesis.hook
-def map_body(_: schemathesis.HookContext, body: Any) -> Any:
+def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     """Let a target that is drawn be one that there is, with a mode that it has: nothing would be reached otherwise."""
+    if "webhook-endpoints" in context.operation.path and isinstance(body, dict) and str(body.get("url"))[:4] == "http":
+        body["url"] = "http://127.0.0.1:9/"  # where nobody listens
     targets = body.get("targets") if isinstance(body, dict) else None
     for target in targets if isinstance(targets, list) else []:
         if isinstance(target, dict) and isinstance(target.get("socialAccountId"), str) and target["socialAccountId"]:

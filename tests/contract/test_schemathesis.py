@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from content_helpers import made_content
+from delivery_helpers import made_delivery
 from openapi_helpers import left_out_of_fuzzing, plant_examples
 from post_helpers import made_account
 from servers import Server, seeded, serving
@@ -52,6 +53,7 @@ def planted(folder: Path) -> dict[str, str]:
             "FUZZ_SIGNATURE": upload_url(rooms, upload, str).rpartition("/")[2],
             "FUZZ_CONTAINER": container["id"],
             "FUZZ_APPROVED": approved["id"],
+            "FUZZ_DELIVERY": made_delivery(own)[1]["id"],
             "FUZZ_ACCOUNT": made_account(own, apart)["socialAccountId"],
         }
 

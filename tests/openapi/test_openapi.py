@@ -22,6 +22,7 @@ from werkzeug.wrappers import Response
 
 from app import create_app, document, operations
 from layers_standin.control.operations import operations as control_operations
+from layers_standin.domain.events import TYPES
 from layers_standin.domain.keys import SCOPES
 from layers_standin.openapi.descriptions import TEXTS
 from layers_standin.openapi.document import camel_case, openapi_document, openapi_path
@@ -49,6 +50,8 @@ def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str
 
 
 TOLD = list(operations_of(resolved(DOCUMENT, DOCUMENT)))
+TOLD_OF_ALL = [told for _, _, told in TOLD]
+POSTED = {kind: item["post"] for kind, item in DOCUMENT["webhooks"].items()}
 BY_ID = {told["operationId"]: (method, path, told) for method, path, told in TOLD}
 
 
@@ -82,15 +85,14 @@ def test_it_tells_every_route_but_those_of_pages(app):
     }
     of_pages = "/(console|consent|posts|pages|docs|openapi.json|$)"
     pages = {(method, path) for method, path in served if re.match(of_pages, path)}
-    inbox = ("post", "/_standin/inbox/{inbox}")  # a receiver, that takes whatever it is sent
-    assert {(method, path) for method, path, _ in TOLD} == served - pages - {inbox}
+    assert {(method, path) for method, path, _ in TOLD} == served - pages
     assert pages >= {("get", "/"), ("get", "/console"), ("get", "/docs"), ("get", "/openapi.json")}
 
 
 def test_an_operation_is_named_after_its_handler():
     assert camel_case("attach_reference_images") == "attachReferenceImages"
     names = {operation.name for operation in (*operations, *control_operations)}
-    assert names == set(BY_ID) - {"putUpload", "getMedia"}
+    assert names == set(BY_ID) - {"putUpload", "getMedia", "postToInbox"}
 
 
 def test_every_operation_has_a_summary_a_tag_and_what_its_path_names():
@@ -139,6 +141,18 @@ def test_every_reference_leads_somewhere_and_every_component_is_referred_to():
     assert referred == there - {("securitySchemes", name) for name in DOCUMENT["components"]["securitySchemes"]}
 
 
+# What is posted to webhook endpoints
+
+
+def test_each_type_of_an_event_has_its_schema_and_an_example_of_it():
+    assert tuple(POSTED) == TYPES
+    assert len({told["operationId"] for told in POSTED.values()} - set(BY_ID)) == len(TYPES)
+    for kind, told in POSTED.items():
+        content = told["requestBody"]["content"]["application/json"]
+        assert content["examples"][kind]["value"]["type"] == kind
+        assert Conformance(DOCUMENT).schema_faults(content["examples"][kind]["value"], content["schema"]) == []
+
+
 # Descriptions
 
 
@@ -157,9 +171,10 @@ def test_every_operation_and_every_field_parameter_header_and_tag_has_a_descript
     components = DOCUMENT["components"]
     texts = FIELDS | {
         f"{told['operationId']} {parameter['name']}": parameter.get("description", "")
-        for _, _, told in TOLD
+        for told in (*TOLD_OF_ALL, *POSTED.values())
         for parameter in told["parameters"]
     }
+    texts |= {told["operationId"]: told["summary"] for told in POSTED.values()}
     texts |= {told["operationId"]: told["description"] for _, _, told in TOLD}
     texts |= {tag["name"]: tag["description"] for tag in DOCUMENT["tags"]}
     for kind in ("headers", "responses", "securitySchemes"):
@@ -169,7 +184,7 @@ def test_every_operation_and_every_field_parameter_header_and_tag_has_a_descript
 
 def test_every_description_is_of_something_that_is_there():
     names = {place.rpartition(".")[2] for place in FIELDS} | {
-        parameter["name"] for _, _, told in TOLD for parameter in told["parameters"]
+        parameter["name"] for told in (*TOLD_OF_ALL, *POSTED.values()) for parameter in told["parameters"]
     }
     parameters_of_queries = {
         f"{told['operationId']}.{each}" for _, _, told in TOLD for each in parameters(told, "query")
@@ -478,8 +493,11 @@ LINKS = [
     for link in response.get("links", {})
 ]
 # Where a link leads to, if not to a success: what was deleted is gone, and nobody has sent the bytes.
-REFUSED = {("deleteInfluencer", "getInfluencer"): 404, ("presignUpload", "finalizeUpload"): 409} | {
-    ("deleteKey", other): 404 for other in ("killKey", "rotateKey", "deleteKey")
+REFUSED = {
+    ("deleteInfluencer", "getInfluencer"): 404,
+    ("presignUpload", "finalizeUpload"): 409,
+    ("setWebhookEndpoint", "sendWebhookTest"): 409,  # it was paused
+    **{("deleteKey", other): 404 for other in ("killKey", "rotateKey", "deleteKey")},
 }
 
 
