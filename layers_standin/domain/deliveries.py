@@ -101,6 +101,11 @@ def delivery_view(delivery: Mapping[str, Any]) -> Record:
     }
 
 
+def by_itself(delivery: Mapping[str, Any]) -> Record:
+    """Return the delivery without its wait for the next one."""
+    return {name: delivery[name] for name in delivery if name != "wasDueMs"}
+
+
 class Deliveries:
     """The deliveries of an organization."""
 
@@ -234,8 +239,7 @@ class Deliveries:
         found = self._tables.page("deliveries", [postponed(endpoint_id)], None, _AT_ONCE, bool).documents
         for delivery in filter(None, map(self.find, (each["id"] for each in found))):
             if delivery["id"] != attempted["id"] and "wasDueMs" in delivery:
-                was_due = {"dueMs": delivery["wasDueMs"]}
-                self.put({name: delivery[name] for name in delivery if name != "wasDueMs"} | was_due)
+                self.put(by_itself(delivery) | {"dueMs": delivery["wasDueMs"]})
 
     def hold(self, endpoint_id: str, is_held: bool) -> None:
         """Let what is pending to an endpoint wait while it is paused, or no longer."""

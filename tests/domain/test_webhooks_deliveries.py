@@ -126,6 +126,19 @@ def test_one_that_failed_lets_the_next_pass(own, deliver):
     assert status_of(own, first) == "pending"
 
 
+def test_one_that_was_out_of_order_is_tried_again_by_the_clock_like_any_other(own, deliver):
+    """It comes after another, or when its time is up; from then on others are nothing to it."""
+    endpoint, delivery = made_delivery(own)
+    own.deliveries.postpone(delivery, 0, until_next=True)
+    (attempt,) = deliver.take()
+    deliver.record([attempt], REFUSED)
+    own.deliveries.send(endpoint, "test.ping", {"n": 1})
+
+    assert [each.delivery["event"]["data"]["n"] for each in deliver()] == [1]
+    found = own.deliveries.get(delivery["id"])
+    assert (found["attempts"], found["dueMs"]) == (1, delivery["dueMs"] + 30_000)
+
+
 def test_what_ended_is_forgotten_a_month_after_it_was_made_and_nothing_else(own, rooms, clock):
     endpoint, made = made_delivery(own)
     ids = dict(zip(STATUSES, (f"whd_{number:026}" for number in range(5)), strict=True))
