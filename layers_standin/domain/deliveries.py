@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
+from layers_standin.domain.clocks import LATEST_MS
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.endpoints import ACTIVE, Endpoints, at, merge_endpoint
 from layers_standin.domain.errors import Conflict, NotFound
@@ -231,7 +232,7 @@ class Deliveries:
 
     def postpone(self, delivery: Record, by_ms: int, until_next: bool) -> None:
         """Let a delivery be due later; with `until_next`, at once when the next to its endpoint was attempted."""
-        later = delivery | {"status": PENDING, "dueMs": delivery["dueMs"] + by_ms, "isLate": True}
+        later = delivery | {"status": PENDING, "dueMs": min(delivery["dueMs"] + by_ms, LATEST_MS), "isLate": True}
         self.put(later | ({"wasDueMs": delivery["dueMs"]} if until_next else {}))
 
     def let_follow(self, endpoint_id: str, attempted: Record) -> None:
