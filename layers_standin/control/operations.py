@@ -27,6 +27,7 @@ from layers_standin.engines.table import Record
 from layers_standin.housekeeping import discarding_unreferenced, free_snapshots
 from layers_standin.web.logs.requests import FILTERS, entry_view
 from layers_standin.web.operations import Operation, Operations
+from layers_standin.webhooks.lease import DELIVERER, free
 from schemas import EmptyBody
 from store import Store, influencer_view
 
@@ -107,6 +108,7 @@ def restore_snapshot(call: ControlCall, name: str) -> Record:
     with call.store.db.exclusive(), discarding_unreferenced(call.services):
         call.services.media.restore_snapshot(_snapshot(call.store, name).snapshot_id)
         call.store.db.restore_snapshot(name)
+        free(call.store, DELIVERER)
     return {"name": name, "restored": True}
 
 

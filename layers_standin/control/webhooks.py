@@ -94,6 +94,7 @@ def set_webhook_endpoint(call: ControlCall, webhook_endpoint_id: str) -> Record:
     """Pause an endpoint, or make it active again, which goes on with what was pending."""
     store = _owner(call, "webhook_endpoints", webhook_endpoint_id)
     with store.db.transaction():
+        store.announcements.announce_all_due()  # to those who listened until now
         endpoint = store.deliveries.change_endpoint(webhook_endpoint_id, call.body)
     wake_watcher(call.services)
     return endpoint_view(endpoint)
@@ -118,9 +119,9 @@ def _owner(call: ControlCall, table: str, doc_id: str) -> Store:
 
 
 def _stores(call: ControlCall, scope: str) -> list[Store]:
-    """Return the store of the organization, or of each that has endpoints."""
-    found = call.store.db.read_each("webhook_endpoints") if scope == ALL else [{"organizationId": scope}]
-    return [call.store.for_organization(each["organizationId"]) for each in found]
+    """Return the store of the organization, or of each, if it has endpoints: nothing is to come where there is none."""
+    found = [each["organizationId"] for each in call.store.db.read_each("webhook_endpoints")]
+    return [call.store.for_organization(each) for each in found if scope in (ALL, each)]
 
 
 @_get("/_standin/inbox/<inbox>")

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
+from layers_standin.domain.clocks import LATEST_MS
 from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.endpoints import ACTIVE, Endpoints, at, merge_endpoint
 from layers_standin.domain.errors import Conflict, NotFound
@@ -99,6 +100,11 @@ def delivery_view(delivery: Mapping[str, Any]) -> Record:
         "lastErrorMessage": last.get("error"),
         "createdAt": at(delivery["createdMs"]),
     }
+
+
+def by_itself(delivery: Mapping[str, Any]) -> Record:
+    """Return the delivery without its wait for the next one."""
+    return {name: delivery[name] for name in delivery if name != "wasDueMs"}
 
 
 class Deliveries:
@@ -226,7 +232,7 @@ class Deliveries:
 
     def postpone(self, delivery: Record, by_ms: int, until_next: bool) -> None:
         """Let a delivery be due later; with `until_next`, at once when the next to its endpoint was attempted."""
-        later = delivery | {"status": PENDING, "dueMs": delivery["dueMs"] + by_ms, "isLate": True}
+        later = delivery | {"status": PENDING, "dueMs": min(delivery["dueMs"] + by_ms, LATEST_MS), "isLate": True}
         self.put(later | ({"wasDueMs": delivery["dueMs"]} if until_next else {}))
 
     def let_follow(self, endpoint_id: str, attempted: Record) -> None:
@@ -234,8 +240,7 @@ class Deliveries:
         found = self._tables.page("deliveries", [postponed(endpoint_id)], None, _AT_ONCE, bool).documents
         for delivery in filter(None, map(self.find, (each["id"] for each in found))):
             if delivery["id"] != attempted["id"] and "wasDueMs" in delivery:
-                was_due = {"dueMs": delivery["wasDueMs"]}
-                self.put({name: delivery[name] for name in delivery if name != "wasDueMs"} | was_due)
+                self.put(by_itself(delivery) | {"dueMs": delivery["wasDueMs"]})
 
     def hold(self, endpoint_id: str, is_held: bool) -> None:
         """Let what is pending to an endpoint wait while it is paused, or no longer."""

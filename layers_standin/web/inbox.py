@@ -17,12 +17,13 @@ from layers_standin.domain.tables import INBOX_NAME
 from layers_standin.services import Services
 from layers_standin.web.access import authorize
 from layers_standin.web.bodies import whole_body
+from layers_standin.web.logs.refused_keys import is_secret
 from layers_standin.webhooks.signing import verify
 from store import Store
 
 INBOX_PATH = "/_standin/inbox/<inbox>"
 
-_HIDDEN = ("Authorization", "Cookie")
+_SIGNATURE = "X-Layers-Signature"
 
 
 def serve_inbox(services: Services, request: Request, inbox: str) -> Response:
@@ -30,8 +31,8 @@ def serve_inbox(services: Services, request: Request, inbox: str) -> Response:
     if not INBOX_NAME.fullmatch(inbox):
         raise NotFound("Inbox not found.")
     body = whole_body(request)
-    headers = {key: value for key, value in request.headers.items() if key not in _HIDDEN}
-    reason = _why_not_verified(services.store, inbox, request.headers.get("X-Layers-Signature"), body)
+    headers = {key: value for key, value in request.headers.items() if key == _SIGNATURE or not is_secret(key)}
+    reason = _why_not_verified(services.store, inbox, request.headers.get(_SIGNATURE), body)
     if reason is not None:
         authorize(request.environ, services.settings)
     messages = Inbox(services.store.tables, inbox)

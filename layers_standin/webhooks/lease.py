@@ -15,8 +15,17 @@ BEAT_SECONDS = 1.0
 PATIENCE_SECONDS = 3.0
 
 
+DELIVERER = "deliverer"  # the name of the deliverer's lease
+
+
 class LeaseLost(Exception):
     """Somebody else has the lease by now; the transaction must not be committed."""
+
+
+def free(store: Store, name: str) -> None:
+    """Leave a lease to the first who asks: a snapshot brings back that of a process which is gone, perhaps."""
+    with store.db.transaction():
+        store.tables.table("leases", name).remove(doc_ids=[name])
 
 
 class Lease:
@@ -36,9 +45,11 @@ class Lease:
         return self._db.run_transaction(self._hold)
 
     def check(self) -> None:
-        """Raises LeaseLost unless the lease is ours until the transaction ends."""
+        """Raises LeaseLost unless the lease is ours until the transaction ends; one that a reset took is ours still."""
         found = self._leases.get(doc_id=self._name)
-        if found is None or found["owner"] != self._owner:
+        if found is None:
+            self._leases.upsert({"id": self._name, "owner": self._owner, "beat": 0})
+        elif found["owner"] != self._owner:
             self._beat_at = 0.0
             raise LeaseLost
 

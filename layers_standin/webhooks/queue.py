@@ -3,7 +3,15 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from layers_standin.domain.deliveries import DELIVERING, PENDING, UNFINISHED, Answer, abandoned, after_attempt
+from layers_standin.domain.deliveries import (
+    DELIVERING,
+    PENDING,
+    UNFINISHED,
+    Answer,
+    abandoned,
+    after_attempt,
+    by_itself,
+)
 from layers_standin.domain.endpoints import ACTIVE, secrets_of
 from layers_standin.domain.endpoints import after_attempt as endpoint_after_attempt
 from layers_standin.domain.faults import LATE, OUT_OF_ORDER, RequestInfo
@@ -78,7 +86,7 @@ class Queue:
             late_ms = fault.get("lateByMs", _LATE_MS)
             self._store.deliveries.postpone(delivery, late_ms, until_next=fault["webhook"] == OUT_OF_ORDER)
             return []
-        self._store.deliveries.put(delivery | {"status": DELIVERING})
+        self._store.deliveries.put(by_itself(delivery) | {"status": DELIVERING})
         secrets = secrets_of(endpoint, self._store.signing_key(), self._store.now_ms())
         effect = fault.get("webhook")
         return [Attempt(self._store.organization, delivery, endpoint["url"], secrets, effect)]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # nothing is spent on it while there is no endpoint
 
 DEADLINE_SECONDS = 10.0
 MAX_ANSWER_BYTES = 64 << 10
+MAX_READ_BYTES = 2 * MAX_ANSWER_BYTES  # with all heads: interim answers (1xx) may come without end
+_PART_BYTES = 64  # that a part of an answer counts at least, for it costs time
 
 
 async def send(
@@ -80,8 +82,8 @@ async def _post(request: "httpx.Request", tls: ssl.SSLContext | bool) -> Answer:
     opened: list[AsyncNetworkStream] = []
 
     async def trace(event: str, info: Mapping[str, Any]) -> None:
-        if event == "connection.connect_tcp.complete":
-            opened.append(info["return_value"])
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            opened.append(_bounded(info["return_value"]))
 
     request.extensions["trace"] = trace
     try:
@@ -94,12 +96,26 @@ async def _post(request: "httpx.Request", tls: ssl.SSLContext | bool) -> Answer:
     return Answer(response.status_code, _why_failed(response.status_code))
 
 
+def _bounded(stream: Any) -> Any:
+    """Return a stream that ends after MAX_READ_BYTES."""
+    read, left = stream.read, MAX_READ_BYTES
+
+    async def bounded(max_bytes: int, timeout: float | None = None) -> bytes:
+        nonlocal left
+        received: bytes = await read(min(max_bytes, left), timeout) if left else b""
+        left -= len(received)
+        return received
+
+    stream.read = bounded
+    return stream
+
+
 async def _read(response: "httpx.Response") -> None:
     """Read an answer, so that the receiver can say it to its end, but not more than MAX_ANSWER_BYTES of it."""
     size = 0
     try:
         async for part in response.aiter_raw():
-            if (size := size + len(part)) >= MAX_ANSWER_BYTES:
+            if (size := size + max(len(part), _PART_BYTES)) >= MAX_ANSWER_BYTES:
                 break
     finally:
         await response.aclose()

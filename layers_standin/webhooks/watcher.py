@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.table import Engine
 from layers_standin.services import Services
-from layers_standin.webhooks.lease import Lease, LeaseLost
+from layers_standin.webhooks.lease import DELIVERER, Lease, LeaseLost
 
 if TYPE_CHECKING:
     from layers_standin.webhooks.deliverer import Deliverer
@@ -58,8 +58,8 @@ class Watcher:
 
     def __init__(self, services: Services) -> None:
         self._services, self._db = services, services.store.db
-        self._lease = Lease(services.store, "deliverer")
-        self._stopping = threading.Event()
+        self._lease = Lease(services.store, DELIVERER)
+        self._stopping, self._woken = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, name="webhooks", daemon=True)
         self._deliverer: Deliverer | None = None
 
@@ -78,7 +78,8 @@ class Watcher:
             self._thread.join(FAREWELL_SECONDS)
 
     def wake(self) -> None:
-        """Let it look at once for what is due, if it is this process that delivers."""
+        """Let it look at once for what is due, if it is this process that delivers, or for the lease."""
+        self._woken.set()
         deliverer = self._deliverer
         if deliverer is not None:
             deliverer.wake()
@@ -102,7 +103,8 @@ class Watcher:
                 said = str(error)
             except Exception:
                 logger.exception("Webhooks wait.")
-            self._stopping.wait(WATCH_SECONDS)
+            self._woken.wait(WATCH_SECONDS)
+            self._woken.clear()
         with suppress(EngineError):
             self._lease.release()
 

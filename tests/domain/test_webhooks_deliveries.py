@@ -4,7 +4,9 @@ import pytest
 from delivery_helpers import made_delivery, made_endpoint
 from webhook_queue import OK, REFUSED, Deliverer
 
-from layers_standin.domain.deliveries import KEPT_MS, after_attempt
+from layers_standin.control.schemas import MAX_LATE_MS
+from layers_standin.domain.clocks import LATEST_MS
+from layers_standin.domain.deliveries import KEPT_MS, after_attempt, delivery_view
 from layers_standin.domain.endpoints import ACTIVE, PAUSED
 from layers_standin.housekeeping import sweep
 from layers_standin.webhooks.queue import Queue
@@ -124,6 +126,26 @@ def test_one_that_failed_lets_the_next_pass(own, deliver):
     deliver.once(lambda _: REFUSED)
     assert [attempt.delivery["id"] for attempt in deliver()] == [second["id"]]
     assert status_of(own, first) == "pending"
+
+
+def test_one_that_was_out_of_order_is_tried_again_by_the_clock_like_any_other(own, deliver):
+    """It comes after another, or when its time is up; from then on others are nothing to it."""
+    endpoint, delivery = made_delivery(own)
+    own.deliveries.postpone(delivery, 0, until_next=True)
+    (attempt,) = deliver.take()
+    deliver.record([attempt], REFUSED)
+    own.deliveries.send(endpoint, "test.ping", {"n": 1})
+
+    assert [each.delivery["event"]["data"]["n"] for each in deliver()] == [1]
+    found = own.deliveries.get(delivery["id"])
+    assert (found["attempts"], found["dueMs"]) == (1, delivery["dueMs"] + 30_000)
+
+
+def test_a_delivery_that_is_late_at_the_end_of_all_time_has_a_moment(own, deliver):
+    _, delivery = made_delivery(own)
+    own.deliveries.put(delivery | {"dueMs": LATEST_MS})
+    own.deliveries.postpone(own.deliveries.get(delivery["id"]), MAX_LATE_MS, until_next=False)
+    assert delivery_view(own.deliveries.get(delivery["id"]))["nextRetryAt"] == "9999-12-01T00:00:00.000Z"
 
 
 def test_what_ended_is_forgotten_a_month_after_it_was_made_and_nothing_else(own, rooms, clock):

@@ -452,18 +452,27 @@ def test_what_came_about_before_an_endpoint_was_made_is_not_told_to_it(demo, clo
 
 
 @on_both
-@pytest.mark.parametrize("change", ["paused", "deaf"])
-def test_what_came_about_before_a_change_is_told_as_before_it(demo, clock, listener, deliver, change):
+@pytest.mark.parametrize("change", ["paused", "paused by command", "deaf"])
+def test_what_came_about_before_a_change_is_told_as_before_it(demo, control, clock, listener, deliver, change):
     """Whether the deliverer has had its turn between the two is chance."""
     other = listen(demo)
+    there, back = {"events": ["post.failed"]}, {"events": list(TYPES)}
+    if change != "deaf":
+        there, back = {"status": "paused"}, {"status": "active"}
+
+    def alter(fields):
+        if change == "paused by command":
+            control.put(other.removeprefix("/v1"), **fields)
+        else:
+            demo.patch(other, json=fields)
+
     begin(demo)
     clock.move(seconds=2)
-    demo.patch(other, json={"status": "paused"} if change == "paused" else {"events": ["post.failed"]})
+    alter(there)
     deliver()
-    back = {"status": "active"} if change == "paused" else {"events": list(TYPES)}
     begin(demo)
     clock.move(seconds=2)
-    demo.patch(other, json=back)
+    alter(back)
     deliver()
 
     assert len(deliveries(demo, listener)) == 2

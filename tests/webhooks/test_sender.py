@@ -150,6 +150,31 @@ def test_of_a_long_answer_the_beginning_is_enough(status):
     assert sent < 100 * MAX_ANSWER_BYTES
 
 
+@pytest.mark.parametrize(
+    ("head", "part", "wanted"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", BROKEN),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", BROKEN),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", SUCCESS),
+    ],
+    ids=["continue", "hints", "chunks"],
+)
+def test_many_small_parts_cost_no_more_than_a_few_large_ones(head, part, wanted):
+    """Each is looked at by the thread that delivers to all."""
+    sent = 0
+
+    async def flood(writer):
+        nonlocal sent
+        writer.write(head)
+        while sent < 10_000_000:
+            writer.write(part * 1000)
+            sent += len(part) * 1000
+            await writer.drain()
+
+    assert post(flood)[0] == wanted
+    assert sent < 10_000_000
+
+
 def test_a_packed_answer_is_not_unpacked():
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n"
     assert post(saying(head, b"none"))[0] == SUCCESS
