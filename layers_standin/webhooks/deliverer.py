@@ -90,13 +90,14 @@ class Deliverer:
         for organization in {*organizations, *answers}:
             store = self._store.for_organization(organization)
             queue, answered = Queue(store), answers.get(organization, [])
-            next_ms = queue.next_ms()
+            next_ms = queue.announce()
             until_next = POLL_SECONDS if next_ms is None else (next_ms - store.now_ms()) / 1000
             if until_next <= 0 or answered:
-                queue.announce()
+                # What has just failed may be due again, and then before what follows: the next look will show.
+                failed = {attempt.endpoint_id for attempt, answer in answered if not answer.is_success}
                 room = at_once - len(under_way) - len(taken)
-                taken += store.db.run_transaction(partial(self._turn, queue, answered, busy, room))
-                pause = 0 if answered else pause  # what was just answered may be due again
+                taken += store.db.run_transaction(partial(self._turn, queue, answered, busy | failed, room))
+                pause = 0 if failed else pause
             elif not is_frozen(store.overrides.clock):
                 pause = min(pause, until_next)
         return taken, pause

@@ -42,19 +42,20 @@ class Queue:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def next_ms(self) -> int | None:
-        """Return the moment of the first event or attempt to come, by the organization's clock; None without one."""
-        moments = (self._store.announcements.next_ms(), self._store.deliveries.next_due_ms())
-        return min((moment for moment in moments if moment is not None), default=None)
-
     def has_due(self) -> bool:
         """Whether an event or attempt is due and not recorded yet."""
-        return self._is_due(self.next_ms())
+        moments = (self._store.announcements.next_ms(), self._store.deliveries.next_due_ms())
+        return any(map(self._is_due, moments))
 
-    def announce(self) -> None:
-        """Make deliveries of all events that are due, some documents in a transaction."""
-        while self._is_due(self._store.announcements.next_ms()):
+    def announce(self) -> int | None:
+        """Make deliveries of all events that are due, some documents in a transaction.
+
+        Return the moment of the first event or attempt to come, by the organization's clock; None without one.
+        """
+        while self._is_due(event_ms := self._store.announcements.next_ms()):
             self._store.db.run_transaction(self._announce)
+        moments = (event_ms, self._store.deliveries.next_due_ms())
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def due(self, busy: Collection[str], limit: int, answered: Collection[str] = ()) -> list[str]:
         """Return the ids of deliveries to attempt now, the first of each endpoint that is not `busy`.
