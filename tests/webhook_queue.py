@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from contract.conformance import ToldClient
 from flask.testing import FlaskClient
 
+from app import document
 from layers_standin.domain.deliveries import Answer
 from layers_standin.domain.events import TYPES
 from layers_standin.engines.table import Record
@@ -12,6 +14,10 @@ from layers_standin.webhooks.queue import Attempt, Queue
 from store import Store
 
 ENDPOINTS = "/v1/webhook-endpoints"
+POSTED = {
+    kind: path["post"]["requestBody"]["content"]["application/json"]["schema"]
+    for kind, path in document("http://localhost")["webhooks"].items()
+}
 URL = "http://127.0.0.1:9/hook"
 OK, REFUSED = Answer(200), Answer(500)
 
@@ -60,7 +66,12 @@ class Deliverer:
         queue = self._queue()
         queue.announce()
         with self._store.db.transaction():
-            return queue.take(queue.due((), 1000))
+            attempts = queue.take(queue.due((), 1000))
+        for attempt in attempts:
+            event = attempt.delivery["event"]
+            told = ToldClient.told.schema_faults(event, POSTED[event["type"]])
+            assert told == [], event
+        return attempts
 
     def record(self, attempts: Sequence[Attempt], answer: Answer) -> None:
         """End these attempts with the same answer."""
