@@ -21,11 +21,18 @@ async function command(method, path, setting) {
 
 export async function newOrganization() {
   const { organizationId, apiKey } = await command('POST', '/_standin/organizations', {});
+  const inbox = `/_standin/inbox/${organizationId}`;
   return {
     call: (method, path, body, headers) => call(method, path, body, { 'X-Api-Key': apiKey, ...headers }),
     // Makes the next call of an operation fail.
     fault: (operation, answer) =>
       command('POST', '/_standin/faults', { organizationId, match: { operation }, times: 1, answer }),
     clock: (setting) => command('PUT', '/_standin/clock', { organizationId, ...setting }),
+    // Webhook endpoints with this URL post to the stand-in itself.
+    inboxUrl: process.env.LAYERS_STANDIN_URL + inbox,
+    inbox: async () => {
+      await command('POST', '/_standin/webhooks/flush', { organizationId });
+      return (await command('GET', inbox)).items;
+    },
   };
 }

@@ -57,3 +57,19 @@ test('a job is over when its time is up', async () => {
   await layers.clock({ advance: 'PT2S' }); // as long as STANDIN_JOB_SECONDS says
   assert.equal((await layers.call('GET', job.locationUrl)).body.status, 'completed');
 });
+
+test('a webhook tells of the job', async () => {
+  const layers = await newOrganization();
+  await layers.clock({ mode: 'frozen', at: '2026-04-18T09:00:00Z' });
+  const url = layers.inboxUrl; // or that of your own receiver
+  const { status } = await layers.call('POST', '/v1/webhook-endpoints', { url, events: ['job.completed'] });
+  assert.equal(status, 201);
+  const { body: project } = await layers.call('POST', '/v1/projects', PROJECT);
+  const { body: job } = await layers.call('POST', `/v1/projects/${project.id}/influencers`, { name: 'Rui' });
+
+  await layers.clock({ advance: 'PT2S' });
+  const [message] = await layers.inbox(); // waits until all that is due was posted
+
+  assert.ok(message.isVerified);
+  assert.equal(JSON.parse(message.body).data.jobId, job.jobId);
+});

@@ -1,5 +1,7 @@
 """Against the stand-in of conftest.py. Where these call `layers`, yours call your own client."""
 
+import json
+
 import httpx
 import pytest
 
@@ -51,3 +53,31 @@ def test_a_job_is_over_when_its_time_is_up(layers, clock):
     clock(advance="PT2S")  # as long as STANDIN_JOB_SECONDS says
     assert layers.get(job["locationUrl"]).json()["status"] == "completed"
     assert layers.get(f"/v1/influencers/{job['influencerId']}").json()["status"] == "ready"
+
+
+def test_a_webhook_tells_of_the_job(standin, organization, layers, clock):
+    clock(mode="frozen", at="2026-04-18T09:00:00Z")
+    inbox = f"{standin.base_url}/_standin/inbox/{organization['organizationId']}"  # or the URL of your own receiver
+    layers.post("/v1/webhook-endpoints", json={"url": inbox, "events": ["job.completed"]}).raise_for_status()
+    project = layers.post("/v1/projects", json=PROJECT).json()
+    job = layers.post(f"/v1/projects/{project['id']}/influencers", json={"name": "Rui"}).json()
+
+    clock(advance="PT2S")
+    standin.post("/_standin/webhooks/flush").raise_for_status()  # returns when all that is due was posted
+
+    [message] = standin.get(inbox).json()["items"]
+    assert message["isVerified"]
+    assert json.loads(message["body"])["data"]["jobId"] == job["jobId"]
+
+
+def test_a_receiver_that_is_down_is_tried_for_a_day_and_a_half(standin, layers, clock):
+    clock(mode="frozen", at="2026-04-18T09:00:00Z")
+    down = {"url": "http://127.0.0.1:9/", "events": ["post.published"]}
+    path = f"/v1/webhook-endpoints/{layers.post('/v1/webhook-endpoints', json=down).json()['endpoint']['id']}"
+    layers.post(f"{path}/test", json={}).raise_for_status()
+
+    clock(advance="PT32H")
+    standin.post("/_standin/webhooks/flush").raise_for_status()
+
+    [delivery] = layers.get(f"{path}/deliveries").json()["items"]
+    assert (delivery["status"], delivery["attempts"]) == ("failed", 8)
