@@ -41,6 +41,7 @@ class Queue:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._announced_ms: int | None = None  # all that is due until then has its deliveries
 
     def next_ms(self) -> int | None:
         """Return the moment of the first event or attempt to come, by the organization's clock; None without one."""
@@ -53,15 +54,19 @@ class Queue:
 
     def announce(self) -> None:
         """Make deliveries of all events that are due, some documents in a transaction."""
+        now_ms = self._store.now_ms()
         while self._is_due(self._store.announcements.next_ms()):
             self._store.db.run_transaction(self._announce)
+        self._announced_ms = now_ms
 
     def due(self, busy: Collection[str], limit: int, answered: Collection[str] = ()) -> list[str]:
         """Return the ids of deliveries to attempt now, the first of each endpoint that is not `busy`.
 
-        Those `answered` are left out: their answers are still to be recorded.
+        Those `answered` are left out: their answers are still to be recorded. What has become due since `announce` is
+        left too, for an event of the clock may come before it.
         """
-        found = self._store.deliveries.due(self._store.now_ms(), busy, limit, answered)
+        until_ms = self._store.now_ms() if self._announced_ms is None else self._announced_ms
+        found = self._store.deliveries.due(until_ms, busy, limit, answered)
         return [delivery_id for _, delivery_id in found]
 
     def take(self, delivery_ids: Sequence[str]) -> list[Attempt]:
