@@ -8,7 +8,7 @@ again what was not recorded, with the same event id.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 
@@ -40,6 +40,7 @@ class Deliverer:
     def __init__(self, services: Services, lease: Lease, must_end: Callable[[], bool]) -> None:
         self._store, self._allowed = services.store, services.settings.webhook_targets
         self._lease, self._must_end = lease, must_end
+        self._rounds = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: asyncio.Event | None = None
 
@@ -87,7 +88,7 @@ class Deliverer:
         busy = {attempt.endpoint_id for attempt in under_way.values()}
         taken: list[Attempt] = []
         pause = POLL_SECONDS
-        for organization in {*organizations, *answers}:
+        for organization in self._in_turn({*organizations, *answers}):
             store = self._store.for_organization(organization)
             queue, answered = Queue(store), answers.get(organization, [])
             next_ms = queue.announce()
@@ -101,6 +102,13 @@ class Deliverer:
             elif not is_frozen(store.overrides.clock):
                 pause = min(pause, until_next)
         return taken, pause
+
+    def _in_turn(self, organizations: Collection[str]) -> list[str]:
+        """Return the organizations, in each round another one first, so that none takes all the room for itself."""
+        self._rounds += 1
+        first = self._rounds % max(1, len(organizations))
+        ordered = sorted(organizations)
+        return ordered[first:] + ordered[:first]
 
     def _turn(self, queue: Queue, answered: list[tuple[Attempt, Answer]], busy: set[str], room: int) -> list[Attempt]:
         """Record an organization's answers and take what is due, in one transaction, or none. Raises LeaseLost."""

@@ -41,6 +41,7 @@ class Queue:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._announced_ms: int | None = None  # all that is due until then has its deliveries
 
     def has_due(self) -> bool:
         """Whether an event or attempt is due and not recorded yet."""
@@ -52,17 +53,21 @@ class Queue:
 
         Return the moment of the first event or attempt to come, by the organization's clock; None without one.
         """
+        now_ms = self._store.now_ms()
         while self._is_due(event_ms := self._store.announcements.next_ms()):
             self._store.db.run_transaction(self._announce)
+        self._announced_ms = now_ms
         moments = (event_ms, self._store.deliveries.next_due_ms())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def due(self, busy: Collection[str], limit: int, answered: Collection[str] = ()) -> list[str]:
         """Return the ids of deliveries to attempt now, the first of each endpoint that is not `busy`.
 
-        Those `answered` are left out: their answers are still to be recorded.
+        Those `answered` are left out: their answers are still to be recorded. What has become due since `announce` is
+        left too, for an event of the clock may come before it.
         """
-        found = self._store.deliveries.due(self._store.now_ms(), busy, limit, answered)
+        until_ms = self._store.now_ms() if self._announced_ms is None else self._announced_ms
+        found = self._store.deliveries.due(until_ms, busy, limit, answered)
         return [delivery_id for _, delivery_id in found]
 
     def take(self, delivery_ids: Sequence[str]) -> list[Attempt]:

@@ -96,7 +96,7 @@ class Watcher:
                     self._deliver()
                 said = ""
             except LeaseLost:
-                logger.warning("Another process delivers the webhooks from now on.")
+                logger.info("Another process delivers the webhooks from now on.")  # the first to ask, after a reset
             except EngineError as error:
                 if str(error) != said:  # once, and not every second
                     logger.warning("Webhooks wait: %s", error)

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from layers_standin.domain.events import TYPES
-from layers_standin.webhooks import watcher
+from layers_standin.webhooks import deliverer, watcher
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +102,21 @@ def test_a_flush_waits_for_no_look_of_the_watcher(control, demo, url, monkeypatc
         demo.post(f"/v1/webhook-endpoints/{made['id']}/test", json={"payload": {"n": 1}})
         control.post("/webhooks/flush")
         assert numbers(control) == [1]
+
+
+def test_no_organization_takes_all_the_room_for_itself(control, client, url, monkeypatch):
+    monkeypatch.setattr(deliverer, "AT_ONCE", 1)
+    body = {"url": f"{url}/_standin/inbox/mine", "events": ["test.ping"]}
+    for _ in range(3):
+        _, headers = control.organization()
+        for _ in range(6):
+            made = client.post("/v1/webhook-endpoints", json=body, headers=headers).json["endpoint"]
+            client.post(f"/v1/webhook-endpoints/{made['id']}/test", headers=headers)
+    control.post("/webhooks/flush")
+
+    items = [json.loads(item["body"])["data"] for item in reversed(control.get("/inbox/mine")["items"])]
+    assert len(items) == 18
+    assert len({item["organizationId"] for item in items[:5]}) == 3
 
 
 def test_a_flush_that_takes_too_long_is_a_409(control, demo, endpoint, ping):

@@ -11,6 +11,7 @@ from webhook_queue import ENDPOINTS, Deliverer, created, deliveries, listen
 from layers_standin.domain.events import TYPES
 from layers_standin.domain.keys import DEMO_KEY, public_id_of
 from layers_standin.engines.table import Record
+from layers_standin.webhooks.queue import Queue
 
 on_both = pytest.mark.postgres
 
@@ -500,6 +501,21 @@ def test_events_come_in_order_of_their_moment_and_then_of_their_cause(demo, cloc
         late["id"],
         early["id"],
     ]
+
+
+@on_both
+def test_what_becomes_due_between_two_looks_waits_for_what_comes_before_it(
+    demo, store, organization, clock, listener, deliver
+):
+    begin(demo)
+    clock.move(seconds=1.999)
+    queue = Queue(store.for_organization(organization))
+    queue.announce()
+    clock.move(seconds=0.002)
+    post(demo, f"{listener}/test", status=200)
+
+    assert queue.due((), 1) == []
+    assert types(deliver.events()) == ["job.completed", "test.ping"]
 
 
 @on_both
