@@ -342,6 +342,22 @@ def test_eight_attempts_in_32_hours_and_twenty_failures_pause_until_active(tmp_p
             assert [each["id"] for each in to.firsts()] == [last]
 
 
+def test_a_retry_that_has_become_due_comes_before_what_is_due_after_it(tmp_path):
+    with receiver() as to, serving(tmp_path / "store", **NO_RECEIVER_LIMITS) as server:
+        client = server.client()
+        jobs = []
+        listen(client, to.url)
+        for at in ("2026-12-01T12:00:40Z", NOON):  # the one that ends last is begun first
+            client.put("/_standin/clock", json={"mode": "frozen", "at": at}).raise_for_status()
+            made = client.post(f"/v1/projects/{SPRING}/influencers", json={"name": "Noa"}).raise_for_status()
+            jobs.append(made.json()["jobId"])
+        rule = {"answer": {"webhook": "lost"}, "match": {"event": "job.completed"}, "times": 1}
+        client.post("/_standin/faults", json=rule).raise_for_status()
+        client.put("/_standin/clock", json={"advance": "PT1M"}).raise_for_status()
+        client.post("/_standin/webhooks/flush").raise_for_status()
+        assert [each["data"]["jobId"] for each in to.firsts()] == jobs[::-1]
+
+
 @contextmanager
 def answering(status: int, location: str = "", size: int = 0) -> Iterator[str]:
     """Serve a receiver that gives one answer to everything; yield its URL."""
