@@ -28,9 +28,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-# Not this folder: http.py in it has the name of a module that is imported from elsewhere.
-sys.path.pop(0)
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if __name__ == "__main__":  # not this folder: http.py in it has the name of a module that is imported from elsewhere
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks.children import in_child
 from benchmarks.databases import Location, new_database, open_engine, server

@@ -16,7 +16,7 @@ from layers_standin.domain.cursors import read_cursor, write_cursor
 from layers_standin.domain.endpoints import ACTIVE, Endpoints, at, merge_endpoint
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.ids import canonical, id_of, mint
-from layers_standin.domain.tables import Tables, endpoint_of, moment_of, postponed
+from layers_standin.domain.tables import Tables, endpoint_of, moment_of, oldest_first, postponed
 from layers_standin.domain.times import epoch_milliseconds
 from layers_standin.engines.table import Record
 
@@ -31,6 +31,7 @@ RETRY_MS = (30_000, _MINUTE_MS, 5 * _MINUTE_MS, 15 * _MINUTE_MS, _HOUR_MS, 6 * _
 
 KEPT_MS = 30 * 24 * _HOUR_MS
 _AT_ONCE = 100
+_MANY_AT_ONCE = 2000
 
 
 class Answer(NamedTuple):
@@ -193,15 +194,20 @@ class Deliveries:
         Deliveries whose ids are in `without` are left out.
         """
         found: dict[str, str] = {}
-        before = None
-        while sort_keys := self._tables.db.scan("deliveries", self._tables.organization, "due", before, _AT_ONCE):
+        floor, before, page = oldest_first(now_ms, ""), None, _AT_ONCE
+        others: set[str] | None = None
+        while sort_keys := self._tables.db.scan("deliveries", self._tables.organization, "due", before, page):
             for sort_key in sort_keys:
-                if moment_of(sort_key) > now_ms or len(found) >= limit:
+                if sort_key < floor or len(found) >= limit:
                     return list(found.items())
                 endpoint_id = endpoint_of(sort_key)
-                if endpoint_id not in busy and id_of(sort_key) not in without:
-                    found.setdefault(endpoint_id, id_of(sort_key))
-            before = sort_keys[-1]
+                if endpoint_id not in busy and endpoint_id not in found and id_of(sort_key) not in without:
+                    found[endpoint_id] = id_of(sort_key)
+            if others is None:  # much is due, and perhaps all of it to these
+                others = self._endpoints.first_active(len(busy) + limit + 1).difference(busy)
+            if others <= found.keys():
+                break
+            before, page = sort_keys[-1], _MANY_AT_ONCE
         return list(found.items())
 
     def first_due(self, limit: int) -> list[Record]:

@@ -150,6 +150,10 @@ class Endpoints:
 
         return self._tables.page("webhook_endpoints", [listening(event_type)], before, limit, keep)
 
+    def first_active(self, limit: int) -> set[str]:
+        """Return the ids of up to `limit` active endpoints."""
+        return set(self._tables.db.scan("webhook_endpoints", self._tables.organization, "all:active", limit=limit))
+
     def of_inbox(self, name: str) -> list[Record]:
         """Return the endpoints that post to an inbox of the stand-in."""
         return self._tables.page("webhook_endpoints", [f"inbox:{name}"], None, MOST_OF_INBOX, bool).documents

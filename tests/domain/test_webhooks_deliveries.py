@@ -120,6 +120,20 @@ def test_the_next_of_an_endpoint_is_not_taken_while_one_is_under_way(own, store,
     assert [attempt.delivery["id"] for attempt in deliver()] == [first["id"], third["id"], second["id"]]
 
 
+def test_much_that_is_due_to_one_endpoint_hides_no_other(own):
+    endpoint, first = made_delivery(own)
+    with own.db.transaction():
+        for number in range(150):  # more than a look reads at first
+            own.deliveries.send(endpoint, "test.ping", {"n": number})
+    idle = made_endpoint(own)
+    other, last = made_delivery(own)
+    now_ms = own.now_ms()
+    assert [found for _, found in own.deliveries.due(now_ms, (), 9)] == [first["id"], last["id"]]
+    assert [found for _, found in own.deliveries.due(now_ms, {endpoint["id"], idle["id"]}, 9)] == [last["id"]]
+    assert own.deliveries.due(now_ms, {endpoint["id"], other["id"]}, 9) == []
+    assert own.deliveries.due(now_ms, {endpoint["id"], other["id"], idle["id"]}, 9) == []
+
+
 def test_one_that_failed_lets_the_next_pass(own, deliver):
     endpoint, first = made_delivery(own)
     second = own.deliveries.send(endpoint, "test.ping", {"n": 1})

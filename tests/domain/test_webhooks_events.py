@@ -10,6 +10,7 @@ from webhook_queue import ENDPOINTS, Deliverer, created, deliveries, listen
 
 from layers_standin.domain.events import TYPES
 from layers_standin.domain.keys import DEMO_KEY, public_id_of
+from layers_standin.domain.tables import NOT_EXPORTED
 from layers_standin.engines.table import Record
 from layers_standin.webhooks.queue import Queue
 
@@ -416,6 +417,45 @@ def demo_as(client, headers):
     other = client.application.test_client()
     other.environ_base["HTTP_X_API_KEY"] = headers["X-Api-Key"]
     return other
+
+
+COSTS = {
+    "a PATCH": (lambda client, _: client.patch(f"/v1/influencers/{first(client)}", json={"vibe": "festive"}), 0),
+    "a job": (lambda client, _: client.post(INFLUENCERS, json={"name": "Noa"}), 0),
+    "an approval": (lambda client, waits: client.post(f"/v1/content/{waits['id']}/approve"), 1),
+    "a disconnection": (lambda client, _: client.delete(f"/v1/social-accounts/{TIKTOK}"), 1),
+}
+
+
+@on_both
+@pytest.mark.parametrize(("send", "more"), COSTS.values(), ids=COSTS)
+def test_a_request_writes_at_most_one_document_more_where_somebody_listens(demo, control, waiting, store, send, more):
+    """What the clock alone causes is in a document that is written anyway."""
+    container = waiting("pending")
+    control.post("/snapshots", name="before")
+    written = []
+    for listens in (False, True):
+        control.post("/snapshots/before/restore")
+        if listens:
+            listen(demo)
+        before = documents(store)
+        assert send(demo, container).status_code < 300
+        written.append(len(documents(store).items() - before.items()))
+    assert written[1] - written[0] == more
+
+
+def first(client):
+    return client.get(INFLUENCERS).json["items"][0]["influencerId"]
+
+
+def documents(store):
+    """Return {(table, partition, id): text} of all documents but those of the service itself."""
+    found = {}
+    for table, partition in store.db.tables():
+        if table not in NOT_EXPORTED:
+            ids = store.db.ids(table, partition)
+            found |= {(table, partition, doc_id): store.db.read(table, partition, doc_id) for doc_id in ids}
+    return found
 
 
 @on_both

@@ -19,6 +19,7 @@ from databases import Databases
 from servers import ROOT
 
 from benchmarks import bare, peers, rounds
+from benchmarks import webhooks as webhook_benchmark
 from benchmarks.chart import chart
 from benchmarks.children import in_child
 from benchmarks.databases import add_plain_table, open_engine
@@ -49,6 +50,13 @@ def tables(text: str) -> dict[str, list[list[str]]]:
 
 HEADS = {f"| {' | '.join(head)} |" for head in (rounds.HEAD, peers.HEAD, ("", "measured", "target"))}
 
+WEBHOOKS = {
+    "cost": f"| {' | '.join(webhook_benchmark.COST_HEAD)} |",
+    "rate": f"| {' | '.join(webhook_benchmark.RATE_HEAD)} |",
+    "slow": f"| {' | '.join(webhook_benchmark.SLOW_HEAD)} |",
+    "idle": f"| {' | '.join(webhook_benchmark.IDLE_HEAD)} |",
+}
+
 # Measuring
 
 
@@ -77,6 +85,37 @@ def test_a_run_measures_every_part(tmp_path: Path) -> None:
 
 
 ONCE, BESIDE = "|  | measured | target |", f"| {' | '.join(peers.HEAD)} |"
+
+
+def webhooks(*arguments: str) -> dict[str, list[list[str]]]:
+    """Run benchmarks/webhooks.py for one short round, and return its tables."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "webhooks.py"), "--rounds", "1", "--seconds", "1", *arguments]
+    ran = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return tables(ran.stdout)
+
+
+def test_deliveries_are_measured_to_the_last_one() -> None:
+    ((*counts, rate, cpu),) = webhooks("--only", "rate", "--rates", "3x2")[WEBHOOKS["rate"]]
+    assert counts == ["3", "2", "6"]
+    assert float(rate.split()[0]) > 0
+    assert cpu.split()[1] == "ms"
+
+
+@pytest.mark.exhaustive
+@needs_wrk
+@pytest.mark.parametrize("engine", [[], ["--postgres"]], ids=["sqlite", "postgres"])
+def test_every_part_of_webhooks_is_measured(engine: list[str]) -> None:
+    short = ("--rates", "1x4,3x2", "--endpoints", "4", "--idle-seconds", "5")
+    found = webhooks(*short, *engine)
+    cost, rate, slow, idle = (found[head] for head in WEBHOOKS.values())
+    listening = ("nobody", "another organization", "this one")
+    made = {"PATCH influencer": "1", "POST influencers": "3"}
+    assert [cells[:3] for cells in cost] == [[title, each, made[title]] for title in made for each in listening]
+    assert [cells[:3] for cells in rate] == [["1", "4", "4"], ["3", "2", "6"]]
+    assert [cells[:2] for cells in slow] == [["4", "0"], ["4", "1"]]
+    assert all(float(cell.split()[0]) > 0 for cells in slow for cell in cells[2:])
+    assert [endpoints for endpoints, _ in idle] == ["0", "1"]
 
 
 @needs_wrk
@@ -179,6 +218,10 @@ def test_the_picture_has_a_name_a_description_and_every_text_within_its_frame() 
 
 def test_the_page_has_the_tables_that_the_script_prints() -> None:
     assert set(tables(PAGE)) >= HEADS
+
+
+def test_the_page_of_webhooks_has_the_tables_that_the_script_prints() -> None:
+    assert set(tables((ROOT / "docs" / "webhooks.md").read_text("utf-8"))) >= {WEBHOOKS["cost"], WEBHOOKS["rate"]}
 
 
 def test_the_readme_quotes_three_lines_of_the_page_and_shows_its_picture() -> None:
