@@ -47,13 +47,16 @@ def planted(folder: Path) -> dict[str, str]:
         apart = own.projects.create({"name": "Posts", "timezone": "UTC"})["id"]
         approved = made_content(rooms, examples.ORGANIZATION, apart)[0] | {"approval": {"status": "not_required"}}
         store.tables.put("containers", approved)
+        own.projects.create({"name": "Newest", "timezone": "UTC"})  # links lead to the newest, whose account may go
+        endpoint, delivery = made_delivery(own)
         return {
             "FUZZ_HOOKS": str(HERE / "schemathesis_hooks.py"),
             "FUZZ_KEY": DEMO_KEY,
             "FUZZ_SIGNATURE": upload_url(rooms, upload, str).rpartition("/")[2],
             "FUZZ_CONTAINER": container["id"],
             "FUZZ_APPROVED": approved["id"],
-            "FUZZ_DELIVERY": made_delivery(own)[1]["id"],
+            "FUZZ_ENDPOINT": endpoint["id"],
+            "FUZZ_DELIVERY": delivery["id"],
             "FUZZ_ACCOUNT": made_account(own, apart)["socialAccountId"],
         }
 
