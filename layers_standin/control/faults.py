@@ -59,10 +59,10 @@ def _check_body(wanted: Mapping[str, Any], meant: list[Operation]) -> None:
     schemas = [each.body for each in meant if each.body is not None]
     if not schemas or not wanted:
         raise Invalid(fieldErrors={"match": ["body: Only for operations with a body, and at least one field of it"]})
-    unknown = [unknown_field(schema, as_object({name: wanted[name]})) for schema in schemas for name in wanted]
-    per_schema = [unknown[start : start + len(wanted)] for start in range(0, len(unknown), len(wanted))]
-    if all(any(each) for each in per_schema):
-        field = next(filter(None, per_schema[0]))
+    parts = [as_object({name: value}) for name, value in wanted.items()]
+    unknown = [[name for part in parts if (name := unknown_field(each, part)) is not None] for each in schemas]
+    if all(unknown):
+        field = unknown[0][0] or '""'
         forms = '{"personality": {"humor": "dry"}} or {"/personality/humor": "dry"}'
         raise Invalid(fieldErrors={"match": [f"body: No such body has {field}; it is as in {forms}"]})
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import httpx
 import pytest
 from api_helpers import SPRING, invalid, key_of, refused
-from conftest import AVA_PATH, DEMO
+from conftest import AVA, AVA_PATH, DEMO
 from control_helpers import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,18 @@ from servers import STAYS_OPEN, eventually, serving, together
 
 from app import create_app, operations
 from layers_standin.control.faults import check_rule
-from layers_standin.domain.faults import MOST_RULES, RequestInfo, first_match, fits_path, is_spent, matches, new_rule
+from layers_standin.control.presets import PRESETS
+from layers_standin.domain.faults import (
+    MOST_REQUEST_IDS,
+    MOST_RULES,
+    RequestInfo,
+    first_match,
+    fits_path,
+    is_spent,
+    matches,
+    new_rule,
+    strike,
+)
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
 from layers_standin.web.errors import MESSAGES, STATUS_OF_CODE, Invalid
@@ -40,7 +52,7 @@ NO_FAULT = {"status": 404, "code": "NOT_FOUND", "message": "Fault not found."}
 # Which requests a rule is about
 
 
-def rule(answer: Record = RATE_LIMITED, times: int | None = None, used: int = 0, **match: str) -> Record:
+def rule(answer: Record = RATE_LIMITED, times: int | None = None, used: int = 0, **match: Any) -> Record:
     made = new_rule({"match": match, "answer": answer} | ({"times": times} if times else {}), datetime.now(UTC))
     return made | {"used": used}
 
@@ -116,6 +128,117 @@ def test_a_rule_that_fails_jobs_is_about_what_begins_one():
 
     assert matches(rule(fails), CREATE)
     assert not matches(rule(fails), PATCH_AVA)
+
+
+HUMOR = {"vibe": "calm", "personality": {"humor": "dry", "traits": ["curious", {"n": 1}]}, "a/b": {"~": None}}
+
+
+@pytest.mark.parametrize(
+    ("body", "fits"),
+    [
+        ({"vibe": "calm"}, True),
+        ({"vibe": "Calm"}, False),
+        ({"vibe": None}, False),
+        ({"personality": {"humor": "dry"}}, True),
+        ({"personality": {"humor": "dry", "tone": "low"}}, False),
+        ({"personality": {}}, True),
+        ({"personality": []}, False),
+        ({"/personality/humor": "dry"}, True),
+        ({"/personality/humor": "wet"}, False),
+        ({"/personality/humor/x": "dry"}, False),
+        ({"/personality/traits/0": "curious"}, True),
+        ({"/personality/traits/00": "curious"}, False),
+        ({"/personality/traits/2": "curious"}, False),
+        ({"/personality/traits/-": "curious"}, False),
+        ({"/personality/traits/1/n": 1}, True),
+        ({"/personality/traits/1/n": 1.0}, True),
+        ({"/personality/traits/1/n": True}, False),
+        ({"/personality/traits": ["curious", {}]}, True),
+        ({"/personality/traits": ["curious"]}, False),
+        ({"/a~1b/~0": None}, True),
+        ({"a/b": {"~": None}}, True),
+        ({"/a~1b": {"x": None}}, False),
+        ({"vibe": "calm", "/personality/humor": "wet"}, False),
+    ],
+    ids=str,
+)
+def test_a_body_is_compared_as_far_as_a_rule_tells_of_it(body, fits):
+    assert matches(rule(body=body), PATCH_AVA._replace(body=HUMOR)) == fits
+
+
+@pytest.mark.parametrize("body", [None, [], "vibe", 3, {}, {"vibe": ["calm"]}], ids=str)
+def test_a_body_without_what_a_rule_tells_of_is_not_meant(body):
+    assert not matches(rule(body={"vibe": "calm"}), PATCH_AVA._replace(body=body))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        ("my-client/1.0", True),
+        ("my-client/*", True),
+        ("*", True),
+        ("*1.0*", True),
+        ("my-client/1.?", False),
+        ("my-client/1.[0]", False),
+        ("My-Client/1.0", False),
+        ("my-client", False),
+    ],
+)
+def test_a_header_is_compared_by_its_name_in_any_case_and_with_stars(wanted, fits):
+    info = PATCH_AVA._replace(headers={"user-agent": "my-client/1.0"})
+
+    assert matches(rule(headers={"USER-agent": wanted}), info) == fits
+    assert not matches(rule(headers={"USER-agent": wanted, "X-Other": "*"}), info)
+
+
+def test_brackets_and_question_marks_in_a_header_stand_for_themselves():
+    info = PATCH_AVA._replace(headers={"if-match": '"[a]?"'})
+
+    assert matches(rule(headers={"If-Match": '"[a]?"'}), info)
+    assert not matches(rule(headers={"If-Match": '"[b]?"'}), info)
+
+
+def test_an_influencer_goes_by_its_id_in_any_case():
+    uuid = "0C9A4E52-6D0B-4C5E-9A53-2F8B1F6E7A10"
+    info = PATCH_AVA._replace(influencer_ids=frozenset([uuid.lower(), AVA]))
+
+    assert matches(rule(influencerId=uuid), info)
+    assert matches(rule(influencerId=AVA), info)
+    assert not matches(rule(influencerId=AVA.lower()), info)
+
+
+# At which of them it strikes
+
+
+def turns(number: int, *rules: Record) -> list[int | None]:
+    """Return for each of so many requests the place of the rule that struck it."""
+    struck = [strike(rules, PATCH_AVA._replace(request_id=f"req_{turn}")) for turn in range(1, number + 1)]
+    return [next((place for place, each in enumerate(rules) if each is found), None) for found in struck]
+
+
+@given(st.integers(0, 5), st.integers(1, 5), st.one_of(st.none(), st.integers(1, 5)), st.integers(0, 40))
+def test_a_rule_lets_some_pass_then_strikes_every_so_manieth_so_often(after, every, times, number):
+    made = rule() | {"after": after, "every": every, "times": times}
+    struck = [turn for turn, place in enumerate(turns(number, made), 1) if place == 0]
+
+    assert struck == list(range(after + every, number + 1, every))[:times]
+    assert made["used"] == len(struck)
+    assert made["requestIds"] == [f"req_{turn}" for turn in struck][-MOST_REQUEST_IDS:]
+    assert made["seen"] == (struck[-1] if len(struck) == times else number)
+
+
+def test_a_request_that_one_rule_strikes_does_not_come_to_the_next():
+    third, second = rule() | {"every": 3}, rule() | {"every": 2}
+
+    assert turns(9, third, second) == [None, 1, 0, None, 1, 0, None, 1, 0]
+    assert (third["seen"], second["seen"], third["used"], second["used"]) == (9, 6, 3, 3)
+
+
+def test_a_rule_that_an_earlier_version_has_stored_goes_on_to_count():
+    old = {"id": "fault_1", "match": {}, "times": 3, "used": 1, "answer": RATE_LIMITED, "createdAt": NOW}
+
+    assert turns(3, old) == [0, 0, None]
+    assert (old["seen"], old["used"], old["requestIds"]) == (3, 3, ["req_1", "req_2"])
 
 
 segments = st.text(st.characters(exclude_characters="/{}<>*:", exclude_categories=["Cs"]), min_size=1)
@@ -281,13 +404,26 @@ def test_a_fault_is_told_whole_and_counts_how_often_it_struck(control, demo):
     made = response.json
     assert (response.status_code, made) == (
         201,
-        {"id": made["id"], "organizationId": None, **body, "used": 0, "createdAt": NOW},
+        {
+            "id": made["id"],
+            "organizationId": None,
+            "preset": None,
+            **body,
+            "after": 0,
+            "every": 1,
+            "seen": 0,
+            "used": 0,
+            "requestIds": [],
+            "createdAt": NOW,
+        },
     )
     assert control.get("/faults") == {"items": [made]}
 
+    ids = []
     for used in (1, 2, 2):
-        demo.patch(AVA_PATH, json={"vibe": "x"})
-        assert control.get("/faults") == {"items": [made | {"used": used}]}
+        ids.append(demo.patch(AVA_PATH, json={"vibe": "x"}).headers["X-Request-Id"])
+        counted = {"seen": used, "used": used, "requestIds": ids[:2]}
+        assert control.get("/faults") == {"items": [made | counted]}
 
 
 def test_a_fault_about_everything_for_ever_needs_only_its_answer(control, demo, organization):
@@ -296,10 +432,15 @@ def test_a_fault_about_everything_for_ever_needs_only_its_answer(control, demo, 
     assert made == {
         "id": made["id"],
         "organizationId": organization,
+        "preset": None,
         "match": {},
+        "after": 0,
+        "every": 1,
         "times": None,
         "answer": {"delayMs": 0},
+        "seen": 0,
         "used": 0,
+        "requestIds": [],
         "createdAt": NOW,
     }
 
@@ -314,12 +455,13 @@ def no_path_but(closest: str | None) -> Record:
 
 
 ONE_KIND = (
-    "Exactly one of code, dropConnection, truncateBody, loseReplyAfterEffect, failJob, failPost, "
-    "webhook; or delayMs alone"
+    "Exactly one of code, status, dropConnection, resetConnection, truncateBody, loseReplyAfterEffect, failJob, "
+    "failPost, webhook (code and status together are one); or delayMs or slowBodyMs alone"
 )
 ONLY_FOR_JOBS = "failJob: Only for operations that begin a job"
 ONLY_FOR_POSTS = "failPost: Only for operations that schedule posts"
 FAILURE = {"code": "X", "message": "Y"}
+BODY_FORMS = '{"personality": {"humor": "dry"}} or {"/personality/humor": "dry"}'
 KEY_IDS = "the apiKeyId of whoami, or the 16 characters after lp_test_ or lp_live_"
 NO_SUCH_KEY = invalid(match=[f"keyId: There is no key of this id; it is {KEY_IDS}"])
 
@@ -330,13 +472,13 @@ WRONG = [
     ({"answer": {}}, invalid(answer=[ONE_KIND])),
     (
         {"answer": {"code": "TEAPOT"}},
-        invalid(answer=[f"code: Invalid enum value: must be one of {', '.join(STATUS_OF_CODE)}"]),
+        invalid(answer=[f"code: Say the status of a code that is none of the API's: {', '.join(STATUS_OF_CODE)}"]),
     ),
     ({"answer": {"code": 429}}, invalid(answer=["code: Expected string, received number"])),
     ({"answer": {"code": "INTERNAL", "dropConnection": True}}, invalid(answer=[ONE_KIND])),
     ({"answer": {"dropConnection": True, "truncateBody": 3}}, invalid(answer=[ONE_KIND])),
     ({"answer": {"dropConnection": False}}, invalid(answer=["dropConnection: Must be true, or absent"])),
-    ({"answer": {"retryAfter": 3, "delayMs": 1}}, invalid(answer=["retryAfter: Only with code"])),
+    ({"answer": {"retryAfter": 3, "delayMs": 1}}, invalid(answer=["retryAfter: Only with code or status"])),
     ({"answer": {"message": "x", "truncateBody": 1}}, invalid(answer=["message: Only with code"])),
     (
         {"answer": RATE_LIMITED | {"retryAfter": -1}},
@@ -347,6 +489,94 @@ WRONG = [
     (
         {"answer": {"truncateBody": -1}},
         invalid(answer=["truncateBody: Number must be greater than or equal to 0"]),
+    ),
+    ({"answer": {"status": 600}}, invalid(answer=["status: Number must be less than or equal to 599"])),
+    ({"answer": {"status": 101}}, invalid(answer=["status: Number must be greater than or equal to 200"])),
+    ({"answer": {"status": "502"}}, invalid(answer=["status: Expected number, received string"])),
+    ({"answer": {"status": 502, "message": "x"}}, invalid(answer=["message: Only with code"])),
+    ({"answer": {"body": "x"}}, invalid(answer=[ONE_KIND])),
+    ({"answer": {"body": "x", "delayMs": 1}}, invalid(answer=["body: Only with status"])),
+    ({"answer": {"status": 204, "body": "x"}}, invalid(answer=["body: Not with status 204"])),
+    (
+        {"answer": {"status": 502, "code": "X", "body": "x"}},
+        invalid(answer=["body: Not with code, which has a body of its own: say message and details"]),
+    ),
+    (
+        {"answer": {"status": 502, "body": "x" * 65_536}},
+        invalid(answer=["body: Must be at most 65536 bytes of JSON"]),
+    ),
+    (
+        {"answer": {"status": 429, "retryAfter": 1, "headers": {"retry-after": "2"}}},
+        invalid(answer=["retryAfter: Not with a header Retry-After"]),
+    ),
+    ({"answer": {"dropConnection": True, "slowBodyMs": 9}}, invalid(answer=["slowBodyMs: Not with dropConnection"])),
+    ({"answer": {"slowBodyMs": 60_001}}, invalid(answer=["slowBodyMs: Number must be less than or equal to 60000"])),
+    ({"answer": {"resetConnection": False}}, invalid(answer=["resetConnection: Must be true, or absent"])),
+    *(
+        ({"answer": {"status": 502, "headers": {name: value}}}, invalid(answer=[f"headers.{name}: {fault}"]))
+        for name, value, fault in [
+            ("Content-Length", "3", "Set by the service itself"),
+            ("transfer-encoding", "chunked", "Set by the service itself"),
+            ("X-Request-Id", "req_1", "Set by the service itself"),
+            ("A B", "x", "Invalid name of a header"),
+            ("A\r\nB", "x", "Invalid name of a header"),
+            ("A", "x\r\nB: y", "Must be printable ASCII"),
+            ("A", 3, "Expected string, received number"),
+        ]
+    ),
+    ({"answer": RATE_LIMITED, "every": 0}, invalid(every=["Number must be greater than or equal to 1"])),
+    ({"answer": RATE_LIMITED, "after": -1}, invalid(after=["Number must be greater than or equal to 0"])),
+    *(
+        ({"answer": RATE_LIMITED, "match": {"headers": headers}}, invalid(match=[f"headers.{name}: {fault}"]))
+        for headers, name, fault in [
+            ({"x-api-key": "lp_test_x"}, "x-api-key", "A secret is kept nowhere: for a key, match its keyId"),
+            ({"Authorization": "*"}, "Authorization", "A secret is kept nowhere: for a key, match its keyId"),
+            ({"X-Mine": DEMO["X-Api-Key"]}, "X-Mine", "A secret is kept nowhere: for a key, match its keyId"),
+            ({"A:": "x"}, "A:", "Invalid name of a header"),
+        ]
+    ),
+    (
+        {"answer": RATE_LIMITED, "match": {"headers": ["A"]}},
+        invalid(match=["headers: Expected object, received array"]),
+    ),
+    ({"answer": RATE_LIMITED, "match": {"influencerId": "ava"}}, invalid(match=["influencerId: Invalid uuid"])),
+    (
+        {"answer": RATE_LIMITED, "match": {"influencerId": AVA, "operation": "listProjects"}},
+        invalid(match=["influencerId: Only for operations on an influencer"]),
+    ),
+    (
+        {"answer": RATE_LIMITED, "match": {"body": {"vibe": DEMO["X-Api-Key"]}}},
+        invalid(match=["body: A secret is kept nowhere"]),
+    ),
+    *(
+        (
+            {"answer": RATE_LIMITED, "match": {"operation": "patchInfluencer", "body": body}},
+            invalid(match=[f"body: No such body has {field}; it is as in {BODY_FORMS}"]),
+        )
+        for body, field in [
+            ({"personality.humor": "dry"}, "personality.humor"),
+            ({"humour": "dry"}, "humour"),
+            ({"personality": {"humour": "dry"}}, "personality.humour"),
+            ({"/personality/humour": "dry"}, "personality.humour"),
+            ({"vibe": "x", "$.vibe": "x"}, "$.vibe"),
+            ({"": "x"}, '""'),
+        ]
+    ),
+    *(
+        (
+            {"answer": RATE_LIMITED, "match": match},
+            invalid(match=["body: Only for operations with a body, and at least one field of it"]),
+        )
+        for match in ({"operation": "getInfluencer", "body": {"vibe": "x"}}, {"body": {}})
+    ),
+    ({"preset": "flaky"}, invalid(preset=[f"Invalid enum value: must be one of {', '.join(PRESETS)}"])),
+    (
+        {"preset": "flaky-gateway", "times": 3, "answer": RATE_LIMITED},
+        invalid(preset=["Not with answer, times: a preset has its own"]),
+    ),
+    (
+        {"preset": "flaky-gateway", "organizationId": "nobody"},
+        {"status": 404, "code": "NOT_FOUND", "message": "Organization not found."},
     ),
     ({"answer": {"failJob": {"code": "X"}}}, invalid(answer=["failJob.message: Required"])),
     ({"answer": {"delayMS": 1}}, invalid(answer=["delayMS: Unrecognized key"])),
