@@ -136,7 +136,7 @@ class JsonResponse:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         status, body, _ = self._stored
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        start_response(f"{status} {_REASONS[status]}", headers)
+        start_response(f"{status} {_REASONS.get(status, 'UNKNOWN')}", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -130,7 +129,7 @@ def injected(action: FaultAction, endpoint_class: str, scope: str | None) -> Ref
     """Return the error with the action's code; it looks like the real one unless the action has its own message."""
     code, own_headers = action["code"], {name.lower() for name in action.get("headers", {})}
     status = action.get("status")
-    refusal = Injected(action.get("message", MESSAGES.get(code) or f"{HTTPStatus(status or 500).phrase}."))
+    refusal = Injected(action.get("message", MESSAGES.get(code) or f"{code.replace('_', ' ').capitalize()}."))
     refusal.code, refusal.status = code, status
     refusal.details = action.get("details", _details(code, endpoint_class, scope))  # of any names, such as `message`
     usual = 1 if code == "RATE_LIMITED" and "retry-after" not in own_headers else None

@@ -1,6 +1,7 @@
 """Faults: which requests go wrong, how, and how often; in words, over HTTP, and on a connection that really breaks."""
 
 import re
+import socket
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -793,6 +794,223 @@ def test_a_fault_may_have_its_own_words(untold, faulty):
     assert "Retry-After" not in response.headers
 
 
+PAGE = "<html><h1>502 Bad Gateway</h1></html>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "content_type", "body"),
+    [
+        ({"status": 502, "body": PAGE}, 502, "text/html; charset=utf-8", PAGE),
+        ({"status": 502, "body": "Bad gateway ☹"}, 502, "text/plain; charset=utf-8", "Bad gateway ☹"),
+        ({"status": 418, "body": {"tea": True}}, 418, "application/json", '{"tea":true}'),
+        ({"status": 418, "body": ["tea", 1]}, 418, "application/json", '["tea",1]'),
+        ({"status": 200, "body": "", "headers": {"Content-Type": "text/html"}}, 200, "text/html", ""),
+        ({"status": 503}, 503, None, ""),
+        ({"status": 204}, 204, None, ""),
+        ({"status": 599, "headers": {"content-type": "image/png"}, "body": "no"}, 599, "image/png", "no"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_an_answer_may_be_of_any_status_and_body(untold, control, faulty, method, answer, status, content_type, body):
+    made = faulty(answer)
+    response = untold.open(AVA_PATH, method=method, json={"vibe": "festive"} if method == "PATCH" else None)
+
+    assert (response.status_code, response.headers.get("Content-Type"), response.text) == (status, content_type, body)
+    (entry,) = control.get("/requests", limit=1)["items"]
+    assert (entry["status"], entry["response"], entry["faultId"]) == (status, body * (status != 204), made["id"])
+    control.delete("/faults", organizationId=made["organizationId"])
+    assert vibe(untold) != "festive"
+
+
+def test_a_head_of_such_an_answer_has_no_body(untold, faulty):
+    faulty({"status": 502, "body": PAGE})
+    response = untold.head(AVA_PATH)
+
+    assert (response.status_code, response.headers["Content-Length"], response.data) == (502, str(len(PAGE)), b"")
+
+
+@pytest.mark.parametrize("kind", [{"status": 503}, {"code": "UNAVAILABLE"}, RATE_LIMITED], ids=str)
+def test_an_answer_has_the_headers_that_were_said_in_place_of_the_usual_ones(untold, faulty, kind):
+    headers = {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT", "x-ratelimit-remaining": "0", "Via": "1.1 gateway"}
+    faulty(kind | {"headers": headers})
+    response = untold.get(AVA_PATH)
+
+    for name, value in headers.items():
+        assert response.headers.getlist(name) == [value]
+    assert response.headers["X-Request-Id"].startswith("req_")
+
+
+@pytest.mark.parametrize("kind", [{"status": 503}, {"code": "UNAVAILABLE"}, {"code": "NEW", "status": 503}], ids=str)
+def test_an_answer_says_when_to_come_back(untold, faulty, kind):
+    faulty(kind | {"retryAfter": 7})
+
+    assert untold.get(AVA_PATH).headers.getlist("Retry-After") == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "refusal"),
+    [
+        ({"code": "QUOTA_EXCEEDED", "status": 402}, {"message": "Quota exceeded."}),
+        ({"code": "QUOTA_EXCEEDED", "status": 599}, {"message": "Quota exceeded."}),
+        (
+            {"code": "X", "status": 402, "message": "Pay.", "details": {"left": 0}},
+            {"message": "Pay.", "details": {"left": 0}},
+        ),
+        (
+            {"code": "RATE_LIMITED", "status": 503},
+            {"message": "Too many requests.", "details": {"endpointClass": "read-light"}},
+        ),
+    ],
+    ids=str,
+)
+def test_a_code_may_be_one_of_the_days_to_come(untold, faulty, answer, refusal):
+    faulty(answer)
+
+    assert refused(untold.get(AVA_PATH)) == {"status": answer["status"], "code": answer["code"]} | refusal
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"slowBodyMs": 40}, RATE_LIMITED | {"slowBodyMs": 40}, {"status": 502, "body": PAGE, "slowBodyMs": 40}],
+    ids=str,
+)
+def test_a_slow_body_is_the_whole_body(untold, control, faulty, answer):
+    whole = untold.get(AVA_PATH).text
+    made = faulty(answer)
+    response = untold.get(AVA_PATH)
+
+    assert response.headers["Content-Length"] == str(len(response.data))
+    assert response.status_code == (429 if "code" in answer else answer.get("status", 200))
+    if answer == {"slowBodyMs": 40}:
+        assert response.text == whole
+    (entry,) = control.get("/requests", limit=1)["items"]
+    assert (entry["faultId"], entry["cut"], entry["response"]) == (made["id"], False, response.text)
+
+
+@pytest.mark.parametrize(
+    ("match", "sent", "struck"),
+    [
+        ({"headers": {"user-agent": "mine/*"}}, {"headers": {"User-Agent": "mine/2"}}, True),
+        ({"headers": {"user-agent": "mine/*"}}, {"headers": {"User-Agent": "other"}}, False),
+        ({"headers": {"X-Trace": "*"}}, {}, False),
+        ({"body": {"vibe": "x"}}, {}, True),
+        ({"body": {"vibe": "y"}}, {}, False),
+        ({"body": {"/personality/humor": "dry"}}, {"json": {"personality": {"humor": "dry"}}}, True),
+        ({"body": {"/personality/humor": "dry"}}, {"json": {"personality": {"humor": "wet"}}}, False),
+        ({"body": {"vibe": "x"}}, {"data": b"{", "json": None}, False),
+        ({"influencerId": AVA}, {}, True),
+        ({"influencerId": "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FH"}, {}, False),
+        (
+            {"influencerId": AVA, "operation": "patchInfluencer", "headers": {"X-A": "1"}},
+            {"headers": {"X-A": "1"}},
+            True,
+        ),
+    ],
+    ids=str,
+)
+def test_requests_are_told_apart_by_headers_body_and_influencer(demo, control, faulty, match, sent, struck):
+    made = faulty(RATE_LIMITED, match)
+    response = demo.patch(AVA_PATH, **{"json": {"vibe": "x"}} | sent)
+
+    assert (response.status_code == 429) == struck
+    (fault,) = control.get("/faults", organizationId=made["organizationId"])["items"]
+    assert (fault["seen"], fault["used"], len(fault["requestIds"])) == (struck, struck, struck)
+
+
+def test_an_influencer_of_a_body_is_meant_too(demo, faulty):
+    faulty(RATE_LIMITED, {"influencerId": AVA})
+
+    assert demo.post(f"/v1/projects/{SPRING}/content", json={"brief": {"influencerId": AVA}}).status_code == 429
+    assert demo.post(f"/v1/projects/{SPRING}/content", json={"brief": {"topic": "x"}}).status_code == 202
+    assert demo.get(f"/v1/projects/{SPRING}/influencers").status_code == 200
+
+
+def test_a_retry_under_an_idempotency_key_gets_through_after_the_turns_of_a_rule(untold, faulty):
+    faulty({"status": 502, "body": PAGE}, {"operation": "patchInfluencer"}, after=1, every=2, times=1)
+    first, second, third, fourth = (patched(untold) for _ in range(4))
+
+    assert [first, second, third, fourth] == [200, 200, 502, 200]
+
+
+def patched(client):
+    return client.patch(AVA_PATH, json={"vibe": "x"}, headers={"Idempotency-Key": "once"}).status_code
+
+
+# Presets
+
+
+def test_presets_are_shown_in_full_and_each_rule_is_one_that_could_be_sent(control, organization):
+    shown = control.get("/faults/presets")["items"]
+    assert [preset["name"] for preset in shown] == ["flaky-gateway", "rate-limited", "eventual-job-failure"]
+
+    for preset in shown:
+        for each in preset["rules"]:
+            assert control.send("POST", "/faults", each | {"organizationId": organization}).status_code == 201
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_makes_its_rules_for_one_organization(control, demo, organization, name):
+    response = control.send("POST", "/faults", {"preset": name, "organizationId": organization})
+    made = response.json["items"]
+
+    assert response.status_code == 201
+    assert control.get("/faults", organizationId=organization)["items"] == made
+    assert control.get("/faults")["items"] == []
+    assert [{"preset": fault["preset"], "answer": fault["answer"]} for fault in made] == [
+        {"preset": name, "answer": each["answer"]} for each in PRESETS[name].rules
+    ]
+    assert {fault["organizationId"] for fault in made} == {organization}
+
+
+def test_a_flaky_gateway_fails_by_turns(untold, control, organization):
+    control.post("/faults", preset="flaky-gateway", organizationId=organization)
+    found = []
+    for _ in range(24):
+        try:
+            response = untold.get(AVA_PATH)
+        except ConnectionResetError:
+            found.append("reset")
+        else:
+            found.append((response.status_code, response.mimetype))
+
+    assert Counter(found) == {
+        (200, "application/json"): 12,
+        (502, "text/html"): 8,
+        (504, "text/html"): 3,
+        "reset": 1,
+    }
+    assert found[:3] == [(200, "application/json"), (200, "application/json"), (502, "text/html")]
+
+
+def test_where_a_client_is_rate_limited_its_second_try_gets_through(demo, control, organization):
+    control.post("/faults", preset="rate-limited", organizationId=organization)
+    found = [demo.get(AVA_PATH) for _ in range(4)]
+
+    assert [(each.status_code, each.headers.get("Retry-After")) for each in found] == [(200, None), (429, "1")] * 2
+
+
+def test_in_the_end_every_job_fails(demo, control, organization, clock):
+    control.post("/faults", preset="eventual-job-failure", organizationId=organization)
+    begun = demo.post(INFLUENCERS, json={"name": "Kim"})
+    assert begun.status_code == 202
+    assert demo.get(f"/v1/jobs/{begun.json['jobId']}").json["status"] == "running"
+
+    clock.move(seconds=60)
+
+    job = demo.get(f"/v1/jobs/{begun.json['jobId']}").json
+    assert (job["status"], job["error"]["code"]) == ("failed", "MODEL_ERROR")
+
+
+def test_a_preset_without_room_for_all_its_rules_makes_none(control):
+    for _ in range(MOST_RULES - 2):
+        control.post("/faults", answer=RATE_LIMITED)
+    kept = control.get("/faults")["items"]
+
+    assert refused(control.send("POST", "/faults", {"preset": "flaky-gateway"}))["status"] == 409
+    assert control.get("/faults")["items"] == kept
+
+
 def test_a_late_answer_is_the_answer(demo, faulty):
     faulty({"delayMs": 1}, {"operation": "patchInfluencer"}, times=1)
     faulty({"delayMs": 0, "code": "INTERNAL"}, {"operation": "patchInfluencer"}, times=1)
@@ -989,7 +1207,9 @@ def test_who_knows_the_token_may_prefer(rooms):
 
 
 @pytest.mark.parametrize(
-    "answer", [{"dropConnection": True}, {"loseReplyAfterEffect": True}, {"truncateBody": 3}], ids=str
+    "answer",
+    [{"dropConnection": True}, {"resetConnection": True}, {"loseReplyAfterEffect": True}, {"truncateBody": 3}],
+    ids=str,
 )
 def test_a_client_in_the_same_process_sees_an_error_as_of_a_broken_connection(demo, faulty, answer):
     faulty(answer, {"operation": "patchInfluencer"})
@@ -997,7 +1217,7 @@ def test_a_client_in_the_same_process_sees_an_error_as_of_a_broken_connection(de
     with pytest.raises(ConnectionResetError):
         demo.patch(AVA_PATH, json={"vibe": "festive"})
 
-    assert (vibe(demo) == "festive") == ("dropConnection" not in answer)
+    assert (vibe(demo) == "festive") == answer.keys().isdisjoint({"dropConnection", "resetConnection"})
 
 
 # On real connections, to several workers
@@ -1058,6 +1278,63 @@ def test_a_dropped_connection_is_closed_without_a_word_and_nothing_is_done(real)
 
     assert real.vibe is None
     assert real.client.patch(real.path, json={"vibe": "festive"}).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_reset_connection_is_an_error_for_the_client_and_nothing_is_done(server, real):
+    real.fault({"resetConnection": True}, match=PATCHES, times=1)
+    url, body = httpx.URL(server.url), b'{"vibe": "festive"}'
+    head = f"PATCH {real.path} HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nX-Api-Key: {real.key['X-Api-Key']}\r\n"
+
+    with socket.create_connection((url.host, url.port), timeout=60) as client:
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        with pytest.raises(ConnectionResetError):  # after a FIN this would be b""
+            client.recv(1)
+
+    assert real.vibe is None
+    assert real.client.patch(real.path, json={"vibe": "festive"}).status_code == 200
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.slow
+def test_a_slow_body_drips_behind_its_head(real):
+    whole = real.client.get(real.path).content
+    real.fault({"slowBodyMs": 10_000}, times=1)
+
+    with real.client.stream("GET", real.path, timeout=httpx.Timeout(60, read=30)) as response:
+        assert (response.status_code, response.headers["Content-Length"]) == (200, str(len(whole)))
+        piece = next(response.iter_raw())  # half a second from here, and not ten
+
+    assert whole.startswith(piece) and len(piece) == -(-len(whole) // 20)
+    assert real.client.get(real.path).content == whole
+
+
+@pytest.mark.slow
+def test_a_client_that_tires_of_a_slow_body_holds_up_nobody(real):
+    real.fault({"slowBodyMs": 60_000}, match=PATCHES, times=1)
+
+    with pytest.raises(httpx.ReadTimeout):
+        real.client.patch(real.path, json={"vibe": "festive"}, timeout=httpx.Timeout(60, read=0.5))
+
+    assert real.vibe == "festive"  # it was all done
+
+
+@pytest.mark.slow
+def test_every_third_of_many_at_once_goes_wrong_on_whatever_worker_it_is(server, real):
+    made = real.fault({"status": 502}, after=4, every=3, match={"operation": "whoami"})
+    crowd = [server.client(**real.key) for _ in range(8)]
+
+    def ask_five_times(client):
+        found = [client.get("/v1/whoami") for _ in range(5)]
+        return [(response.status_code, response.headers["X-Request-Id"]) for response in found]
+
+    found = list(chain.from_iterable(together(partial(ask_five_times, client) for client in crowd)))
+
+    assert Counter(status for status, _ in found) == {200: 28, 502: 12}
+    listed = real.command("GET", "/faults", params={"organizationId": real.organization})["items"]
+    (fault,) = [each for each in listed if each["id"] == made["id"]]
+    assert (fault["seen"], fault["used"]) == (40, 12)
+    assert sorted(fault["requestIds"]) == sorted(request_id for status, request_id in found if status == 502)
 
 
 @pytest.mark.slow

@@ -159,11 +159,15 @@ class RequestLog:
         return cls(RotatingLog(settings.data / "requests", MOST_BYTES), services.store, is_kept)
 
     def record(self, line: Line, context: RequestContext, environ: "WSGIEnvironment") -> None:
-        """Log a request of the API, unless that is switched off; print the hint about a path that is not there."""
+        """Log a request of the API, or one that was probably meant to be, unless that is switched off.
+
+        Print the hint about a path that is not there.
+        """
         if context.hint is not None:
             logger.warning("%s %s", line.request_id, context.hint)
         with suppress(OSError, EngineError):
-            if not (self.is_kept and context.is_api):
+            is_meant = context.is_api or (context.hint is not None and not context.path.startswith("/_standin"))
+            if not (self.is_kept and is_meant):
                 return
             is_wanted = context.is_logged if context.organization else self._is_kept_for_nobody()
             if is_wanted:
