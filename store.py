@@ -208,6 +208,7 @@ class Store:
         self.overrides = NO_OVERRIDES
         self.job_failure: Record | None = None  # the error that the jobs begun now will fail with
         self.post_failure: Record | None = None  # the error that the posts scheduled now will fail with
+        self.dropped: list[str] = []  # the JSON Pointers of assets in the body that were left out without a word
         self.tables = Tables(db, now, organization)
         self.actor = actor
 
@@ -333,7 +334,13 @@ class Store:
         return self._update_influencer(influencer_id, partial(self._attach, asset_ids=asset_ids, now=now), now)
 
     def _attach(self, influencer: Record, asset_ids: list[str], now: datetime) -> Record:
-        return attach_references(influencer, self.assets.of_project(influencer["projectId"], asset_ids), now)
+        assets = self.assets.of_project(influencer["projectId"], asset_ids)
+        self._note_dropped("/assetIds", asset_ids, assets)
+        return attach_references(influencer, assets, now)
+
+    def _note_dropped(self, pointer: str, asset_ids: list[str], assets: list[Record]) -> None:
+        known = {canonical(asset["assetId"]) for asset in assets}
+        self.dropped = [f"{pointer}/{index}" for index, each in enumerate(asset_ids) if canonical(each) not in known]
 
     def create_influencer(self, project_id: str, body: Record) -> Record:
         """Create an influencer and return the job that makes it ready. Raises NotFound, Conflict."""
@@ -343,6 +350,7 @@ class Store:
             project = document["id"]
             asset_ids = body.get("referenceImages", {}).get("assetIds", [])
             assets = self.assets.of_project(project, asset_ids)
+            self._note_dropped("/referenceImages/assetIds", asset_ids, assets)
             references = dedupe_references([], [reference_to(asset, self.now()) for asset in assets])
             return self._create_with_job(project, body, references)
 

@@ -4,12 +4,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from marshmallow import Schema
+
 from layers_standin.domain.faults import PLACEHOLDER, RequestInfo, fits_piece, pairs_of_pieces
 from layers_standin.domain.ids import canonical
 from layers_standin.domain.tables import ALL
+from layers_standin.engines.table import Record
+from layers_standin.fields import Object
 from layers_standin.web.closest import closest_paths, template
 from layers_standin.web.errors import Invalid
-from layers_standin.web.operations import LONG_RUNNING, Operations
+from layers_standin.web.faults import INFLUENCERS_OF_BODY
+from layers_standin.web.operations import LONG_RUNNING, Operation, Operations
 from layers_standin.web.uploads import PUT_UPLOAD, UPLOAD_PATH
 from store import Store
 
@@ -28,12 +33,60 @@ def check_rule(body: Mapping[str, Any], api: Operations) -> None:
     meant = [target for target in targets if _is_meant(match, target)]
     if not meant:
         raise Invalid(fieldErrors={"match": [_unknown(match, targets)]})
+    meant_operations = [each for each in api if any(each.name == target.operation for target in meant)]
     if "failJob" in body["answer"] and not any(target.begins_job for target in meant):
         raise Invalid(fieldErrors={"answer": ["failJob: Only for operations that begin a job"]})
     if "failPost" in body["answer"] and not any(target.begins_posts for target in meant):
         raise Invalid(fieldErrors={"answer": ["failPost: Only for operations that schedule posts"]})
+    if "influencerId" in match and not any(map(_names_influencer, meant_operations)):
+        raise Invalid(fieldErrors={"match": ["influencerId: Only for operations on an influencer"]})
+    if "body" in match:
+        _check_body(match["body"], meant_operations)
     if "keyId" in match and all(target.operation == PUT_UPLOAD for target in meant):
         raise Invalid(fieldErrors={"match": ["keyId: An upload is sent without a key"]})
+
+
+def _names_influencer(operation: Operation) -> bool:
+    """Whether the path or the body of an operation has the id of an influencer."""
+    of_body = (as_object({pointer: ""}) for pointer in INFLUENCERS_OF_BODY)
+    schema = operation.body
+    in_body = schema is not None and any(unknown_field(schema, each) is None for each in of_body)
+    return "<influencer_id>" in operation.path or in_body
+
+
+def _check_body(wanted: Mapping[str, Any], meant: list[Operation]) -> None:
+    """Raises Invalid when no body of these operations can have all the wanted fields."""
+    schemas = [each.body for each in meant if each.body is not None]
+    if not schemas or not wanted:
+        raise Invalid(fieldErrors={"match": ["body: Only for operations with a body, and at least one field of it"]})
+    parts = [as_object({name: value}) for name, value in wanted.items()]
+    unknown = [[name for part in parts if (name := unknown_field(each, part)) is not None] for each in schemas]
+    if all(unknown):
+        field = unknown[0][0] or '""'
+        forms = '{"personality": {"humor": "dry"}} or {"/personality/humor": "dry"}'
+        raise Invalid(fieldErrors={"match": [f"body: No such body has {field}; it is as in {forms}"]})
+
+
+def as_object(parts: Mapping[str, Any]) -> Record:
+    """Return {"a": {"b": value}} of the JSON Pointer in {"/a/b": value}; other names stay."""
+    found: Record = {}
+    for name, value in parts.items():
+        first, *rest = name[1:].split("/") if name.startswith("/") else [name]
+        for piece in reversed(rest):
+            value = {piece: value}
+        found[first] = value
+    return found
+
+
+def unknown_field(schema: Schema, wanted: Mapping[str, Any]) -> str | None:
+    """Return the first field of `wanted` that the schema does not know, `outer.inner`; None if it knows all."""
+    for name, value in wanted.items():
+        field = schema.fields.get(name)
+        if field is None:
+            return name
+        if isinstance(field, Object) and isinstance(value, dict) and (inner := unknown_field(field.schema, value)):
+            return f"{name}.{inner}"
+    return None
 
 
 def check_operation(name: str, api: Operations) -> None:

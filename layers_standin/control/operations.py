@@ -1,6 +1,6 @@
 """The operations of the control plane: a few lines each, above the rules in `layers_standin/domain/`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -10,10 +10,12 @@ from inspect import getdoc
 from layers_standin.control import schemas, webhooks
 from layers_standin.control.calls import ControlCall, scope_of, whose
 from layers_standin.control.faults import check_key, check_operation, check_rule
+from layers_standin.control.presets import PRESETS
 from layers_standin.control.reset import reset_store
+from layers_standin.control.unread import unread_of
 from layers_standin.domain.clocks import REAL, Clock, advance, frozen, shifted, time_by
 from layers_standin.domain.errors import Conflict, NotFound
-from layers_standin.domain.faults import new_rule
+from layers_standin.domain.faults import new_rule, whole_rule
 from layers_standin.domain.history import change_view
 from layers_standin.domain.ids import canonical
 from layers_standin.domain.keys import public_id_of
@@ -254,14 +256,27 @@ def _clock_view(store: Store, scope: str) -> Record:
 
 @_create("/_standin/faults", body=schemas.FaultCreate())
 def create_fault(call: ControlCall) -> Record:
-    """Make requests fail, in one organization or in all."""
-    check_rule(call.body, call.api)
-    scope = scope_of(call)
-    if "keyId" in call.body["match"]:
-        check_key(call.body["match"]["keyId"], scope, call.store)
-    rule = new_rule(call.body, call.store.for_organization(scope).now())
-    call.store.faults.add(scope, rule)
-    return _fault_view(scope, rule)
+    """Make requests fail, in one organization or in all; by a rule, or by the rules of a preset."""
+    scope, preset = scope_of(call), call.body.get("preset")
+    bodies = [call.body] if preset is None else [_of_preset(preset, rule) for rule in PRESETS[preset].rules]
+    for body in bodies:
+        check_rule(body, call.api)
+        if "keyId" in body["match"]:
+            check_key(body["match"]["keyId"], scope, call.store)
+    rules = [new_rule(body, call.store.for_organization(scope).now()) for body in bodies]
+    call.store.faults.add(scope, *rules)
+    views = [_fault_view(scope, rule) for rule in rules]
+    return views[0] if preset is None else {"items": views}
+
+
+def _of_preset(name: str, rule: Record) -> Record:
+    return {"preset": name, "match": {}} | rule
+
+
+@_get("/_standin/faults/presets")
+def list_fault_presets(call: ControlCall) -> Record:
+    """Return the presets of faults, each with its rules as createFault takes them."""
+    return {"items": [{"name": name, **preset._asdict()} for name, preset in PRESETS.items()]}
 
 
 @_get("/_standin/faults", query=schemas.ScopeQuery())
@@ -286,7 +301,7 @@ def delete_fault(call: ControlCall, fault_id: str) -> Record:
 
 
 def _fault_view(scope: str, rule: Record) -> Record:
-    return {"id": rule["id"], "organizationId": whose(scope)} | {key: rule[key] for key in rule if key != "id"}
+    return {"id": rule["id"], "organizationId": whose(scope)} | whole_rule(rule)
 
 
 # Social accounts
@@ -310,14 +325,24 @@ def set_social_account(call: ControlCall, social_account_id: str) -> Record:
 
 @_get("/_standin/requests", query=schemas.RequestQuery())
 def list_requests(call: ControlCall) -> Record:
-    """Return the newest requests and responses of the API, newest first, each with the command that repeats it."""
+    """Return the newest requests and responses of the API, newest first, or with `count` the number of them."""
     wanted = {name: call.body[name] for name in FILTERS if name in call.body}
     if "operation" in wanted:
         check_operation(wanted["operation"], call.api)
     if "organizationId" in wanted:
         wanted["organizationId"] = scope_of(call)
-    entries = call.log.newest(wanted, call.body["limit"])
-    return {"items": [entry_view(entry, call.base_url()) for entry in entries]}
+    unread = partial(_unread, {operation.name: operation for operation in call.api})
+    entries = call.log.newest(wanted)
+    if "unread" in call.body:
+        entries = [entry for entry in entries if bool(unread(entry)) == call.body["unread"]]
+    if call.body.get("count"):
+        return {"count": len(entries)}
+    base_url, shown = call.base_url(), entries[: call.body["limit"]]
+    return {"items": [entry_view(entry, base_url) | {"unread": unread(entry)} for entry in shown]}
+
+
+def _unread(named: Mapping[str, Operation], entry: Record) -> list[Record]:
+    return unread_of(entry, named.get(entry["operation"]))
 
 
 @_put("/_standin/requests", body=schemas.LogSetting())

@@ -1,10 +1,14 @@
 """Schemas of the control plane's requests; as strict as the API's own, and made of the same fields."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import orjson
 from marshmallow import ValidationError, post_load, validates_schema
+from marshmallow.fields import Field
 
+from layers_standin.control.presets import PRESETS
 from layers_standin.domain.events import TYPES
 from layers_standin.domain.faults import EFFECTS, LATE, OUT_OF_ORDER
 from layers_standin.domain.keys import SCOPES
@@ -15,6 +19,7 @@ from layers_standin.fields import (
     Boolean,
     Choice,
     Duration,
+    InfluencerId,
     Instant,
     Integer,
     Metadata,
@@ -22,10 +27,13 @@ from layers_standin.fields import (
     Pattern,
     QueryNumber,
     Text,
+    wrong_type,
 )
 from layers_standin.web.errors import STATUS_OF_CODE
-from layers_standin.web.faults import MAX_DELAY_MS
+from layers_standin.web.faults import BODILESS, MAX_DELAY_MS
 from layers_standin.web.limits import PER_MINUTE
+from layers_standin.web.logs.output import redacted
+from layers_standin.web.logs.refused_keys import is_secret
 from layers_standin.web.logs.requests import MOST_ENTRIES
 from schemas import MAX_SAFE_INTEGER, Strict
 
@@ -33,6 +41,8 @@ _DETAILS = {"description": "Anything, as long as it is at most 8192 bytes of JSO
 FLUSH_MS = 30_000
 MAX_LATE_MS = 31 * 86_400_000
 _NEVER: dict[str, Any] = {"not": {}}
+_HEADER_NAME = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]{1,128}")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 
 
 def _without(*names: str) -> dict[str, Any]:
@@ -61,6 +71,69 @@ class Flag(Boolean):
         if not super()._deserialize(value, attr, data, **kwargs):
             raise ValidationError("Must be true, or absent")
         return True
+
+
+class Headers(Metadata):
+    """{name: value} of HTTP headers."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "propertyNames": {"pattern": f"^{_HEADER_NAME.pattern}$"},
+        "additionalProperties": {"type": "string", "pattern": f"^{_HEADER_VALUE.pattern}$"},
+    }
+
+    def __init__(self, refused: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(max=8192, **kwargs)
+        self.refused = refused  # by the name in small letters, the reason
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
+        headers = super()._deserialize(value, attr, data, **kwargs)
+        faults = {name: [fault] for name in headers if (fault := self._fault(name, headers[name]))}
+        if faults:
+            raise ValidationError(faults)
+        return headers
+
+    def _fault(self, name: str, value: Any) -> str | None:
+        if not _HEADER_NAME.fullmatch(name):
+            return "Invalid name of a header"
+        if not isinstance(value, str):
+            return wrong_type("string", value)
+        if not _HEADER_VALUE.fullmatch(value):
+            return "Must be printable ASCII"
+        return self.refused.get(name.lower())
+
+
+class MatchHeaders(Headers):
+    """The headers that a fault compares: none of secrets, which are kept nowhere."""
+
+    def _fault(self, name: str, value: Any) -> str | None:
+        if is_secret(name) or (isinstance(value, str) and redacted(value) != value):
+            return "A secret is kept nowhere: for a key, match its keyId"
+        return super()._fault(name, value)
+
+
+class MatchBody(Metadata):
+    """The parts of a body that a fault compares."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
+        text = orjson.dumps(parts := super()._deserialize(value, attr, data, **kwargs)).decode()
+        if redacted(text) != text:
+            raise ValidationError("A secret is kept nowhere")
+        return parts
+
+
+class AnyJson(Field[Any]):
+    """Any value of JSON of at most `max` bytes but null."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": ["string", "number", "boolean", "array", "object"]}
+
+    def __init__(self, *, max: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max = max
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if len(orjson.dumps(value)) > self.max:
+            raise ValidationError(f"Must be at most {self.max} bytes of JSON")
+        return value
 
 
 class Reset(Strict):
@@ -152,7 +225,7 @@ class LogSetting(Strict):
 
 
 class Match(Strict):
-    """The requests that a fault matches; a field left out matches anything."""
+    """The requests that a fault matches: those for which all that is said is true."""
 
     json_schema = {"anyOf": [_without("operation"), _without("method", "path")]}
 
@@ -161,13 +234,18 @@ class Match(Strict):
     method = ListedChoice("GET", "POST", "PUT", "PATCH", "DELETE")
     path = Text(min=1, max=512)
     keyId = Pattern(_is_no_key, "Must be the id of a key, not the key", max=128)  # so that the error says so for a key
+    influencerId = InfluencerId()
+    headers = MatchHeaders({})
+    body = MatchBody(max=8192)
 
     @validates_schema
     def _one_or_the_other(self, data: Mapping[str, Any], **_: Any) -> None:
         if "operation" in data and ("method" in data or "path" in data):
             raise ValidationError("Either operation, or method and path")
         if "event" in data and len(data) > 1:
-            raise ValidationError("An event has neither operation, method, path nor key", "event")
+            raise ValidationError(
+                "An event has neither operation, method, path, key, influencer, headers nor body", "event"
+            )
 
 
 class JobFailure(Strict):
@@ -184,28 +262,82 @@ class PostFailure(Strict):
     message = Text(min=1, max=1024, required=True)
 
 
-_KINDS = ("code", "dropConnection", "truncateBody", "loseReplyAfterEffect", "failJob", "failPost", "webhook")
-_OF_CODE = ("message", "details", "retryAfter")
+_KINDS = (
+    "code",
+    "status",
+    "dropConnection",
+    "resetConnection",
+    "truncateBody",
+    "loseReplyAfterEffect",
+    "failJob",
+    "failPost",
+    "webhook",
+)
+# The fields that belong to some kinds only, by those kinds; an answer without a kind is a delay.
+_ONLY_WITH = {
+    "message": ("code",),
+    "details": ("code",),
+    "retryAfter": ("code", "status"),
+    "headers": ("code", "status"),
+    "body": ("status",),
+    "lateByMs": ("webhook",),
+}
+_UNBROKEN = ("code", "status", "failJob", "failPost", "delayMs", "slowBodyMs")  # the kinds that a slow body goes with
 
 
-def _only_kind(kind: str) -> dict[str, Any]:
-    """Return the JSON Schema of an answer of that kind, without the fields of the others."""
-    others = [other for other in _KINDS if other != kind]
-    foreign = [*(() if kind == "code" else _OF_CODE), *(() if kind == "webhook" else ("lateByMs",))]
-    return _without(*others, *foreign) | {"required": [kind]}
+def _only_kind(*kinds: str, **rules: Any) -> dict[str, Any]:
+    """Return the JSON Schema of an answer with these kinds, without the fields of the others."""
+    foreign = [name for name, owners in _ONLY_WITH.items() if not set(kinds) & set(owners)]
+    slow = () if set(kinds) & set(_UNBROKEN) else ("slowBodyMs",)
+    others = [kind for kind in _KINDS if kind not in kinds]
+    found = _without(*others, *foreign, *slow, *(("body",) if "code" in kinds else ()))
+    return {"properties": found["properties"] | rules, "required": list(kinds)}
+
+
+_SET_BY_SERVER = "Set by the service itself"
+_NOT_TO_SET = dict.fromkeys(
+    (
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "proxy-authenticate",
+        "server",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-request-id",
+        "x-ratelimit-endpoint-class",
+        "access-control-allow-origin",
+        "access-control-expose-headers",
+    ),
+    _SET_BY_SERVER,
+)
 
 
 class Answer(Strict):
-    """The effect of a fault: one of these, delayed or not; or only a delay."""
+    """The effect of a fault: one of these, delayed or not; or only a delay, or a slow body."""
 
-    json_schema = {"oneOf": [*map(_only_kind, (*_KINDS, "delayMs"))]}
+    json_schema = {
+        "anyOf": [
+            _only_kind("code", code={"enum": [*STATUS_OF_CODE]}),
+            _only_kind("code", "status"),
+            *(_only_kind(kind) for kind in (*_KINDS[1:], "delayMs", "slowBodyMs")),
+        ]
+    }
 
-    code = ListedChoice(*STATUS_OF_CODE)
+    code = Text(min=1, max=128)
+    status = Integer(min=200, max=599)
     message = Text(min=1, max=1024)
     details = Metadata(max=8192, metadata=_DETAILS)
     retryAfter = Integer(max=86_400)
+    headers = Headers(_NOT_TO_SET)
+    body = AnyJson(max=65_536)
     delayMs = Integer(max=MAX_DELAY_MS)
+    slowBodyMs = Integer(max=MAX_DELAY_MS)
     dropConnection = Flag()
+    resetConnection = Flag()
     truncateBody = Integer(max=1 << 30)
     loseReplyAfterEffect = Flag()
     failJob = Object(JobFailure)
@@ -216,11 +348,28 @@ class Answer(Strict):
     @validates_schema
     def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:
         kinds = [kind for kind in _KINDS if kind in data]
-        if len(kinds) > 1 or not (kinds or "delayMs" in data):
-            raise ValidationError(f"Exactly one of {', '.join(_KINDS)}; or delayMs alone")
-        for name in _OF_CODE:
-            if name in data and "code" not in data:
-                raise ValidationError("Only with code", name)
+        is_delay = not kinds and ("delayMs" in data or "slowBodyMs" in data)
+        if not (len(kinds) == 1 or kinds == ["code", "status"] or is_delay):
+            raise ValidationError(
+                f"Exactly one of {', '.join(_KINDS)} (code and status together are one); or delayMs or slowBodyMs alone"
+            )
+        for name, owners in _ONLY_WITH.items():
+            if name in data and not set(kinds) & set(owners):
+                raise ValidationError(f"Only with {' or '.join(owners)}", name)
+        if "slowBodyMs" in data and kinds and not set(kinds) & set(_UNBROKEN):
+            raise ValidationError(f"Not with {kinds[0]}", "slowBodyMs")
+
+    @validates_schema
+    def _is_whole(self, data: Mapping[str, Any], **_: Any) -> None:
+        if "code" in data and data["code"] not in STATUS_OF_CODE and "status" not in data:
+            known = ", ".join(STATUS_OF_CODE)
+            raise ValidationError(f"Say the status of a code that is none of the API's: {known}", "code")
+        if "body" in data and "code" in data:
+            raise ValidationError("Not with code, which has a body of its own: say message and details", "body")
+        if "body" in data and data.get("status") in BODILESS:
+            raise ValidationError(f"Not with status {data['status']}", "body")
+        if "retryAfter" in data and "retry-after" in map(str.lower, data.get("headers", ())):
+            raise ValidationError("Not with a header Retry-After", "retryAfter")
         if "delayMs" in data and "webhook" in data:
             raise ValidationError("Not with webhook: say lateByMs", "delayMs")
         if "lateByMs" in data and data.get("webhook") not in (LATE, OUT_OF_ORDER):
@@ -228,16 +377,33 @@ class Answer(Strict):
 
 
 class FaultCreate(Strict):
-    """faults: an effect, the requests it is for, and how often; in one organization or in all."""
+    """faults: an effect, the requests it is for, and at which of them; or a preset. In one organization or in all."""
 
+    json_schema = {
+        "anyOf": [
+            _without("preset") | {"required": ["answer"]},
+            _without("match", "after", "every", "times", "answer") | {"required": ["preset"]},
+        ]
+    }
+
+    preset = ListedChoice(*PRESETS)
     match = Object(Match)
+    after = Integer(max=1_000_000)
+    every = Integer(min=1, max=1_000_000)
     times = Integer(min=1, max=1_000_000)
-    answer = Object(Answer, required=True)
+    answer = Object(Answer)
     organizationId = Text()
+
+    @validates_schema
+    def _preset_or_answer(self, data: Mapping[str, Any], **_: Any) -> None:
+        if "preset" not in data and "answer" not in data:
+            raise ValidationError("Required", "answer")
+        if "preset" in data and (more := data.keys() - {"preset", "organizationId"}):
+            raise ValidationError(f"Not with {', '.join(sorted(more))}: a preset has its own", "preset")
 
     @post_load
     def _any(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {"match": {}} | data
+        return data if "preset" in data else {"match": {}} | data
 
 
 class ScopeQuery(Strict):
@@ -253,11 +419,46 @@ class Flush(Strict):
     timeoutMs = Integer(min=0, max=120_000, load_default=FLUSH_MS)
 
 
+class StatusFilter(QueryNumber):
+    """An HTTP status, or a class of them, as 4xx."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {
+        "type": ["integer", "string"],
+        "pattern": "^[1-5]([0-9][0-9]|xx)$",
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return value if value in _STATUS_CLASSES else super()._deserialize(value, attr, data, **kwargs)
+
+
+_STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+
+
+class QueryFlag(Text):
+    """A parameter that is true without a value; or true or false."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"enum": ["", "true", "false"]}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if value not in ("", "true", "false"):
+            raise ValidationError("Must be true or false, or without a value")
+        return value != "false"
+
+
 class RequestQuery(ScopeQuery):
-    """Filters of the request log, and the number of entries."""
+    """Filters of the request log, the number of entries, and whether only their number is wanted."""
 
     operation = Text()
-    status = QueryNumber(min=100, max=599)
+    method = Text()
+    path = Text()
+    status = StatusFilter(min=100, max=599)
     keyId = Text()
     idempotencyKey = Text()
+    faultId = Text()
+    text = Text()
+    since = Instant()
+    until = Instant()
+    unmatched = QueryFlag()
+    unread = QueryFlag()
+    count = QueryFlag()
     limit = QueryNumber(min=1, max=MOST_ENTRIES, load_default=100)

@@ -1,8 +1,11 @@
 """The responses of the control plane: each an example, whose schema allows exactly its fields."""
 
+from typing import Any
+
+from layers_standin.control.presets import PRESETS
 from layers_standin.domain.events import TYPES
 from layers_standin.openapi import json_schema as schema
-from layers_standin.openapi.examples import API_KEY, AVA, EVENT, FAULT, KEY, ORGANIZATION, REQUESTS, SNAPSHOT
+from layers_standin.openapi.examples import API_KEY, AVA, EVENT, FAULT, KEY, ORGANIZATION, SNAPSHOT
 from layers_standin.openapi.json_schema import FIELDS, JsonSchema, record, record_like, ref
 from layers_standin.openapi.publishing import ACCOUNT, ACCOUNT_FIELDS
 from layers_standin.openapi.responses import INFLUENCER, Response, list_of, response
@@ -28,11 +31,18 @@ _NEW_ORGANIZATION = {
     "name": "Organization",
     "createdAt": "2026-04-18T09:55:00.000Z",
 }
-_FAULT = {
+_FAULT: dict[str, Any] = {
     "id": FAULT,
     "organizationId": None,
-    **REQUESTS["FaultCreate"]["one too many"],
+    "preset": None,
+    "match": {"operation": "patchInfluencer"},
+    "after": 0,
+    "every": 1,
+    "times": 1,
+    "answer": {"code": "RATE_LIMITED", "retryAfter": 3},
+    "seen": 0,
     "used": 0,
+    "requestIds": [],
     "createdAt": "2026-04-18T10:00:00.000Z",
 }
 _LOGGED_REQUEST = {
@@ -58,7 +68,9 @@ _LOGGED_REQUEST = {
     "hint": None,
     "curl": f'curl -X PATCH http://127.0.0.1:8000{_PATCH_PATH} -H "X-Api-Key: $LAYERS_API_KEY" '
     "-H 'Content-Type: application/json' --data-raw '{\"vibe\":\"festive\"}'",
+    "unread": [],
 }
+_PRESET = {"name": "rate-limited", **PRESETS["rate-limited"]._asdict()}
 _COMMAND = {"method": "GET", "path": "/_standin/clock", "summary": "Return the time."}
 _CHANGE = {
     "revision": 1,
@@ -150,14 +162,23 @@ RESPONSES: dict[str, Response] = {
         _FAULT,
         id=_FAULT_ID,
         organizationId=_WHOSE,
+        preset=schema.or_null({"enum": list(PRESETS)}),
         match=ref("Match"),
+        after=schema.COUNT,
+        every=schema.FROM_ONE,
+        requestIds=schema.listed(schema.TEXT),
         times=schema.or_null(schema.FROM_ONE),
         answer=ref("Answer"),
         createdAt=schema.MILLISECONDS,
     ),
+    "FaultCreated": Response(_FAULT, {"anyOf": [ref("Fault"), ref("FaultList")]}),
     "FaultList": list_of("Fault", _FAULT),
+    "FaultPresetList": list_of("FaultPreset", _PRESET),
     "FaultDeleted": response({"id": FAULT, "deleted": True}, id=_FAULT_ID),
     "Deleted": response({"deleted": True}),
+    "LoggedRequestsFound": Response(
+        {"items": [_LOGGED_REQUEST]}, {"anyOf": [ref("LoggedRequestList"), record(count=schema.COUNT)]}
+    ),
     "LoggedRequestList": list_of("LoggedRequest", _LOGGED_REQUEST),
     "LogSwitched": response({"organizationId": None, "enabled": False}, organizationId=_WHOSE),
     "PendingWebhookList": list_of("PendingWebhook", _PENDING),
@@ -189,9 +210,14 @@ SCHEMAS: dict[str, JsonSchema] = {
         at=schema.MICROSECONDS,
         headers={"type": "object", "additionalProperties": schema.TEXT},
         hint=schema.or_null(schema.TEXT),
+        unread=schema.listed(ref("UnreadPart")),
         status={"type": "integer", "minimum": 100, "maximum": 599},
         organizationId=schema.or_null(schema.UUID),
         apiKeyId=schema.or_null(schema.UUID),
+    ),
+    "UnreadPart": record(**{"in": {"enum": ["query", "header", "body"]}, "name": schema.TEXT, "reason": schema.TEXT}),
+    "FaultPreset": record_like(
+        _PRESET, name={"enum": list(PRESETS)}, description=schema.TEXT, rules=schema.listed(ref("FaultCreate"))
     ),
     "PendingWebhook": record_like(
         _PENDING,

@@ -205,6 +205,21 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "organizationId": ORGANIZATION,
         },
         "slow": {"answer": {"delayMs": 250}},
+        "slower and slower": {"answer": {"slowBodyMs": 250}},
+        "a gateway's page, each third time": {
+            "every": 3,
+            "answer": {"status": 502, "headers": {"Content-Type": "text/html"}, "body": "<h1>502 Bad Gateway</h1>"},
+        },
+        "a code of the days to come, after ten that go well": {
+            "match": {"influencerId": AVA, "headers": {"User-Agent": "my-client/*"}},
+            "after": 10,
+            "answer": {"code": "QUOTA_EXCEEDED", "status": 402, "message": "The quota is used up."},
+        },
+        "one joke too many": {
+            "match": {"operation": "patchInfluencer", "body": {"personality": {"humor": "dry"}}},
+            "answer": {"resetConnection": True},
+        },
+        "a preset": {"preset": "flaky-gateway", "organizationId": ORGANIZATION},
         "cut off": {"answer": {"truncateBody": 20, "delayMs": 250}},
         "posts that fail": {
             "match": {"operation": "scheduleContent"},

@@ -101,7 +101,7 @@ _BY_SCHEMA: list[tuple[JsonSchema, str]] = [
     (MILLISECONDS, "at clock dueAt receivedAt expiresAt finishedAt now rotatedAt startedAt"),
     (or_null(MILLISECONDS), "revokedAt"),
     (or_null(ID), "nextCursor"),
-    (COUNT, "bytes documents sizeBytes used"),
+    (COUNT, "bytes documents seen sizeBytes used"),
     (FROM_ONE, "height maxBytes revision width"),
     ({"type": "number"}, "creditBalance"),
     ({"type": "number", "minimum": 0}, "milliseconds"),

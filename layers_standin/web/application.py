@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 
 from layers_standin.housekeeping import Housekeeping
 from layers_standin.web.context import CONTEXT, RequestContext
-from layers_standin.web.disconnect import truncate
+from layers_standin.web.disconnect import spoil
 from layers_standin.web.errors import MAX_BODY_BYTES
 from layers_standin.web.logs.output import Line, redacted
 from layers_standin.web.responses import refuse, route
@@ -84,7 +84,7 @@ class Application(Flask):
                 body = cast("WSGIApplication", response)(environ, start)
             else:
                 body = super().wsgi_app(environ, start)
-            return body if context.truncate_after is None else truncate(body, context.truncate_after, environ)
+            return body if context.fault is None else spoil(body, context.truncate_after, context.slow_ms, environ)
         finally:
             line = Line(
                 datetime.now(UTC),

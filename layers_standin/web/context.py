@@ -28,6 +28,7 @@ _REPLAYED = [("Idempotent-Replayed", "true")]
 _REASONS = {status: phrase.upper() for status, phrase in HTTP_STATUS_CODES.items()}  # as Werkzeug writes them
 
 NO_RESPONSE = -1  # of a response: not even its status line
+RESET = -2  # nor an orderly end of the connection
 
 
 def new_request_id() -> str:
@@ -39,17 +40,19 @@ def new_request_id() -> str:
 class RequestContext:
     """The facts of a request and its response.
 
-    `public_key_id` is the public part of the key, `api_key_id` its id in replies, `truncate_after` the number of bytes
-    of the body that are sent before the connection is closed, None for all. `is_poll` marks a refresh by the console,
-    which is left out of the access log. `hint` is a sentence for the logs about a path or a method that is not there.
+    `public_key_id` is the public part of the key, `api_key_id` its id in replies. With a `fault`, `truncate_after` is
+    the number of bytes of the body that are sent before the connection is closed, None for all, and `slow_ms` how long
+    the sending of the body takes. `is_poll` marks a refresh by the console, which is left out of the access log.
+    `hint` is a sentence for the logs about a path or a method that is not there.
     `is_api` says whether the path is one of the API. `cors` are the headers that let pages of other origins read the
     response: ANY_ORIGIN for the API and for files. `path` is the path of the URL, decoded;
-    `more_headers` are those of rate limits, and Retry-After.
+    `more_headers` are those of rate limits, and Retry-After; `dropped` is that of the store.
     """
 
     __slots__ = (
         "api_key_id",
         "cors",
+        "dropped",
         "endpoint_class",
         "fault",
         "hint",
@@ -65,6 +68,7 @@ class RequestContext:
         "replayed",
         "request_id",
         "sent",
+        "slow_ms",
         "status",
         "truncate_after",
     )
@@ -78,6 +82,7 @@ class RequestContext:
         self.status = 500
         self.more_headers: list[tuple[str, str]] = []
         self.truncate_after: int | None = None
+        self.slow_ms = 0
         self.is_logged = True
         self.is_poll = False
         self.operation: str | None = None
@@ -88,6 +93,7 @@ class RequestContext:
         self.hint: str | None = None
         self.received = self.sent = b""
         self.replayed = False
+        self.dropped: list[str] = []
 
     def headers(self) -> list[tuple[str, str]]:
         """Return the headers of every response to this request, errors included."""
@@ -130,7 +136,7 @@ class JsonResponse:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         status, body, _ = self._stored
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        start_response(f"{status} {_REASONS[status]}", headers)
+        start_response(f"{status} {_REASONS.get(status, 'UNKNOWN')}", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 

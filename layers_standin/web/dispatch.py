@@ -50,21 +50,27 @@ def dispatch(operation: Operation, services: Services, request: Request, **ids: 
         context.is_logged = overrides.is_logged
         if services.limits is not None:
             context.more_headers = services.limits(store, key, operation.endpoint_class)
-        fault = None
-        if overrides.has_faults or "HTTP_PREFER" in request.environ:
-            begins_job = operation.endpoint_class == LONG_RUNNING
-            fault = match_fault(context, store, request, services.settings, begins_job)
         call = Call(services, store, request, key)
-        if fault is None and not operation.changes:
+        may_fail = overrides.has_faults or "HTTP_PREFER" in request.environ
+        if not (may_fail or operation.changes):
             return context.respond(request, _read(operation, call, ids), operation.tagged)
-    if fault is not None:
-        if operation.changes:
-            with suppress(HTTPException):
-                context.received = whole_body(request)  # for the log, where it is wanted most when things go wrong
-        if (response := apply_fault(fault, context, request, operation.scope)) is not None:
-            return response
+    if may_fail and (response := _faulty(operation, call, context, ids)) is not None:
+        return response
     stored = _change(operation, call, context, ids) if operation.changes else _read(operation, call, ids)
+    context.dropped = store.dropped
     return context.respond(request, stored, operation.tagged)
+
+
+def _faulty(
+    operation: Operation, call: Call, context: RequestContext, ids: Mapping[str, str]
+) -> "WSGIApplication | None":
+    """Return the response of the fault that strikes a request, or None. Raises Refusal."""
+    if operation.changes:
+        with suppress(HTTPException):
+            context.received = whole_body(call.request)  # for rules that compare it, and for the log
+    begins_job, influencer_id = operation.endpoint_class == LONG_RUNNING, ids.get("influencer_id")
+    fault = match_fault(context, call.store, call.request, call.services.settings, begins_job, influencer_id)
+    return None if fault is None else apply_fault(fault, context, call.request, operation.scope)
 
 
 def _read(operation: Operation, call: Call, ids: Mapping[str, str]) -> StoredResponse:

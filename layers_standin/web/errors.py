@@ -17,6 +17,7 @@ class Refusal(Exception):
     message = "Internal error."
     limits: list[tuple[str, str]] | None = None  # the headers of the rate limit that was hit
     retry_after: int | None = None  # whole seconds until it is worth trying again
+    status: int | None = None  # another one than that of the code
 
     def __init__(self, message: str | None = None, **details: Any) -> None:
         super().__init__(message or self.message)
@@ -140,4 +141,5 @@ def refusal(error: StoreError | Refusal | EngineError, request_id: str) -> tuple
         return 503, envelope("UNAVAILABLE", "The store is unavailable; this may or may not have been done.", request_id)
     if isinstance(error, EngineError):
         return 503, envelope("UNAVAILABLE", UNAVAILABLE, request_id)
-    return STATUS_OF_CODE[error.code], envelope(error.code, str(error), request_id, error.details)
+    status = error.status if isinstance(error, Refusal) else None
+    return status or STATUS_OF_CODE[error.code], envelope(error.code, str(error), request_id, error.details)

@@ -1,16 +1,19 @@
-"""Responses with a fault: an error, a delay, a truncated body, or none at all."""
+"""Responses with a fault: an error, another answer, a delay, a slow or truncated body, or none at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+import orjson
 from flask import Request, Response
 from werkzeug.http import parse_list_header, unquote_header_value
 
-from layers_standin.domain.faults import RequestInfo
+from layers_standin.domain.faults import RequestInfo, at_pointer
+from layers_standin.domain.ids import canonical
 from layers_standin.engines.table import Record
 from layers_standin.settings import Settings
 from layers_standin.web.access import is_open
-from layers_standin.web.context import NO_RESPONSE, RequestContext
+from layers_standin.web.context import NO_RESPONSE, RESET, RequestContext
 from layers_standin.web.disconnect import client_stays
 from layers_standin.web.errors import MAX_BODY_BYTES, MESSAGES, STATUS_OF_CODE, Invalid, Refusal
 from store import Store
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_DELAY_MS = 60_000
 DROPPED = 444  # nginx's number for it in its logs; it is never sent
+BODILESS = (204, 205, 304)
+INFLUENCERS_OF_BODY = ("/influencerId", "/brief/influencerId", "/newInfluencerId")
 _MAX_SHOWN = 40  # characters of a preference that is refused
 PREFERRED = "prefer"  # instead of the id of a rule
 
@@ -27,23 +32,43 @@ FaultAction = Mapping[str, Any]
 
 
 def match_fault(
-    context: RequestContext, store: Store, request: Request, settings: Settings, begins_job: bool
+    context: RequestContext,
+    store: Store,
+    request: Request,
+    settings: Settings,
+    begins_job: bool,
+    influencer_id: str | None = None,
 ) -> FaultAction | None:
-    """Return the action that a request asks for itself, else that of the first matching rule, which is counted.
+    """Return the action that a request asks for itself, else that of the rule that strikes it; the id is of its path.
 
     Sets `context.fault`, and `store.job_failure` and `store.post_failure`. Raises Invalid.
     """
     fault = _fault_from_prefer_header(request.environ, settings) if "HTTP_PREFER" in request.environ else None
     if fault is None and store.overrides.has_faults:
-        key_ids = tuple(each for each in (context.api_key_id, context.public_key_id) if each)
-        fault = store.faults.take(
-            store.organization, RequestInfo(str(context.operation), request.method, request.path, key_ids, begins_job)
-        )
+        fault = store.faults.take(store.organization, _info(context, request, begins_job, influencer_id))
     if fault is None:
         return None
     context.fault = fault["id"]
     store.job_failure, store.post_failure = fault["answer"].get("failJob"), fault["answer"].get("failPost")
     return cast(FaultAction, fault["answer"])
+
+
+def _info(context: RequestContext, request: Request, begins_job: bool, of_path: str | None) -> RequestInfo:
+    body = None
+    with suppress(orjson.JSONDecodeError):
+        body = orjson.loads(context.received)
+    of_body = (at_pointer(body, pointer) for pointer in INFLUENCERS_OF_BODY)
+    return RequestInfo(
+        str(context.operation),
+        request.method,
+        request.path,
+        tuple(each for each in (context.api_key_id, context.public_key_id) if each),
+        begins_job,
+        request_id=context.request_id,
+        influencer_ids=frozenset(canonical(each) for each in (of_path, *of_body) if isinstance(each, str)),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+    )
 
 
 def _fault_from_prefer_header(environ: "WSGIEnvironment", settings: Settings) -> Record | None:
@@ -62,22 +87,53 @@ def apply_fault(action: FaultAction, context: RequestContext, request: Request, 
     Raises Refusal with the action's code.
     """
     is_gone = "delayMs" in action and not client_stays(action["delayMs"] / 1000, request.environ)
-    if "code" in action and not is_gone:
-        raise injected(action, context.endpoint_class, scope)
-    if action.get("dropConnection") or is_gone:
-        context.truncate_after = NO_RESPONSE
+    if is_gone or "dropConnection" in action or "resetConnection" in action:
+        context.truncate_after = RESET if "resetConnection" in action and not is_gone else NO_RESPONSE
         return Response(status=DROPPED)
+    context.slow_ms = action.get("slowBodyMs", 0)
     context.truncate_after = NO_RESPONSE if action.get("loseReplyAfterEffect") else action.get("truncateBody")
-    return None
+    if "code" in action or "status" in action:
+        context.more_headers = list(_headers(action, context.more_headers))
+    if "code" in action:
+        raise injected(action, context.endpoint_class, scope)
+    return foreign(action, context) if "status" in action else None
+
+
+def _headers(action: FaultAction, usual: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the headers of a fault's answer, and of the usual ones those that it does not replace."""
+    own = {name.lower(): (name, value) for name, value in action.get("headers", {}).items()}
+    yield from (header for header in usual if header[0].lower() not in own)
+    yield from (own[name] for name in own if name != "content-type")
+
+
+def foreign(action: FaultAction, context: RequestContext) -> Response:
+    """Return an answer that need not be one of the API's: of any status, with any headers and body."""
+    body, status = action.get("body", ""), action["status"]
+    kind = "text/html" if isinstance(body, str) and body.lstrip().startswith("<") else "text/plain"
+    context.sent = body.encode() if isinstance(body, str) else orjson.dumps(body)
+    named = {name.lower(): value for name, value in action.get("headers", {}).items()}
+    content_type = named.get("content-type", f"{kind}; charset=utf-8" if isinstance(body, str) else "application/json")
+    response = Response(context.sent, status, content_type=content_type)
+    if not context.sent and "content-type" not in named:
+        del response.headers["Content-Type"]
+    if "retryAfter" in action:
+        response.headers["Retry-After"] = str(action["retryAfter"])
+    return response
+
+
+class Injected(Refusal):
+    """An error with a code that the API has, or may have one day; `status` is None for the code's own."""
 
 
 def injected(action: FaultAction, endpoint_class: str, scope: str | None) -> Refusal:
     """Return the error with the action's code; it looks like the real one unless the action has its own message."""
-    code = action["code"]
-    refusal = Refusal(action.get("message", MESSAGES[code]))
-    refusal.code = code
+    code, own_headers = action["code"], {name.lower() for name in action.get("headers", {})}
+    status = action.get("status")
+    refusal = Injected(action.get("message", MESSAGES.get(code) or f"{code.replace('_', ' ').capitalize()}."))
+    refusal.code, refusal.status = code, status
     refusal.details = action.get("details", _details(code, endpoint_class, scope))  # of any names, such as `message`
-    refusal.retry_after = action.get("retryAfter", 1 if code == "RATE_LIMITED" else None)
+    usual = 1 if code == "RATE_LIMITED" and "retry-after" not in own_headers else None
+    refusal.retry_after = action.get("retryAfter", usual)
     return refusal
 
 

@@ -100,7 +100,7 @@ class Queue:
     def _fault(self, delivery: Record) -> Record:
         if not self._store.overrides.has_faults or "isLate" in delivery:
             return {}
-        info = RequestInfo("", "", "", event=delivery["event"]["type"])
+        info = RequestInfo("", "", "", event=delivery["event"]["type"], request_id=delivery["id"])
         rule = self._store.faults.take(self._store.organization, info)
         return {} if rule is None else dict(rule["answer"])
 

@@ -1,16 +1,18 @@
 """Faults: which requests go wrong, how, and how often; in words, over HTTP, and on a connection that really breaks."""
 
 import re
+import socket
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import httpx
 import pytest
 from api_helpers import SPRING, invalid, key_of, refused
-from conftest import AVA_PATH, DEMO
+from conftest import AVA, AVA_PATH, DEMO
 from control_helpers import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,18 @@ from servers import STAYS_OPEN, eventually, serving, together
 
 from app import create_app, operations
 from layers_standin.control.faults import check_rule
-from layers_standin.domain.faults import MOST_RULES, RequestInfo, first_match, fits_path, is_spent, matches, new_rule
+from layers_standin.control.presets import PRESETS
+from layers_standin.domain.faults import (
+    MOST_REQUEST_IDS,
+    MOST_RULES,
+    RequestInfo,
+    first_match,
+    fits_path,
+    is_spent,
+    matches,
+    new_rule,
+    strike,
+)
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
 from layers_standin.web.errors import MESSAGES, STATUS_OF_CODE, Invalid
@@ -40,7 +53,7 @@ NO_FAULT = {"status": 404, "code": "NOT_FOUND", "message": "Fault not found."}
 # Which requests a rule is about
 
 
-def rule(answer: Record = RATE_LIMITED, times: int | None = None, used: int = 0, **match: str) -> Record:
+def rule(answer: Record = RATE_LIMITED, times: int | None = None, used: int = 0, **match: Any) -> Record:
     made = new_rule({"match": match, "answer": answer} | ({"times": times} if times else {}), datetime.now(UTC))
     return made | {"used": used}
 
@@ -116,6 +129,117 @@ def test_a_rule_that_fails_jobs_is_about_what_begins_one():
 
     assert matches(rule(fails), CREATE)
     assert not matches(rule(fails), PATCH_AVA)
+
+
+HUMOR = {"vibe": "calm", "personality": {"humor": "dry", "traits": ["curious", {"n": 1}]}, "a/b": {"~": None}}
+
+
+@pytest.mark.parametrize(
+    ("body", "fits"),
+    [
+        ({"vibe": "calm"}, True),
+        ({"vibe": "Calm"}, False),
+        ({"vibe": None}, False),
+        ({"personality": {"humor": "dry"}}, True),
+        ({"personality": {"humor": "dry", "tone": "low"}}, False),
+        ({"personality": {}}, True),
+        ({"personality": []}, False),
+        ({"/personality/humor": "dry"}, True),
+        ({"/personality/humor": "wet"}, False),
+        ({"/personality/humor/x": "dry"}, False),
+        ({"/personality/traits/0": "curious"}, True),
+        ({"/personality/traits/00": "curious"}, False),
+        ({"/personality/traits/2": "curious"}, False),
+        ({"/personality/traits/-": "curious"}, False),
+        ({"/personality/traits/1/n": 1}, True),
+        ({"/personality/traits/1/n": 1.0}, True),
+        ({"/personality/traits/1/n": True}, False),
+        ({"/personality/traits": ["curious", {}]}, True),
+        ({"/personality/traits": ["curious"]}, False),
+        ({"/a~1b/~0": None}, True),
+        ({"a/b": {"~": None}}, True),
+        ({"/a~1b": {"x": None}}, False),
+        ({"vibe": "calm", "/personality/humor": "wet"}, False),
+    ],
+    ids=str,
+)
+def test_a_body_is_compared_as_far_as_a_rule_tells_of_it(body, fits):
+    assert matches(rule(body=body), PATCH_AVA._replace(body=HUMOR)) == fits
+
+
+@pytest.mark.parametrize("body", [None, [], "vibe", 3, {}, {"vibe": ["calm"]}], ids=str)
+def test_a_body_without_what_a_rule_tells_of_is_not_meant(body):
+    assert not matches(rule(body={"vibe": "calm"}), PATCH_AVA._replace(body=body))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        ("my-client/1.0", True),
+        ("my-client/*", True),
+        ("*", True),
+        ("*1.0*", True),
+        ("my-client/1.?", False),
+        ("my-client/1.[0]", False),
+        ("My-Client/1.0", False),
+        ("my-client", False),
+    ],
+)
+def test_a_header_is_compared_by_its_name_in_any_case_and_with_stars(wanted, fits):
+    info = PATCH_AVA._replace(headers={"user-agent": "my-client/1.0"})
+
+    assert matches(rule(headers={"USER-agent": wanted}), info) == fits
+    assert not matches(rule(headers={"USER-agent": wanted, "X-Other": "*"}), info)
+
+
+def test_brackets_and_question_marks_in_a_header_stand_for_themselves():
+    info = PATCH_AVA._replace(headers={"if-match": '"[a]?"'})
+
+    assert matches(rule(headers={"If-Match": '"[a]?"'}), info)
+    assert not matches(rule(headers={"If-Match": '"[b]?"'}), info)
+
+
+def test_an_influencer_goes_by_its_id_in_any_case():
+    uuid = "0C9A4E52-6D0B-4C5E-9A53-2F8B1F6E7A10"
+    info = PATCH_AVA._replace(influencer_ids=frozenset([uuid.lower(), AVA]))
+
+    assert matches(rule(influencerId=uuid), info)
+    assert matches(rule(influencerId=AVA), info)
+    assert not matches(rule(influencerId=AVA.lower()), info)
+
+
+# At which of them it strikes
+
+
+def turns(number: int, *rules: Record) -> list[int | None]:
+    """Return for each of so many requests the place of the rule that struck it."""
+    struck = [strike(rules, PATCH_AVA._replace(request_id=f"req_{turn}")) for turn in range(1, number + 1)]
+    return [next((place for place, each in enumerate(rules) if each is found), None) for found in struck]
+
+
+@given(st.integers(0, 5), st.integers(1, 5), st.one_of(st.none(), st.integers(1, 5)), st.integers(0, 40))
+def test_a_rule_lets_some_pass_then_strikes_every_so_manieth_so_often(after, every, times, number):
+    made = rule() | {"after": after, "every": every, "times": times}
+    struck = [turn for turn, place in enumerate(turns(number, made), 1) if place == 0]
+
+    assert struck == list(range(after + every, number + 1, every))[:times]
+    assert made["used"] == len(struck)
+    assert made["requestIds"] == [f"req_{turn}" for turn in struck][-MOST_REQUEST_IDS:]
+    assert made["seen"] == (struck[-1] if len(struck) == times else number)
+
+
+def test_a_request_that_one_rule_strikes_does_not_come_to_the_next():
+    third, second = rule() | {"every": 3}, rule() | {"every": 2}
+
+    assert turns(9, third, second) == [None, 1, 0, None, 1, 0, None, 1, 0]
+    assert (third["seen"], second["seen"], third["used"], second["used"]) == (9, 6, 3, 3)
+
+
+def test_a_rule_that_an_earlier_version_has_stored_goes_on_to_count():
+    old = {"id": "fault_1", "match": {}, "times": 3, "used": 1, "answer": RATE_LIMITED, "createdAt": NOW}
+
+    assert turns(3, old) == [0, 0, None]
+    assert (old["seen"], old["used"], old["requestIds"]) == (3, 3, ["req_1", "req_2"])
 
 
 segments = st.text(st.characters(exclude_characters="/{}<>*:", exclude_categories=["Cs"]), min_size=1)
@@ -281,13 +405,26 @@ def test_a_fault_is_told_whole_and_counts_how_often_it_struck(control, demo):
     made = response.json
     assert (response.status_code, made) == (
         201,
-        {"id": made["id"], "organizationId": None, **body, "used": 0, "createdAt": NOW},
+        {
+            "id": made["id"],
+            "organizationId": None,
+            "preset": None,
+            **body,
+            "after": 0,
+            "every": 1,
+            "seen": 0,
+            "used": 0,
+            "requestIds": [],
+            "createdAt": NOW,
+        },
     )
     assert control.get("/faults") == {"items": [made]}
 
+    ids = []
     for used in (1, 2, 2):
-        demo.patch(AVA_PATH, json={"vibe": "x"})
-        assert control.get("/faults") == {"items": [made | {"used": used}]}
+        ids.append(demo.patch(AVA_PATH, json={"vibe": "x"}).headers["X-Request-Id"])
+        counted = {"seen": used, "used": used, "requestIds": ids[:2]}
+        assert control.get("/faults") == {"items": [made | counted]}
 
 
 def test_a_fault_about_everything_for_ever_needs_only_its_answer(control, demo, organization):
@@ -296,10 +433,15 @@ def test_a_fault_about_everything_for_ever_needs_only_its_answer(control, demo, 
     assert made == {
         "id": made["id"],
         "organizationId": organization,
+        "preset": None,
         "match": {},
+        "after": 0,
+        "every": 1,
         "times": None,
         "answer": {"delayMs": 0},
+        "seen": 0,
         "used": 0,
+        "requestIds": [],
         "createdAt": NOW,
     }
 
@@ -314,12 +456,13 @@ def no_path_but(closest: str | None) -> Record:
 
 
 ONE_KIND = (
-    "Exactly one of code, dropConnection, truncateBody, loseReplyAfterEffect, failJob, failPost, "
-    "webhook; or delayMs alone"
+    "Exactly one of code, status, dropConnection, resetConnection, truncateBody, loseReplyAfterEffect, failJob, "
+    "failPost, webhook (code and status together are one); or delayMs or slowBodyMs alone"
 )
 ONLY_FOR_JOBS = "failJob: Only for operations that begin a job"
 ONLY_FOR_POSTS = "failPost: Only for operations that schedule posts"
 FAILURE = {"code": "X", "message": "Y"}
+BODY_FORMS = '{"personality": {"humor": "dry"}} or {"/personality/humor": "dry"}'
 KEY_IDS = "the apiKeyId of whoami, or the 16 characters after lp_test_ or lp_live_"
 NO_SUCH_KEY = invalid(match=[f"keyId: There is no key of this id; it is {KEY_IDS}"])
 
@@ -330,13 +473,13 @@ WRONG = [
     ({"answer": {}}, invalid(answer=[ONE_KIND])),
     (
         {"answer": {"code": "TEAPOT"}},
-        invalid(answer=[f"code: Invalid enum value: must be one of {', '.join(STATUS_OF_CODE)}"]),
+        invalid(answer=[f"code: Say the status of a code that is none of the API's: {', '.join(STATUS_OF_CODE)}"]),
     ),
     ({"answer": {"code": 429}}, invalid(answer=["code: Expected string, received number"])),
     ({"answer": {"code": "INTERNAL", "dropConnection": True}}, invalid(answer=[ONE_KIND])),
     ({"answer": {"dropConnection": True, "truncateBody": 3}}, invalid(answer=[ONE_KIND])),
     ({"answer": {"dropConnection": False}}, invalid(answer=["dropConnection: Must be true, or absent"])),
-    ({"answer": {"retryAfter": 3, "delayMs": 1}}, invalid(answer=["retryAfter: Only with code"])),
+    ({"answer": {"retryAfter": 3, "delayMs": 1}}, invalid(answer=["retryAfter: Only with code or status"])),
     ({"answer": {"message": "x", "truncateBody": 1}}, invalid(answer=["message: Only with code"])),
     (
         {"answer": RATE_LIMITED | {"retryAfter": -1}},
@@ -347,6 +490,94 @@ WRONG = [
     (
         {"answer": {"truncateBody": -1}},
         invalid(answer=["truncateBody: Number must be greater than or equal to 0"]),
+    ),
+    ({"answer": {"status": 600}}, invalid(answer=["status: Number must be less than or equal to 599"])),
+    ({"answer": {"status": 101}}, invalid(answer=["status: Number must be greater than or equal to 200"])),
+    ({"answer": {"status": "502"}}, invalid(answer=["status: Expected number, received string"])),
+    ({"answer": {"status": 502, "message": "x"}}, invalid(answer=["message: Only with code"])),
+    ({"answer": {"body": "x"}}, invalid(answer=[ONE_KIND])),
+    ({"answer": {"body": "x", "delayMs": 1}}, invalid(answer=["body: Only with status"])),
+    ({"answer": {"status": 204, "body": "x"}}, invalid(answer=["body: Not with status 204"])),
+    (
+        {"answer": {"status": 502, "code": "X", "body": "x"}},
+        invalid(answer=["body: Not with code, which has a body of its own: say message and details"]),
+    ),
+    (
+        {"answer": {"status": 502, "body": "x" * 65_536}},
+        invalid(answer=["body: Must be at most 65536 bytes of JSON"]),
+    ),
+    (
+        {"answer": {"status": 429, "retryAfter": 1, "headers": {"retry-after": "2"}}},
+        invalid(answer=["retryAfter: Not with a header Retry-After"]),
+    ),
+    ({"answer": {"dropConnection": True, "slowBodyMs": 9}}, invalid(answer=["slowBodyMs: Not with dropConnection"])),
+    ({"answer": {"slowBodyMs": 60_001}}, invalid(answer=["slowBodyMs: Number must be less than or equal to 60000"])),
+    ({"answer": {"resetConnection": False}}, invalid(answer=["resetConnection: Must be true, or absent"])),
+    *(
+        ({"answer": {"status": 502, "headers": {name: value}}}, invalid(answer=[f"headers.{name}: {fault}"]))
+        for name, value, fault in [
+            ("Content-Length", "3", "Set by the service itself"),
+            ("transfer-encoding", "chunked", "Set by the service itself"),
+            ("X-Request-Id", "req_1", "Set by the service itself"),
+            ("A B", "x", "Invalid name of a header"),
+            ("A\r\nB", "x", "Invalid name of a header"),
+            ("A", "x\r\nB: y", "Must be printable ASCII"),
+            ("A", 3, "Expected string, received number"),
+        ]
+    ),
+    ({"answer": RATE_LIMITED, "every": 0}, invalid(every=["Number must be greater than or equal to 1"])),
+    ({"answer": RATE_LIMITED, "after": -1}, invalid(after=["Number must be greater than or equal to 0"])),
+    *(
+        ({"answer": RATE_LIMITED, "match": {"headers": headers}}, invalid(match=[f"headers.{name}: {fault}"]))
+        for headers, name, fault in [
+            ({"x-api-key": "lp_test_x"}, "x-api-key", "A secret is kept nowhere: for a key, match its keyId"),
+            ({"Authorization": "*"}, "Authorization", "A secret is kept nowhere: for a key, match its keyId"),
+            ({"X-Mine": DEMO["X-Api-Key"]}, "X-Mine", "A secret is kept nowhere: for a key, match its keyId"),
+            ({"A:": "x"}, "A:", "Invalid name of a header"),
+        ]
+    ),
+    (
+        {"answer": RATE_LIMITED, "match": {"headers": ["A"]}},
+        invalid(match=["headers: Expected object, received array"]),
+    ),
+    ({"answer": RATE_LIMITED, "match": {"influencerId": "ava"}}, invalid(match=["influencerId: Invalid uuid"])),
+    (
+        {"answer": RATE_LIMITED, "match": {"influencerId": AVA, "operation": "listProjects"}},
+        invalid(match=["influencerId: Only for operations on an influencer"]),
+    ),
+    (
+        {"answer": RATE_LIMITED, "match": {"body": {"vibe": DEMO["X-Api-Key"]}}},
+        invalid(match=["body: A secret is kept nowhere"]),
+    ),
+    *(
+        (
+            {"answer": RATE_LIMITED, "match": {"operation": "patchInfluencer", "body": body}},
+            invalid(match=[f"body: No such body has {field}; it is as in {BODY_FORMS}"]),
+        )
+        for body, field in [
+            ({"personality.humor": "dry"}, "personality.humor"),
+            ({"humour": "dry"}, "humour"),
+            ({"personality": {"humour": "dry"}}, "personality.humour"),
+            ({"/personality/humour": "dry"}, "personality.humour"),
+            ({"vibe": "x", "$.vibe": "x"}, "$.vibe"),
+            ({"": "x"}, '""'),
+        ]
+    ),
+    *(
+        (
+            {"answer": RATE_LIMITED, "match": match},
+            invalid(match=["body: Only for operations with a body, and at least one field of it"]),
+        )
+        for match in ({"operation": "getInfluencer", "body": {"vibe": "x"}}, {"body": {}})
+    ),
+    ({"preset": "flaky"}, invalid(preset=[f"Invalid enum value: must be one of {', '.join(PRESETS)}"])),
+    (
+        {"preset": "flaky-gateway", "times": 3, "answer": RATE_LIMITED},
+        invalid(preset=["Not with answer, times: a preset has its own"]),
+    ),
+    (
+        {"preset": "flaky-gateway", "organizationId": "nobody"},
+        {"status": 404, "code": "NOT_FOUND", "message": "Organization not found."},
     ),
     ({"answer": {"failJob": {"code": "X"}}}, invalid(answer=["failJob.message: Required"])),
     ({"answer": {"delayMS": 1}}, invalid(answer=["delayMS: Unrecognized key"])),
@@ -563,6 +794,223 @@ def test_a_fault_may_have_its_own_words(untold, faulty):
     assert "Retry-After" not in response.headers
 
 
+PAGE = "<html><h1>502 Bad Gateway</h1></html>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "content_type", "body"),
+    [
+        ({"status": 502, "body": PAGE}, 502, "text/html; charset=utf-8", PAGE),
+        ({"status": 502, "body": "Bad gateway ☹"}, 502, "text/plain; charset=utf-8", "Bad gateway ☹"),
+        ({"status": 418, "body": {"tea": True}}, 418, "application/json", '{"tea":true}'),
+        ({"status": 418, "body": ["tea", 1]}, 418, "application/json", '["tea",1]'),
+        ({"status": 200, "body": "", "headers": {"Content-Type": "text/html"}}, 200, "text/html", ""),
+        ({"status": 503}, 503, None, ""),
+        ({"status": 204}, 204, None, ""),
+        ({"status": 599, "headers": {"content-type": "image/png"}, "body": "no"}, 599, "image/png", "no"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_an_answer_may_be_of_any_status_and_body(untold, control, faulty, method, answer, status, content_type, body):
+    made = faulty(answer)
+    response = untold.open(AVA_PATH, method=method, json={"vibe": "festive"} if method == "PATCH" else None)
+
+    assert (response.status_code, response.headers.get("Content-Type"), response.text) == (status, content_type, body)
+    (entry,) = control.get("/requests", limit=1)["items"]
+    assert (entry["status"], entry["response"], entry["faultId"]) == (status, body * (status != 204), made["id"])
+    control.delete("/faults", organizationId=made["organizationId"])
+    assert vibe(untold) != "festive"
+
+
+def test_a_head_of_such_an_answer_has_no_body(untold, faulty):
+    faulty({"status": 502, "body": PAGE})
+    response = untold.head(AVA_PATH)
+
+    assert (response.status_code, response.headers["Content-Length"], response.data) == (502, str(len(PAGE)), b"")
+
+
+@pytest.mark.parametrize("kind", [{"status": 503}, {"code": "UNAVAILABLE"}, RATE_LIMITED], ids=str)
+def test_an_answer_has_the_headers_that_were_said_in_place_of_the_usual_ones(untold, faulty, kind):
+    headers = {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT", "x-ratelimit-remaining": "0", "Via": "1.1 gateway"}
+    faulty(kind | {"headers": headers})
+    response = untold.get(AVA_PATH)
+
+    for name, value in headers.items():
+        assert response.headers.getlist(name) == [value]
+    assert response.headers["X-Request-Id"].startswith("req_")
+
+
+@pytest.mark.parametrize("kind", [{"status": 503}, {"code": "UNAVAILABLE"}, {"code": "NEW", "status": 503}], ids=str)
+def test_an_answer_says_when_to_come_back(untold, faulty, kind):
+    faulty(kind | {"retryAfter": 7})
+
+    assert untold.get(AVA_PATH).headers.getlist("Retry-After") == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "refusal"),
+    [
+        ({"code": "QUOTA_EXCEEDED", "status": 402}, {"message": "Quota exceeded."}),
+        ({"code": "QUOTA_EXCEEDED", "status": 599}, {"message": "Quota exceeded."}),
+        (
+            {"code": "X", "status": 402, "message": "Pay.", "details": {"left": 0}},
+            {"message": "Pay.", "details": {"left": 0}},
+        ),
+        (
+            {"code": "RATE_LIMITED", "status": 503},
+            {"message": "Too many requests.", "details": {"endpointClass": "read-light"}},
+        ),
+    ],
+    ids=str,
+)
+def test_a_code_may_be_one_of_the_days_to_come(untold, faulty, answer, refusal):
+    faulty(answer)
+
+    assert refused(untold.get(AVA_PATH)) == {"status": answer["status"], "code": answer["code"]} | refusal
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"slowBodyMs": 40}, RATE_LIMITED | {"slowBodyMs": 40}, {"status": 502, "body": PAGE, "slowBodyMs": 40}],
+    ids=str,
+)
+def test_a_slow_body_is_the_whole_body(untold, control, faulty, answer):
+    whole = untold.get(AVA_PATH).text
+    made = faulty(answer)
+    response = untold.get(AVA_PATH)
+
+    assert response.headers["Content-Length"] == str(len(response.data))
+    assert response.status_code == (429 if "code" in answer else answer.get("status", 200))
+    if answer == {"slowBodyMs": 40}:
+        assert response.text == whole
+    (entry,) = control.get("/requests", limit=1)["items"]
+    assert (entry["faultId"], entry["cut"], entry["response"]) == (made["id"], False, response.text)
+
+
+@pytest.mark.parametrize(
+    ("match", "sent", "struck"),
+    [
+        ({"headers": {"user-agent": "mine/*"}}, {"headers": {"User-Agent": "mine/2"}}, True),
+        ({"headers": {"user-agent": "mine/*"}}, {"headers": {"User-Agent": "other"}}, False),
+        ({"headers": {"X-Trace": "*"}}, {}, False),
+        ({"body": {"vibe": "x"}}, {}, True),
+        ({"body": {"vibe": "y"}}, {}, False),
+        ({"body": {"/personality/humor": "dry"}}, {"json": {"personality": {"humor": "dry"}}}, True),
+        ({"body": {"/personality/humor": "dry"}}, {"json": {"personality": {"humor": "wet"}}}, False),
+        ({"body": {"vibe": "x"}}, {"data": b"{", "json": None}, False),
+        ({"influencerId": AVA}, {}, True),
+        ({"influencerId": "inf_01HXZ9G7R3T5V8W2Y4A6C8E0FH"}, {}, False),
+        (
+            {"influencerId": AVA, "operation": "patchInfluencer", "headers": {"X-A": "1"}},
+            {"headers": {"X-A": "1"}},
+            True,
+        ),
+    ],
+    ids=str,
+)
+def test_requests_are_told_apart_by_headers_body_and_influencer(demo, control, faulty, match, sent, struck):
+    made = faulty(RATE_LIMITED, match)
+    response = demo.patch(AVA_PATH, **{"json": {"vibe": "x"}} | sent)
+
+    assert (response.status_code == 429) == struck
+    (fault,) = control.get("/faults", organizationId=made["organizationId"])["items"]
+    assert (fault["seen"], fault["used"], len(fault["requestIds"])) == (struck, struck, struck)
+
+
+def test_an_influencer_of_a_body_is_meant_too(demo, faulty):
+    faulty(RATE_LIMITED, {"influencerId": AVA})
+
+    assert demo.post(f"/v1/projects/{SPRING}/content", json={"brief": {"influencerId": AVA}}).status_code == 429
+    assert demo.post(f"/v1/projects/{SPRING}/content", json={"brief": {"topic": "x"}}).status_code == 202
+    assert demo.get(f"/v1/projects/{SPRING}/influencers").status_code == 200
+
+
+def test_a_retry_under_an_idempotency_key_gets_through_after_the_turns_of_a_rule(untold, faulty):
+    faulty({"status": 502, "body": PAGE}, {"operation": "patchInfluencer"}, after=1, every=2, times=1)
+    first, second, third, fourth = (patched(untold) for _ in range(4))
+
+    assert [first, second, third, fourth] == [200, 200, 502, 200]
+
+
+def patched(client):
+    return client.patch(AVA_PATH, json={"vibe": "x"}, headers={"Idempotency-Key": "once"}).status_code
+
+
+# Presets
+
+
+def test_presets_are_shown_in_full_and_each_rule_is_one_that_could_be_sent(control, organization):
+    shown = control.get("/faults/presets")["items"]
+    assert [preset["name"] for preset in shown] == ["flaky-gateway", "rate-limited", "eventual-job-failure"]
+
+    for preset in shown:
+        for each in preset["rules"]:
+            assert control.send("POST", "/faults", each | {"organizationId": organization}).status_code == 201
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_makes_its_rules_for_one_organization(control, demo, organization, name):
+    response = control.send("POST", "/faults", {"preset": name, "organizationId": organization})
+    made = response.json["items"]
+
+    assert response.status_code == 201
+    assert control.get("/faults", organizationId=organization)["items"] == made
+    assert control.get("/faults")["items"] == []
+    assert [{"preset": fault["preset"], "answer": fault["answer"]} for fault in made] == [
+        {"preset": name, "answer": each["answer"]} for each in PRESETS[name].rules
+    ]
+    assert {fault["organizationId"] for fault in made} == {organization}
+
+
+def test_a_flaky_gateway_fails_by_turns(untold, control, organization):
+    control.post("/faults", preset="flaky-gateway", organizationId=organization)
+    found = []
+    for _ in range(24):
+        try:
+            response = untold.get(AVA_PATH)
+        except ConnectionResetError:
+            found.append("reset")
+        else:
+            found.append((response.status_code, response.mimetype))
+
+    assert Counter(found) == {
+        (200, "application/json"): 12,
+        (502, "text/html"): 8,
+        (504, "text/html"): 3,
+        "reset": 1,
+    }
+    assert found[:3] == [(200, "application/json"), (200, "application/json"), (502, "text/html")]
+
+
+def test_where_a_client_is_rate_limited_its_second_try_gets_through(demo, control, organization):
+    control.post("/faults", preset="rate-limited", organizationId=organization)
+    found = [demo.get(AVA_PATH) for _ in range(4)]
+
+    assert [(each.status_code, each.headers.get("Retry-After")) for each in found] == [(200, None), (429, "1")] * 2
+
+
+def test_in_the_end_every_job_fails(demo, control, organization, clock):
+    control.post("/faults", preset="eventual-job-failure", organizationId=organization)
+    begun = demo.post(INFLUENCERS, json={"name": "Kim"})
+    assert begun.status_code == 202
+    assert demo.get(f"/v1/jobs/{begun.json['jobId']}").json["status"] == "running"
+
+    clock.move(seconds=60)
+
+    job = demo.get(f"/v1/jobs/{begun.json['jobId']}").json
+    assert (job["status"], job["error"]["code"]) == ("failed", "MODEL_ERROR")
+
+
+def test_a_preset_without_room_for_all_its_rules_makes_none(control):
+    for _ in range(MOST_RULES - 2):
+        control.post("/faults", answer=RATE_LIMITED)
+    kept = control.get("/faults")["items"]
+
+    assert refused(control.send("POST", "/faults", {"preset": "flaky-gateway"}))["status"] == 409
+    assert control.get("/faults")["items"] == kept
+
+
 def test_a_late_answer_is_the_answer(demo, faulty):
     faulty({"delayMs": 1}, {"operation": "patchInfluencer"}, times=1)
     faulty({"delayMs": 0, "code": "INTERNAL"}, {"operation": "patchInfluencer"}, times=1)
@@ -759,7 +1207,9 @@ def test_who_knows_the_token_may_prefer(rooms):
 
 
 @pytest.mark.parametrize(
-    "answer", [{"dropConnection": True}, {"loseReplyAfterEffect": True}, {"truncateBody": 3}], ids=str
+    "answer",
+    [{"dropConnection": True}, {"resetConnection": True}, {"loseReplyAfterEffect": True}, {"truncateBody": 3}],
+    ids=str,
 )
 def test_a_client_in_the_same_process_sees_an_error_as_of_a_broken_connection(demo, faulty, answer):
     faulty(answer, {"operation": "patchInfluencer"})
@@ -767,7 +1217,7 @@ def test_a_client_in_the_same_process_sees_an_error_as_of_a_broken_connection(de
     with pytest.raises(ConnectionResetError):
         demo.patch(AVA_PATH, json={"vibe": "festive"})
 
-    assert (vibe(demo) == "festive") == ("dropConnection" not in answer)
+    assert (vibe(demo) == "festive") == answer.keys().isdisjoint({"dropConnection", "resetConnection"})
 
 
 # On real connections, to several workers
@@ -828,6 +1278,63 @@ def test_a_dropped_connection_is_closed_without_a_word_and_nothing_is_done(real)
 
     assert real.vibe is None
     assert real.client.patch(real.path, json={"vibe": "festive"}).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_reset_connection_is_an_error_for_the_client_and_nothing_is_done(server, real):
+    real.fault({"resetConnection": True}, match=PATCHES, times=1)
+    url, body = httpx.URL(server.url), b'{"vibe": "festive"}'
+    head = f"PATCH {real.path} HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nX-Api-Key: {real.key['X-Api-Key']}\r\n"
+
+    with socket.create_connection((url.host, url.port), timeout=60) as client:
+        client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        with pytest.raises(ConnectionResetError):  # after a FIN this would be b""
+            client.recv(1)
+
+    assert real.vibe is None
+    assert real.client.patch(real.path, json={"vibe": "festive"}).status_code == 200
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.slow
+def test_a_slow_body_drips_behind_its_head(real):
+    whole = real.client.get(real.path).content
+    real.fault({"slowBodyMs": 10_000}, times=1)
+
+    with real.client.stream("GET", real.path, timeout=httpx.Timeout(60, read=30)) as response:
+        assert (response.status_code, response.headers["Content-Length"]) == (200, str(len(whole)))
+        piece = next(response.iter_raw())  # half a second from here, and not ten
+
+    assert whole.startswith(piece) and len(piece) == -(-len(whole) // 20)
+    assert real.client.get(real.path).content == whole
+
+
+@pytest.mark.slow
+def test_a_client_that_tires_of_a_slow_body_holds_up_nobody(real):
+    real.fault({"slowBodyMs": 60_000}, match=PATCHES, times=1)
+
+    with pytest.raises(httpx.ReadTimeout):
+        real.client.patch(real.path, json={"vibe": "festive"}, timeout=httpx.Timeout(60, read=0.5))
+
+    assert real.vibe == "festive"  # it was all done
+
+
+@pytest.mark.slow
+def test_every_third_of_many_at_once_goes_wrong_on_whatever_worker_it_is(server, real):
+    made = real.fault({"status": 502}, after=4, every=3, match={"operation": "whoami"})
+    crowd = [server.client(**real.key) for _ in range(8)]
+
+    def ask_five_times(client):
+        found = [client.get("/v1/whoami") for _ in range(5)]
+        return [(response.status_code, response.headers["X-Request-Id"]) for response in found]
+
+    found = list(chain.from_iterable(together(partial(ask_five_times, client) for client in crowd)))
+
+    assert Counter(status for status, _ in found) == {200: 28, 502: 12}
+    listed = real.command("GET", "/faults", params={"organizationId": real.organization})["items"]
+    (fault,) = [each for each in listed if each["id"] == made["id"]]
+    assert (fault["seen"], fault["used"]) == (40, 12)
+    assert sorted(fault["requestIds"]) == sorted(request_id for status, request_id in found if status == 502)
 
 
 @pytest.mark.slow

@@ -3,15 +3,18 @@
 import logging
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
 
+from layers_standin.domain.faults import fits_path
 from layers_standin.domain.tables import ALL
+from layers_standin.domain.times import epoch_milliseconds
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.table import Record
 from layers_standin.services import Services
@@ -45,14 +48,27 @@ _REPEATED = {
     "Range": "HTTP_RANGE",
 }
 
-# A filter's name, and the names of the fields it compares. A key has two ids.
-FILTERS = {
-    "operation": ("operation",),
-    "status": ("status",),
-    "keyId": ("keyId", "apiKeyId"),
-    "idempotencyKey": ("idempotencyKey",),
-    "organizationId": ("organizationId",),
+_SEARCHED = ("requestId", "operation", "method", "path", "query", "headers", "request", "response", "hint")
+
+# By the name of a filter, whether an entry is as wanted. A key has two ids.
+FILTERS: dict[str, Callable[[Record, Any], bool]] = {
+    "operation": lambda entry, name: bool(entry["operation"] == name),
+    "method": lambda entry, method: bool(entry["method"] == method),
+    "path": lambda entry, pattern: fits_path(pattern, entry["path"]),
+    "status": lambda entry, status: status in (entry["status"], f"{entry['status'] // 100}xx"),
+    "keyId": lambda entry, key_id: key_id in (entry["keyId"], entry["apiKeyId"]),
+    "idempotencyKey": lambda entry, key: bool(entry["idempotencyKey"] == key),
+    "organizationId": lambda entry, organization: bool(entry["organizationId"] == organization),
+    "faultId": lambda entry, fault_id: bool(entry["faultId"] == fault_id),
+    "text": lambda entry, text: any(text.casefold() in str(entry[name]).casefold() for name in _SEARCHED),
+    "since": lambda entry, moment_ms: _moment_ms(entry) >= moment_ms,
+    "until": lambda entry, moment_ms: _moment_ms(entry) <= moment_ms,
+    "unmatched": lambda entry, wanted: (entry["operation"] is None) == wanted,
 }
+
+
+def _moment_ms(entry: Mapping[str, Any]) -> int:
+    return epoch_milliseconds(datetime.fromisoformat(entry["at"]))
 
 
 def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") -> Record:
@@ -93,6 +109,7 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
         "request": received[:_MAX_BODY_CHARACTERS],
         "response": "" if is_bodiless else redacted(context.sent.decode(errors="replace"))[:_MAX_BODY_CHARACTERS],
         "hint": context.hint,
+        "dropped": context.dropped,
         # Whether a command can send the same again: all of the body is kept, and can be an argument.
         "isWhole": not is_unread
         and len(received) <= _MAX_BODY_CHARACTERS
@@ -124,7 +141,8 @@ def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
 
 def entry_view(entry: Record, base_url: str) -> Record:
     """Return an entry as the control plane shows it."""
-    return {name: value for name, value in entry.items() if name != "isWhole"} | {"curl": curl_of(entry, base_url)}
+    shown = {name: value for name, value in entry.items() if name not in ("isWhole", "dropped")}
+    return shown | {"curl": curl_of(entry, base_url)}
 
 
 class RequestLog:
@@ -141,11 +159,15 @@ class RequestLog:
         return cls(RotatingLog(settings.data / "requests", MOST_BYTES), services.store, is_kept)
 
     def record(self, line: Line, context: RequestContext, environ: "WSGIEnvironment") -> None:
-        """Log a request of the API, unless that is switched off; print the hint about a path that is not there."""
+        """Log a request of the API, or one that was probably meant to be, unless that is switched off.
+
+        Print the hint about a path that is not there.
+        """
         if context.hint is not None:
             logger.warning("%s %s", line.request_id, context.hint)
         with suppress(OSError, EngineError):
-            if not (self.is_kept and context.is_api):
+            is_meant = context.is_api or (context.hint is not None and not context.path.startswith("/_standin"))
+            if not (self.is_kept and is_meant):
                 return
             is_wanted = context.is_logged if context.organization else self._is_kept_for_nobody()
             if is_wanted:
@@ -155,11 +177,11 @@ class RequestLog:
                     logger.warning("%s %s", line.request_id, entry["hint"])
                 self._ring.append(orjson.dumps(entry, option=orjson.OPT_UTC_Z))
 
-    def newest(self, wanted: Mapping[str, Any], limit: int) -> list[Record]:
+    def newest(self, wanted: Mapping[str, Any], limit: int = MOST_ENTRIES) -> list[Record]:
         """Return entries that match all of `wanted` (by the names of FILTERS), newest first."""
 
         def is_wanted(entry: Record) -> bool:
-            return all(value in (entry[field] for field in FILTERS[name]) for name, value in wanted.items())
+            return all(FILTERS[name](entry, value) for name, value in wanted.items())
 
         return list(islice(filter(is_wanted, islice(self._entries(), MOST_ENTRIES)), limit))
 

@@ -72,6 +72,7 @@ def test_an_entry_tells_the_whole_of_a_request_and_its_response(control, demo, s
         "faultId": None,
         "cut": False,
         "request": body,
+        "unread": [{"in": "query", "name": name, "reason": "This operation has no such parameter."} for name in "xy"],
         "response": response.text,
         "hint": None,
         "curl": f"curl -X PATCH 'http://localhost{AVA_PATH}?x=1&y' -H \"X-Api-Key: $LAYERS_API_KEY\""
