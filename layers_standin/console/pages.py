@@ -144,7 +144,7 @@ def change_of(change: Record, key_name: KeyName) -> View:
     return change | {
         "title": _TITLES.get(operation, operation or "Changed"),
         "key_name": key_name(change["apiKeyId"]),
-        "request_href": f"/console/requests#{request_id}" if request_id else None,
+        "request_href": f"/console/requests/{request_id}" if request_id else None,
         "is_first": change["before"] is None,
         "differences": differences(change["before"], change["after"]),
     }
@@ -153,7 +153,7 @@ def change_of(change: Record, key_name: KeyName) -> View:
 def entry_of(entry: Record, curl: str | None) -> View:
     """Return a request and its response, from the request log."""
     bodies = {name: pretty(entry[name]) for name in ("request", "response")}
-    return entry | bodies | {"tone": tone_of(entry["status"]), "curl": curl}
+    return {"responseHeaders": {}} | entry | bodies | {"tone": tone_of(entry["status"]), "curl": curl}
 
 
 def tone_of(status: int) -> str:

@@ -3,20 +3,32 @@
 A page is asked for as an operation of the control plane is: its call has the validated query.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from operator import itemgetter
+from time import time_ns
 from typing import Any
-
-from marshmallow import EXCLUDE
 
 from layers_standin.console import pages
 from layers_standin.console.pages import View
+from layers_standin.console.requests import (
+    CLASSES,
+    PERIODS,
+    SEARCH,
+    call_after,
+    call_before,
+    class_of,
+    compared,
+    fits_status,
+    may_repeat,
+    placed,
+    search,
+)
 from layers_standin.control.calls import ControlCall
 from layers_standin.control.faults import operation_names
 from layers_standin.control.operations import get_clock, list_faults, list_snapshots
-from layers_standin.control.schemas import RequestQuery
 from layers_standin.domain.clocks import REAL
 from layers_standin.domain.credits import balance_at
 from layers_standin.domain.cursors import is_cursor
@@ -27,9 +39,9 @@ from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.tables import ALL
 from layers_standin.domain.times import milliseconds
 from layers_standin.engines.table import Record
-from layers_standin.fields import Choice, Pattern, QueryNumber, Text
+from layers_standin.fields import Choice, Pattern, Text
 from layers_standin.web.errors import STATUS_OF_CODE
-from layers_standin.web.logs.requests import FILTERS, MOST_ENTRIES, curl_of
+from layers_standin.web.logs.requests import MOST_ENTRIES, curl_of
 from schemas import Query
 from store import Store
 
@@ -53,15 +65,6 @@ class OverviewQuery(Query):
     project = Text()
     status = Choice(*pages.STATUSES, pages.ARCHIVED)
     cursor = Pattern(is_cursor, "Invalid cursor")
-
-
-class LogQuery(RequestQuery):
-    """As the control plane's, with a smaller default limit: the page is refreshed all the time."""
-
-    class Meta(RequestQuery.Meta):
-        unknown = EXCLUDE
-
-    limit = QueryNumber(min=1, max=MOST_ENTRIES, load_default=50)
 
 
 class ControlsQuery(Query):
@@ -183,28 +186,60 @@ def key_names(store: Store, organization: str) -> pages.KeyName:
 
 
 def requests(call: ControlCall) -> View:
-    """Return the newest requests. Raises Invalid."""
-    query = call.body
-    wanted = {name: query[name] for name in FILTERS if name in query}
-    base = call.base_url()
-    entries = call.log.newest(wanted, query["limit"])
+    """Return the newest requests that fit a search, and how many fit, by the class of their status. Raises Invalid."""
+    query, limit = call.body, call.body["limit"]
+    wanted = {name: call.request.args.get(name) or None for name in SEARCH}
+    logged = call.log.newest({}, MOST_ENTRIES)
+    fitting = list(search(logged, query, time_ns() // 10**6))
+    found = [entry for entry in fitting if fits_status(entry, query.get("status"))]
+    link = partial(pages.href, "/console/requests")
     return {
         "title": "Requests",
-        "entries": [pages.entry_of(entry, curl_of(entry, base)) for entry in entries],
-        "more": _more(query["limit"], wanted) if len(entries) == query["limit"] else None,
-        "wanted": {name: wanted.get(name) for name in FILTERS},
-        "is_filtered": bool(wanted),
+        "entries": [_logged(call, entry) for entry in found[:limit]],
+        "number": len(found),
+        "logged": len(logged),
+        "is_full": len(logged) == MOST_ENTRIES,
+        "more": link(limit=min(4 * limit, MOST_ENTRIES), **wanted) if len(found) > limit else None,
+        "wanted": wanted,
+        "is_filtered": any(wanted.values()),
+        "classes": _classes(fitting, wanted),
+        "periods": PERIODS,
         "is_kept": call.log.is_kept,
         "operations": operation_names(call.api),
-        **_listed(call.store, wanted.get("organizationId")),
+        **_listed(call.store, query.get("organizationId")),
     }
 
 
-def _more(limit: int, wanted: Mapping[str, Any]) -> str | None:
-    """Return the link to more of the log, None at MOST_ENTRIES."""
-    if limit >= MOST_ENTRIES:
-        return None
-    return pages.href("/console/requests", limit=str(min(4 * limit, MOST_ENTRIES)), **wanted)
+def _classes(fitting: list[Record], wanted: Mapping[str, str | None]) -> list[View]:
+    """Return the choices of a class of statuses, each with the number of requests that it would show."""
+    numbers = Counter(map(class_of, fitting))
+    choices = [(None, len(fitting)), *((each, numbers[each]) for each in CLASSES)]
+    href = partial(pages.href, "/console/requests")
+    return [
+        {"name": name, "number": number, "href": href(**{**wanted, "status": name}), "is_on": name == wanted["status"]}
+        for name, number in choices
+    ]
+
+
+def request(call: ControlCall, request_id: str) -> View:
+    """Return one request with its reply, and what is different from the call before. Raises NotFound."""
+    logged = call.log.newest({}, MOST_ENTRIES)
+    place = placed(logged, request_id)
+    organizations = call.store.organizations.all()
+    entry, before, after = logged[place], call_before(logged, place), call_after(logged, place)
+    return {
+        "title": f"{entry['method']} {entry['path']}",
+        "entry": _logged(call, entry),
+        "organization": next((each for each in organizations if each["id"] == entry["organizationId"]), None),
+        "before": before,
+        "after": after,
+        "differences": compared(before, entry) if before else [],
+        "may_repeat": may_repeat(entry),
+    }
+
+
+def _logged(call: ControlCall, entry: Record) -> View:
+    return pages.entry_of(entry, curl_of(entry, call.base_url()))
 
 
 # Webhooks

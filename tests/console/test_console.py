@@ -619,7 +619,7 @@ def test_the_history_shows_what_changed_and_leads_to_the_request(demo, organizat
         '<span dir="auto">curious</span>',
         '<del dir="auto">warm</del>',
         '<ins dir="auto">bold</ins>',
-        f'href="../../../console/requests#{request_id}"',
+        f'href="../../../console/requests/{request_id}"',
     ):
         assert told in html
     assert f'id="{request_id}"' in shown(demo, "/console/requests")

@@ -120,7 +120,7 @@ def _without_secrets(texts: list[str]) -> list[str]:
 
 def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
     """Return the command that sends the same request, with the key from the environment; None if too little is kept."""
-    headers = _headers_to_repeat(entry)
+    headers = headers_to_repeat(entry)
     if entry["operation"] == PUT_UPLOAD or not entry["isWhole"] or _is_incomplete(entry, headers):
         return None
     query = f"?{quote(entry['query'], safe=f'{_PLAIN}?%')}" if entry["query"] else ""
@@ -204,7 +204,7 @@ class RequestLog:
                 yield entry
 
 
-def _headers_to_repeat(entry: Mapping[str, Any]) -> dict[str, str]:
+def headers_to_repeat(entry: Mapping[str, Any]) -> dict[str, str]:
     """Return {name: value} of the headers on which the answer depends, with `***` for the key."""
     sent = entry.get("headers", {"X-Api-Key": MASK})  # an entry of an earlier version has none
     if entry["status"] == 401 and entry["hint"]:  # the key may have come in any header
