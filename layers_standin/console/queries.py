@@ -29,6 +29,7 @@ from layers_standin.console.requests import (
 from layers_standin.control.calls import ControlCall
 from layers_standin.control.faults import operation_names
 from layers_standin.control.operations import get_clock, list_faults, list_snapshots
+from layers_standin.control.operations import operations as commands
 from layers_standin.domain.clocks import REAL
 from layers_standin.domain.credits import balance_at
 from layers_standin.domain.cursors import is_cursor
@@ -45,6 +46,7 @@ from layers_standin.web.logs.requests import MOST_ENTRIES, curl_of
 from schemas import Query
 from store import Store
 
+EVERY = "all"  # in the place of an organization
 MOST_CARDS = 24
 MOST_ARCHIVED = 12  # below the living; the rest has a page of its own
 MOST_CONTENT = 12
@@ -276,11 +278,49 @@ def webhooks(call: ControlCall) -> View:
     }
 
 
+# Faults
+
+
+class FaultsQuery(Query):
+    """The organization, or `all`; that with the newest project when it is left out."""
+
+    organization = Text()
+
+
+def faults(call: ControlCall) -> View:
+    """Return the faults that apply to an organization, or those for all, and the presets. Raises NotFound."""
+    wanted = call.body.get("organization")
+    listed = _listed(call.store, wanted)
+    organization = wanted or _liveliest(call.store, listed["organizations"])
+    named = None if organization in (None, EVERY) else call.store.organizations.get(organization)
+    struck: dict[str, list[Record]] = {}
+    for entry in call.log.newest({}, MOST_ENTRIES):
+        struck.setdefault(entry["faultId"], []).append(entry)
+    own = _ask(call, list_faults, named["id"])["items"] if named else []
+    rules = [(rule, named) for rule in own] + [(rule, None) for rule in _ask(call, list_faults)["items"]]
+    return {
+        "title": "Faults",
+        "scope": named,
+        "faults": [pages.fault_of(rule, of and of["name"], struck.get(rule["id"], ())) for rule, of in rules],
+        "own": len(own) if named else len(rules),
+        "presets": _presets(call),
+        "operations": operation_names(call.api),
+        "codes": STATUS_OF_CODE,
+        **listed,
+    }
+
+
+def _presets(call: ControlCall) -> list[View]:
+    """Return the presets of the control plane, with their rules in words."""
+    known = next((each for each in commands if each.path == "/_standin/faults/presets"), None)
+    return [pages.preset_of(preset) for preset in known.handler(call)["items"]] if known else []
+
+
 # Controls
 
 
 def controls(call: ControlCall) -> View:
-    """Return clock, faults, snapshots and organizations, with their forms. Raises NotFound."""
+    """Return clock, snapshots and organizations, with their forms. Raises NotFound."""
     organization = call.body.get("organization")
     named = None if organization is None else call.store.organizations.get(organization)
     listed = _listed(call.store, organization)
@@ -290,14 +330,11 @@ def controls(call: ControlCall) -> View:
         "title": "Controls",
         "scope": named,
         "clock": _ask(call, get_clock, organization),
-        "faults": _faults(call, named),
         "snapshots": [each for each in snapshots if each in newest],
         "unlisted_snapshots": len(snapshots) - len(newest),
         "organizations": [organization_view(each) for each in listed["organizations"]],
         "unlisted": listed["unlisted"],
         "has_seed": call.services.settings.seed is not None,
-        "operations": operation_names(call.api),
-        "codes": STATUS_OF_CODE,
     }
 
 
@@ -306,19 +343,12 @@ def _ask(call: ControlCall, operation: Callable[[ControlCall], Record], organiza
     return operation(replace(call, body={} if organization is None else {"organizationId": organization}))
 
 
-def _faults(call: ControlCall, named: Record | None) -> list[View]:
-    """Return the faults that apply to an organization, its own first; without one those for all."""
-    own = _ask(call, list_faults, named["id"])["items"] if named else []
-    name = named["name"] if named else None
-    of_all = _ask(call, list_faults)["items"]
-    return [pages.fault_of(fault, name) for fault in own] + [pages.fault_of(fault, None) for fault in of_all]
-
-
 def _notices(own: Store, organization: str) -> View:
     """Return the notices of an organization: an altered clock, and the number of faults that can still apply."""
     clock = own.overrides.clock
     rules = [rule for scope in (organization, ALL) for rule in own.faults.of(scope)]
     return {
+        "organization": organization,
         "clock": None if clock["mode"] == REAL["mode"] else clock["mode"],
         "now": milliseconds(own.now()),
         "faults": sum(1 for rule in rules if not is_spent(rule)),

@@ -55,6 +55,7 @@ _PAGES: dict[str, tuple[str, Schema, Page]] = {
     "requests": ("/console/requests", LogQuery(), queries.requests),
     "request": ("/console/requests/<request_id>", Query(), queries.request),
     "webhooks": ("/console/webhooks", queries.WebhooksQuery(), queries.webhooks),
+    "faults": ("/console/faults", queries.FaultsQuery(), queries.faults),
     "controls": ("/console/controls", queries.ControlsQuery(), queries.controls),
 }
 

@@ -20,7 +20,7 @@ from itsdangerous import URLSafeTimedSerializer
 from post_helpers import made_post
 
 from app import create_app
-from layers_standin.console.pages import STATUSES, content_of, fault_of, how_of, what_of
+from layers_standin.console.pages import STATUSES, content_of, fault_of, how_of, what_of, when_of
 from layers_standin.console.text import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
 from layers_standin.control.schemas import Answer
 from layers_standin.domain import deliveries as domain_deliveries
@@ -84,6 +84,8 @@ def pages_of(organization: str) -> list[str]:
         f"/console/influencers/{organization}/{AVA}",
         "/console/requests",
         "/console/webhooks",
+        "/console/faults",
+        "/console/faults?organization=all",
         "/console/controls",
         f"/console/controls?organization={organization}",
     ]
@@ -442,7 +444,7 @@ def pages_full_of(folder: Path, text: str) -> list[str]:
     demo.post(f"/v1/influencers/{kim}x/clone", query_string={"q": text}, json={text: text})
     fault = {"code": "CONFLICT", "message": text}
     store.faults.add(ALL, new_rule({"match": {"keyId": text}, "answer": fault}, store.now()))  # over HTTP no such key
-    paths = [f"/console?project={SPRING}", f"/console/influencers/{organization['id']}/{kim}", "/console/controls"]
+    paths = [f"/console?project={SPRING}", f"/console/influencers/{organization['id']}/{kim}", "/console/faults"]
     pages = [shown(demo, path) for path in [*paths, "/console/requests"]]
     store.db.close()
     return pages
@@ -743,7 +745,7 @@ def test_a_fault_is_told_where_it_is_in_force_and_where_it_struck(demo, organiza
     assert demo.get(AVA_PATH).status_code == 429
     assert "1 fault in force" in unescape(re.sub(r"<[^>]+>", "", shown(demo, f"/console?project={SPRING}")))
     assert ">fault</span>" in shown(demo, "/console/requests")
-    for path in ("/console/controls", f"/console/controls?organization={organization}"):
+    for path in ("/console/faults", "/console/faults?organization=all"):
         html = shown(demo, path)
         assert "answers RATE_LIMITED, Retry-After 7" in html
         assert "1 of 2" in html
@@ -776,8 +778,9 @@ def test_a_snapshot_that_lacks_a_file_stands_in_nobodys_way_and_can_be_deleted(d
 def test_the_controls_ask_what_the_control_plane_has(demo, app, organization):
     served = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods}
     templates = [(method, re.compile(re.sub(r"<[^>]+>", "[^/]+", path))) for method, path in served]
-    html = shown(demo, f"/console/controls?organization={organization}") + shown(demo, "/console/requests")
-    html = html.replace(" ../_standin", " /_standin")  # as both pages mean it
+    pages = (f"/console/controls?organization={organization}", "/console/requests", "/console/faults")
+    html = "".join(shown(demo, path) for path in pages)
+    html = html.replace(" ../_standin", " /_standin")  # as these pages mean it
     asked = {unescape(api) for api in re.findall(r'data-api="([^"]+)"', html)}
     assert len(asked) > 7
     for api in asked:
@@ -879,6 +882,10 @@ SAID_OF = [
     ({"failPost": {"code": "X", "message": "y"}}, "lets the posts fail with X: y"),
     ({"webhook": "twice"}, "delivers twice"),
     ({"webhook": "late", "lateByMs": 500}, "delivers late, by 500 ms"),
+    ({"status": 502, "body": "<h1>", "headers": {"X-A": "b"}}, "answers 502, with X-A"),
+    ({"code": "TEAPOT", "status": 418}, "answers TEAPOT, as a 418"),
+    ({"resetConnection": True}, "resets the connection before the effect"),
+    ({"slowBodyMs": 900}, "sends the body over 900 ms"),
 ]
 
 
@@ -888,7 +895,7 @@ def test_what_goes_wrong_is_said_in_words(answer, words):
 
 
 def test_there_are_words_for_all_that_can_go_wrong():
-    assert {name for answer, _ in SAID_OF for name in answer} == Answer().fields.keys() - {"details"}
+    assert {name for answer, _ in SAID_OF for name in answer} >= Answer().fields.keys() - {"details", "body"}
 
 
 @pytest.mark.parametrize(
@@ -899,10 +906,27 @@ def test_there_are_words_for_all_that_can_go_wrong():
         ({"method": "GET", "path": "/v1/jobs/{id}"}, "GET /v1/jobs/{id}"),
         ({"keyId": "K"}, "Any request with key K"),
         ({"event": "post.failed"}, "Deliveries of post.failed"),
+        (
+            {"influencerId": "inf_1", "headers": {"X-A": "b*"}, "body": {"/vibe": ["x"]}},
+            'Any request for inf_1 with X-A: b* with /vibe ["x"]',
+        ),
     ],
 )
 def test_which_requests_go_wrong_is_said_in_words(match, words):
     assert what_of(match) == words
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({}, "each time"),
+        ({"after": 2}, "each time after the first 2"),
+        ({"after": 0, "every": 3}, "each 3rd time"),
+        ({"after": 1, "every": 5}, "each 5th time after the first 1"),
+    ],
+)
+def test_when_a_fault_strikes_is_said_in_words(rule, words):
+    assert when_of(rule) == words
 
 
 def test_a_fault_without_an_end_is_never_spent():

@@ -328,7 +328,7 @@ def test_it_looks_no_more_while_it_is_paused_or_hidden(open_page, shop):
 
 def test_a_fault_is_injected_strikes_and_is_removed(open_page, shop):
     kim = shop.create()
-    page = open_page(f"/console/controls?organization={shop.organization}")
+    page = open_page(f"/console/faults?organization={shop.organization}")
     form = page.get_by_role("form", name="New fault")
     form.get_by_label("Request").select_option("getInfluencer")
     form.locator("[data-when=code]").get_by_label("Code").select_option("RATE_LIMITED")
@@ -363,7 +363,7 @@ def test_a_fault_is_injected_strikes_and_is_removed(open_page, shop):
     ],
 )
 def test_every_kind_of_fault_can_be_injected(open_page, shop, fault, told):
-    page = open_page(f"/console/controls?organization={shop.organization}")
+    page = open_page(f"/console/faults?organization={shop.organization}")
     page.get_by_label("What goes wrong").select_option(fault)
     if fault == "delay":
         page.get_by_label("Late by").fill("250")
@@ -569,7 +569,7 @@ def test_an_endpoint_is_paused_and_activated_by_the_keyboard(open_page, shop):
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_each_answer_to_a_delivery_has_a_line_of_its_own_below_it(open_page, full, viewport):
-    page = open_page(full[6], viewport=viewport)
+    page = open_page(full[9], viewport=viewport)
     row = deliveries_on(page).filter(has=page.locator(".answers > li + li"))
     boxes = [each.bounding_box() for each in [row.locator("p").first, *row.locator(".answers > li").all()]]
     assert len(boxes) == 3
@@ -714,7 +714,8 @@ def full(server: Server) -> list[str]:
     answer = {"code": "RATE_LIMITED", "message": HOSTILE[2]}
     body = {"match": {"path": "/v1/jobs/{id}", "method": "GET"}, "answer": answer, "organizationId": shop.organization}
     shop.api.post("/_standin/faults", json=body).raise_for_status()
-    shop.api.get("/v1/jobs/x")
+    shop.api.get(f"/v1/jobs/{HOSTILE[2]}")
+    struck = shop.api.get("/v1/jobs/y", headers={"X-Long": "y" * 300}).headers["X-Request-Id"]
     return [
         shop.overview,
         f"{shop.overview}&status=archived",
@@ -722,6 +723,9 @@ def full(server: Server) -> list[str]:
         f"/console/requests?organizationId={shop.organization}",
         f"/console/controls?organization={shop.organization}",
         "/console/controls",
+        f"/console/faults?organization={shop.organization}",
+        "/console/faults?organization=all",
+        f"/console/requests/{struck}",
         f"/console/webhooks?organization={shop.organization}",
         f"/console/webhooks?organization={shop.organization}&endpoint={endpoints[0]}",
         shop.ask_to_connect(usageNote=HOSTILE[2] + HOSTILE[0])["authorizeUrl"],
@@ -793,7 +797,7 @@ def test_on_a_phone_every_column_of_a_table_is_seen(open_page, full):
     for cell in change.locator("td").all():
         box = cell.bounding_box()
         assert 0 <= box["x"] < box["x"] + box["width"] <= PHONE["width"]
-    page.goto(full[4])
+    page.goto(full[6])
     expect(page.get_by_role("button", name="Remove the fault")).to_be_visible()
     assert page.evaluate(_BEYOND_THE_EDGE) == []
 
@@ -805,7 +809,7 @@ def test_names_are_shown_and_never_run(open_page, full):
 
 
 def test_posts_are_let_fail_and_an_account_is_set_by_hand(open_page, shop):
-    page = open_page(f"/console/controls?organization={shop.organization}")
+    page = open_page(f"/console/faults?organization={shop.organization}")
     page.locator("#kind").select_option("failPost")
     page.locator("[name='answer.failPost.message']").fill("Too long.")
     page.get_by_role("button", name="Inject").click()
@@ -829,7 +833,7 @@ def test_the_credits_are_set_by_hand(open_page, shop):
 
 
 def test_a_job_of_content_and_one_of_an_ingest_are_let_fail_by_hand(open_page, shop):
-    page = open_page(f"/console/controls?organization={shop.organization}")
+    page = open_page(f"/console/faults?organization={shop.organization}")
     for operation in ("generateContent", "ingestWebsite"):
         page.locator("#new-fault").get_by_label("Request").select_option(operation)
         page.locator("#kind").select_option("failJob")
