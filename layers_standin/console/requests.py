@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from io import BytesIO
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from marshmallow import EXCLUDE
-from werkzeug.wrappers import Response
+from werkzeug.wsgi import ClosingIterator
 
 from layers_standin.console.text import Difference, differences
 from layers_standin.control.schemas import RequestQuery
@@ -168,8 +168,15 @@ def ask_again(app: "WSGIApplication", entry: Mapping[str, Any], environ: "WSGIEn
         raise Conflict("Too little is kept of this request to ask it again.", subcode="NOT_REPEATABLE")
     again = _environ_of(entry) | {name: environ[name] for name in _OF_CONNECTION if name in environ}
     with suppress(ConnectionResetError):  # a fault has cut off the reply
-        Response.from_app(app, again).close()
+        for _ in (reply := ClosingIterator(app(again, _start))):
+            pass
+        reply.close()
     return str(again[CONTEXT].request_id)
+
+
+def _start(*_: object) -> Callable[[bytes], object]:
+    """Begin a response of which only the log is wanted."""
+    return lambda _: None
 
 
 def _environ_of(entry: Mapping[str, Any]) -> "WSGIEnvironment":

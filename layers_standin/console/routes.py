@@ -160,7 +160,12 @@ def serve_again(app: "WSGIApplication", services: Services, log: RequestLog, req
     """Ask a logged request again, and lead to the page of the new one. Raises Forbidden for other origins' pages."""
     _refuse_foreign_pages(services.settings)
     authorize(request.environ, services.settings, services.store.signing_key)
-    again = ask_again(app, find(log, request_id), request.environ)
+    try:
+        again = ask_again(app, find(log, request_id), request.environ)
+    except StoreError as error:
+        shown = _refusal(error)
+        view = _frame(shown.name, services.settings, True) | dict(shown.view)
+        return _page(render(shown.name, view, _link()), shown.status)
     return _led_to(f"/console/requests/{again}")
 
 

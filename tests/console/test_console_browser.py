@@ -256,7 +256,7 @@ def test_what_is_open_and_what_has_the_focus_stays_so(open_page, shop):
     kim = shop.create()
     page = open_page(f"/console/requests?organizationId={shop.organization}")
     entry = page.locator(".log > li", has_text="influencers").first
-    entry.locator("summary").press("Enter")
+    entry.locator("summary").first.press("Enter")
     copy = entry.get_by_role("button", name="Copy")
     copy.focus()
 
@@ -271,12 +271,12 @@ def test_what_is_open_and_what_has_the_focus_stays_so(open_page, shop):
 
 def test_what_is_being_typed_stays(open_page, shop):
     page = open_page(f"/console/requests?organizationId={shop.organization}")
-    key = page.get_by_label("Key", exact=True)
-    key.fill("half of a")
+    text = page.get_by_label("Text")
+    text.fill("half of a")
     shop.create()
     expect(page.locator(".log > li")).to_have_count(2)
-    expect(key).to_have_value("half of a")
-    expect(key).to_be_focused()
+    expect(text).to_have_value("half of a")
+    expect(text).to_be_focused()
 
 
 def test_a_lost_connection_is_said_and_found_again(open_page, shop):
@@ -332,7 +332,7 @@ def test_a_fault_is_injected_strikes_and_is_removed(open_page, shop):
     form = page.get_by_role("form", name="New fault")
     form.get_by_label("Request").select_option("getInfluencer")
     form.locator("[data-when=code]").get_by_label("Code").select_option("RATE_LIMITED")
-    form.get_by_label("Retry-After").fill("7")
+    form.locator("[data-when=code]").get_by_label("Retry-After").fill("7")
     form.get_by_label("How often").fill("1")
     form.get_by_role("button", name="Inject").click()
 
@@ -578,6 +578,138 @@ def test_each_answer_to_a_delivery_has_a_line_of_its_own_below_it(open_page, ful
     assert boxes[1]["width"] > viewport["width"] / 2
 
 
+# Requests
+
+
+def found(page: Any) -> Any:
+    return page.locator(".log > li")
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["live", "without script"])
+def test_requests_are_searched_and_the_search_is_in_the_address(open_page, shop, has_script):
+    kim, lee = shop.create(name="Kim"), shop.create(name="Lee")
+    shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "Night owl"}).raise_for_status()
+    shop.api.patch(f"/v1/influencers/{lee}", json={"vibe": 7})
+    page = open_page(f"/console/requests?organizationId={shop.organization}", java_script_enabled=has_script)
+    expect(page.locator("[data-key=found]")).to_contain_text(re.compile(r"^\s*5 of"))
+
+    page.get_by_label("Text").fill("owl night")
+    page.get_by_label("Operation").select_option("patchInfluencer")
+    page.get_by_label("Text").press("Enter")
+
+    expect(found(page)).to_have_count(1)
+    expect(found(page)).to_contain_text(kim)
+    page.get_by_label("Text").fill("")
+    page.get_by_role("button", name="Filter").click()
+    expect(found(page)).to_have_count(2)
+    classes = page.get_by_role("navigation", name="Class of the status").get_by_role("link")
+    expect(classes).to_have_text(["Any 2", "2xx 1", "3xx 0", "4xx 1", "5xx 0"])
+    classes.nth(3).click()
+    expect(found(page)).to_contain_text(lee)
+    expect(page).to_have_url(re.compile("operation=patchInfluencer.*status=4xx|status=4xx.*operation=patchInfluencer"))
+    expect(page.get_by_label("Status", exact=True)).to_have_value("4xx")
+    page.reload()
+    expect(found(page)).to_have_count(1)
+    page.get_by_label("Time").select_option("last minute")
+    page.get_by_role("button", name="Filter").click()
+    expect(found(page)).to_have_count(1)
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Until (UTC)").fill("2020-01-01T00:00:00")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("No request fits.")).to_be_visible()
+    expect(page.get_by_label("Until (UTC)")).to_be_visible()
+    page.get_by_role("link", name="Show all").click()
+    expect(found(page).first).to_be_visible()
+
+
+def test_a_search_goes_on_while_requests_come(open_page, shop):
+    page = open_page(f"/console/requests?organizationId={shop.organization}&text=kim")
+    is_same = mark(page)
+    expect(page.get_by_text("No request fits.")).to_be_visible()
+    kim = shop.create(name="Kim")
+    shop.api.get("/v1/whoami").raise_for_status()
+    shop.api.get(f"/v1/influencers/{kim}").raise_for_status()
+    expect(found(page)).to_have_count(2)
+    expect(page.locator("[data-key=found] b").first).to_have_text("2")
+    assert is_same()
+
+
+def test_a_request_is_looked_at_compared_and_asked_again_by_the_keyboard(open_page, shop):
+    kim = shop.create(name="Kim")
+    shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "calm"}).raise_for_status()
+    shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "quick"}, headers={"X-Trace": "t-1"}).raise_for_status()
+    page = open_page(f"/console/requests?organizationId={shop.organization}&operation=patchInfluencer")
+    found(page).first.locator("summary").first.press("Enter")
+    found(page).first.get_by_role("link", name="What is different").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("200 PATCH")
+    rows = page.get_by_role("region", name="Differences from the call before").get_by_role("row")
+    expect(rows.filter(has_text="sent.vibe")).to_contain_text(["calm quick"])
+    expect(rows.filter(has_text="headers.X-Trace")).to_contain_text(["not set t-1"])
+    page.get_by_text(re.compile("headers of the request")).press("Enter")
+    expect(page.get_by_label("Headers of the request")).to_contain_text("X-Api-Key: ***")
+    first = page.url
+
+    page.get_by_role("button", name="Ask again").press("Enter")
+
+    expect(page).not_to_have_url(first)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("200 PATCH")
+    expect(rows.filter(has_text="sent.vibe")).to_have_count(0)
+    expect(page.get_by_label("Body of the response")).to_contain_text('"vibe": "quick"')
+    page.get_by_role("link", name="The call before").press("Enter")
+    expect(page).to_have_url(first)
+    page.get_by_role("link", name="The call after").press("Enter")
+    expect(page).not_to_have_url(first)
+    assert len(shop.api.get(f"/_standin/influencers/{kim}/history").json()["changes"]) == 4
+
+
+def test_a_fault_is_for_one_organization_unless_all_are_meant_and_confirmed(open_page, own_server):
+    server = own_server()
+    shop = shop_on(server)
+    page = open_page("/console/faults", url=server.url)
+    expect(page.get_by_text("What goes wrong on purpose for A shop")).to_be_visible()
+    page.get_by_role("button", name="Inject").click()
+    expect(page.get_by_role("row", name="Any request").get_by_role("cell", name="A shop")).to_be_visible()
+    assert server.client().get(AVA_PATH).status_code == 200
+    assert shop.api.get("/v1/whoami").status_code == 429
+    expect(page.get_by_role("row", name="Any request").get_by_role("link", name="GET /v1/whoami")).to_be_visible()
+    page.get_by_role("button", name="Remove it").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove them").click()
+    expect(page.get_by_text("None: every request")).to_be_visible()
+
+    page.locator(".chooser summary").click()
+    page.get_by_role("link", name="All organizations").click()
+    inject = page.get_by_role("button", name="Inject for all organizations")
+    dialog = page.get_by_role("dialog", name="Let requests of every organization fail?")
+    inject.press("Enter")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(inject).to_be_focused()
+    expect(page.get_by_text("None: every request")).to_be_visible()
+    assert server.client().get(AVA_PATH).status_code == 200
+    inject.press("Enter")
+    dialog.get_by_role("button", name="Strike all").click()
+    expect(page.get_by_role("row", name="Any request")).to_contain_text("All organizations")
+    assert [server.client().get(AVA_PATH).status_code, shop.api.get("/v1/whoami").status_code] == [429, 429]
+    page.get_by_role("row", name="Any request").get_by_role("link", name="GET /v1/whoami").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("429 GET /v1/whoami")
+
+
+def test_what_is_no_json_in_a_fault_is_said(open_page, shop):
+    page = open_page(f"/console/faults?organization={shop.organization}")
+    page.get_by_text("Only some of these requests").click()
+    page.get_by_label("Headers").fill("X-Client: app")
+    page.get_by_role("button", name="Inject").click()
+    expect(page.get_by_role("alert")).to_contain_text('Headers and fields of the body are JSON: {"name": "value"}.')
+
+
+def test_the_console_leads_to_the_reference_and_that_back(open_page, shop):
+    page = open_page(shop.overview)
+    page.get_by_role("link", name="API").click()
+    expect(page.locator(".opblock").first).to_be_visible()
+    page.get_by_role("link", name="Console").click()
+    expect(page).to_have_title("The shelf · Layers stand-in")
+
+
 # Pages of one's own
 
 
@@ -701,16 +833,15 @@ def full(server: Server) -> list[str]:
     shop.generate(format="video_remix", brief={"hook": HOSTILE[2], "influencerId": kim})
     shop.clock(advance="PT1H")
     shop.generate(format="auto", brief={"influencerId": kim})
-    for name in HOSTILE:
-        shop.delete(shop.create(name=name), reason=name)
-        shop.create(name=name, vibe=name, gender="female", ageRange="25-34")
-    shop.clock(advance="PT1S")
     endpoints = [shop.listen(f"http://127.0.0.1:9/{'x' * 200}", HOSTILE[2]), shop.listen("http://127.0.0.1:9/")]
     shop.ping(endpoints[0])
     shop.clock(advance="PT1M")
     shop.ping(endpoints[0])
     shop.api.patch(f"/v1/webhook-endpoints/{endpoints[1]}", json={"status": "paused"}).raise_for_status()
-    shop.create(name="Lee")  # whose end is to come
+    for name in HOSTILE:
+        shop.delete(shop.create(name=name), reason=name)
+        shop.create(name=name, vibe=name, gender="female", ageRange="25-34")
+    shop.clock(advance="PT1S")
     answer = {"code": "RATE_LIMITED", "message": HOSTILE[2]}
     body = {"match": {"path": "/v1/jobs/{id}", "method": "GET"}, "answer": answer, "organizationId": shop.organization}
     shop.api.post("/_standin/faults", json=body).raise_for_status()
