@@ -20,7 +20,7 @@ from layers_standin.engines.table import Record
 from layers_standin.fields import Choice, Instant, Pattern, QueryNumber, Text
 from layers_standin.web.auth import CALLER
 from layers_standin.web.context import CONTEXT
-from layers_standin.web.logs.requests import FILTERS, MOST_ENTRIES, RequestLog, curl_of, headers_to_repeat
+from layers_standin.web.logs.requests import MOST_ENTRIES, RequestLog, curl_of, headers_to_repeat
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -56,7 +56,8 @@ class LogQuery(RequestQuery):
     limit = QueryNumber(min=1, max=MOST_ENTRIES, load_default=50)
 
 
-SEARCH = tuple(name for name in LogQuery().fields if name != "limit")
+_EXACT = ("operation", "keyId", "idempotencyKey", "organizationId", "faultId")
+SEARCH = (*_EXACT, "text", "status", "within", "since", "until")
 
 
 def search(entries: Iterable[Record], query: Mapping[str, Any], now_ms: int) -> Iterator[Record]:
@@ -64,9 +65,9 @@ def search(entries: Iterable[Record], query: Mapping[str, Any], now_ms: int) -> 
     since_ms = max(query.get("since", 0), now_ms - int(query["within"]) * 1000 if "within" in query else 0)
     until_ms = query.get("until", sys.maxsize)
     words = query.get("text", "").casefold().split()
-    names = [name for name in (*FILTERS, "faultId") if name in query and name != "status"]
+    names = [name for name in _EXACT if name in query]
     for entry in entries:
-        if any(query[name] not in [entry[field] for field in FILTERS.get(name, (name,))] for name in names):
+        if any(query[name] not in (entry[name], name == "keyId" and entry["apiKeyId"]) for name in names):
             continue
         if words and not _has_words(entry, words):
             continue

@@ -44,7 +44,7 @@ class RequestContext:
     which is left out of the access log. `hint` is a sentence for the logs about a path or a method that is not there.
     `is_api` says whether the path is one of the API. `cors` are the headers that let pages of other origins read the
     response: ANY_ORIGIN for the API and for files. `path` is the path of the URL, decoded;
-    `more_headers` are those of rate limits, and Retry-After; `answered` are all headers of the response.
+    `more_headers` are those of rate limits, and Retry-After.
     """
 
     __slots__ = (
@@ -88,7 +88,7 @@ class RequestContext:
         self.fault: str | None = None
         self.hint: str | None = None
         self.received = self.sent = b""
-        self.answered: list[tuple[str, str]] = []
+        self.answered: list[tuple[str, str]] = []  # all headers of the response
         self.replayed = False
 
     def headers(self) -> list[tuple[str, str]]:

@@ -908,6 +908,20 @@ def test_no_header_makes_a_client_the_caller_of_another_key(client):
         assert client.get("/v1/whoami", headers={name: "DEM0DEM0DEM0DEM0"}).status_code == 401
 
 
+def test_presets_are_told_with_their_rules(client, app, control, organization):
+    if not any(rule.rule == "/_standin/faults/presets" for rule in app.url_map.iter_rules()):
+        pytest.skip("the control plane has no presets")
+    html = shown(client, f"/console/faults?organization={organization}")
+    text = re.sub(r"\s+", " ", Elements(html).text)
+    for preset in control.get("/faults/presets")["items"]:
+        assert f"{preset['name']} {preset['description']}" in text
+        assert json.dumps({"preset": preset["name"], "organizationId": organization}) in unescape(html)
+    assert "Any request: answers RATE_LIMITED, Retry-After 1, each 2nd time" in text
+    control.post("/faults", preset="flaky-gateway", organizationId=organization)
+    text = re.sub(r"\s+", " ", Elements(shown(client, f"/console/faults?organization={organization}")).text)
+    assert "Any request flaky-gateway answers 502 each 3rd time 0, no end" in text
+
+
 def test_a_fault_tells_on_which_requests_it_struck(client, demo, control, organization):
     made = control.post("/faults", match={"operation": "whoami"}, answer={"delayMs": 0}, organizationId=organization)
     struck = [demo.get("/v1/whoami").headers["X-Request-Id"] for _ in range(7)]

@@ -1,11 +1,11 @@
 """The request log: the newest requests and responses, so that people can see the requests of their client."""
 
+import functools
 import logging
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -103,7 +103,7 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
     }
 
 
-@lru_cache(256)
+@functools.lru_cache(256)
 def _header_named(variable: str) -> tuple[str, str]:
     """Return the name of a header by its variable in WSGI, and the text that stands for a secret value."""
     name = variable.removeprefix("HTTP_").replace("_", "-").title()
