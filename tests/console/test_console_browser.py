@@ -371,6 +371,51 @@ def test_every_kind_of_fault_can_be_injected(open_page, shop, fault, told):
     expect(page.get_by_role("row", name="Any request")).to_contain_text(told)
 
 
+@pytest.fixture
+def has_presets(server: Server) -> None:
+    if server.client().get("/_standin/faults/presets").status_code != 200:
+        pytest.skip("the control plane has no presets")
+
+
+@pytest.mark.usefixtures("has_presets")
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("status", "answers 502"),
+        ("resetConnection", "resets the connection before the effect"),
+        ("slowBody", "sends the body over 3000 ms"),
+    ],
+)
+def test_a_fault_of_every_kind_strikes_some_of_the_requests(open_page, shop, fault, told):
+    page = open_page(f"/console/faults?organization={shop.organization}")
+    page.get_by_label("What goes wrong").select_option(fault)
+    page.get_by_text("Only some of these requests").press("Enter")
+    page.get_by_label("After the first").fill("1")
+    page.get_by_label("Each … time").fill("2")
+    page.get_by_label("Headers").fill('{"X-Client": "app/*"}')
+    page.get_by_role("button", name="Inject").press("Enter")
+    row = page.get_by_role("row", name="Any request with X-Client: app/*")
+    expect(row).to_contain_text(told)
+    expect(row).to_contain_text("each 2nd time after the first 1")
+    if fault == "status":
+        replies = [shop.api.get("/v1/whoami", headers={"X-Client": "app/1"}) for _ in range(3)]
+        assert [reply.status_code for reply in replies] == [200, 200, 502]
+        assert replies[2].text == "<html><h1>502 Bad Gateway</h1></html>"
+        expect(row.get_by_role("link", name="GET /v1/whoami")).to_have_count(1)
+
+
+@pytest.mark.usefixtures("has_presets")
+def test_a_preset_is_used_and_removed(open_page, shop):
+    page = open_page(f"/console/faults?organization={shop.organization}")
+    page.get_by_role("button", name="Use rate-limited").press("Enter")
+    row = page.get_by_role("row", name="Any request")
+    expect(row).to_contain_text("rate-limited")
+    assert [shop.api.get("/v1/whoami").status_code for _ in range(4)] == [200, 429, 200, 429]
+    expect(row.get_by_role("link", name="GET /v1/whoami")).to_have_count(2)
+    row.get_by_role("button", name="Remove").press("Enter")
+    expect(page.get_by_text("None: every request is answered as it should be.")).to_be_visible()
+
+
 def test_what_the_control_plane_refuses_is_said_in_a_sentence(open_page, shop):
     page = open_page(f"/console/controls?organization={shop.organization}", forgive="422")
     page.get_by_label("Shift from real time by").fill("a while")
