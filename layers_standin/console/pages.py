@@ -1,9 +1,11 @@
 """The views of the pages, made from documents: their own fields, and those that are only shown. Knows no HTML."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from orjson import dumps
 
 from layers_standin.console.text import differences, hue, initials, pretty, texts_of
 from layers_standin.domain.announcements import Upcoming
@@ -35,15 +37,20 @@ _TITLES = {
 _EFFECTS = {
     "delayMs": "waits {delayMs} ms",
     "code": "answers {code}",
+    "status": "answers {status}",
     "retryAfter": "Retry-After {retryAfter}",
     "dropConnection": "hangs up before the effect",
+    "resetConnection": "resets the connection before the effect",
     "truncateBody": "hangs up after {truncateBody} bytes",
     "loseReplyAfterEffect": "acts, and hangs up without a reply",
     "failJob": "lets the job fail with {failJob[code]}: {failJob[message]}",
     "failPost": "lets the posts fail with {failPost[code]}: {failPost[message]}",
     "webhook": "delivers {webhook}",
     "lateByMs": "by {lateByMs} ms",
+    "slowBodyMs": "sends the body over {slowBodyMs} ms",
 }
+_ORDINALS = {2: "nd", 3: "rd"}
+MOST_STRUCK = 5  # requests beside a fault
 _NO_DELETION = {"reason": None, "apiKeyId": None, "deletedAt": None}
 
 View = Mapping[str, Any]
@@ -144,7 +151,7 @@ def change_of(change: Record, key_name: KeyName) -> View:
     return change | {
         "title": _TITLES.get(operation, operation or "Changed"),
         "key_name": key_name(change["apiKeyId"]),
-        "request_href": f"/console/requests#{request_id}" if request_id else None,
+        "request_href": f"/console/requests/{request_id}" if request_id else None,
         "is_first": change["before"] is None,
         "differences": differences(change["before"], change["after"]),
     }
@@ -153,7 +160,7 @@ def change_of(change: Record, key_name: KeyName) -> View:
 def entry_of(entry: Record, curl: str | None) -> View:
     """Return a request and its response, from the request log."""
     bodies = {name: pretty(entry[name]) for name in ("request", "response")}
-    return entry | bodies | {"tone": tone_of(entry["status"]), "curl": curl}
+    return {"responseHeaders": {}, "unread": []} | entry | bodies | {"tone": tone_of(entry["status"]), "curl": curl}
 
 
 def tone_of(status: int) -> str:
@@ -172,18 +179,37 @@ def upcoming_of(event: Upcoming) -> View:
     return {"eventId": event.event_id, "eventType": event.type, "at": at(event.at_ms)}
 
 
-def fault_of(fault: Record, organization_name: str | None) -> View:
-    """Return a fault of the control plane in words; the path is one of the control plane."""
+def fault_of(fault: Record, organization_name: str | None, struck: Sequence[Record] = ()) -> View:
+    """Return a fault of the control plane in words, with the logged requests that it struck, newest first.
+
+    The path is one of the control plane.
+    """
     count, times = fault["used"], fault["times"]
     return {
         "id": fault["id"],
         "whom": organization_name or "All organizations",
+        "is_for_all": organization_name is None,
         "what": what_of(fault["match"]),
         "how": how_of(fault["answer"]),
+        "when": when_of(fault),
+        "preset": fault.get("preset"),
         "used": f"{count} of {times}" if times else f"{count}, no end",
+        "struck": struck[:MOST_STRUCK],
+        "all_struck": href("/console/requests", faultId=fault["id"]) if len(struck) > MOST_STRUCK else None,
+        "deliveries": [each for each in fault.get("requestIds", ()) if not each.startswith("req_")],
         "is_spent": is_spent(fault),
         "delete_path": href(f"/_standin/faults/{quote(fault['id'], '')}", organizationId=fault["organizationId"]),
     }
+
+
+def preset_of(preset: Record) -> View:
+    """Return a preset with its rules in words."""
+    rules = [{"times": None} | rule for rule in preset["rules"]]
+    return preset | {"rules": [f"{what_of(each.get('match', {}))}: {_told(each)}" for each in rules]}
+
+
+def _told(rule: Mapping[str, Any]) -> str:
+    return f"{how_of(rule['answer'])}, {when_of(rule)}"
 
 
 def what_of(match: Mapping[str, Any]) -> str:
@@ -191,10 +217,23 @@ def what_of(match: Mapping[str, Any]) -> str:
     if "event" in match:
         return f"Deliveries of {match['event']}"
     named = match.get("operation") or " ".join(match[name] for name in ("method", "path") if name in match)
-    return (named or "Any request") + (f" with key {match['keyId']}" if "keyId" in match else "")
+    further = [f"with key {match['keyId']}"] if "keyId" in match else []
+    further += [f"for {match['influencerId']}"] if "influencerId" in match else []
+    further += [f"with {name}: {value}" for name, value in match.get("headers", {}).items()]
+    further += [f"with {name} {dumps(value).decode()}" for name, value in match.get("body", {}).items()]
+    return " ".join([named or "Any request", *further])
 
 
 def how_of(answer: Mapping[str, Any]) -> str:
     """Return the effect of a fault, in words."""
     effects = _EFFECTS | ({"code": "answers {code}: {message}"} if "message" in answer else {})
-    return ", ".join(words.format_map(answer) for name, words in effects.items() if name in answer)
+    effects |= {"status": "as a {status}"} if "code" in answer else {}
+    told = [words.format_map(answer) for name, words in effects.items() if name in answer]
+    return ", ".join(told + ([f"with {', '.join(answer['headers'])}"] if "headers" in answer else []))
+
+
+def when_of(rule: Mapping[str, Any]) -> str:
+    """Return at which of the requests that it matches a fault strikes, in words."""
+    after, every = rule.get("after", 0), rule.get("every", 1)
+    each = "each time" if every == 1 else f"each {every}{_ORDINALS.get(every, 'th')} time"
+    return f"{each} after the first {after}" if after else each

@@ -3,20 +3,33 @@
 A page is asked for as an operation of the control plane is: its call has the validated query.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from operator import itemgetter
+from time import time_ns
 from typing import Any
-
-from marshmallow import EXCLUDE
 
 from layers_standin.console import pages
 from layers_standin.console.pages import View
+from layers_standin.console.requests import (
+    CLASSES,
+    PERIODS,
+    SEARCH,
+    call_after,
+    call_before,
+    class_of,
+    compared,
+    fits_status,
+    may_repeat,
+    placed,
+    search,
+)
 from layers_standin.control.calls import ControlCall
 from layers_standin.control.faults import operation_names
 from layers_standin.control.operations import get_clock, list_faults, list_snapshots
-from layers_standin.control.schemas import RequestQuery
+from layers_standin.control.operations import operations as commands
 from layers_standin.domain.clocks import REAL
 from layers_standin.domain.credits import balance_at
 from layers_standin.domain.cursors import is_cursor
@@ -27,12 +40,13 @@ from layers_standin.domain.organizations import organization_view
 from layers_standin.domain.tables import ALL
 from layers_standin.domain.times import milliseconds
 from layers_standin.engines.table import Record
-from layers_standin.fields import Choice, Pattern, QueryNumber, Text
+from layers_standin.fields import Choice, Pattern, Text
 from layers_standin.web.errors import STATUS_OF_CODE
-from layers_standin.web.logs.requests import FILTERS, MOST_ENTRIES, curl_of
+from layers_standin.web.logs.requests import MOST_ENTRIES, curl_of
 from schemas import Query
 from store import Store
 
+EVERY = "all"  # in the place of an organization
 MOST_CARDS = 24
 MOST_ARCHIVED = 12  # below the living; the rest has a page of its own
 MOST_CONTENT = 12
@@ -53,15 +67,6 @@ class OverviewQuery(Query):
     project = Text()
     status = Choice(*pages.STATUSES, pages.ARCHIVED)
     cursor = Pattern(is_cursor, "Invalid cursor")
-
-
-class LogQuery(RequestQuery):
-    """As the control plane's, with a smaller default limit: the page is refreshed all the time."""
-
-    class Meta(RequestQuery.Meta):
-        unknown = EXCLUDE
-
-    limit = QueryNumber(min=1, max=MOST_ENTRIES, load_default=50)
 
 
 class ControlsQuery(Query):
@@ -183,28 +188,60 @@ def key_names(store: Store, organization: str) -> pages.KeyName:
 
 
 def requests(call: ControlCall) -> View:
-    """Return the newest requests. Raises Invalid."""
-    query = call.body
-    wanted = {name: query[name] for name in FILTERS if name in query}
-    base = call.base_url()
-    entries = call.log.newest(wanted, query["limit"])
+    """Return the newest requests that fit a search, and how many fit, by the class of their status. Raises Invalid."""
+    query, limit = call.body, call.body["limit"]
+    wanted = {name: call.request.args.get(name) or None for name in SEARCH}
+    logged = call.log.newest({}, MOST_ENTRIES)
+    fitting = list(search(logged, query, time_ns() // 10**6))
+    found = [entry for entry in fitting if fits_status(entry, query.get("status"))]
+    link = partial(pages.href, "/console/requests")
     return {
         "title": "Requests",
-        "entries": [pages.entry_of(entry, curl_of(entry, base)) for entry in entries],
-        "more": _more(query["limit"], wanted) if len(entries) == query["limit"] else None,
-        "wanted": {name: wanted.get(name) for name in FILTERS},
-        "is_filtered": bool(wanted),
+        "entries": [_logged(call, entry) for entry in found[:limit]],
+        "number": len(found),
+        "logged": len(logged),
+        "is_full": len(logged) == MOST_ENTRIES,
+        "more": link(limit=min(4 * limit, MOST_ENTRIES), **wanted) if len(found) > limit else None,
+        "wanted": wanted,
+        "is_filtered": any(wanted.values()),
+        "classes": _classes(fitting, wanted),
+        "periods": PERIODS,
         "is_kept": call.log.is_kept,
         "operations": operation_names(call.api),
-        **_listed(call.store, wanted.get("organizationId")),
+        **_listed(call.store, query.get("organizationId")),
     }
 
 
-def _more(limit: int, wanted: Mapping[str, Any]) -> str | None:
-    """Return the link to more of the log, None at MOST_ENTRIES."""
-    if limit >= MOST_ENTRIES:
-        return None
-    return pages.href("/console/requests", limit=str(min(4 * limit, MOST_ENTRIES)), **wanted)
+def _classes(fitting: list[Record], wanted: Mapping[str, str | None]) -> list[View]:
+    """Return the choices of a class of statuses, each with the number of requests that it would show."""
+    numbers = Counter(map(class_of, fitting))
+    choices = [(None, len(fitting)), *((each, numbers[each]) for each in CLASSES)]
+    href = partial(pages.href, "/console/requests")
+    return [
+        {"name": name, "number": number, "href": href(**{**wanted, "status": name}), "is_on": name == wanted["status"]}
+        for name, number in choices
+    ]
+
+
+def request(call: ControlCall, request_id: str) -> View:
+    """Return one request with its reply, and what is different from the call before. Raises NotFound."""
+    logged = call.log.newest({}, MOST_ENTRIES)
+    place = placed(logged, request_id)
+    organizations = call.store.organizations.all()
+    entry, before, after = logged[place], call_before(logged, place), call_after(logged, place)
+    return {
+        "title": f"{entry['method']} {entry['path']}",
+        "entry": _logged(call, entry),
+        "organization": next((each for each in organizations if each["id"] == entry["organizationId"]), None),
+        "before": before,
+        "after": after,
+        "differences": compared(before, entry) if before else [],
+        "may_repeat": may_repeat(entry),
+    }
+
+
+def _logged(call: ControlCall, entry: Record) -> View:
+    return pages.entry_of(entry, curl_of(entry, call.base_url()))
 
 
 # Webhooks
@@ -241,11 +278,49 @@ def webhooks(call: ControlCall) -> View:
     }
 
 
+# Faults
+
+
+class FaultsQuery(Query):
+    """The organization, or `all`; that with the newest project when it is left out."""
+
+    organization = Text()
+
+
+def faults(call: ControlCall) -> View:
+    """Return the faults that apply to an organization, or those for all, and the presets. Raises NotFound."""
+    wanted = call.body.get("organization")
+    listed = _listed(call.store, wanted)
+    organization = wanted or _liveliest(call.store, listed["organizations"])
+    named = None if organization in (None, EVERY) else call.store.organizations.get(organization)
+    struck: dict[str, list[Record]] = {}
+    for entry in call.log.newest({}, MOST_ENTRIES):
+        struck.setdefault(entry["faultId"], []).append(entry)
+    own = _ask(call, list_faults, named["id"])["items"] if named else []
+    rules = [(rule, named) for rule in own] + [(rule, None) for rule in _ask(call, list_faults)["items"]]
+    return {
+        "title": "Faults",
+        "scope": named,
+        "faults": [pages.fault_of(rule, of and of["name"], struck.get(rule["id"], ())) for rule, of in rules],
+        "own": len(own) if named else len(rules),
+        "presets": _presets(call),
+        "operations": operation_names(call.api),
+        "codes": STATUS_OF_CODE,
+        **listed,
+    }
+
+
+def _presets(call: ControlCall) -> list[View]:
+    """Return the presets of the control plane, with their rules in words."""
+    known = next((each for each in commands if each.path == "/_standin/faults/presets"), None)
+    return [pages.preset_of(preset) for preset in known.handler(call)["items"]] if known else []
+
+
 # Controls
 
 
 def controls(call: ControlCall) -> View:
-    """Return clock, faults, snapshots and organizations, with their forms. Raises NotFound."""
+    """Return clock, snapshots and organizations, with their forms. Raises NotFound."""
     organization = call.body.get("organization")
     named = None if organization is None else call.store.organizations.get(organization)
     listed = _listed(call.store, organization)
@@ -255,14 +330,11 @@ def controls(call: ControlCall) -> View:
         "title": "Controls",
         "scope": named,
         "clock": _ask(call, get_clock, organization),
-        "faults": _faults(call, named),
         "snapshots": [each for each in snapshots if each in newest],
         "unlisted_snapshots": len(snapshots) - len(newest),
         "organizations": [organization_view(each) for each in listed["organizations"]],
         "unlisted": listed["unlisted"],
         "has_seed": call.services.settings.seed is not None,
-        "operations": operation_names(call.api),
-        "codes": STATUS_OF_CODE,
     }
 
 
@@ -271,19 +343,12 @@ def _ask(call: ControlCall, operation: Callable[[ControlCall], Record], organiza
     return operation(replace(call, body={} if organization is None else {"organizationId": organization}))
 
 
-def _faults(call: ControlCall, named: Record | None) -> list[View]:
-    """Return the faults that apply to an organization, its own first; without one those for all."""
-    own = _ask(call, list_faults, named["id"])["items"] if named else []
-    name = named["name"] if named else None
-    of_all = _ask(call, list_faults)["items"]
-    return [pages.fault_of(fault, name) for fault in own] + [pages.fault_of(fault, None) for fault in of_all]
-
-
 def _notices(own: Store, organization: str) -> View:
     """Return the notices of an organization: an altered clock, and the number of faults that can still apply."""
     clock = own.overrides.clock
     rules = [rule for scope in (organization, ALL) for rule in own.faults.of(scope)]
     return {
+        "organization": organization,
         "clock": None if clock["mode"] == REAL["mode"] else clock["mode"],
         "now": milliseconds(own.now()),
         "faults": sum(1 for rule in rules if not is_spent(rule)),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, redirect, request, send_from_directory
@@ -12,6 +12,7 @@ from marshmallow import Schema
 from layers_standin.console import queries
 from layers_standin.console.pages import View
 from layers_standin.console.rendering import link_from, render
+from layers_standin.console.requests import LogQuery, ask_again, find
 from layers_standin.control.calls import ControlCall
 from layers_standin.domain.errors import NotFound, StoreError
 from layers_standin.engines.errors import EngineError
@@ -27,6 +28,9 @@ from layers_standin.web.operations import Operations
 from layers_standin.web.responses import route
 from layers_standin.web.session import COOKIE, LASTS_SECONDS, new_session
 from schemas import Query
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 _STATIC = Path(__file__).parent / "static"
 _POLICY = (
@@ -48,8 +52,10 @@ Page = Callable[..., View]
 _PAGES: dict[str, tuple[str, Schema, Page]] = {
     "overview": ("/console", queries.OverviewQuery(), queries.overview),
     "influencer": ("/console/influencers/<organization>/<influencer_id>", Query(), queries.influencer),
-    "requests": ("/console/requests", queries.LogQuery(), queries.requests),
+    "requests": ("/console/requests", LogQuery(), queries.requests),
+    "request": ("/console/requests/<request_id>", Query(), queries.request),
     "webhooks": ("/console/webhooks", queries.WebhooksQuery(), queries.webhooks),
+    "faults": ("/console/faults", queries.FaultsQuery(), queries.faults),
     "controls": ("/console/controls", queries.ControlsQuery(), queries.controls),
 }
 
@@ -72,6 +78,8 @@ def add_console(app: Flask, services: Services, log: RequestLog, api: Operations
     route(app, "GET", "/console/<path:rest>", "console_nowhere", nowhere)
     route(app, "GET", "/console/static/<name>", "console_static", serve_static)
     route(app, "GET", "/", "home", _home)
+    repeat = partial(serve_again, app.wsgi_app, services, log)
+    route(app, "POST", "/console/requests/<request_id>/again", "console_again", repeat)
     if _has_token(services.settings):
         route(app, "GET", "/console/login", "console_login_form", partial(serve_login, services.settings))
         route(app, "POST", "/console/login", "console_login", partial(sign_in, services))
@@ -148,6 +156,19 @@ def _nowhere(_: ControlCall, rest: str) -> View:
     raise NotFound("There is no such page.")
 
 
+def serve_again(app: "WSGIApplication", services: Services, log: RequestLog, request_id: str) -> Response:
+    """Ask a logged request again, and lead to the page of the new one. Raises Forbidden for other origins' pages."""
+    _refuse_foreign_pages(services.settings)
+    authorize(request.environ, services.settings, services.store.signing_key)
+    try:
+        again = ask_again(app, find(log, request_id), request.environ)
+    except StoreError as error:
+        shown = _refusal(error)
+        view = _frame(shown.name, services.settings, True) | dict(shown.view)
+        return _page(render(shown.name, view, _link()), shown.status)
+    return _led_to(f"/console/requests/{again}")
+
+
 def serve_static(name: str) -> Response:
     """Serve a style sheet, a script or a drawing; they contain no secrets."""
     response = send_from_directory(_STATIC, name, conditional=False)
@@ -202,6 +223,10 @@ def _cookie_path(settings: Settings) -> str:
 
 
 def _home() -> Response:
-    response = redirect(_link()("/console"), 303)
+    return _led_to("/console")
+
+
+def _led_to(path: str) -> Response:
+    response = redirect(_link()(path), 303)
     response.headers.update(HEADERS)
     return response  # type: ignore[return-value]

@@ -90,10 +90,10 @@ def _pieces(own: list[str], other: list[str]) -> list[Piece]:
 
 
 def _leaves(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return {"personality.tone": …} for {"personality": {"tone": …}}."""
+    """Return {"personality.tone": …} for {"personality": {"tone": …}}, however deep."""
     leaves: dict[str, Any] = {}
     for field, value in document.items():
-        inner = {f"{field}.{name}": each for name, each in value.items()} if isinstance(value, Mapping) else {}
+        inner = {f"{field}.{name}": each for name, each in _leaves(value).items()} if isinstance(value, Mapping) else {}
         leaves |= inner or {field: None if value == {} else value}
     return leaves
 

@@ -68,7 +68,8 @@ class Application(Flask):
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
             context.status = int(status[:3])
-            return start_response(status, headers + context.headers(), *exc_info)
+            context.answered = headers + context.headers()
+            return start_response(status, context.answered, *exc_info)
 
         try:
             try:

@@ -50,6 +50,7 @@ class RequestContext:
     """
 
     __slots__ = (
+        "answered",
         "api_key_id",
         "cors",
         "dropped",
@@ -92,6 +93,7 @@ class RequestContext:
         self.fault: str | None = None
         self.hint: str | None = None
         self.received = self.sent = b""
+        self.answered: list[tuple[str, str]] = []  # all headers of the response
         self.replayed = False
         self.dropped: list[str] = []
 

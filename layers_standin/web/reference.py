@@ -17,10 +17,12 @@ from layers_standin.web.responses import route
 
 _OURS = Path(__file__).parent.parent / "openapi" / "page"
 _SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
+_TO_CONSOLE = '<p class="back"><a href="console">Console</a></p>\n'
 
 # What there is at /docs/…, and its type: a machine's own table may have another one, which browsers refuse.
 _FILES: dict[str, tuple[Path, str]] = {
     "start.js": (_OURS, "text/javascript"),
+    "back.css": (_OURS, "text/css"),
     "swagger-ui.css": (_SWAGGER_UI, "text/css"),
     "swagger-ui-bundle.js": (_SWAGGER_UI, "text/javascript"),
     "favicon-32x32.png": (_SWAGGER_UI, "image/png"),
@@ -31,7 +33,7 @@ def add_reference(app: Flask, document: Callable[[str], Record], settings: Setti
     """Add /openapi.json, the result of `document(our URL)`, and /docs."""
     render = lru_cache(8)(lambda server: orjson.dumps(document(server)))  # few, for a client may call us anything
     route(app, "GET", "/openapi.json", "openapi", partial(_serve_document, render, settings.public_url))
-    route(app, "GET", "/docs", "docs", partial(_serve_page, settings.public_url))
+    route(app, "GET", "/docs", "docs", partial(_serve_page, settings))
     route(app, "GET", "/docs/<name>", "docs_file", _serve_page_file)
 
 
@@ -51,11 +53,15 @@ def _serve_document(render: Callable[[str], bytes], public_url: str | None) -> R
     return make_conditional(response, request)
 
 
-def _serve_page(public_url: str | None) -> Response:
-    response = _file(_OURS / "index.html", "text/html")
-    response.headers["Content-Security-Policy"] = content_security_policy(public_url)
+def _serve_page(settings: Settings) -> Response:
+    html = (_OURS / "index.html").read_text("utf-8")
+    response = Response(html if settings.has_console else html.replace(_TO_CONSOLE, ""), mimetype="text/html")
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Security-Policy"] = content_security_policy(settings.public_url)
     response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    response.add_etag()
+    return make_conditional(response, request)
 
 
 def _serve_page_file(name: str) -> Response:

@@ -7,7 +7,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pytest
 from api_helpers import SOL, SPRING, SUMMER, Clock, key_of, living, new_organization, unchanged
@@ -20,7 +20,7 @@ from itsdangerous import URLSafeTimedSerializer
 from post_helpers import made_post
 
 from app import create_app
-from layers_standin.console.pages import STATUSES, content_of, fault_of, how_of, what_of
+from layers_standin.console.pages import STATUSES, content_of, fault_of, how_of, what_of, when_of
 from layers_standin.console.text import Difference, Piece, differences, initials, moment, pretty, texts_of, visible
 from layers_standin.control.schemas import Answer
 from layers_standin.domain import deliveries as domain_deliveries
@@ -29,11 +29,13 @@ from layers_standin.domain.faults import new_rule
 from layers_standin.domain.tables import ALL
 from layers_standin.services import Services, open_services
 from layers_standin.settings import Settings
+from layers_standin.web.auth import CALLER
 from layers_standin.web.session import COOKIE, _serializer, new_session
 from store import Store
 
 pytestmark = pytest.mark.slow
 
+DEMO_ORGANIZATION = "6f1c2f5e-3f0b-4c39-9c55-5f3a8f0f7d11"
 TOKEN = "a-token-of-the-control-plane"
 OWN = {"Origin": "http://localhost"}  # what a browser says of a form on our own page
 HOSTILE = [
@@ -84,6 +86,8 @@ def pages_of(organization: str) -> list[str]:
         f"/console/influencers/{organization}/{AVA}",
         "/console/requests",
         "/console/webhooks",
+        "/console/faults",
+        "/console/faults?organization=all",
         "/console/controls",
         f"/console/controls?organization={organization}",
     ]
@@ -442,7 +446,7 @@ def pages_full_of(folder: Path, text: str) -> list[str]:
     demo.post(f"/v1/influencers/{kim}x/clone", query_string={"q": text}, json={text: text})
     fault = {"code": "CONFLICT", "message": text}
     store.faults.add(ALL, new_rule({"match": {"keyId": text}, "answer": fault}, store.now()))  # over HTTP no such key
-    paths = [f"/console?project={SPRING}", f"/console/influencers/{organization['id']}/{kim}", "/console/controls"]
+    paths = [f"/console?project={SPRING}", f"/console/influencers/{organization['id']}/{kim}", "/console/faults"]
     pages = [shown(demo, path) for path in [*paths, "/console/requests"]]
     store.db.close()
     return pages
@@ -619,7 +623,7 @@ def test_the_history_shows_what_changed_and_leads_to_the_request(demo, organizat
         '<span dir="auto">curious</span>',
         '<del dir="auto">warm</del>',
         '<ins dir="auto">bold</ins>',
-        f'href="../../../console/requests#{request_id}"',
+        f'href="../../../console/requests/{request_id}"',
     ):
         assert told in html
     assert f'id="{request_id}"' in shown(demo, "/console/requests")
@@ -736,6 +740,199 @@ def test_the_request_log_is_filtered_and_leaves_secrets_out(demo, organization):
     shown(demo, "/console/requests?status=many", 422)
 
 
+def searched(client: FlaskClient, **query: str) -> list[str]:
+    """Return `METHOD status` of the requests on the page of a search, newest first."""
+    html = shown(client, "/console/requests", query_string=query | {"fragment": "1"})
+    return [
+        f"{method} {status}"
+        for status, method in re.findall(
+            r'<span class="code-chip \w+">(\d+)</span>.*?<b class="method">(\w+)</b>', html, re.S
+        )
+    ]
+
+
+@pytest.fixture
+def four(demo: FlaskClient, control: Any) -> None:
+    """Make four requests, three of one organization and one of another."""
+    _, key = control.organization()
+    demo.patch(AVA_PATH, json={"vibe": "Night Owl"}, headers={"X-Trace": "t-1"})
+    demo.patch(AVA_PATH, json={"vibe": 7})
+    demo.get("/v1/projects?limit=3")
+    demo.get(AVA_PATH, headers=key)
+
+
+ALL_FOUR = ["GET 404", "GET 200", "PATCH 422", "PATCH 200"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ALL_FOUR),
+        ({"text": "owl NIGHT"}, ["PATCH 200"]),
+        ({"text": "x-trace: t-1"}, ["PATCH 200"]),
+        ({"text": "limit=3"}, ["GET 200"]),
+        ({"text": "retry later"}, []),
+        ({"text": "patch influencers"}, ["PATCH 422", "PATCH 200"]),
+        ({"status": "4xx"}, ["GET 404", "PATCH 422"]),
+        ({"status": "422"}, ["PATCH 422"]),
+        ({"status": "4xx", "operation": "patchInfluencer"}, ["PATCH 422"]),
+        ({"status": "5xx"}, []),
+        ({"organizationId": DEMO_ORGANIZATION}, ALL_FOUR[1:]),
+        ({"organizationId": "nobody"}, []),
+        ({"within": "60"}, ALL_FOUR),
+        ({"since": "2020-01-01T00:00"}, ALL_FOUR),
+        ({"since": "2020-01-01T00:00:00Z", "until": "2020-01-01T01:00:00+01:00"}, []),
+        ({"until": "2999-01-01T00:00:00.5", "text": "", "operation": ""}, ALL_FOUR),
+        ({"limit": "1"}, ALL_FOUR[:1]),
+        ({"faultId": "fault_none"}, []),
+    ],
+    ids=str,
+)
+def test_requests_are_found_by_all_that_is_asked_of_them(client, four, query, found):
+    assert searched(client, **query) == found
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"status": "6xx"}, {"status": "44"}, {"since": "yesterday"}, {"until": "2020-01-01"}, {"within": "7"}],
+    ids=str,
+)
+def test_what_cannot_be_searched_for_is_said(client, query):
+    (name,) = query
+    assert f'<p dir="auto">{name}: ' in shown(client, "/console/requests", 422, query_string=query)
+
+
+def test_a_search_counts_what_fits_and_keeps_itself_in_every_link(client, four):
+    html = shown(client, f"/console/requests?organizationId={DEMO_ORGANIZATION}&text=v1&limit=1&status=4xx")
+    text = re.sub(r"\s+", " ", Elements(html).text)
+    assert "1 of 4 requests" in text
+    assert "Any 3 2xx 2 3xx 0 4xx 1 5xx 0" in text
+    (path,) = re.findall(r'href="([^"]+)"[^>]*>2xx', html)
+    assert dict(parse_qsl(urlsplit(unescape(path)).query)) == {
+        "organizationId": DEMO_ORGANIZATION,
+        "text": "v1",
+        "status": "2xx",
+    }
+    assert "Show more" not in html
+    more = shown(client, "/console/requests?text=v1&limit=1")
+    (path,) = re.findall(r'href="([^"]+)"[^>]*>Show more', more)
+    assert dict(parse_qsl(urlsplit(unescape(path)).query)) == {"text": "v1", "limit": "4"}
+
+
+def test_one_request_is_compared_with_the_one_before_of_its_operation_and_organization(client, demo, four):
+    reply = demo.patch(f"{AVA_PATH}?x=1", json={"vibe": 7, "personality": {"humor": "dry"}}, headers={"X-Trace": "t-2"})
+    page = shown(client, f"/console/requests/{reply.headers['X-Request-Id']}")
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>\s*<td>(.*?)</td>\s*<td>(.*?)</td>', page, re.S)
+    assert [tuple(" ".join(Elements(part).text.split()) for part in row) for row in rows] == [
+        ("query", "not set", "x=1"),
+        ("headers.X-Trace", "not set", "t-2"),
+        ("sent.personality.humor", "not set", "dry"),
+    ]
+    assert "not in it" not in page
+    assert shown(client, "/console/requests/req_none", 404).count("is not among the newest 1000 of the log") == 2
+
+
+def asked_again(client: FlaskClient, request_id: str, status: int = 303, **how: Any) -> str:
+    """Press the button; return the path that it leads to."""
+    response = client.post(f"/console/requests/{request_id}/again", **{"headers": OWN} | how)
+    assert response.status_code == status, response.text
+    return urljoin(f"/console/requests/{request_id}/again", response.location or "")
+
+
+def test_a_request_is_asked_again_as_it_was_in_the_name_of_its_key(client, control, store):
+    organization, key = control.organization()
+    body = '{"name": "É", "timezone": "UTC"}'
+    headers = key | {"Idempotency-Key": "once", "Content-Type": "application/json"}
+    first = client.post("/v1/projects", data=body.encode(), headers=headers)
+    path = asked_again(client, first.headers["X-Request-Id"])
+
+    again, *_ = control.get("/requests", limit=1)["items"]
+    assert path == f"/console/requests/{again['requestId']}"
+    assert (again["status"], again["replayed"], again["request"], again["organizationId"]) == (
+        201,
+        True,
+        body,
+        organization,
+    )
+    assert json.loads(again["response"]) == first.json
+    assert again["headers"]["User-Agent"] == "Layers stand-in console"
+    assert "replayed" in shown(client, path)
+    assert shown(client, asked_again(client, again["requestId"]))  # and once more
+    assert len(store.for_organization(organization).projects.page({"limit": 9})[0]) == 1
+
+
+def test_a_request_without_a_key_is_asked_again_without_one_and_one_with_a_wrong_key_is_not(client):
+    for headers, status in (({}, 303), ({"X-Api-Key": "wrong"}, 409), ({"Authorization": "Bearer x"}, 409)):
+        refused = client.get(AVA_PATH, headers=headers)
+        assert refused.status_code == 401
+        asked_again(client, refused.headers["X-Request-Id"], status)
+
+
+def test_the_key_of_a_request_must_still_be_one(client, control, store):
+    organization, key = control.organization()
+    first = client.get("/v1/whoami", headers=key).headers["X-Request-Id"]
+    keys = store.for_organization(organization).keys
+    (only,) = keys.all()
+    keys.kill(only["apiKeyId"])
+    assert "503 GET" in re.sub(r"\s+", " ", Elements(shown(client, asked_again(client, first))).text)
+    keys.rotate(only["apiKeyId"])
+    assert "401 GET" in re.sub(r"\s+", " ", Elements(shown(client, asked_again(client, first))).text)
+
+
+def test_a_fault_strikes_what_is_asked_again_even_one_that_hangs_up(client, demo, control):
+    first = demo.get(AVA_PATH).headers["X-Request-Id"]
+    for answer in ({"dropConnection": True}, {"code": "CONFLICT"}):
+        control.post("/faults", answer=answer, times=1)
+    assert "444 GET" in re.sub(r"\s+", " ", Elements(shown(client, asked_again(client, first))).text)
+    assert "409 GET" in re.sub(r"\s+", " ", Elements(shown(client, asked_again(client, first))).text)
+
+
+@pytest.mark.parametrize("how", [*STRANGERS, {"headers": {}}], ids=str)
+def test_nobody_else_asks_again(client, demo, control, how):
+    first = demo.get(AVA_PATH).headers["X-Request-Id"]
+    asked_again(client, first, 403, **how)
+    assert len(control.get("/requests")["items"]) == 1
+
+
+def test_who_only_looks_asks_nothing_again(rooms, demo):
+    first = demo.get(AVA_PATH).headers["X-Request-Id"]
+    visitor = console_of(rooms, console="read-only", control="off")
+    assert "Ask again" not in shown(visitor, f"/console/requests/{first}")
+    asked_again(visitor, first, 404)
+    asked_again(console_of(rooms, control=TOKEN), first, 401)
+    asked_again(signed_in(rooms), first, 303)
+
+
+def test_no_header_makes_a_client_the_caller_of_another_key(client):
+    for name in (CALLER, "standin_caller", "Standin-Caller", "STANDIN.CALLER"):
+        assert client.get("/v1/whoami", headers={name: "DEM0DEM0DEM0DEM0"}).status_code == 401
+
+
+def test_presets_are_told_with_their_rules(client, app, control, organization):
+    if not any(rule.rule == "/_standin/faults/presets" for rule in app.url_map.iter_rules()):
+        pytest.skip("the control plane has no presets")
+    html = shown(client, f"/console/faults?organization={organization}")
+    text = re.sub(r"\s+", " ", Elements(html).text)
+    for preset in control.get("/faults/presets")["items"]:
+        assert f"<b>{preset['name']}</b>" in html
+        assert preset["description"] in text
+        body = {"preset": preset["name"], "organizationId": organization}
+        assert json.dumps(body, sort_keys=True) in unescape(html)
+    assert "Any request: answers RATE_LIMITED, Retry-After 1, each 2nd time" in text
+    control.post("/faults", preset="flaky-gateway", organizationId=organization)
+    text = re.sub(r"\s+", " ", Elements(shown(client, f"/console/faults?organization={organization}")).text)
+    assert "flaky-gateway answers 502 each 3rd time 0, no end" in text
+
+
+def test_a_fault_tells_on_which_requests_it_struck(client, demo, control, organization):
+    made = control.post("/faults", match={"operation": "whoami"}, answer={"delayMs": 0}, organizationId=organization)
+    struck = [demo.get("/v1/whoami").headers["X-Request-Id"] for _ in range(7)]
+    html = shown(client, f"/console/faults?organization={organization}")
+    assert re.findall(r'href="\.\./console/requests/(req_\w+)"', html) == struck[:1:-1]
+    assert f'href="../console/requests?faultId={made["id"]}"' in html
+    assert searched(client, faultId=made["id"]) == ["GET 200"] * 7
+
+
 def test_a_fault_is_told_where_it_is_in_force_and_where_it_struck(demo, organization):
     match, answer = {"operation": "getInfluencer"}, {"code": "RATE_LIMITED", "retryAfter": 7}
     made = demo.post("/_standin/faults", json={"match": match, "times": 2, "answer": answer})
@@ -743,7 +940,7 @@ def test_a_fault_is_told_where_it_is_in_force_and_where_it_struck(demo, organiza
     assert demo.get(AVA_PATH).status_code == 429
     assert "1 fault in force" in unescape(re.sub(r"<[^>]+>", "", shown(demo, f"/console?project={SPRING}")))
     assert ">fault</span>" in shown(demo, "/console/requests")
-    for path in ("/console/controls", f"/console/controls?organization={organization}"):
+    for path in ("/console/faults", "/console/faults?organization=all"):
         html = shown(demo, path)
         assert "answers RATE_LIMITED, Retry-After 7" in html
         assert "1 of 2" in html
@@ -776,8 +973,9 @@ def test_a_snapshot_that_lacks_a_file_stands_in_nobodys_way_and_can_be_deleted(d
 def test_the_controls_ask_what_the_control_plane_has(demo, app, organization):
     served = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods}
     templates = [(method, re.compile(re.sub(r"<[^>]+>", "[^/]+", path))) for method, path in served]
-    html = shown(demo, f"/console/controls?organization={organization}") + shown(demo, "/console/requests")
-    html = html.replace(" ../_standin", " /_standin")  # as both pages mean it
+    pages = (f"/console/controls?organization={organization}", "/console/requests", "/console/faults")
+    html = "".join(shown(demo, path) for path in pages)
+    html = html.replace(" ../_standin", " /_standin")  # as these pages mean it
     asked = {unescape(api) for api in re.findall(r'data-api="([^"]+)"', html)}
     assert len(asked) > 7
     for api in asked:
@@ -879,6 +1077,10 @@ SAID_OF = [
     ({"failPost": {"code": "X", "message": "y"}}, "lets the posts fail with X: y"),
     ({"webhook": "twice"}, "delivers twice"),
     ({"webhook": "late", "lateByMs": 500}, "delivers late, by 500 ms"),
+    ({"status": 502, "body": "<h1>", "headers": {"X-A": "b"}}, "answers 502, with X-A"),
+    ({"code": "TEAPOT", "status": 418}, "answers TEAPOT, as a 418"),
+    ({"resetConnection": True}, "resets the connection before the effect"),
+    ({"slowBodyMs": 900}, "sends the body over 900 ms"),
 ]
 
 
@@ -888,7 +1090,7 @@ def test_what_goes_wrong_is_said_in_words(answer, words):
 
 
 def test_there_are_words_for_all_that_can_go_wrong():
-    assert {name for answer, _ in SAID_OF for name in answer} == Answer().fields.keys() - {"details"}
+    assert {name for answer, _ in SAID_OF for name in answer} >= Answer().fields.keys() - {"details", "body"}
 
 
 @pytest.mark.parametrize(
@@ -899,10 +1101,27 @@ def test_there_are_words_for_all_that_can_go_wrong():
         ({"method": "GET", "path": "/v1/jobs/{id}"}, "GET /v1/jobs/{id}"),
         ({"keyId": "K"}, "Any request with key K"),
         ({"event": "post.failed"}, "Deliveries of post.failed"),
+        (
+            {"influencerId": "inf_1", "headers": {"X-A": "b*"}, "body": {"/vibe": ["x"]}},
+            'Any request for inf_1 with X-A: b* with /vibe ["x"]',
+        ),
     ],
 )
 def test_which_requests_go_wrong_is_said_in_words(match, words):
     assert what_of(match) == words
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({}, "each time"),
+        ({"after": 2}, "each time after the first 2"),
+        ({"after": 0, "every": 3}, "each 3rd time"),
+        ({"after": 1, "every": 5}, "each 5th time after the first 1"),
+    ],
+)
+def test_when_a_fault_strikes_is_said_in_words(rule, words):
+    assert when_of(rule) == words
 
 
 def test_a_fault_without_an_end_is_never_spent():

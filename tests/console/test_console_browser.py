@@ -256,7 +256,7 @@ def test_what_is_open_and_what_has_the_focus_stays_so(open_page, shop):
     kim = shop.create()
     page = open_page(f"/console/requests?organizationId={shop.organization}")
     entry = page.locator(".log > li", has_text="influencers").first
-    entry.locator("summary").press("Enter")
+    entry.locator("summary").first.press("Enter")
     copy = entry.get_by_role("button", name="Copy")
     copy.focus()
 
@@ -271,12 +271,12 @@ def test_what_is_open_and_what_has_the_focus_stays_so(open_page, shop):
 
 def test_what_is_being_typed_stays(open_page, shop):
     page = open_page(f"/console/requests?organizationId={shop.organization}")
-    key = page.get_by_label("Key", exact=True)
-    key.fill("half of a")
+    text = page.get_by_label("Text")
+    text.fill("half of a")
     shop.create()
     expect(page.locator(".log > li")).to_have_count(2)
-    expect(key).to_have_value("half of a")
-    expect(key).to_be_focused()
+    expect(text).to_have_value("half of a")
+    expect(text).to_be_focused()
 
 
 def test_a_lost_connection_is_said_and_found_again(open_page, shop):
@@ -328,11 +328,11 @@ def test_it_looks_no_more_while_it_is_paused_or_hidden(open_page, shop):
 
 def test_a_fault_is_injected_strikes_and_is_removed(open_page, shop):
     kim = shop.create()
-    page = open_page(f"/console/controls?organization={shop.organization}")
+    page = open_page(f"/console/faults?organization={shop.organization}")
     form = page.get_by_role("form", name="New fault")
     form.get_by_label("Request").select_option("getInfluencer")
     form.locator("[data-when=code]").get_by_label("Code").select_option("RATE_LIMITED")
-    form.get_by_label("Retry-After").fill("7")
+    form.locator("[data-when=code]").get_by_label("Retry-After").fill("7")
     form.get_by_label("How often").fill("1")
     form.get_by_role("button", name="Inject").click()
 
@@ -363,12 +363,57 @@ def test_a_fault_is_injected_strikes_and_is_removed(open_page, shop):
     ],
 )
 def test_every_kind_of_fault_can_be_injected(open_page, shop, fault, told):
-    page = open_page(f"/console/controls?organization={shop.organization}")
+    page = open_page(f"/console/faults?organization={shop.organization}")
     page.get_by_label("What goes wrong").select_option(fault)
     if fault == "delay":
         page.get_by_label("Late by").fill("250")
     page.get_by_role("button", name="Inject").click()
     expect(page.get_by_role("row", name="Any request")).to_contain_text(told)
+
+
+@pytest.fixture
+def has_presets(server: Server) -> None:
+    if server.client().get("/_standin/faults/presets").status_code != 200:
+        pytest.skip("the control plane has no presets")
+
+
+@pytest.mark.usefixtures("has_presets")
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("status", "answers 502"),
+        ("resetConnection", "resets the connection before the effect"),
+        ("slowBody", "sends the body over 3000 ms"),
+    ],
+)
+def test_a_fault_of_every_kind_strikes_some_of_the_requests(open_page, shop, fault, told):
+    page = open_page(f"/console/faults?organization={shop.organization}")
+    page.get_by_label("What goes wrong").select_option(fault)
+    page.get_by_text("Only some of these requests").press("Enter")
+    page.get_by_label("After the first").fill("1")
+    page.get_by_label("Each … time").fill("2")
+    page.get_by_label("Headers").fill('{"X-Client": "app/*"}')
+    page.get_by_role("button", name="Inject").press("Enter")
+    row = page.get_by_role("row", name="Any request with X-Client: app/*")
+    expect(row).to_contain_text(told)
+    expect(row).to_contain_text("each 2nd time after the first 1")
+    if fault == "status":
+        replies = [shop.api.get("/v1/whoami", headers={"X-Client": "app/1"}) for _ in range(3)]
+        assert [reply.status_code for reply in replies] == [200, 200, 502]
+        assert replies[2].text == "<html><h1>502 Bad Gateway</h1></html>"
+        expect(row.get_by_role("link", name="GET /v1/whoami")).to_have_count(1)
+
+
+@pytest.mark.usefixtures("has_presets")
+def test_a_preset_is_used_and_removed(open_page, shop):
+    page = open_page(f"/console/faults?organization={shop.organization}")
+    page.get_by_role("button", name="Use rate-limited").press("Enter")
+    row = page.get_by_role("row", name="Any request")
+    expect(row).to_contain_text("rate-limited")
+    assert [shop.api.get("/v1/whoami").status_code for _ in range(4)] == [200, 429, 200, 429]
+    expect(row.get_by_role("link", name="GET /v1/whoami")).to_have_count(2)
+    row.get_by_role("button", name="Remove").press("Enter")
+    expect(page.get_by_text("None: every request is answered as it should be.")).to_be_visible()
 
 
 def test_what_the_control_plane_refuses_is_said_in_a_sentence(open_page, shop):
@@ -569,13 +614,145 @@ def test_an_endpoint_is_paused_and_activated_by_the_keyboard(open_page, shop):
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 def test_each_answer_to_a_delivery_has_a_line_of_its_own_below_it(open_page, full, viewport):
-    page = open_page(full[6], viewport=viewport)
+    page = open_page(full[9], viewport=viewport)
     row = deliveries_on(page).filter(has=page.locator(".answers > li + li"))
     boxes = [each.bounding_box() for each in [row.locator("p").first, *row.locator(".answers > li").all()]]
     assert len(boxes) == 3
     for above, below in pairwise(boxes):
         assert above["y"] + above["height"] <= below["y"]
     assert boxes[1]["width"] > viewport["width"] / 2
+
+
+# Requests
+
+
+def found(page: Any) -> Any:
+    return page.locator(".log > li")
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["live", "without script"])
+def test_requests_are_searched_and_the_search_is_in_the_address(open_page, shop, has_script):
+    kim, lee = shop.create(name="Kim"), shop.create(name="Lee")
+    shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "Night owl"}).raise_for_status()
+    shop.api.patch(f"/v1/influencers/{lee}", json={"vibe": 7})
+    page = open_page(f"/console/requests?organizationId={shop.organization}", java_script_enabled=has_script)
+    expect(page.locator("[data-key=found]")).to_contain_text(re.compile(r"^\s*5 of"))
+
+    page.get_by_label("Text").fill("owl night")
+    page.get_by_label("Operation").select_option("patchInfluencer")
+    page.get_by_label("Text").press("Enter")
+
+    expect(found(page)).to_have_count(1)
+    expect(found(page)).to_contain_text(kim)
+    page.get_by_label("Text").fill("")
+    page.get_by_role("button", name="Filter").click()
+    expect(found(page)).to_have_count(2)
+    classes = page.get_by_role("navigation", name="Class of the status").get_by_role("link")
+    expect(classes).to_have_text(["Any 2", "2xx 1", "3xx 0", "4xx 1", "5xx 0"])
+    classes.nth(3).click()
+    expect(found(page)).to_contain_text(lee)
+    expect(page).to_have_url(re.compile("operation=patchInfluencer.*status=4xx|status=4xx.*operation=patchInfluencer"))
+    expect(page.get_by_label("Status", exact=True)).to_have_value("4xx")
+    page.reload()
+    expect(found(page)).to_have_count(1)
+    page.get_by_label("Time").select_option("last minute")
+    page.get_by_role("button", name="Filter").click()
+    expect(found(page)).to_have_count(1)
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Until (UTC)").fill("2020-01-01T00:00:00")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("No request fits.")).to_be_visible()
+    expect(page.get_by_label("Until (UTC)")).to_be_visible()
+    page.get_by_role("link", name="Show all").click()
+    expect(found(page).first).to_be_visible()
+
+
+def test_a_search_goes_on_while_requests_come(open_page, shop):
+    page = open_page(f"/console/requests?organizationId={shop.organization}&text=kim")
+    is_same = mark(page)
+    expect(page.get_by_text("No request fits.")).to_be_visible()
+    kim = shop.create(name="Kim")
+    shop.api.get("/v1/whoami").raise_for_status()
+    shop.api.get(f"/v1/influencers/{kim}").raise_for_status()
+    expect(found(page)).to_have_count(2)
+    expect(page.locator("[data-key=found] b").first).to_have_text("2")
+    assert is_same()
+
+
+def test_a_request_is_looked_at_compared_and_asked_again_by_the_keyboard(open_page, shop):
+    kim = shop.create(name="Kim")
+    shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "calm"}).raise_for_status()
+    shop.api.patch(f"/v1/influencers/{kim}", json={"vibe": "quick"}, headers={"X-Trace": "t-1"}).raise_for_status()
+    page = open_page(f"/console/requests?organizationId={shop.organization}&operation=patchInfluencer")
+    found(page).first.locator("summary").first.press("Enter")
+    found(page).first.get_by_role("link", name="What is different").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("200 PATCH")
+    rows = page.get_by_role("region", name="Differences from the call before").get_by_role("row")
+    expect(rows.filter(has_text="sent.vibe")).to_contain_text(["calm quick"])
+    expect(rows.filter(has_text="headers.X-Trace")).to_contain_text(["not set t-1"])
+    page.get_by_text(re.compile("headers of the request")).press("Enter")
+    expect(page.get_by_label("Headers of the request")).to_contain_text("X-Api-Key: ***")
+    first = page.url
+
+    page.get_by_role("button", name="Ask again").press("Enter")
+
+    expect(page).not_to_have_url(first)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("200 PATCH")
+    expect(rows.filter(has_text="sent.vibe")).to_have_count(0)
+    expect(page.get_by_label("Body of the response")).to_contain_text('"vibe": "quick"')
+    page.get_by_role("link", name="The call before").press("Enter")
+    expect(page).to_have_url(first)
+    page.get_by_role("link", name="The call after").press("Enter")
+    expect(page).not_to_have_url(first)
+    assert len(shop.api.get(f"/_standin/influencers/{kim}/history").json()["changes"]) == 4
+
+
+def test_a_fault_is_for_one_organization_unless_all_are_meant_and_confirmed(open_page, own_server):
+    server = own_server()
+    shop = shop_on(server)
+    page = open_page("/console/faults", url=server.url)
+    expect(page.get_by_text("What goes wrong on purpose for A shop")).to_be_visible()
+    page.get_by_role("button", name="Inject").click()
+    expect(page.get_by_role("row", name="Any request").get_by_role("cell", name="A shop")).to_be_visible()
+    assert server.client().get(AVA_PATH).status_code == 200
+    assert shop.api.get("/v1/whoami").status_code == 429
+    expect(page.get_by_role("row", name="Any request").get_by_role("link", name="GET /v1/whoami")).to_be_visible()
+    page.get_by_role("button", name="Remove it").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove them").click()
+    expect(page.get_by_text("None: every request")).to_be_visible()
+
+    page.locator(".chooser summary").click()
+    page.get_by_role("link", name="All organizations").click()
+    inject = page.get_by_role("button", name="Inject for all organizations")
+    dialog = page.get_by_role("dialog", name="Let requests of every organization fail?")
+    inject.press("Enter")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(inject).to_be_focused()
+    expect(page.get_by_text("None: every request")).to_be_visible()
+    assert server.client().get(AVA_PATH).status_code == 200
+    inject.press("Enter")
+    dialog.get_by_role("button", name="Strike all").click()
+    expect(page.get_by_role("row", name="Any request")).to_contain_text("All organizations")
+    assert [server.client().get(AVA_PATH).status_code, shop.api.get("/v1/whoami").status_code] == [429, 429]
+    page.get_by_role("row", name="Any request").get_by_role("link", name="GET /v1/whoami").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("429 GET /v1/whoami")
+
+
+def test_what_is_no_json_in_a_fault_is_said(open_page, shop):
+    page = open_page(f"/console/faults?organization={shop.organization}")
+    page.get_by_text("Only some of these requests").click()
+    page.get_by_label("Headers").fill("X-Client: app")
+    page.get_by_role("button", name="Inject").click()
+    expect(page.get_by_role("alert")).to_contain_text('Headers and fields of the body are JSON: {"name": "value"}.')
+
+
+def test_the_console_leads_to_the_reference_and_that_back(open_page, shop):
+    page = open_page(shop.overview)
+    page.get_by_role("link", name="API").click()
+    expect(page.locator(".opblock").first).to_be_visible()
+    page.get_by_role("link", name="Console").click()
+    expect(page).to_have_title("The shelf · Layers stand-in")
 
 
 # Pages of one's own
@@ -701,20 +878,20 @@ def full(server: Server) -> list[str]:
     shop.generate(format="video_remix", brief={"hook": HOSTILE[2], "influencerId": kim})
     shop.clock(advance="PT1H")
     shop.generate(format="auto", brief={"influencerId": kim})
-    for name in HOSTILE:
-        shop.delete(shop.create(name=name), reason=name)
-        shop.create(name=name, vibe=name, gender="female", ageRange="25-34")
-    shop.clock(advance="PT1S")
     endpoints = [shop.listen(f"http://127.0.0.1:9/{'x' * 200}", HOSTILE[2]), shop.listen("http://127.0.0.1:9/")]
     shop.ping(endpoints[0])
     shop.clock(advance="PT1M")
     shop.ping(endpoints[0])
     shop.api.patch(f"/v1/webhook-endpoints/{endpoints[1]}", json={"status": "paused"}).raise_for_status()
-    shop.create(name="Lee")  # whose end is to come
+    for name in HOSTILE:
+        shop.delete(shop.create(name=name), reason=name)
+        shop.create(name=name, vibe=name, gender="female", ageRange="25-34")
+    shop.clock(advance="PT1S")
     answer = {"code": "RATE_LIMITED", "message": HOSTILE[2]}
     body = {"match": {"path": "/v1/jobs/{id}", "method": "GET"}, "answer": answer, "organizationId": shop.organization}
     shop.api.post("/_standin/faults", json=body).raise_for_status()
-    shop.api.get("/v1/jobs/x")
+    shop.api.get(f"/v1/jobs/{HOSTILE[2]}")
+    struck = shop.api.get("/v1/jobs/y", headers={"X-Long": "y" * 300}).headers["X-Request-Id"]
     return [
         shop.overview,
         f"{shop.overview}&status=archived",
@@ -722,6 +899,9 @@ def full(server: Server) -> list[str]:
         f"/console/requests?organizationId={shop.organization}",
         f"/console/controls?organization={shop.organization}",
         "/console/controls",
+        f"/console/faults?organization={shop.organization}",
+        "/console/faults?organization=all",
+        f"/console/requests/{struck}",
         f"/console/webhooks?organization={shop.organization}",
         f"/console/webhooks?organization={shop.organization}&endpoint={endpoints[0]}",
         shop.ask_to_connect(usageNote=HOSTILE[2] + HOSTILE[0])["authorizeUrl"],
@@ -793,7 +973,7 @@ def test_on_a_phone_every_column_of_a_table_is_seen(open_page, full):
     for cell in change.locator("td").all():
         box = cell.bounding_box()
         assert 0 <= box["x"] < box["x"] + box["width"] <= PHONE["width"]
-    page.goto(full[4])
+    page.goto(full[6])
     expect(page.get_by_role("button", name="Remove the fault")).to_be_visible()
     assert page.evaluate(_BEYOND_THE_EDGE) == []
 
@@ -806,7 +986,7 @@ def test_names_are_shown_and_never_run(open_page, full):
 
 
 def test_posts_are_let_fail_and_an_account_is_set_by_hand(open_page, shop):
-    page = open_page(f"/console/controls?organization={shop.organization}")
+    page = open_page(f"/console/faults?organization={shop.organization}")
     page.locator("#kind").select_option("failPost")
     page.locator("[name='answer.failPost.message']").fill("Too long.")
     page.get_by_role("button", name="Inject").click()
@@ -830,7 +1010,7 @@ def test_the_credits_are_set_by_hand(open_page, shop):
 
 
 def test_a_job_of_content_and_one_of_an_ingest_are_let_fail_by_hand(open_page, shop):
-    page = open_page(f"/console/controls?organization={shop.organization}")
+    page = open_page(f"/console/faults?organization={shop.organization}")
     for operation in ("generateContent", "ingestWebsite"):
         page.locator("#new-fault").get_by_label("Request").select_option(operation)
         page.locator("#kind").select_option("failJob")

@@ -37,7 +37,12 @@ async function command(form, submitter) {
   const { api, body, confirm, consequence, yes, done } = form.dataset;
   if (confirm && !(await isConfirmed(confirm, consequence, yes))) return;
   const [method, path] = api.split(/ (.*)/s);
-  const sent = { ...JSON.parse(body || "{}"), ...valuesOf(form, submitter) };
+  let sent = null;
+  try {
+    sent = { ...JSON.parse(body || "{}"), ...valuesOf(form, submitter) };
+  } catch {
+    return say(trouble, 'Headers and fields of the body are JSON: {"name": "value"}.');
+  }
   const isEmpty = method === "DELETE" || Object.keys(sent).length === 0;
   if (submitter) submitter.disabled = true;
   try {
@@ -68,7 +73,8 @@ function valuesOf(form, submitter) {
     if (text === "") continue;
     const [last, ...outer] = name.split(".").reverse();
     const holder = outer.reduceRight((inner, part) => (inner[part] ??= {}), values);
-    holder[last] = typed(text, form.elements.namedItem(name)?.dataset?.type);
+    const field = [...form.elements].find((each) => each.name === name && !each.matches(":disabled"));
+    holder[last] = typed(text, field?.dataset.type);
   }
   return values;
 }
@@ -76,6 +82,7 @@ function valuesOf(form, submitter) {
 function typed(text, type) {
   if (type === "number") return Number(text);
   if (type === "flag") return true;
+  if (type === "json") return JSON.parse(text);
   if (type === "utc") return `${text}${text.length === 16 ? ":00" : ""}Z`;
   return text;
 }

@@ -10,7 +10,7 @@ from layers_standin.web.auth import KEY
 from layers_standin.web.logs.output import MASK, redacted
 
 CUT = "…"  # the end of a value of which the log has the beginning
-_MAX_HEADERS, _MAX_VALUE = 40, 200
+MAX_HEADERS, MAX_VALUE = 40, 200
 _OF_SECRETS = re.compile(
     r"(?<!idempotency-)key|token|auth|secret|cookie|session|passw|signature|credential", re.IGNORECASE
 )
@@ -36,9 +36,9 @@ def is_secret(name: str) -> bool:
 def shown_headers(environ: Mapping[str, Any]) -> dict[str, str]:
     """Return {name: value} of the headers that came, without secrets: the first forty, of long ones the beginning."""
     shown = {}
-    for name, value in islice(_headers(environ).items(), _MAX_HEADERS):
+    for name, value in islice(_headers(environ).items(), MAX_HEADERS):
         text = _masked(value) if is_secret(name) else redacted(value)
-        shown[name[:_MAX_VALUE]] = text if len(text) <= _MAX_VALUE else text[:_MAX_VALUE] + CUT
+        shown[name[:MAX_VALUE]] = text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + CUT
     return shown
 
 

@@ -1,5 +1,6 @@
 """The request log: the newest requests and responses, so that people can see the requests of their client."""
 
+import functools
 import logging
 import re
 import shlex
@@ -21,7 +22,7 @@ from layers_standin.services import Services
 from layers_standin.settings import OFF
 from layers_standin.web.context import RequestContext
 from layers_standin.web.logs.output import MASK, Line, is_redacted, redacted
-from layers_standin.web.logs.refused_keys import CUT, hint_of, is_secret, shown_headers
+from layers_standin.web.logs.refused_keys import CUT, MAX_HEADERS, MAX_VALUE, hint_of, is_secret, shown_headers
 from layers_standin.web.logs.rotating import RotatingLog
 from layers_standin.web.uploads import PUT_UPLOAD
 from store import Store
@@ -38,15 +39,10 @@ _WITHOUT_BODY = (204, 304)
 _PLAIN = "/:@!$&'()*+,;=~"  # the characters that a path may contain unquoted
 _KEY_OF_SENDER = re.compile(rf"(?:lp_(?:live|test)_[0-9A-Z]{{16}}_)?{re.escape(MASK)}")
 
+_BETWEEN = "\n\0"  # in no header; where a body has it, or a secret goes over it, each text is looked at by itself
+
 # The headers on which an answer depends, beside those with an entry of their own.
-_REPEATED = {
-    "Content-Type": "CONTENT_TYPE",
-    "If-Match": "HTTP_IF_MATCH",
-    "If-None-Match": "HTTP_IF_NONE_MATCH",
-    "If-Range": "HTTP_IF_RANGE",
-    "Prefer": "HTTP_PREFER",
-    "Range": "HTTP_RANGE",
-}
+_REPEATED = ("Content-Type", "If-Match", "If-None-Match", "If-Range", "Prefer", "Range")
 
 _SEARCHED = ("requestId", "operation", "method", "path", "query", "headers", "request", "response", "hint")
 
@@ -73,19 +69,24 @@ def _moment_ms(entry: Mapping[str, Any]) -> int:
 
 def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") -> Record:
     """Return the entry of a request and its response: without secrets, of large bodies the beginning."""
+    headers: dict[str, str] = {}  # loops without a call: this runs for every request
+    for variable, value in environ.items():
+        if (variable.startswith("HTTP_") or variable == "CONTENT_TYPE") and len(headers) < MAX_HEADERS:
+            name, mask = _header_named(variable)
+            text = value if value.isascii() else value.encode("latin-1", "replace").decode(errors="replace")
+            headers[name] = mask or text
+    answered = {}
+    for name, value in context.answered:
+        if not name.startswith("Access-Control-"):
+            answered[name] = value
     once = environ.get("HTTP_IDEMPOTENCY_KEY")
-    query = environ.get("QUERY_STRING")
-    received = redacted(context.received.decode(errors="replace")) if context.received else ""
-    headers = {}
-    if "HTTP_X_API_KEY" in environ:
-        headers["X-Api-Key"] = MASK
-    elif "HTTP_AUTHORIZATION" in environ:
-        headers["Authorization"] = f"Bearer {MASK}"
-    for name, variable in _REPEATED.items():
-        if variable in environ:
-            value = environ[variable]
-            headers[name] = value if value == "application/json" else redacted(value)
+    received = context.received.decode(errors="replace")
     is_bodiless = line.method == "HEAD" or line.status in _WITHOUT_BODY or not context.sent
+    response = "" if is_bodiless else context.sent.decode(errors="replace")
+    texts = [*headers.values(), *answered.values(), environ.get("QUERY_STRING", ""), received, response]
+    *values, query, received, response = _without_secrets(texts)
+    for name, value in zip(headers, values, strict=False):
+        headers[name] = value if len(value) <= MAX_VALUE else value[:MAX_VALUE] + CUT
     is_unread = not context.received and (
         environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ
     )
@@ -95,7 +96,7 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
         "operation": context.operation,
         "method": line.method,
         "path": line.path,
-        "query": redacted(query) if query else "",
+        "query": query,
         "headers": headers,
         "status": line.status,
         "milliseconds": round(line.milliseconds, 1),
@@ -103,11 +104,12 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
         "keyId": line.key_id,
         "apiKeyId": context.api_key_id,
         "idempotencyKey": None if once is None else redacted(once.encode("latin-1").decode(errors="replace")),
+        "responseHeaders": dict(zip(answered, values[len(headers) :], strict=True)),
         "replayed": context.replayed,
         "faultId": context.fault,
         "cut": context.truncate_after is not None,
         "request": received[:_MAX_BODY_CHARACTERS],
-        "response": "" if is_bodiless else redacted(context.sent.decode(errors="replace"))[:_MAX_BODY_CHARACTERS],
+        "response": response[:_MAX_BODY_CHARACTERS],
         "hint": context.hint,
         "dropped": context.dropped,
         # Whether a command can send the same again: all of the body is kept, and can be an argument.
@@ -118,9 +120,24 @@ def entry_of(line: Line, context: RequestContext, environ: "WSGIEnvironment") ->
     }
 
 
+@functools.lru_cache(256)
+def _header_named(variable: str) -> tuple[str, str]:
+    """Return the name of a header by its variable in WSGI, and the text that stands for a secret value."""
+    name = variable.removeprefix("HTTP_").replace("_", "-").title()
+    return name[:MAX_VALUE], f"Bearer {MASK}" if name == "Authorization" else MASK if is_secret(name) else ""
+
+
+def _without_secrets(texts: list[str]) -> list[str]:
+    """Return the texts with `***` in place of each secret: one look at all is cheaper than one at each."""
+    together = _BETWEEN.join(texts)
+    found = redacted(together).split(_BETWEEN)
+    is_exact = together.count(_BETWEEN) == len(texts) - 1 == len(found) - 1
+    return found if is_exact else [*map(redacted, texts)]
+
+
 def curl_of(entry: Mapping[str, Any], base_url: str) -> str | None:
     """Return the command that sends the same request, with the key from the environment; None if too little is kept."""
-    headers = _headers_to_repeat(entry)
+    headers = headers_to_repeat(entry)
     if entry["operation"] == PUT_UPLOAD or not entry["isWhole"] or _is_incomplete(entry, headers):
         return None
     query = f"?{quote(entry['query'], safe=f'{_PLAIN}?%')}" if entry["query"] else ""
@@ -209,10 +226,14 @@ class RequestLog:
                 yield entry
 
 
-def _headers_to_repeat(entry: Mapping[str, Any]) -> dict[str, str]:
+def headers_to_repeat(entry: Mapping[str, Any]) -> dict[str, str]:
     """Return {name: value} of the headers on which the answer depends, with `***` for the key."""
     sent = entry.get("headers", {"X-Api-Key": MASK})  # an entry of an earlier version has none
-    headers = {name: sent[name] for name in sent if name in _REPEATED or (is_secret(name) and name != "Cookie")}
+    if entry["status"] == 401 and entry["hint"]:  # the key may have come in any header
+        secrets = [name for name in sent if is_secret(name) and name != "Cookie"]
+    else:
+        secrets = [name for name in ("X-Api-Key", "Authorization") if name in sent][:1]
+    headers = {name: sent[name] for name in (*secrets, *(each for each in sent if each in _REPEATED))}
     once = entry["idempotencyKey"]
     return headers if once is None else headers | {"Idempotency-Key": once}
 

@@ -121,7 +121,7 @@ def test_a_good_key_and_a_401_that_was_asked_for_have_no_hint(control, client):
     client.get(AVA_PATH, headers=DEMO | {"Prefer": "code=401"})
 
     found = [(entry["status"], entry["hint"], entry["headers"]) for entry in control.get("/requests")["items"]]
-    sent = {"X-Api-Key": "***"}
+    sent = {"User-Agent": found[0][2]["User-Agent"], "Host": "localhost", "X-Api-Key": "***"}
     assert found == [(401, None, sent | {"Prefer": "code=401"}), (200, None, sent)]
 
 

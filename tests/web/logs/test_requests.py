@@ -56,13 +56,22 @@ def test_an_entry_tells_the_whole_of_a_request_and_its_response(control, demo, s
 
     assert datetime.fromisoformat(entry.pop("at")).tzinfo is not None
     assert entry.pop("milliseconds") >= 0
+    assert entry["headers"].pop("User-Agent").startswith("Werkzeug/")
+    assert entry.pop("responseHeaders") == {
+        name: value for name, value in response.headers.items() if not name.startswith("Access-Control-")
+    }
     assert entry == {
         "requestId": response.headers["X-Request-Id"],
         "operation": "patchInfluencer",
         "method": "PATCH",
         "path": AVA_PATH,
         "query": "x=1&y",
-        "headers": {"X-Api-Key": "***", "Content-Type": "application/json"},
+        "headers": {
+            "Host": "localhost",
+            "X-Api-Key": "***",
+            "Idempotency-Key": "once",
+            "Content-Type": "application/json",
+        },
         "status": 200,
         "organizationId": organization,
         "keyId": PUBLIC_ID,
@@ -310,6 +319,43 @@ def test_the_key_of_a_request_is_kept_nowhere_whatever_it_is_sent_as(control, cl
     assert f"/v1/influencers/lp_test_{PUBLIC_ID}_***/nowhere" in paths
     assert f'{{"vibe": "my key is lp_test_{PUBLIC_ID}_***."}}' in bodies
     assert shown(control, "idempotencyKey", limit=1) == [f"lp_test_{PUBLIC_ID}_***"]
+
+
+def test_headers_are_kept_without_their_secrets(control, client, settings):
+    secret = "s3cr3t" * 8
+    hidden = ("Authorization", "X-Layers-Signature", "X-Amz-Security-Token", "X-Session-Id", "Proxy-Auth")
+    sent = DEMO | dict.fromkeys(hidden, secret) | {"X-Trace": "a1", "X-Other": DEMO_KEY, "X-Long": "y" * 195 + DEMO_KEY}
+
+    client.set_cookie("anything", secret)
+    client.get("/v1/whoami", headers=sent | {"X-After": "é".encode().decode("latin-1")})
+
+    assert_kept_nowhere(control, settings, SECRET[:9])
+    assert_kept_nowhere(control, settings, secret[:6])
+    (entry,) = entries(control)
+    del entry["headers"]["User-Agent"]
+    assert entry["headers"] == {
+        "Host": "localhost",
+        "X-Api-Key": "***",
+        **dict.fromkeys([*hidden, "Cookie"], "***"),
+        "Authorization": "Bearer ***",
+        "X-Trace": "a1",
+        "X-Other": f"lp_test_{PUBLIC_ID}_***",
+        "X-Long": "y" * 195 + "lp_te…",
+        "X-After": "é",
+    }
+    assert entry["curl"] == 'curl -X GET http://localhost/v1/whoami -H "X-Api-Key: $LAYERS_API_KEY"'
+
+
+@pytest.mark.parametrize(
+    "body", ["\n\0", f"\n\0{DEMO_KEY}\n\0", f"password='\n\0'\n\0{DEMO_KEY}", "password="], ids=repr
+)
+def test_no_body_moves_texts_of_an_entry_to_other_places(control, demo, settings, body):
+    response = demo.patch(f"{AVA_PATH}?x=1", data=body, headers={"X-Last": "passwd="})
+
+    assert_kept_nowhere(control, settings, SECRET[:9])
+    (entry,) = entries(control)
+    assert (entry["query"], entry["request"], entry["response"]) == ("x=1", redacted(body), response.text)
+    assert (entry["headers"]["X-Last"], entry["responseHeaders"]["Content-Type"]) == ("passwd=", "application/json")
 
 
 @pytest.mark.parametrize(
