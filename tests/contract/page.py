@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from inspect import getdoc
 
-from contract.documented import DOCUMENT, OPERATIONS, Told
+from contract.documented import DOCUMENT, OPERATIONS
 from contract.gather import Evidence
 from contract.in_process import crash
 from contract.programs import is_fuzzed
 from contract.refusals import PROVOCATIONS
+from layers_standin.conform.document import Told
 from layers_standin.openapi.errors import ERRORS
 
 COMMAND = "python docs/conformance.py"
