@@ -1,7 +1,7 @@
 """Ask a server, and judge its answers."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -74,6 +74,11 @@ class Plan(NamedTuple):
     credits: bool = False
     project: str | None = None
     only: tuple[str, ...] = ()
+
+    def wants(self, names: Iterable[str]) -> bool:
+        """Whether one of these names is asked for; all are, when none is named."""
+        patterns = [wanted.lower() for wanted in self.only]
+        return not patterns or any(fnmatchcase(name.lower(), each) for name in names for each in patterns)
 
 
 class _Facts(dict[str, Any]):
@@ -220,9 +225,7 @@ class Run:
                     self._results.append(result)
 
     def _is_wanted(self, name: str, told: Told | None) -> bool:
-        names = [name.lower(), *([told.id.lower(), told.tag.lower()] if told else [])]
-        only = self._plan.only
-        return not only or any(fnmatchcase(each, wanted.lower()) for each in names for wanted in only)
+        return self._plan.wants([name, name.partition(":")[0], *([told.id, told.tag] if told else [])])
 
     def _result_of(self, check: Check, told: Told) -> Result:
         result = Result(check.name, check.source, check.must, SKIPPED)
