@@ -1,11 +1,13 @@
 """What a reply must be beside its form, and in which point one is not."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 ANY: Any = ...  # stands for any value in what is expected
+NOTHING: Any = object()
 _MAX_SHOWN = 160
 
 
@@ -25,7 +27,7 @@ class Expectation(Protocol):
 
 
 class Shows(NamedTuple):
-    """The body has these values; of those in `but` it may have others.
+    """The body has these values, by the names of fields with dots between them; of those in `but` it may have others.
 
     A field of the body itself that is not there at all is no difference: that the form lacks it is told once.
     """
@@ -35,10 +37,22 @@ class Shows(NamedTuple):
 
     def differences(self, body: Any) -> Iterator[Difference]:
         if isinstance(self.value, Mapping) and isinstance(body, Mapping):
-            for name in (each for each in self.value if each in body and each not in self.but):
-                yield from _compared(self.value[name], body[name], name)
+            for name, expected in self.value.items():
+                if name.partition(".")[0] in body and name not in self.but:
+                    yield from _compared(expected, _at(body, name), name)
         else:
             yield from _compared(self.value, body, "the reply")
+
+
+class Lacks(NamedTuple):
+    """There is no field of this name, with dots in it, in the body."""
+
+    name: str
+
+    def differences(self, body: Any) -> Iterator[Difference]:
+        found = _at(body, self.name)
+        if found is not NOTHING:
+            yield Difference(f"{self.name} is not there", shown(found))
 
 
 class EachItem(NamedTuple):
@@ -55,28 +69,28 @@ class EachItem(NamedTuple):
 class AtMost(NamedTuple):
     """A page has no more than this many items."""
 
-    count: int
+    limit: int
 
     def differences(self, body: Any) -> Iterator[Difference]:
-        if len(_items(body)) > self.count:
-            yield Difference(f"at most {self.count} item(s)", f"{len(_items(body))} items")
+        if len(_items(body)) > self.limit:
+            yield Difference(f"at most {self.limit} item(s)", f"{len(_items(body))} items")
 
 
 class Lists(NamedTuple):
-    """A page has items with these values of a field, and none with those others."""
+    """A list has one item with each of these values of a field, and none with those others."""
 
     field: str
     present: tuple[Any, ...] = ()
     absent: tuple[Any, ...] = ()
+    where: str = "items"
 
     def differences(self, body: Any) -> Iterator[Difference]:
-        found = [item.get(self.field) for item in _items(body)]
-        for value in self.present:
-            if value not in found:
-                yield Difference(f"an item with {self.field} {shown(value)}", "none")
-        for value in self.absent:
-            if value in found:
-                yield Difference(f"no item with {self.field} {shown(value)}", "one")
+        found = [item.get(self.field) for item in _items(body, self.where)]
+        for values, expected in ((self.present, 1), (self.absent, 0)):
+            for value in values:
+                if found.count(value) != expected:
+                    wanted = f"{expected} of {self.where} with {self.field} {shown(value)}"
+                    yield Difference(wanted, str(found.count(value)))
 
 
 class NewestFirst(NamedTuple):
@@ -86,7 +100,7 @@ class NewestFirst(NamedTuple):
 
     def differences(self, body: Any) -> Iterator[Difference]:
         times = [str(item[self.field]) for item in _items(body) if self.field in item]
-        for earlier, later in zip(times, times[1:], strict=False):
+        for earlier, later in pairwise(times):
             if earlier < later:
                 yield Difference(f"the latest {self.field} first", f"{earlier} before {later}")
                 return
@@ -98,42 +112,20 @@ def shown(value: Any) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
-def _items(body: Any) -> list[Mapping[str, Any]]:
-    found = body.get("items") if isinstance(body, Mapping) else None
+def _items(body: Any, where: str = "items") -> list[Mapping[str, Any]]:
+    found = body.get(where) if isinstance(body, Mapping) else None
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
 
 
+def _at(body: Any, name: str) -> Any:
+    """Return the field of this name, with dots in it; NOTHING if there is none."""
+    for step in name.split("."):
+        body = body.get(step, NOTHING) if isinstance(body, Mapping) else NOTHING
+    return body
+
+
 def _compared(expected: Any, received: Any, where: str) -> Iterator[Difference]:
-    """Yield where two values differ. Of objects in a list only the fields that are expected are looked at."""
-    if expected is ANY or expected == received:
-        return
-    if isinstance(expected, list) and isinstance(received, list) and len(expected) == len(received):
-        for number, (wanted, found) in enumerate(zip(expected, received, strict=True)):
-            if not (isinstance(wanted, Mapping) and isinstance(found, Mapping)):
-                yield from _compared(wanted, found, f"{where}.{number}")
-                continue
-            for name in wanted.keys() & found.keys():
-                yield from _compared(wanted[name], found[name], f"{where}.{number}.{name}")
-    elif isinstance(expected, Mapping) and isinstance(received, Mapping):
-        nothing = object()
-        for name in [*expected, *(each for each in received if each not in expected)]:
-            wanted, found = expected.get(name, nothing), received.get(name, nothing)
-            if wanted is nothing:
-                yield Difference(f"{where}.{name} is not there", f"{shown(found)}")
-            elif found is nothing:
-                yield Difference(f"{where}.{name} is {_words(wanted)}", "nothing")
-            else:
-                yield from _compared(wanted, found, f"{where}.{name}")
-    else:
-        yield Difference(f"{where} is {_words(expected)}", _gist(received))
-
-
-def _words(value: Any) -> str:
-    return "there" if value is ANY else _gist(value)
-
-
-def _gist(value: Any) -> str:
-    if isinstance(value, list) and len(value) > 0 and all(isinstance(item, Mapping) for item in value):
-        ids = [next((text for name, text in item.items() if name.endswith("Id")), None) for item in value]
-        return f"{len(value)} item(s), {shown(ids)}"
-    return shown(value)
+    if received is NOTHING:
+        yield Difference(f"{where} is {'there' if expected is ANY else shown(expected)}", "nothing")
+    elif expected is not ANY and expected != received:
+        yield Difference(f"{where} is {shown(expected)}", shown(received))

@@ -315,20 +315,10 @@ class Run:
 
     def _judge(self, check: Check, told: Told, sent: Sent, reply: Reply) -> Iterator[Difference]:
         name = next((each for each in check.expected if isinstance(each, str) and _is(reply, each)), None)
-        is_expected = name is not None or reply.status in check.expected
+        found = list(_differences(check, told, reply, name))
         if check.url is None:
-            self._everywhere.judge(told, sent, reply, name, is_expected)
-        if not is_expected:
-            yield Difference(" or ".join(map(_expected, check.expected)), _gist(reply))
-            return
-        if name is not None:
-            yield from _refusal_differences(check, told, name, reply)
-        elif reply.status != 304:
-            for expectation in check.then:
-                yield from expectation.differences(reply.body)
-        for header, value in check.has.items():
-            if reply.headers.get(header) != value:
-                yield Difference(f"{header}: {value}", reply.headers.get(header, "no such header"))
+            self._everywhere.judge(told, sent, reply, name, is_expected=not found)
+        yield from found
 
     def _clean_up(self) -> None:
         """Take back what was made, the last first; what cannot be is told."""
@@ -364,6 +354,21 @@ class Run:
                 yield Result(told.id, checks.DOCUMENTATION, "", SKIPPED, why="it changes something: --write tries it")
 
 
+def _differences(check: Check, told: Told, reply: Reply, name: str | None) -> Iterator[Difference]:
+    """Yield where a reply is not as its check says; `name` is the refusal that it is, or None."""
+    if name is None and reply.status not in check.expected:
+        yield Difference(" or ".join(map(_expected, check.expected)), _gist(reply))
+        return
+    if name is not None:
+        yield from _refusal_differences(check, told, name, reply)
+    elif reply.status != 304:
+        for expectation in check.then:
+            yield from expectation.differences(reply.body)
+    for header, value in check.has.items():
+        if reply.headers.get(header) != value:
+            yield Difference(f"{header}: {value}", reply.headers.get(header, "no such header"))
+
+
 def _refusal_differences(check: Check, told: Told, name: str, reply: Reply) -> Iterator[Difference]:
     """Yield where a refusal is not worded as the reference words it, and has not the details that are expected."""
     error = reply.body["error"]
@@ -371,8 +376,7 @@ def _refusal_differences(check: Check, told: Told, name: str, reply: Reply) -> I
     wording = {"NotFound": noun and f"{noun} not found.", "Invalid": f"Invalid {_part(told, check)}."}.get(name)
     if wording is not None and error.get("message") != wording:
         yield Difference(f"the message is {wording}", str(error.get("message")))
-    if check.details is not None:
-        yield from Shows({"details": check.details}).differences({"details": error.get("details")})
+    yield from Shows(check.details or {}).differences({"details": error.get("details")})
 
 
 def _part(told: Told, check: Check) -> str:
