@@ -10,7 +10,8 @@ import click
 import httpx
 import orjson
 
-from layers_standin.conform.checks import BILLED, reading, writing
+from layers_standin.conform.check import BILLED
+from layers_standin.conform.checks import reading, writing
 from layers_standin.conform.client import TIMEOUT_SECONDS, Client
 from layers_standin.conform.document import operations_of
 from layers_standin.conform.report import as_json, as_text

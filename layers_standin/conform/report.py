@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from layers_standin.conform.checks import GUESS
+from layers_standin.conform.check import GUESS
 from layers_standin.conform.expectations import Difference
 from layers_standin.conform.run import DIFFERS, PASSED, SKIPPED, Report, Result
 

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from layers_standin.conform import checks
-from layers_standin.conform.checks import BILLED, NOT_TRIED, Check
+from layers_standin.conform.check import BILLED, DOCUMENTATION, GUESS, WITH_KEY, Check
+from layers_standin.conform.checks import NOT_TRIED, reading, writing
 from layers_standin.conform.client import Client, Exhausted, NotAnswered, Reply, Sent, encoded, path_of
 from layers_standin.conform.document import Told, operations_of
 from layers_standin.conform.expectations import Difference, Shows
@@ -29,6 +29,9 @@ _UNDONE_BY: dict[str, tuple[str, str, str]] = {
     "createWebhookEndpoint": ("deleteWebhookEndpoint", "webhookEndpointId", "/endpoint/id"),
     "createProject": ("deleteProject", "projectId", "/id"),
 }
+
+
+_REQUESTS = f"{DOCUMENTATION}: Requests"
 
 
 class Unusable(Exception):
@@ -153,10 +156,13 @@ class _Everywhere:
         else:
             found = form_differences(self._document, reply.body, schema)
         title = name or str(schema.get("$ref", told.id)).rpartition("/")[2]
-        self._note(f"form:{title}", "it has just the fields that are told", sent, found)
+        source = GUESS if name not in (None, "Invalid") else f"{DOCUMENTATION}: {told.tag}"
+        self._note(f"form:{title}", "it has just the fields that are told", sent, found, source)
 
-    def _note(self, name: str, must: str, sent: Sent, differences: Sequence[Difference]) -> None:
-        result = self.results.setdefault(name, Result(name, checks.DOCUMENTATION, must, PASSED))
+    def _note(
+        self, name: str, must: str, sent: Sent, differences: Sequence[Difference], source: str = _REQUESTS
+    ) -> None:
+        result = self.results.setdefault(name, Result(name, source, must, PASSED))
         if differences:
             result.outcome = DIFFERS
             result.requests.append(str(sent))
@@ -186,10 +192,10 @@ class Run:
         """Make all the checks; return what came of them. Raises Unusable."""
         name = self._begin()
         try:
-            self._make(checks.reading(self._told.values()))
+            self._make(reading(self._told.values()))
             if self._plan.write:
                 self._facts = _Facts(unknown=str(uuid4()), run=uuid4().hex[:8])  # nothing of the account's is known
-                self._make(checks.writing(self._told.values()))
+                self._make(writing(self._told.values()))
         finally:
             self._clean_up()
         everywhere = [each for each in self._everywhere.results.values() if self._is_wanted(each.name, None)]
@@ -199,7 +205,7 @@ class Run:
     def _begin(self) -> str:
         """Ask whose key it is; return the name of the organization. Raises Unusable."""
         try:
-            reply = self._client.send(Sent("GET", f"{self._base_url}/v1/whoami", checks.WITH_KEY, {}, None))
+            reply = self._client.send(Sent("GET", f"{self._base_url}/v1/whoami", WITH_KEY, {}, None))
         except NotAnswered as error:
             raise Unusable(f"{self._base_url} cannot be asked: {error}.") from error
         if reply.status == 401:
@@ -228,7 +234,8 @@ class Run:
         return self._plan.wants([name, name.partition(":")[0], *([told.id, told.tag] if told else [])])
 
     def _result_of(self, check: Check, told: Told) -> Result:
-        result = Result(check.name, check.source, check.must, SKIPPED)
+        source = f"{DOCUMENTATION}: {told.tag}" if check.source == DOCUMENTATION else check.source
+        result = Result(check.name, source, check.must, SKIPPED)
         result.why = self._obstacle(check, told)
         if result.why:
             return result
@@ -325,7 +332,7 @@ class Run:
         gone = set()
         for operation, parameter, made in reversed(self._undo):
             told = self._told[operation]
-            sent = Sent(told.method, self._base_url + path_of(told, {parameter: made}), checks.WITH_KEY, {}, None)
+            sent = Sent(told.method, self._base_url + path_of(told, {parameter: made}), WITH_KEY, {}, None)
             try:
                 reply = self._client.send(sent)
             except NotAnswered as error:
@@ -348,10 +355,8 @@ class Run:
         for told in self._told.values():
             if told.id in tried or not self._is_wanted(told.id, told):
                 continue
-            if told.id in NOT_TRIED:
-                yield Result(told.id, checks.DOCUMENTATION, "", SKIPPED, why=NOT_TRIED[told.id])
-            elif not self._plan.write:
-                yield Result(told.id, checks.DOCUMENTATION, "", SKIPPED, why="it changes something: --write tries it")
+            why = NOT_TRIED.get(told.id, "it changes something: --write tries it")
+            yield Result(told.id, f"{DOCUMENTATION}: {told.tag}", "", SKIPPED, why=why)
 
 
 def _differences(check: Check, told: Told, reply: Reply, name: str | None) -> Iterator[Difference]:
