@@ -48,12 +48,12 @@ def conformance(app: Any, plant: Plant | None = None, key: str = DEMO_KEY, **pla
 def asked(
     served: Planted, key: str = DEMO_KEY, sleep: Callable[[float], object] = lambda _: None, **plan: Any
 ) -> Report:
-    with httpx.Client(transport=httpx.WSGITransport(served)) as http, _silence():
+    with httpx.Client(transport=httpx.WSGITransport(served)) as http, silence():
         return Run(Client(http, key, sleep), BASE_URL, DOCUMENT, Plan(**plan)).report()
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Let the access log not be written: hundreds of lines for each test that fails."""
     logger = logging.getLogger("standin")
     before, logger.disabled = logger.disabled, True
