@@ -35,13 +35,18 @@ class Output(NamedTuple):
 def conform(base_url: str, key: str, plan: Plan, json: str | None, document: Mapping[str, Any]) -> int:
     """Ask a server, and print the report; return the exit code."""
     output = Output(json, key)
-    base_url = _checked(base_url, key, plan, document)
+    base_url = _checked(base_url, key, plan, json, document)
     click.echo(" ".join(_beforehand(plan, document)), err=True)
     with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as http:
+        run = Run(Client(http, key, _wait), base_url, document, plan)
         try:
-            report = Run(Client(http, key, _wait), base_url, document, plan).report()
+            report = run.report()
         except Unusable as error:
             _fail(output.safe(str(error)))
+        except KeyboardInterrupt:
+            for each in run.remains:
+                click.echo(f"Remains on the server: {output.safe(each)}.", err=True)
+            raise
     _print(report, output)
     return report.exit_code
 
@@ -67,7 +72,7 @@ def _print(report: Report, output: Output) -> None:
         _fail(f"{output.json} cannot be written: {error.strerror}.")
 
 
-def _checked(base_url: str, key: str, plan: Plan, document: Mapping[str, Any]) -> str:
+def _checked(base_url: str, key: str, plan: Plan, json: str | None, document: Mapping[str, Any]) -> str:
     """Return the URL of the server without a path of ours; exit with a sentence when an option makes no sense."""
     url = _split(base_url)
     if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
@@ -79,6 +84,8 @@ def _checked(base_url: str, key: str, plan: Plan, document: Mapping[str, Any]) -
     if plan.credits and not plan.write:
         _fail("--credits goes with --write.")
     names = _names(document)
+    if json not in (None, "-") and not Path(json).absolute().parent.is_dir():
+        _fail(f"--json {json} cannot be written: there is no such folder.")
     for wanted in plan.only:
         if not Plan(only=(wanted,)).wants(names):
             _fail(f"--only {wanted} is no check, operation or group: try --only patchInfluencer, or --only 'get*'.")

@@ -184,7 +184,7 @@ class Run:
         self._facts = _Facts()
         self._owned: set[str] = set()
         self._undo: list[tuple[str, str, str]] = []
-        self._remains: list[str] = []
+        self.remains: list[str] = []  # what was made and could not be taken back
         self._unanswered = self._silent = 0
         self._exhausted = ""
 
@@ -200,7 +200,7 @@ class Run:
             self._clean_up()
         everywhere = [each for each in self._everywhere.results.values() if self._is_wanted(each.name, None)]
         results = [*self._results, *everywhere, *self._never_tried()]
-        return Report(self._base_url, name, results, self._client.requests, self._remains, self._unanswered)
+        return Report(self._base_url, name, results, self._client.requests, self.remains, self._unanswered)
 
     def _begin(self) -> str:
         """Ask whose key it is; return the name of the organization. Raises Unusable."""
@@ -252,6 +252,8 @@ class Run:
             reply = self._send(sent)
         except NotAnswered as error:
             result.why, result.requests = str(error), [str(sent)]
+            if told.id in _UNDONE_BY:
+                self.remains.append(f"perhaps something that {told.id} has made: {error}")
             return result
         self._keep(check, told, reply)
         result.requests = [str(sent)]
@@ -336,14 +338,14 @@ class Run:
             try:
                 reply = self._client.send(sent)
             except NotAnswered as error:
-                self._remains.append(f"{_noun(parameter)} {made}: {error}")
+                self.remains.append(f"{_noun(parameter)} {made}: {error}")
                 continue
             if reply.status < 300 or reply.status == 404:
                 gone.add(made)
             else:
-                self._remains.append(f"{_noun(parameter)} {made}: {sent.method} was answered with {reply}")
+                self.remains.append(f"{_noun(parameter)} {made}: {sent.method} was answered with {reply}")
         if self._undo:
-            self._remains += [
+            self.remains += [
                 f"project {made}, archived, with all that was made in it: the API can delete neither projects nor files"
                 for operation, _, made in self._undo
                 if operation == "deleteProject" and made in gone

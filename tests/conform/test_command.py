@@ -99,6 +99,7 @@ def refused(*options: str, **variables: Any) -> str:
     [
         (["--base-url", "api.example.com"], "--base-url must be a URL like https://api.example.com."),
         (["--base-url", "http://[x"], "--base-url must be a URL like https://api.example.com."),
+        (["--base-url", NOBODY, "--json", "/no/x"], "--json /no/x cannot be written: there is no such folder."),
         (["--base-url", NOBODY, "--credits"], "--credits goes with --write."),
         (["--base-url", NOBODY, "--key", ""], "--key must be an API key, like lp_test_…."),
         (

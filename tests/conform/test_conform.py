@@ -1,14 +1,17 @@
 """A server that keeps the contract passes; of one that does not, the difference is named, and no other."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from api_helpers import SPRING, key_of
 from conform_helpers import DOCUMENT, Ask, Plant, Planted, altered, asked, conformance
 from werkzeug.wrappers import Request, Response
 
+from app import create_app
 from layers_standin.conform.check import BILLED
 from layers_standin.conform.checks import NOT_TRIED, reading, writing
 from layers_standin.conform.document import operations_of
@@ -16,6 +19,7 @@ from layers_standin.conform.report import as_json, as_text, differences_of
 from layers_standin.conform.run import Report, Unusable
 from layers_standin.domain.keys import SCOPES
 from layers_standin.openapi.errors import ERRORS
+from layers_standin.services import Services
 
 TOLD = {told.id: told for told in operations_of(DOCUMENT) if not told.is_control}
 CHECKS = [*reading(TOLD.values()), *writing(TOLD.values())]
@@ -382,6 +386,89 @@ def test_a_wait_that_is_too_long_ends_the_run_and_what_is_left_is_not_tried(app)
     reasons = {result.why for result in report.of("not tried")}
     assert "the rate limit asks for 3600 more seconds, after 0 of waiting" in reasons
     assert len(served.seen) < 10
+
+
+@pytest.mark.slow
+def test_the_limits_of_a_standard_key_are_kept_to(rooms, settings, clock):
+    app = create_app(Services(rooms.store, rooms.media, replace(settings, rate_limits=True)))
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        clock.move(seconds=seconds)
+
+    report = asked(Planted(app), sleep=sleep, write=True)
+
+    assert (differing(report), report.exit_code) == ({}, 0)
+    assert len(waits) in (1, 2, 3)
+    assert {result.why for result in report.of("not tried") if "limit" in result.why} == set()
+
+
+# What does not answer
+
+
+def silent(path_end: str) -> Plant:
+    """Return a plant that does as it is told, and never says so, for a POST to a path that ends so."""
+
+    def plant(request: Request, ask: Ask) -> Response:
+        response = ask(request)
+        if request.method == "POST" and request.path.endswith(path_end) and response.status_code == 201:
+            raise httpx.ReadTimeout("too late")
+        return response
+
+    return plant
+
+
+def test_what_may_have_been_made_without_an_answer_is_told(app):
+    report = conformance(app, silent("/v1/projects"), write=True, only=("createProject",))
+
+    assert report.exit_code == 2
+    made = "perhaps something that createProject has made: no answer came within 20 seconds"
+    assert set(report.remains) == {made}
+    assert ("createProject", "no answer came within 20 seconds") in {
+        (result.name, result.why) for result in report.of("not tried")
+    }
+
+
+def test_after_three_requests_without_an_answer_no_more_are_made(app):
+    def dead(request: Request, ask: Ask) -> Response:
+        if request.path == "/v1/whoami" and len(served.seen) == 1:
+            return ask(request)
+        raise httpx.ConnectError("refused")
+
+    served = Planted(app, dead)
+    report = asked(served)
+
+    assert len(served.seen) == 4
+    assert report.exit_code == 2
+    assert "no answer came: refused, 3 times in a row" in {result.why for result in report.of("not tried")}
+
+
+@pytest.mark.slow
+def test_what_was_made_is_taken_back_when_it_is_interrupted(app, store):
+    def interrupt(request: Request, ask: Ask) -> Response:
+        if request.path.endswith("/clone"):
+            raise KeyboardInterrupt
+        return ask(request)
+
+    before = everything(store)
+    with pytest.raises(KeyboardInterrupt):
+        conformance(app, interrupt, write=True)
+    made = {table: row for (table, key), row in everything(store).items() if (table, key) not in before}
+    assert made["projects"]["status"] == "archived"
+    assert made["influencers"]["is_archived"]
+
+
+@pytest.mark.slow
+def test_what_cannot_be_taken_back_is_told(app):
+    def keeps(request: Request, ask: Ask) -> Response:
+        if request.method == "DELETE":
+            return Response(b"{}", 500, content_type="application/json")
+        return ask(request)
+
+    report = conformance(app, keeps, write=True)
+    assert [each.partition(" ")[0] for each in report.remains] == ["influencer", "influencer", "project"]
+    assert all(each.endswith(": DELETE was answered with 500") for each in report.remains)
 
 
 # What is tried
