@@ -57,6 +57,9 @@ def writing(operations: Iterable[Told]) -> list[Check]:
 # By rule, for every operation
 
 
+_QUERIES = {"listProjects": {"status": "active"}}  # what is read is in a project that is
+
+
 def _of_reads(gets: Iterable[Told]) -> Iterator[Check]:
     """Yield the plain request of each read, the lists first: they give the ids for the others."""
     for told in sorted(gets, key=_depth):
@@ -69,6 +72,7 @@ def _of_reads(gets: Iterable[Told]) -> Iterator[Check]:
             DOCUMENTATION,
             "it answers in the form that is told",
             (200, *maybe_none),
+            query=_QUERIES.get(told.id, {}),
             gives=_given(told),
         )
 
