@@ -99,11 +99,24 @@ def _refused_reads(told: Told) -> Iterator[Check]:
         headers={},
         ids=dict.fromkeys(told.values, UNKNOWN),
     )
+    yield from _no_scope(told, plain)
     yield from _unknown_thing(told, plain)
     if told.takes("query", "limit"):
         for title, query in {"limit-0": {"limit": "0"}, "limit-x": {"limit": "x"}, "cursor-x": {"cursor": "x"}}.items():
             must = "a query that is wrong is refused"
             yield replace(plain, name=f"{told.id}:{title}", must=must, expected=("Invalid",), query=query)
+
+
+def _no_scope(told: Told, plain: Check) -> Iterator[Check]:
+    if told.scope:
+        yield replace(
+            plain,
+            name=f"{told.id}:no-scope",
+            source=REFERENCE.get(told.id, DOCUMENTATION),
+            must="with a key that lacks its scope it is refused",
+            expected=("ForbiddenScope",),
+            ids=dict.fromkeys(told.values, UNKNOWN),
+        )
 
 
 def _unknown_thing(told: Told, plain: Check) -> Iterator[Check]:
@@ -136,6 +149,7 @@ def _refused_changes(told: Told) -> Iterator[Check]:
         headers={},
         ids=unknown,
     )
+    yield from _no_scope(told, plain)
     yield from _unknown_thing(told, plain)
 
 

@@ -265,12 +265,12 @@ class Run:
         """Return why a check cannot be made, nothing if it can."""
         if self._exhausted:
             return self._exhausted
-        if check.operation in BILLED and "Unauthenticated" not in check.expected and not self._plan.credits:
+        lacks_scope = told.scope is not None and not self._scopes & {told.scope, "*"}
+        if "ForbiddenScope" in check.expected:
+            return "" if lacks_scope else "the key has the scope, and would have to lack it"
+        if check.operation in BILLED and check.headers and not self._plan.credits:
             return "it may cost credits: --credits tries it"
-        scope = told.scope
-        if scope and check.headers and not self._scopes & {scope, "*"}:
-            return f"the key lacks the scope {scope}"
-        return ""
+        return f"the key lacks the scope {told.scope}" if lacks_scope and check.headers else ""
 
     def _filled(self, check: Check, told: Told) -> Check:
         ids = {name: f"{{{name}}}" for name in told.values} if check.url is None else {}

@@ -51,7 +51,7 @@ def test_the_command_prints_the_report_and_exits_with_0(app):
     with listening(app) as url:
         ran = run("--base-url", f"{url}/v1/", "--only", "whoami")
 
-    assert ran.stderr == "At most 98 requests, all with GET: nothing is changed, no credits are spent.\n"
+    assert ran.stderr == "At most 115 requests, all with GET: nothing is changed, no credits are spent.\n"
     assert ran.stdout.splitlines() == [
         "Passed",
         "  whoami: bearer, malformed-key, unknown-key, two-keys, no-key",

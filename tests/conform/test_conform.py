@@ -343,9 +343,16 @@ def test_what_a_key_has_no_scope_for_is_not_tried_and_not_asked_for(app, store, 
     skipped = {result.name: result.why for result in report.of("not tried")}
     assert skipped["createProject"] == "the key lacks the scope projects:write"
     assert skipped["patchInfluencer:bad-enum"] == "the key lacks the scope influencers:write"
-    assert "listProjects:limit-1" in {result.name for result in report.of("passed")}
+    passed = {result.name for result in report.of("passed")}
+    assert "listProjects:limit-1" in passed
+    assert {name for name in passed if name.endswith(":no-scope")} == {
+        f"{told.id}:no-scope" for told in TOLD.values() if told.scope not in (None, "projects:read")
+    }
     lacking = {why.rpartition(" ")[2] for why in skipped.values() if "lacks" in why}
     assert lacking == set(SCOPES) - {"projects:read", "content:write"}  # what needs that one costs credits
+    assert {result.why for result in conformance(app).of("not tried") if result.name.endswith(":no-scope")} == {
+        "the key has the scope, and would have to lack it"
+    }
 
 
 def limited(times: int, retry_after: str | None) -> Plant:
