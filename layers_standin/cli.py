@@ -81,6 +81,33 @@ def openapi(server: str) -> None:
 
 
 @cli.command()
+@click.option("--base-url", envvar="LAYERS_BASE_URL", required=True, help="URL of the server; else LAYERS_BASE_URL.")
+@click.option(
+    "--key", envvar="LAYERS_API_KEY", required=True, help="The API key; else LAYERS_API_KEY, which no `ps` shows."
+)
+@click.option("--write", is_flag=True, help="Also try what changes something, in a project that is made for it.")
+@click.option("--credits", "spend", is_flag=True, help="With --write: also try what costs credits.")
+@click.option("--project", help="Id of the project to read; else the newest.")
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="A check, an operation or a group, like 'patch*'; repeatable."
+)
+@click.option("--json", metavar="FILE", help="Write the report as JSON too; with - nothing else is printed.")
+def conform(
+    base_url: str, key: str, write: bool, spend: bool, project: str | None, only: tuple[str, ...], json: str | None
+) -> None:
+    """Ask any server of this API whether it keeps the contract, and report where it differs.
+
+    Reads only, unless told otherwise. Exits with 0 when nothing differs, 1 when something does, 2 when the server could
+    not be asked.
+    """
+    from app import document  # noqa: PLC0415 - the whole service
+    from layers_standin.conform import command  # noqa: PLC0415 - httpx and jsonschema, which no other command needs
+    from layers_standin.conform.run import Plan  # noqa: PLC0415
+
+    sys.exit(command.conform(base_url, key, Plan(write, spend, project, only), json, document(base_url)))
+
+
+@cli.command()
 @click.option("--seed", help="The file to fill the store from; else STANDIN_SEED, as the service was given it.")
 @click.option("--to", type=click.Choice(["seed", "empty"]), help="Else the seed, if there is one.")
 def reset(seed: str | None, to: str | None) -> None:

@@ -1,12 +1,12 @@
 """Webhook endpoints and deliveries without a receiver, as the store has them."""
 
+from layers_standin.conform.bodies import HOOK as URL
 from layers_standin.domain.events import TYPES
 from layers_standin.engines.table import Record
 from layers_standin.openapi import examples
 from layers_standin.services import Services
 from store import Store
 
-URL = "http://127.0.0.1:9/hook"  # where nobody listens
 BASE_URL = "http://stand-in.example"
 
 

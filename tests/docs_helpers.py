@@ -17,6 +17,7 @@ VARYING = [
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"), "<time>"),
     (re.compile(r"req_[0-9A-Z]{26}"), "<request id>"),
     (re.compile(r"fault_[0-9A-Z]{26}"), "<fault id>"),
+    (re.compile(r"proj_(?!01HX)[0-9A-Z]{26}"), "<project id>"),
     (re.compile(r"lp_test_(?!DEM0)[0-9A-Z]{16}_[0-9A-Za-z_-]{43}"), "<key>"),
     (re.compile(r"\d+ bytes"), "<n> bytes"),
 ]

@@ -1,12 +1,11 @@
 """An installation of the GitHub App without a consent, as the store has it."""
 
-from layers_standin.domain.github import new_installation, repositories
+from layers_standin.conform.bodies import INSTALLATION
+from layers_standin.domain.github import new_installation
 from layers_standin.openapi import examples
 from layers_standin.services import Services
 from store import Store
 
-INSTALLATION = {"login": "acme", "installationId": 1}
-REPOSITORY, ANOTHER = (each["fullName"] for each in repositories(INSTALLATION)[:2])
 _DAY_MS = 86_400_000
 
 

@@ -5,7 +5,8 @@ from collections import defaultdict
 from werkzeug.wrappers import Response
 
 from contract.conformance import Conformance
-from contract.documented import DOCUMENT, Told
+from contract.documented import DOCUMENT
+from layers_standin.conform.document import Told
 from layers_standin.openapi.json_schema import ref
 
 _CONFORMANCE = Conformance(DOCUMENT)

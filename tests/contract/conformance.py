@@ -6,25 +6,14 @@ from fnmatch import fnmatch
 from typing import Any
 
 from flask.testing import FlaskClient
-from jsonschema import Draft202012Validator, FormatChecker
 from werkzeug.test import TestResponse
 
 from app import document
+from layers_standin.conform.document import resolved, schema_errors
 from layers_standin.openapi.headers import HEADERS
 
 _OURS = set(HEADERS)
 _CLASS = "X-RateLimit-Endpoint-Class"
-
-
-def resolved(part: Any, document: Mapping[str, Any]) -> Any:
-    """Return a part of a document with what it refers to in it, but for schemas."""
-    if isinstance(part, list):
-        return [resolved(each, document) for each in part]
-    if not isinstance(part, dict):
-        return part
-    if reference := re.fullmatch("#/components/(responses|parameters|headers)/(.+)", str(part.get("$ref"))):
-        return resolved(document["components"][reference[1]][reference[2]], document)
-    return {name: resolved(each, document) for name, each in part.items()}
 
 
 class Conformance:
@@ -42,9 +31,8 @@ class Conformance:
 
     def schema_faults(self, value: Any, schema: Mapping[str, Any]) -> list[str]:
         """Return what of a value is not as its schema in the document says."""
-        whole = {"components": self._document["components"], "allOf": [schema]}
-        validator = Draft202012Validator(whole, format_checker=FormatChecker())
-        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+        errors = schema_errors(self._document, value, schema)
+        return [f"{error.json_path}: {error.message}" for error in errors]
 
     def faults(self, method: str, path: str, response: TestResponse) -> list[str]:
         """Return what of a response is not as the document says; nothing for a request of no operation."""

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from inspect import getdoc
 
-from contract.documented import DOCUMENT, OPERATIONS, Told
+from contract.documented import DOCUMENT, OPERATIONS
 from contract.gather import Evidence
 from contract.in_process import crash
 from contract.programs import is_fuzzed
 from contract.refusals import PROVOCATIONS
+from layers_standin.conform.document import Told
 from layers_standin.openapi.errors import ERRORS
 
 COMMAND = "python docs/conformance.py"
@@ -46,7 +47,7 @@ _LIMITS = """\
 ## Not proven here for any operation
 
 - That the real API does the same. It was never asked: what it answers is known from its pages alone, and what they do
-  not say is a guess, [listed in `guesses.md`](guesses.md).
+  not say is a guess, [listed in `guesses.md`](guesses.md). Who has a key can ask it: [`conform.md`](conform.md).
 - What a reply means. That a change was made, and is still there after a crash, is held by the other tests; this page
   looks at the form of replies.
 - Every form of a reply: an optional field, or one of several forms that are told, may never have been seen.

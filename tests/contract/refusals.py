@@ -10,9 +10,10 @@ from conftest import DEMO
 from werkzeug.wrappers import Response
 
 from contract.answers import Answers
-from contract.documented import OPERATIONS, Told
+from contract.documented import OPERATIONS
 from contract.replies import GIF, begun_job, presigned, put
 from contract.service import Running, path_of
+from layers_standin.conform.document import Told
 from layers_standin.engines.sqlite.files import DATABASE
 from layers_standin.openapi import examples
 from layers_standin.web.errors import MAX_BODY_BYTES

@@ -4,8 +4,9 @@ from conftest import DEMO
 from werkzeug.wrappers import Response
 
 from contract.answers import Answers
-from contract.documented import OPERATIONS, Told
+from contract.documented import OPERATIONS
 from contract.service import JOB_SECONDS, Service
+from layers_standin.conform.document import Told
 
 GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00"
 GIF += b"\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"

@@ -17,7 +17,8 @@ from servers import PATIENCE_SECONDS, seeded, serving
 from werkzeug.wrappers import Response
 
 from contract.answers import Answers
-from contract.documented import BY_ID, Told
+from contract.documented import BY_ID
+from layers_standin.conform.document import Told
 from layers_standin.domain.keys import public_id_of
 from layers_standin.openapi import examples
 from layers_standin.services import Services, open_media

@@ -13,7 +13,7 @@ import orjson
 import pytest
 from api_helpers import key_of, refused
 from conftest import DEMO
-from contract.conformance import Conformance, resolved
+from contract.conformance import Conformance
 from openapi_helpers import plant_examples
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from servers import run
@@ -21,6 +21,7 @@ from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Response
 
 from app import create_app, document, operations
+from layers_standin.conform.document import resolved
 from layers_standin.control.operations import operations as control_operations
 from layers_standin.domain.events import TYPES
 from layers_standin.domain.keys import SCOPES

@@ -175,7 +175,7 @@ def test_the_table_of_settings_and_the_settings_are_the_same() -> None:
 
 
 def test_the_table_of_commands_and_the_command_line_are_the_same() -> None:
-    told = {command.strip("`"): set(re.findall(r"--\w+", what)) for command, what in table("commands.md", "command")}
+    told = {command.strip("`"): set(re.findall(r"--[\w-]+", what)) for command, what in table("commands.md", "command")}
     assert told == dict(commands(cli, "layers-stand-in"))
 
 
