@@ -39,23 +39,26 @@ def watch(folder: str) -> None:
         return
     try:
         os.close(held)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # of a terminal: they end the server
-            signal.signal(number, signal.SIG_IGN)
-        _end_with_input(server, ended)
+        is_alone = os.getsid(0) == server  # no terminal, and nothing in its group but the server's own processes
+        os.setsid()  # Ctrl-C in a terminal is for the server, which the watch outlives
+        _end_with_input(server, ended, is_alone)
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os._exit(0)  # or this process would go on as a second server
 
 
-def _end_with_input(server: int, ended: int) -> None:
+def _end_with_input(server: int, ended: int, is_alone: bool) -> None:
     """Return when the server has ended; end it when standard input ends."""
     watched, patience = [ended, *_inputs()], None
     while ended not in (ready := select.select(watched, [], [], patience)[0]):
-        if not ready:
-            _send(server, signal.SIGKILL)  # its workers see that, and end
-        elif not os.read(ready[0], _CHUNK_BYTES):
-            _send(server, signal.SIGTERM)
-            watched, patience = [ended], _PATIENCE_SECONDS
+        if ready and os.read(ready[0], _CHUNK_BYTES):
+            continue
+        if os.getppid() == server:  # else its number may be that of another process
+            if is_alone:
+                os.killpg(server, signal.SIGKILL)  # at once: nothing of it is to be kept
+            else:
+                os.kill(server, signal.SIGTERM if ready else signal.SIGKILL)  # its workers see that, and end
+        watched, patience = [ended], _PATIENCE_SECONDS
 
 
 def _inputs() -> list[int]:
@@ -65,8 +68,3 @@ def _inputs() -> list[int]:
     except OSError:  # it is closed
         return []
     return [0] if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else []
-
-
-def _send(server: int, number: signal.Signals) -> None:
-    if os.getppid() == server:  # else it has ended, and its number may be that of another process
-        os.kill(server, number)
