@@ -2,7 +2,7 @@
 //
 //     const layers = await newOrganization();
 //
-// It starts `layers-stand-in`, which must be on the PATH; or what LAYERS_STANDIN says, as `uvx --from ./wheel layers-stand-in`,
+// It starts `layers-stand-in` of the PATH, or what LAYERS_STANDIN says: `uvx --from ./layers-stand-in layers-stand-in`,
 // the path of a program, or the folder of a clone. Where LAYERS_STANDIN_URL names a running one, that is used, with the
 // token in LAYERS_STANDIN_TOKEN. As `globalSetup` of Vitest or Jest one is started for the whole run; else each process
 // starts its own. It ends with the process that started it, however that ends, and leaves nothing behind.
