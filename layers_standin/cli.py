@@ -24,6 +24,7 @@ from layers_standin.engines.errors import EngineError
 from layers_standin.engines.sqlite.engine import SQLite
 from layers_standin.engines.sqlite.files import DATABASE, check_folder
 from layers_standin.engines.table import Engine, Record
+from layers_standin.ephemeral import ephemeral_environment
 from layers_standin.seed import NotTables, documents_of, fill_defaults, read_tables
 from layers_standin.services import open_database, open_folder, open_media, open_services
 from layers_standin.settings import Settings, StartError, default_data, read_port, read_settings, read_workers
@@ -54,9 +55,14 @@ def cli() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on; else PORT, else 8000.")
 @click.option("--seed", help="A file to fill a new store from, or 'none'.")
 @click.option("--workers", type=click.IntRange(1, 999), help="The number of processes; else WEB_CONCURRENCY, else 2.")
-def serve(host: str, port: int | None, seed: str | None, workers: int | None) -> None:
+@click.option("--ephemeral", is_flag=True, help="For a test run: on a temporary folder, until standard input ends.")
+def serve(host: str, port: int | None, seed: str | None, workers: int | None, ephemeral: bool) -> None:
     """Serve until Ctrl-C; this is also done when no command is named."""
     environ = dict(os.environ)
+    if ephemeral:
+        if "--data" in sys.argv:
+            _fail("--ephemeral has a temporary folder of its own: leave out --data.")
+        environ = _guarded(partial(ephemeral_environment, environ))
     if seed is not None:
         environ["STANDIN_SEED"] = seed
     if workers is not None:

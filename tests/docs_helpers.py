@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,13 +49,3 @@ def settled(text: str) -> str:
 def path_with_our_programs() -> str:
     """Return a PATH on which `layers-stand-in` and `gunicorn` are those of this Python."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
-
-def copy_recipes(clone: Path, copy: Path) -> None:
-    """Do as somebody who has the recipes in their own project, beside a clone of the stand-in; both folders are new."""
-    (clone / ".venv").mkdir(parents=True)
-    (clone / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    for entry in ROOT.iterdir():
-        if not entry.name.startswith((".", "__")):
-            (clone / entry.name).symlink_to(entry)
-    shutil.copytree(RECIPES, copy, ignore=shutil.ignore_patterns("__pycache__"))

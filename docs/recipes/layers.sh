@@ -2,7 +2,6 @@
 # Start a stand-in, call it as a client does, and stop it: exits with 0 if every reply was as expected.
 set -eu
 
-checkout=${LAYERS_STANDIN:-../layers-stand-in} # where you cloned it
 project='{"name": "Spring", "timezone": "Europe/Lisbon"}'
 
 start() {
@@ -12,9 +11,7 @@ start() {
     trap stop EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    cd "$checkout"
-    PORT=0 WEB_CONCURRENCY=1 STANDIN_DATA=$folder/store STANDIN_SEED=none STANDIN_SYNC=never \
-        .venv/bin/gunicorn app:app >"$folder/log" 2>&1 &
+    layers-stand-in --ephemeral >"$folder/log" 2>&1 &
     standin=$!
     until url=$(sed -n 's/.*listens on \(http:[^ ,]*\).*/\1/p' "$folder/log") && [ -n "$url" ]; do
         kill -0 "$standin" 2>/dev/null || { cat "$folder/log"; exit 1; }

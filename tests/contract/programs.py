@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-from docs_helpers import EXAMPLE_URL, RECIPES, console_blocks, console_steps, copy_recipes
+from docs_helpers import EXAMPLE_URL, RECIPES, console_blocks, console_steps
 from openapi_helpers import left_out_of_fuzzing
 from servers import PATIENCE_SECONDS, ROOT, Server, environment, eventually, serving
 
@@ -62,15 +62,14 @@ def _programs(folder: Path) -> dict[str, set[str]]:
             path: _called(server, partial(_run, folder, command, variables))
             for path, command in _commands_beside(folder).items()
         }
-    found[RECIPES / "test_layers.py"] = _recipe(folder)
     return {path.relative_to(ROOT).as_posix(): operations for path, operations in found.items()}
 
 
 def _commands_beside(folder: Path) -> dict[Path, list[str]]:
     """Return how Python is told to run each program that wants a running stand-in."""
     examples = {path: [str(path)] for path in sorted((ROOT / "examples").glob("*.py")) if path.name != _RECEIVER}
-    ten_lines = RECIPES / "test_in_ten_lines.py"
-    return examples | {ten_lines: [*_pytest(folder / "ten"), "--noconftest", str(ten_lines)]}
+    recipes = sorted(RECIPES.glob("test_*.py"))
+    return examples | {path: [*_pytest(folder / path.stem), str(path)] for path in recipes}
 
 
 def _called(server: Server, run: Callable[[], None]) -> set[str]:
@@ -91,17 +90,9 @@ def _mark(server: Server) -> str:
     return request_id
 
 
-def _recipe(folder: Path) -> set[str]:
-    """Run a recipe that starts a stand-in of its own, in a copy beside a clone; return what it calls."""
-    clone, copy, scratch = folder / "clone", folder / "copy", folder / "scratch"
-    copy_recipes(clone, copy)
-    _run(copy, [*_pytest(scratch), "test_layers.py"], {"LAYERS_STANDIN": str(clone)})
-    log = scratch / "standin0" / "log"
-    return succeeded(log.read_text("utf-8"))
-
-
 def _pytest(scratch: Path) -> list[str]:
-    return ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={scratch}"]
+    plugin = ["-p", "no:layers_standin", "-p", "layers_standin.testing.pytest_plugin"]  # also in an older install
+    return ["-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, f"--basetemp={scratch}"]
 
 
 def _run(folder: Path, command: list[str], variables: Mapping[str, str]) -> None:

@@ -5,20 +5,18 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 import pytest
 from conftest import AVA_PATH, DEMO
-from packaging.requirements import Requirement
 from servers import PATIENCE_SECONDS, ROOT, environment, eventually
+from wheels import build_wheel, link_dependencies
 
 from layers_standin.services import DEMO_KEY_ID
 
@@ -79,35 +77,7 @@ class Project(NamedTuple):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    built = subprocess.run(build, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
-    assert built.returncode == 0, built.stderr
-    (path,) = folder.iterdir()
-    return path
-
-
-def needed(name: str, found: dict[str, Distribution]) -> dict[str, Distribution]:
-    """Add a distribution and all that it needs to `found`, without any extra that is not asked for."""
-    requirement = Requirement(name)
-    if requirement.name not in found or requirement.extras:
-        found[requirement.name] = held = distribution(requirement.name)
-        for each in map(Requirement, held.requires or []):
-            extras = ["", *requirement.extras]
-            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras):
-                needed(f"{each.name}[{','.join(each.extras)}]" if each.extras else each.name, found)
-    return found
-
-
-def link_dependencies(packages: Path) -> None:
-    """Lend an environment what the wheel needs, and nothing else: no test needs the network."""
-    found = needed("layers-stand-in", {})
-    del found["layers-stand-in"]
-    for held in found.values():
-        for name in {file.parts[0] for file in held.files or () if file.parts[0] not in ("..", "__pycache__")}:
-            target = Path(str(held.locate_file(name)))
-            if target.exists() and not (packages / name).exists():
-                (packages / name).symlink_to(target)
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +94,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Project:
             path.parent.mkdir(parents=True, exist_ok=True)
             modules[path] = DECOY.format(witness=str(witness), name=f"{folder.name}/{name}")
             path.write_text(modules[path], "utf-8")
-    link_dependencies(packages)
+    link_dependencies(packages, "layers-stand-in")
     (base / "home").mkdir()
     made = Project(base / "venv/bin/python", base / "project", base / "src", packages, witness, modules)
     install = ["-m", "pip", "install", "--no-index", "--no-deps", "--disable-pip-version-check", str(wheel)]
@@ -186,10 +156,11 @@ def test_the_wheel_holds_one_package_with_the_application_in_it(wheel):
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
 
 
-def test_the_wheel_adds_one_command_and_none_to_flask(project):
+def test_the_wheel_adds_one_command_and_a_plugin_of_pytest_and_none_to_flask(project):
     (folder,) = project.packages.glob(f"{OURS}*.dist-info")
     assert (folder / "entry_points.txt").read_text("utf-8").split() == [
         "[console_scripts]", "layers-stand-in", "=", "layers_standin.__main__:main",
+        "[pytest11]", "layers_standin", "=", "layers_standin.testing.pytest_plugin",
     ]  # fmt: skip
     record = [Path(row[0]) for row in csv.reader((folder / "RECORD").read_text("utf-8").splitlines())]
     assert {path.parts[0] for path in record} == {"..", "layers_standin", folder.name}
