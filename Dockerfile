@@ -24,7 +24,7 @@ ENV PATH="/opt/layers-stand-in/bin:$PATH" \
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python3", "-c", "\
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["python3", "-c", "\
 import http.client, os; \
 service = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT', '8000')), timeout=4); \
 token = {'Authorization': 'Bearer ' + os.environ.get('STANDIN_CONTROL', '')}; \
