@@ -20,7 +20,7 @@ import pytest
 import yaml
 from conftest import AVA_PATH, DEMO
 from servers import PATIENCE_SECONDS, ROOT, eventually, serving
-from test_wheel import link_distributions
+from wheels import link_dependencies
 
 from layers_standin.settings import PREFIX, Settings, read_settings
 
@@ -157,8 +157,8 @@ def image(tmp_path_factory: pytest.TempPathFactory, context: Path) -> Image:
     made_venvs = [step for step in steps if " -m venv " in step]
     for step in made_venvs:
         sh(made.inside(step), context, os.environ | {"PATH": path})
-    link_distributions(packages_of(made.root / "build"), "hatchling", "pytest", "httpx", "layers-stand-in")
-    link_distributions(packages_of(made.root / "opt/layers-stand-in"), "layers-stand-in[postgres,s3]")
+    link_dependencies(packages_of(made.root / "build"), "hatchling", "pytest", "httpx", "layers-stand-in")
+    link_dependencies(packages_of(made.root / "opt/layers-stand-in"), "layers-stand-in[postgres,s3]")
     rest = " && ".join(step for step in steps if step not in made_venvs)
     sh(made.inside(rest), context, os.environ | OFFLINE | {"PATH": path})
     return made

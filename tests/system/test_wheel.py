@@ -99,12 +99,10 @@ def needed(name: str, found: dict[str, Distribution]) -> dict[str, Distribution]
     return found
 
 
-def link_distributions(packages: Path, *names: str) -> None:
-    """Lend an environment these and all that they need, but not the wheel itself: no test needs the network."""
-    found: dict[str, Distribution] = {}
-    for name in names:
-        needed(name, found)
-    found.pop("layers-stand-in", None)
+def link_dependencies(packages: Path) -> None:
+    """Lend an environment what the wheel needs, and nothing else: no test needs the network."""
+    found = needed("layers-stand-in", {})
+    del found["layers-stand-in"]
     for held in found.values():
         for name in {file.parts[0] for file in held.files or () if file.parts[0] not in ("..", "__pycache__")}:
             target = Path(str(held.locate_file(name)))
@@ -126,7 +124,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Project:
             path.parent.mkdir(parents=True, exist_ok=True)
             modules[path] = DECOY.format(witness=str(witness), name=f"{folder.name}/{name}")
             path.write_text(modules[path], "utf-8")
-    link_distributions(packages, "layers-stand-in")
+    link_dependencies(packages)
     (base / "home").mkdir()
     made = Project(base / "venv/bin/python", base / "project", base / "src", packages, witness, modules)
     install = ["-m", "pip", "install", "--no-index", "--no-deps", "--disable-pip-version-check", str(wheel)]
