@@ -12,6 +12,10 @@ from gunicorn.arbiter import Arbiter
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not at a reload: then it is gunicorn's
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # as a shell reports Ctrl-C, and without a traceback
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # blocked by `layers-stand-in` until now
+if signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []):  # the same
+    # gunicorn handles none before the store is ready, and the first process of a container does not get it till then.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the application's folder, from wherever this file is named
 from layers_standin.settings import StartError, read_port, read_settings, read_workers
 from layers_standin.startup import (

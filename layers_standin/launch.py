@@ -33,6 +33,7 @@ def serve(host: str, port: int, environ: Mapping[str, str]) -> None:
     """Replace this process by the server. Raises OSError."""
     command, environment = server_command(host, port), server_environment(environ)
     sys.stdout.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until gunicorn.conf.py can end without a traceback
+    # Until gunicorn.conf.py can end without a traceback, and as the first process of a container at all.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     os.chdir(APPLICATION)  # gunicorn imports from the folder it is started in before any other
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
