@@ -13,6 +13,7 @@ import click
 from flask import Flask
 
 import schemas
+from layers_standin.console.action_routes import add_actions
 from layers_standin.console.consent import add_consents
 from layers_standin.console.github import GitHubConsent
 from layers_standin.console.posts import add_post_pages
@@ -323,6 +324,7 @@ def create_app(services: Services) -> Flask:
     add_control(app, services, log, operations)
     add_reference(app, document, services.settings)
     add_console(app, services, log, operations)
+    add_actions(app, services)
     add_public_style(app)
     add_post_pages(app, services)
     add_consents(app, services, {social.CONSENT: SocialConsent(), quickstart.CONSENT: GitHubConsent()})

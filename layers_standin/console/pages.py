@@ -67,6 +67,11 @@ def influencer_href(document: Mapping[str, Any]) -> str:
     return f"/console/influencers/{quote(document['organizationId'], '')}/{quote(document['influencerId'], '')}"
 
 
+def action_href(name: str, organization: str, subject_id: str) -> str:
+    """Return the path of the form of an action for an influencer or a project."""
+    return f"/console/actions/{name}/{quote(organization, '')}/{quote(subject_id, '')}"
+
+
 def card_of(document: Record, now_ms: int, key_name: KeyName) -> View:
     """Return an influencer as the overview shows it, with its status at `now_ms`; the picture is a path."""
     is_archived = document["is_archived"]

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from layers_standin.console.pages import href
+from layers_standin.console.pages import action_href, href
 from layers_standin.console.text import moment, visible
 from layers_standin.web.logs.output import redacted
 
@@ -27,7 +27,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.globals |= {"href": href}
+_environment.globals |= {"action_href": action_href, "href": href}
 _environment.filters |= {"moment": moment, "merged": lambda first, second: first | second}
 
 
