@@ -235,5 +235,5 @@ def test_credits_and_the_whole_organization_can_be_taken_away(layers, standin):
     layers.delete()
     with pytest.raises(StandInError, match="404 Organization not found"):
         layers.clock.now()
-    with pytest.raises(StandInError, match="^GET /v1/projects: 401 "):
+    with pytest.raises(StandInError, match=r"^GET /v1/projects: 401 "):
         layers.call("GET", "/v1/projects")
