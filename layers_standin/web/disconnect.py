@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import select
 import socket
 import struct
@@ -85,10 +86,15 @@ def _then_close(part: bytes, connection: socket.socket) -> Iterator[bytes]:
 
 
 def _reset(connection: socket.socket) -> None:
-    """Close a connection so that the client is told of an error: with a RST, and not with a FIN."""
-    with contextlib.suppress(OSError):
+    """Close a connection with a RST, and not with a FIN; the server finds in its place one that its client has closed.
+
+    Its own `close` would wait for the files that a server has made of it, which would then find no socket at all.
+    """
+    ours, clients = socket.socketpair()
+    with contextlib.suppress(OSError), ours:
+        clients.close()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.close()
+        os.dup2(ours.fileno(), connection.fileno(), inheritable=False)
 
 
 def _close(connection: socket.socket) -> None:

@@ -121,15 +121,11 @@ def foreign(action: FaultAction, context: RequestContext) -> Response:
     return response
 
 
-class Injected(Refusal):
-    """An error with a code that the API has, or may have one day; `status` is None for the code's own."""
-
-
 def injected(action: FaultAction, endpoint_class: str, scope: str | None) -> Refusal:
     """Return the error with the action's code; it looks like the real one unless the action has its own message."""
     code, own_headers = action["code"], {name.lower() for name in action.get("headers", {})}
     status = action.get("status")
-    refusal = Injected(action.get("message", MESSAGES.get(code) or f"{code.replace('_', ' ').capitalize()}."))
+    refusal = Refusal(action.get("message", MESSAGES.get(code) or f"{code.replace('_', ' ').capitalize()}."))
     refusal.code, refusal.status = code, status
     refusal.details = action.get("details", _details(code, endpoint_class, scope))  # of any names, such as `message`
     usual = 1 if code == "RATE_LIMITED" and "retry-after" not in own_headers else None

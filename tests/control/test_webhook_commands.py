@@ -199,6 +199,19 @@ def test_a_lost_delivery_comes_with_the_next_attempt(control, ping):
     assert numbers(control) == [0]
 
 
+def test_every_second_delivery_is_lost_and_named_by_its_id(control, demo, endpoint, ping):
+    control.post("/faults", answer={"webhook": "lost"}, match={"event": "test.ping"}, every=2)
+    for number in range(4):
+        ping(number)
+        control.post("/webhooks/flush")
+    items = demo.get(f"/v1/webhook-endpoints/{endpoint['id']}/deliveries").json["items"]
+
+    assert sorted(numbers(control)) == [0, 2]
+    (fault,) = control.get("/faults")["items"]
+    assert (fault["seen"], fault["used"]) == (4, 2)
+    assert sorted(fault["requestIds"]) == sorted(each["id"] for each in items if each["status"] == "pending")
+
+
 def test_a_fault_of_another_event_strikes_no_delivery(control, ping):
     control.post("/faults", answer={"webhook": "lost"}, match={"event": "post.failed"})
     ping(0)

@@ -1220,6 +1220,22 @@ def test_a_client_in_the_same_process_sees_an_error_as_of_a_broken_connection(de
     assert (vibe(demo) == "festive") == answer.keys().isdisjoint({"dropConnection", "resetConnection"})
 
 
+@pytest.mark.postgres
+def test_each_request_of_many_at_once_has_a_turn_of_its_own(store, organization):
+    made = new_rule({"match": {}, "after": 4, "every": 3, "answer": RATE_LIMITED}, store.now())
+    store.faults.add(organization, made)
+
+    def ask_five_times(number):
+        infos = [PATCH_AVA._replace(request_id=f"req_{number}_{turn}") for turn in range(5)]
+        return [info.request_id for info in infos if store.faults.take(organization, info)]
+
+    struck = list(chain.from_iterable(together(partial(ask_five_times, number) for number in range(8))))
+
+    (counted,) = store.faults.of(organization)
+    assert (counted["seen"], counted["used"]) == (40, 12)
+    assert sorted(counted["requestIds"]) == sorted(struck)
+
+
 # On real connections, to several workers
 
 BROKEN = (httpx.RemoteProtocolError, httpx.ReadError)
