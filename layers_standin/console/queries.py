@@ -301,9 +301,7 @@ def faults(call: ControlCall) -> View:
     return {
         "title": "Faults",
         "scope": named,
-        "faults": [
-            pages.fault_of(rule, str(of["name"]) if of else None, struck.get(rule["id"], ())) for rule, of in rules
-        ],
+        "faults": [pages.fault_of(rule, of["name"] if of else None, struck.get(rule["id"], ())) for rule, of in rules],
         "own": len(own) if named else len(rules),
         "presets": _presets(call),
         "operations": operation_names(call.api),

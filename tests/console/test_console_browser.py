@@ -958,6 +958,14 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, full):
         assert page.evaluate(_TOO_WIDE) == [], path
 
 
+def test_on_a_phone_no_word_of_the_navigation_is_broken(open_page, shop):
+    page = open_page(shop.overview, viewport=PHONE)
+    boxes = [each.bounding_box() for each in page.get_by_role("navigation", name="Console").get_by_role("link").all()]
+    assert len(boxes) > 5
+    assert max(box["height"] for box in boxes) < 40
+    assert max(box["x"] + box["width"] for box in boxes) <= PHONE["width"]
+
+
 _BEYOND_THE_EDGE = """
 [...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth)
     .map((each) => each.innerText)
