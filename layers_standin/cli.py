@@ -11,6 +11,7 @@ from typing import IO, NoReturn, TypeVar, cast
 
 import click
 import orjson
+from click.core import ParameterSource
 
 from layers_standin import launch
 from layers_standin.control.reset import reset_store
@@ -60,7 +61,7 @@ def serve(host: str, port: int | None, seed: str | None, workers: int | None, ep
     """Serve until Ctrl-C; this is also done when no command is named."""
     environ = dict(os.environ)
     if ephemeral:
-        if "--data" in sys.argv:
+        if click.get_current_context().get_parameter_source("data") is not ParameterSource.DEFAULT:
             _fail("--ephemeral has a temporary folder of its own: leave out --data.")
         environ = _guarded(partial(ephemeral_environment, environ))
     if seed is not None:

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from layers_standin import StandIn
 from layers_standin.testing.control import Organization, StandInError
 
 pytestmark = pytest.mark.slow
+
+REFUSED = "--ephemeral has a temporary folder of its own: leave out --data."
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +127,9 @@ def test_one_that_is_killed_is_told_of_and_removed(temporary):
 
 def test_without_a_pipe_as_its_input_it_serves_until_it_is_told_to_end(temporary):
     command = [sys.executable, "-m", "layers_standin", "--ephemeral"]
-    with socket.socket() as _, subprocess.Popen(
+    with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
-    ) as process:  # fmt: skip
+    ) as process:
         assert process.stdout is not None
         found = re.search(r"listens on (\S+) and keeps its data in (\S+)\.$", process.stdout.readline())
         assert found is not None
@@ -142,10 +143,10 @@ def test_without_a_pipe_as_its_input_it_serves_until_it_is_told_to_end(temporary
 
 def test_a_folder_of_data_is_refused_beside_a_temporary_one():
     command = [sys.executable, "-m", "layers_standin", "serve", "--ephemeral", "--data=here"]
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    assert (ended.returncode, ended.stderr) == (
-        1, "--ephemeral has a temporary folder of its own: leave out --data.\n",
-    )  # fmt: skip
+    ended = subprocess.run(
+        command, stdin=subprocess.PIPE, capture_output=True, encoding="utf-8", check=False, timeout=PATIENCE_SECONDS
+    )
+    assert (ended.returncode, ended.stderr) == (1, f"{REFUSED}\n")
 
 
 def test_the_clock_takes_instants_and_durations_in_each_form(layers):
