@@ -10,6 +10,7 @@ from flask import Flask, Response, redirect, request, send_from_directory
 from marshmallow import Schema
 
 from layers_standin.console import queries
+from layers_standin.console.lists import ListQuery, listing
 from layers_standin.console.pages import View
 from layers_standin.console.rendering import link_from, render
 from layers_standin.console.requests import LogQuery, ask_again, find
@@ -58,6 +59,7 @@ _PAGES: dict[str, tuple[str, Schema, Page]] = {
     "faults": ("/console/faults", queries.FaultsQuery(), queries.faults),
     "controls": ("/console/controls", queries.ControlsQuery(), queries.controls),
 }
+_PAGES["list"] = ("/console/lists/<kind>", ListQuery(), listing)
 
 
 class RenderedPage(NamedTuple):
