@@ -74,7 +74,7 @@ def _make_changes(layers: httpx.Client) -> None:
 def _take(page: Page, shot: Shot) -> None:
     page.goto(shot.path)
     if shot.name == "requests":
-        page.locator(".log details").nth(2).locator("summary").click()
+        page.locator(".log > li").nth(2).locator("summary").first.click()
     page.evaluate("Promise.all([...document.images].map(it => (it.loading = 'eager', it.decode())))")
     page.screenshot(path=FOLDER / f"{shot.name}.png", animations="disabled", full_page=shot.name == "influencer")
 
