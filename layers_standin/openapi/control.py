@@ -39,7 +39,7 @@ DOCS: dict[str, OperationDocs] = {
     "delete_clock": OperationDocs(CLOCK, "Clock"),
     "create_fault": OperationDocs(FAULTS, "FaultCreated", errors=["TooManyFaults"], gives={"faultId": "/id"}),
     "list_faults": OperationDocs(FAULTS, "FaultList", gives={"faultId": "/items/0/id"}),
-    "list_fault_presets": OperationDocs(FAULTS, "FaultPresetList"),
+    "list_fault_presets": OperationDocs(FAULTS, "FaultPresetList", never=["Unavailable"]),
     "delete_faults": OperationDocs(FAULTS, "Deleted"),
     "delete_fault": OperationDocs(FAULTS, "FaultDeleted"),
     "list_requests": OperationDocs(REQUESTS, "LoggedRequestsFound"),
