@@ -122,9 +122,8 @@ def test_a_key_is_needed():
     assert refused("--base-url", NOBODY, key=None) == "Error: Missing option '--key'."
 
 
-def test_what_writing_will_do_and_cost_is_told_before(app):
-    with listening(app) as url:
-        free, paid = (run("--base-url", url, "--only", "whoami", "--write", *more) for more in ([], ["--credits"]))
+def test_what_writing_will_do_and_cost_is_told_before_anything_is_asked():
+    free, paid = (run("--base-url", NOBODY, "--write", *more) for more in ([], ["--credits"]))
 
     made = "A project is made, with two influencers and three files in it, then archived again."
     assert made in free.stderr
