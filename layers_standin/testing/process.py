@@ -70,7 +70,7 @@ class StandIn(Service):
             self._reader.start()
             has_ended = self._listens.wait(START_SECONDS)
             if not self.base_url:
-                said = self.output.strip() if has_ended else f"nothing after {START_SECONDS:.0f} seconds"
+                said = self.output.strip().rpartition("\n")[2] if has_ended else f"nothing after {START_SECONDS:.0f} seconds"
                 raise StandInError(f"The stand-in did not start: {said or 'it was killed'}")
             self.command("GET", "health")  # answered as soon as a worker is there
         except BaseException:
