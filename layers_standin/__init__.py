@@ -7,15 +7,14 @@ Nothing of the service is imported here. It runs in a process of its own, which 
         organization = standin.organization()
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # for type checkers it is true; typing's own would be one more import
 if TYPE_CHECKING:
     from layers_standin.testing.process import StandIn
 
 __all__ = ["StandIn"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "type[StandIn]":
     """Return StandIn, imported when it is first asked for."""
     if name != "StandIn":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

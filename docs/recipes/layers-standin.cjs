@@ -181,7 +181,7 @@ function spawnStandin() {
     standin.once('error', ({ message }) => reject(new Error(
       `${file} cannot be started (${message}): install it, by pipx install and the folder of the stand-in, or say in ` +
       'LAYERS_STANDIN what starts it.')));
-    standin.once('close', () => reject(new Error(`The stand-in did not start: ${said.trim()}`)));
+    standin.once('close', () => reject(new Error(`The stand-in did not start: ${said.trim().split('\n').pop()}`)));
   });
 }
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from layers_standin.testing.control import Service, StandInError
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
 _KEPT_LINES = 200
 _OPTIONS = ("port", "host", "workers", "seed")  # of the command line; all others are settings
@@ -68,10 +68,11 @@ class StandIn(Service):
         try:
             self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
             self._reader.start()
-            has_ended = self._listens.wait(START_SECONDS)
+            if not self._listens.wait(START_SECONDS):
+                raise StandInError(f"The stand-in did not start in {START_SECONDS:.0f} seconds.")
             if not self.base_url:
-                said = self.output.strip() if has_ended else f"nothing after {START_SECONDS:.0f} seconds"
-                raise StandInError(f"The stand-in did not start: {said or 'it was killed'}")
+                said = self.output.strip().rpartition("\n")[2] or "it was killed."
+                raise StandInError(f"The stand-in did not start: {said}")
             self.command("GET", "health")  # answered as soon as a worker is there
         except BaseException:
             self.stop()

@@ -92,7 +92,7 @@ def _mark(server: Server) -> str:
 
 def _pytest(scratch: Path) -> list[str]:
     plugin = ["-p", "no:layers_standin", "-p", "layers_standin.testing.pytest_plugin"]  # also in an older install
-    return ["-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, f"--basetemp={scratch}"]
+    return ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *plugin, f"--basetemp={scratch}"]
 
 
 def _run(folder: Path, command: list[str], variables: Mapping[str, str]) -> None:
