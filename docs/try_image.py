@@ -7,7 +7,6 @@ Needs no registry and no Docker, but root, mmdebstrap, buildah and crun, and an 
 """
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -32,16 +31,16 @@ def run(*command: str, **options: object) -> str:
 
 def build(work: Path, options: list[str]) -> dict[str, object]:
     """Build the image and copy its files to `work/rootfs`; return its configuration."""
-    os.environ |= {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
-    buildah = ("buildah", f"--root={work}/storage", f"--runroot={work}/run")
+    buildah = ("buildah", "--storage-driver=vfs", f"--root={work}/storage", f"--runroot={work}/run")
     run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", f"{work}/base.tar")
     base = run(*buildah, "from", "scratch")
     run(*buildah, "add", base, f"{work}/base.tar", "/")
     run(*buildah, "commit", "--quiet", base, "localhost/base")
-    built = ("--build-arg=BASE=localhost/base", "--format=docker", "--quiet", *options)
+    built = ("--isolation=chroot", "--build-arg=BASE=localhost/base", "--format=docker", "--quiet", *options)
     image = run(*buildah, "build", *built, str(ROOT)).splitlines()[-1]
     mounted = run(*buildah, "mount", run(*buildah, "from", image))
     run("cp", "--archive", mounted, f"{work}/rootfs")
+    run(*buildah, "umount", "--all")
     return json.loads(run(*buildah, "inspect", "--type=image", image))["Docker"]["config"]
 
 
