@@ -12,6 +12,7 @@ from layers_standin.domain.keys import key_view
 from layers_standin.domain.times import from_epoch_milliseconds, milliseconds
 from layers_standin.engines.table import Record
 from layers_standin.fields import Text
+from layers_standin.web.access import authorize
 from schemas import Query
 from store import Store
 
@@ -45,7 +46,11 @@ class Listing(NamedTuple):
 
 
 def listing(call: ControlCall, kind: str) -> View:
-    """Return a page of a list, by descending ids: of those that are minted here, newest first. Raises NotFound."""
+    """Return a page of a list, by descending ids: of those that are minted here, newest first.
+
+    Only for those who may use the control plane. Raises NotFound, Refusal.
+    """
+    authorize(call.request.environ, call.services.settings, call.store.signing_key)  # a public demo lists no keys
     if kind not in LISTINGS:
         raise NotFound("There is no such page.")
     shown, query = LISTINGS[kind], call.body

@@ -842,7 +842,8 @@ def test_the_keyboard_is_enough(open_page, shop):
     page.keyboard.press("Enter")
     expect(page.locator(".choices")).to_be_visible()
     page.keyboard.press("Enter")
-    for text in ("All", "Pending", "Training", "Ready", "Failed", "Archived", "Kim"):
+    actions = ("Projects", "Keys", "Jobs", "Assets", "New influencer", "Generate content")
+    for text in (*actions, "All", "Pending", "Training", "Ready", "Failed", "Archived", "Kim"):
         page.keyboard.press("Tab")
         expect(focused).to_have_text(text)
     page.keyboard.press("Enter")

@@ -6,7 +6,7 @@ import pytest
 from api_helpers import SPRING, new_organization
 from content_helpers import made_content
 from test_actions import HOSTILE
-from test_console import TOKEN, Elements, console_of, shown
+from test_console import TOKEN, Elements, console_of, shown, signed_in
 
 from layers_standin.console.lists import LISTINGS, MOST_ROWS
 
@@ -105,10 +105,13 @@ def test_names_are_shown_and_never_run(client, store, organization):
     assert "alert(1)" in page.text
 
 
-def test_who_may_look_at_the_console_may_look_at_lists(rooms, organization):
-    assert console_of(rooms, control=TOKEN).get("/console/lists/jobs").status_code == 401
-    assert console_of(rooms, control=TOKEN, console="read-only").get("/console/lists/jobs").status_code == 200
-    assert console_of(rooms, console="off").get("/console/lists/jobs").status_code == 404
+def test_a_public_demo_lists_nothing_and_who_signs_in_sees_it(rooms):
+    demo = console_of(rooms, control=TOKEN, console="read-only")
+    for kind in LISTINGS:
+        assert demo.get(f"/console/lists/{kind}").status_code == 401
+        assert console_of(rooms, console="off").get(f"/console/lists/{kind}").status_code == 404
+        assert signed_in(rooms, console="read-only").get(f"/console/lists/{kind}").status_code == 200
+    assert "/console/lists/" not in shown(demo, "/console")
 
 
 def test_archived_influencers_still_have_their_jobs(client, demo, organization, store):
