@@ -20,8 +20,9 @@ def test_the_first_command_starts_the_service_and_the_second_the_tests() -> None
     assert second == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"
 
 
-def test_the_test_in_ten_lines_is_the_one_that_is_run() -> None:
-    assert f"```python\n{(ROOT / 'docs/recipes/test_in_ten_lines.py').read_text('utf-8')}```" in README
+def test_its_test_is_the_one_that_the_jobs_of_ci_run() -> None:
+    (test,) = re.findall(r"^```python\n.*?^```$", README, re.MULTILINE | re.DOTALL)
+    assert test in (ROOT / "docs" / "ci.md").read_text("utf-8")
 
 
 def test_it_leads_to_every_page() -> None:
