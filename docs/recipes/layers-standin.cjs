@@ -83,6 +83,7 @@ async function newOrganization(fields = {}) {
       // add('patchInfluencer', { code: 'RATE_LIMITED', times: 1 }): how often, and the answer, as in docs/control.md
       add: (operation, { times, after, every, match, ...answer }) =>
         tell('POST', 'faults', { match: { operation, ...match }, times, after, every, answer }),
+      addPreset: async (preset) => (await tell('POST', 'faults', { preset })).items, // 'flaky-gateway' and others
       all: async () => (await ask('GET', 'faults')).items,
       clear: () => ask('DELETE', 'faults'),
     },

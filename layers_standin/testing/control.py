@@ -16,8 +16,8 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 Json = dict[str, Any]
 
 # In `faults.add`, which parts of a rule a keyword belongs to; all others are of the answer.
-_OF_MATCH = ("event", "method", "path", "keyId", "header", "headers", "body", "influencer", "influencerId")
-_OF_RULE = ("times", "after", "every", "preset")
+_OF_MATCH = ("event", "method", "path", "keyId", "influencerId")
+_OF_RULE = ("times", "after", "every")
 _SHOWN_CHARACTERS = 100
 _MOST_SHOWN = 20
 _ALL = 1000  # that many entries are kept
@@ -154,7 +154,8 @@ class Faults:
     def add(self, operation: str | None = None, *, match: Mapping[str, Any] | None = None, **rule: Any) -> Json:
         """Make calls of an operation fail, each time or `times`; return the rule.
 
-        The other keywords are those of docs/control.md, also with underscores: `code="RATE_LIMITED", retry_after=7`.
+        The other keywords are those of docs/control.md, also with underscores: `code="RATE_LIMITED", retry_after=7`;
+        `headers` and `body` are the answer's, those of the calls are in `match`.
         """
         body: Json = {"match": dict(match or {}), "answer": {}}
         if operation is not None:
@@ -164,6 +165,10 @@ class Faults:
             target = body if name in _OF_RULE else body["match"] if name in _OF_MATCH else body["answer"]
             target[name] = value
         return self._organization.command("POST", "faults", {name: part for name, part in body.items() if part != {}})
+
+    def add_preset(self, name: str) -> list[Json]:
+        """Add the rules of a preset, such as "flaky-gateway"; return them."""
+        return list(self._organization.command("POST", "faults", {"preset": name})["items"])
 
     def all(self) -> list[Json]:
         """Return the rules, oldest first, each with how often it has struck."""

@@ -176,10 +176,23 @@ def test_a_fault_strikes_as_often_as_it_is_told_and_only_here(layers, standin):
     assert layers.faults.all() == []
 
 
+def test_a_fault_answers_with_its_body_what_another_body_asks(layers):
+    layers.faults.add("createProject", status=502, body="<h1>Bad gateway</h1>", match={"body": {"name": "Spring"}})
+    with pytest.raises(StandInError, match=r"^POST /v1/projects: 502 "):
+        layers.call("POST", "/v1/projects", {"name": "Spring", "timezone": "UTC"})
+    layers.call("POST", "/v1/projects", {"name": "Autumn", "timezone": "UTC"})
+
+
+def test_a_preset_is_added_by_its_name(layers):
+    rules = layers.faults.add_preset("flaky-gateway")
+    assert [rule["preset"] for rule in rules] == ["flaky-gateway"] * len(rules) != []
+    assert layers.faults.all() == rules
+
+
 def test_a_refused_command_says_which_field_is_wrong(layers):
     with pytest.raises(StandInError, match=r"^POST /_standin/faults: 422 .*createProjekt|operation"):
         layers.faults.add("createProjekt", code="RATE_LIMITED")
-    with pytest.raises(StandInError, match=r"^POST /_standin/faults: 422 .*answer: code: .*RATE_LIMITED"):
+    with pytest.raises(StandInError, match=r"^POST /_standin/faults: 422 .*answer: .*RATE_LIMITED"):
         layers.faults.add("createProject", code="RATE")
     with pytest.raises(StandInError, match=r"^PUT /_standin/clock: 422 .*advance: Invalid duration: say PT15M"):
         layers.clock.advance("two seconds")
