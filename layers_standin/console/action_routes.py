@@ -28,7 +28,7 @@ from layers_standin.console.actions import (
 )
 from layers_standin.console.pages import View, href, influencer_href
 from layers_standin.console.rendering import render
-from layers_standin.console.routes import HEADERS, _frame, _link, _page, _refusal, _refuse_foreign_pages
+from layers_standin.console.routes import HEADERS, frame_of, linker, page_response, refusal_page, refuse_foreign_pages
 from layers_standin.domain.errors import NotFound, StoreError
 from layers_standin.engines.errors import EngineError
 from layers_standin.engines.table import Record
@@ -71,7 +71,7 @@ def take_action(app: "WSGIApplication", services: Services, name: str, organizat
     """
     request.max_content_length = services.settings.max_upload_bytes + MAX_BODY_BYTES
     try:
-        _refuse_foreign_pages(services.settings)
+        refuse_foreign_pages(services.settings)
         authorize(request.environ, services.settings, services.store.signing_key)
         form = Form(services, name, organization, subject_id)
         given = _given()
@@ -80,7 +80,7 @@ def take_action(app: "WSGIApplication", services: Services, name: str, organizat
         answer = form.act(app, given)
         if answer.error:
             return form.page(given, answer)
-        response = redirect(_link()(form.outcome(given, answer)), 303)
+        response = redirect(linker()(form.outcome(given, answer)), 303)
         response.headers.update(HEADERS)
         return response  # type: ignore[return-value]
     except (StoreError, Refusal, EngineError) as error:
@@ -102,9 +102,9 @@ def _too_large() -> Refusal:
 
 
 def _refused(services: Services, error: StoreError | Refusal | EngineError) -> Response:
-    shown = _refusal(error)
-    view = _frame(shown.name, services.settings, False) | dict(shown.view)
-    return _page(render(shown.name, view, _link()), shown.status)
+    shown = refusal_page(error)
+    view = frame_of(shown.name, services.settings, False) | dict(shown.view)
+    return page_response(render(shown.name, view, linker()), shown.status)
 
 
 class Form:
@@ -191,8 +191,8 @@ class Form:
             "curl": curl_of(action, self._id, self.body(given), self._base_url),
             "upload_curl": upload_curl(self._project_id, self._base_url) if self._name == "pictures" else None,
         }
-        frame = _frame("action", self._services.settings, True)
-        return _page(render("action", frame | dict(view), _link()), answer.status)
+        frame = frame_of("action", self._services.settings, True)
+        return page_response(render("action", frame | dict(view), linker()), answer.status)
 
     def _key(self) -> Record | None:
         try:

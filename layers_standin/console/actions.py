@@ -5,9 +5,7 @@ A form is made from the schema of the operation's body, and what the API says of
 
 import base64
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,6 +14,7 @@ from marshmallow import Schema
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
+from layers_standin.console.calls import environ_of
 from layers_standin.console.pages import View, fact_of
 from layers_standin.console.text import visible
 from layers_standin.domain.errors import Conflict
@@ -23,7 +22,6 @@ from layers_standin.domain.keys import CONTENT_WRITE, INFLUENCERS_WRITE, PROJECT
 from layers_standin.engines.table import Record
 from layers_standin.fields import Array, Choice, Integer, Object, Text
 from layers_standin.operations.content_schemas import ContentGenerate
-from layers_standin.web.auth import CALLER
 from layers_standin.web.logs.output import redacted
 from schemas import MAX_INLINE_BYTES, InfluencerClone, InfluencerCreate, InfluencerDeletion, InfluencerPatch
 from schemas import ReferenceImages as PicturesAttached
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 
 INFLUENCER, PROJECT = "influencers", "projects"
 _LONG = 256  # a field that takes as many characters gets a box of several lines
-_OF_CONNECTION = ("REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "HTTP_HOST", "wsgi.url_scheme")
 _NO_ANSWER = {"message": "The connection broke before the whole answer was there: a fault was injected."}
 
 
@@ -226,29 +223,14 @@ class Caller:
     """Calls the API in this process as a client with the key would; `environ` is that of the person's request."""
 
     def __init__(self, app: "WSGIApplication", environ: "WSGIEnvironment", key: Record) -> None:
-        self._app, self._key = app, key
-        self._connection = {name: environ[name] for name in _OF_CONNECTION if name in environ}
+        self._app, self._person, self._key = app, environ, key
 
     def call(self, method: str, path: str, body: Record) -> Answer:
         return self.send(method, path, orjson.dumps(body), "application/json")
 
     def send(self, method: str, path: str, data: bytes, content_type: str) -> Answer:
-        environ = self._connection | {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path.encode().decode("latin-1"),
-            "QUERY_STRING": "",
-            "SCRIPT_NAME": "",
-            "CONTENT_LENGTH": str(len(data)),
-            "CONTENT_TYPE": content_type,
-            "HTTP_USER_AGENT": "Layers stand-in console",
-            "wsgi.version": (1, 0),
-            "wsgi.input": BytesIO(data),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": True,
-            "wsgi.run_once": False,
-            CALLER: self._key["publicId"],
-        }
+        headers = {"Content-Type": content_type}
+        environ = environ_of(self._person, self._key["publicId"], method, path, data, headers)
         try:
             response = Response.from_app(self._app, environ)
             text = response.get_data()

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from layers_standin.console.pages import View, href, influencer_href, job_of
-from layers_standin.console.queries import _listed, _liveliest
+from layers_standin.console.queries import listed_for, liveliest
 from layers_standin.control.calls import ControlCall
 from layers_standin.domain.errors import NotFound
 from layers_standin.domain.keys import key_view
@@ -54,8 +54,8 @@ def listing(call: ControlCall, kind: str) -> View:
     if kind not in LISTINGS:
         raise NotFound("There is no such page.")
     shown, query = LISTINGS[kind], call.body
-    listed = _listed(call.store, query.get("organization"))
-    organization = query.get("organization") or _liveliest(call.store, listed["organizations"])
+    listed = listed_for(call.store, query.get("organization"))
+    organization = query.get("organization") or liveliest(call.store, listed["organizations"])
     base = {"title": shown.title, "kind": kind, "kinds": {name: each.title for name, each in LISTINGS.items()}}
     if organization is None:
         return base | {"organization": None}

@@ -81,8 +81,8 @@ class ControlsQuery(Query):
 def overview(call: ControlCall) -> View:
     """Return the influencers of a project as cards. Raises NotFound, Invalid, BadCursor."""
     query = call.body
-    listed = _listed(call.store, query.get("organization"))
-    organization = query.get("organization") or _liveliest(call.store, listed["organizations"])
+    listed = listed_for(call.store, query.get("organization"))
+    organization = query.get("organization") or liveliest(call.store, listed["organizations"])
     if organization is None:
         return {"title": "Influencers", "organization": None}
     named = call.store.organizations.get(organization)
@@ -101,7 +101,7 @@ def overview(call: ControlCall) -> View:
     }
 
 
-def _listed(store: Store, named: str | None) -> View:
+def listed_for(store: Store, named: str | None) -> View:
     """Return the first organization, which is the seed's, the newest, and the named one; and the number of others."""
     organizations = store.organizations.all()
     newest = len(organizations) - MOST_ORGANIZATIONS
@@ -109,7 +109,7 @@ def _listed(store: Store, named: str | None) -> View:
     return {"organizations": shown, "unlisted": len(organizations) - len(shown)}
 
 
-def _liveliest(store: Store, organizations: list[Record]) -> str | None:
+def liveliest(store: Store, organizations: list[Record]) -> str | None:
     """Return the organization with the newest project, or the first when there is no project."""
 
     def newest(organization: str) -> str:
@@ -208,7 +208,7 @@ def requests(call: ControlCall) -> View:
         "periods": PERIODS,
         "is_kept": call.log.is_kept,
         "operations": operation_names(call.api),
-        **_listed(call.store, query.get("organizationId")),
+        **listed_for(call.store, query.get("organizationId")),
     }
 
 
@@ -256,8 +256,8 @@ class WebhooksQuery(Query):
 
 def webhooks(call: ControlCall) -> View:
     """Return the endpoints of an organization, its newest deliveries, and what is to come. Raises NotFound."""
-    listed = _listed(call.store, call.body.get("organization"))
-    organization = call.body.get("organization") or _liveliest(call.store, listed["organizations"])
+    listed = listed_for(call.store, call.body.get("organization"))
+    organization = call.body.get("organization") or liveliest(call.store, listed["organizations"])
     if organization is None:
         return {"title": "Webhooks", "organization": None}
     named, own = call.store.organizations.get(organization), call.store.for_organization(organization)
@@ -290,8 +290,8 @@ class FaultsQuery(Query):
 def faults(call: ControlCall) -> View:
     """Return the faults that apply to an organization, or those for all, and the presets. Raises NotFound."""
     wanted = call.body.get("organization")
-    listed = _listed(call.store, wanted)
-    organization = wanted or _liveliest(call.store, listed["organizations"])
+    listed = listed_for(call.store, wanted)
+    organization = wanted or liveliest(call.store, listed["organizations"])
     named = None if organization in (None, EVERY) else call.store.organizations.get(organization)
     struck: dict[str, list[Record]] = {}
     for entry in call.log.newest({}, MOST_ENTRIES):
@@ -323,7 +323,7 @@ def controls(call: ControlCall) -> View:
     """Return clock, snapshots and organizations, with their forms. Raises NotFound."""
     organization = call.body.get("organization")
     named = None if organization is None else call.store.organizations.get(organization)
-    listed = _listed(call.store, organization)
+    listed = listed_for(call.store, organization)
     snapshots = _ask(call, list_snapshots)["items"]
     newest = sorted(snapshots, key=itemgetter("at"))[-MOST_SNAPSHOTS:]
     return {

@@ -5,20 +5,19 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from marshmallow import EXCLUDE
 from werkzeug.wsgi import ClosingIterator
 
+from layers_standin.console.calls import environ_of
 from layers_standin.console.text import Difference, differences
 from layers_standin.control.schemas import RequestQuery
 from layers_standin.domain.errors import Conflict, NotFound
 from layers_standin.domain.times import epoch_milliseconds
 from layers_standin.engines.table import Record
 from layers_standin.fields import Choice, Instant, Pattern, QueryNumber, Text
-from layers_standin.web.auth import CALLER
 from layers_standin.web.context import CONTEXT
 from layers_standin.web.logs.requests import MOST_ENTRIES, RequestLog, curl_of, headers_to_repeat
 
@@ -30,7 +29,6 @@ PERIODS = {"60": "last minute", "300": "last 5 minutes", "3600": "last hour", "8
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 _WITHOUT_ZONE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}")
 _SEARCHED = ("requestId", "operation", "method", "path", "query", "keyId", "idempotencyKey", "request", "response")
-_OF_CONNECTION = ("REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "HTTP_HOST", "wsgi.url_scheme")
 
 
 class Moment(Instant):
@@ -167,7 +165,8 @@ def ask_again(app: "WSGIApplication", entry: Mapping[str, Any], environ: "WSGIEn
     """
     if not may_repeat(entry):
         raise Conflict("Too little is kept of this request to ask it again.", subcode="NOT_REPEATABLE")
-    again = _environ_of(entry) | {name: environ[name] for name in _OF_CONNECTION if name in environ}
+    asked = (entry["method"], entry["path"], entry["request"].encode(), headers_to_repeat(entry), entry["query"])
+    again = environ_of(environ, entry["keyId"], *asked)
     with suppress(ConnectionResetError):  # a fault has cut off the reply
         for _ in (reply := ClosingIterator(app(again, _start))):
             pass
@@ -178,29 +177,3 @@ def ask_again(app: "WSGIApplication", entry: Mapping[str, Any], environ: "WSGIEn
 def _start(*_: object) -> Callable[[bytes], object]:
     """Begin a response of which only the log is wanted."""
     return lambda _: None
-
-
-def _environ_of(entry: Mapping[str, Any]) -> "WSGIEnvironment":
-    body = entry["request"].encode()
-    headers = {"User-Agent": "Layers stand-in console"} | headers_to_repeat(entry)
-    content_type = headers.pop("Content-Type", None)
-    return {
-        "REQUEST_METHOD": entry["method"],
-        "PATH_INFO": entry["path"].encode().decode("latin-1"),
-        "QUERY_STRING": entry["query"],
-        "SCRIPT_NAME": "",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
-        "wsgi.input": BytesIO(body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        **{_variable(name): value.encode().decode("latin-1") for name, value in headers.items()},
-        **({} if content_type is None else {"CONTENT_TYPE": content_type}),
-        **({} if entry["keyId"] is None else {CALLER: entry["keyId"]}),
-    }
-
-
-def _variable(header: str) -> str:
-    return f"HTTP_{header.upper().replace('-', '_')}"

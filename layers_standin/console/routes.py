@@ -104,10 +104,10 @@ def serve_page(
         with services.store.db.snapshot_read():
             shown = RenderedPage(name, page(call, **ids), 200)
     except (StoreError, Refusal, EngineError) as error:
-        shown = _refusal(error)
-    view = _frame(shown.name, services.settings, may_command) | dict(shown.view)
+        shown = refusal_page(error)
+    view = frame_of(shown.name, services.settings, may_command) | dict(shown.view)
     current_context(request.environ).is_poll = is_fragment and shown.status < 500
-    return _page(render(shown.name, view, _link(), is_fragment=is_fragment), shown.status)
+    return page_response(render(shown.name, view, linker(), is_fragment=is_fragment), shown.status)
 
 
 def _validated(query: Schema) -> Any:
@@ -126,7 +126,7 @@ def _may_command(services: Services) -> bool:
     return True
 
 
-def _frame(name: str, settings: Settings, may_command: bool) -> dict[str, Any]:
+def frame_of(name: str, settings: Settings, may_command: bool) -> dict[str, Any]:
     """Return the values that every page shows beside its own."""
     return {
         "here": name,
@@ -137,7 +137,7 @@ def _frame(name: str, settings: Settings, may_command: bool) -> dict[str, Any]:
     }
 
 
-def _refusal(error: StoreError | Refusal | EngineError) -> RenderedPage:
+def refusal_page(error: StoreError | Refusal | EngineError) -> RenderedPage:
     if isinstance(error, Unauthenticated):
         return RenderedPage("login", {"title": "Sign in", "is_wrong": False}, 401)
     if isinstance(error, EngineError):
@@ -146,7 +146,7 @@ def _refusal(error: StoreError | Refusal | EngineError) -> RenderedPage:
     return RenderedPage("refusal", {"title": str(error), "faults": faults}, STATUS_OF_CODE[error.code])
 
 
-def _page(html: str, status: int) -> Response:
+def page_response(html: str, status: int) -> Response:
     response = Response(html, status, HEADERS, mimetype="text/html")
     if status == 200:
         response.add_etag()
@@ -160,14 +160,14 @@ def _nowhere(_: ControlCall, rest: str) -> View:
 
 def serve_again(app: "WSGIApplication", services: Services, log: RequestLog, request_id: str) -> Response:
     """Ask a logged request again, and lead to the page of the new one. Raises Forbidden for other origins' pages."""
-    _refuse_foreign_pages(services.settings)
+    refuse_foreign_pages(services.settings)
     authorize(request.environ, services.settings, services.store.signing_key)
     try:
         again = ask_again(app, find(log, request_id), request.environ)
     except StoreError as error:
-        shown = _refusal(error)
-        view = _frame(shown.name, services.settings, True) | dict(shown.view)
-        return _page(render(shown.name, view, _link()), shown.status)
+        shown = refusal_page(error)
+        view = frame_of(shown.name, services.settings, True) | dict(shown.view)
+        return page_response(render(shown.name, view, linker()), shown.status)
     return _led_to(f"/console/requests/{again}")
 
 
@@ -179,14 +179,14 @@ def serve_static(name: str) -> Response:
 
 
 def serve_login(settings: Settings, is_wrong: bool = False) -> Response:
-    view = _frame("login", settings, False) | {"title": "Sign in", "is_wrong": is_wrong}
-    return _page(render("login", view, _link()), 401 if is_wrong else 200)
+    view = frame_of("login", settings, False) | {"title": "Sign in", "is_wrong": is_wrong}
+    return page_response(render("login", view, linker()), 401 if is_wrong else 200)
 
 
 def sign_in(services: Services) -> Response:
     """Check the token, and set the session's cookie. Raises Forbidden for other origins' pages."""
     settings = services.settings
-    _refuse_foreign_pages(settings)
+    refuse_foreign_pages(settings)
     if not is_token(request.form.get("token", ""), settings):
         return serve_login(settings, is_wrong=True)
     response = _home()
@@ -204,18 +204,18 @@ def sign_in(services: Services) -> Response:
 
 def sign_out(services: Services) -> Response:
     """Delete the cookie. Raises Forbidden for other origins' pages."""
-    _refuse_foreign_pages(services.settings)
+    refuse_foreign_pages(services.settings)
     response = _home()
     response.delete_cookie(COOKIE, _cookie_path(services.settings), httponly=True, samesite="Strict")
     return response
 
 
-def _refuse_foreign_pages(settings: Settings) -> None:
+def refuse_foreign_pages(settings: Settings) -> None:
     if not is_own_page(request.environ, settings):
         raise Forbidden("Only the console itself signs in and out.")
 
 
-def _link() -> Callable[[str], str]:
+def linker() -> Callable[[str], str]:
     return link_from(request.environ.get("RAW_URI", request.path))
 
 
@@ -229,6 +229,6 @@ def _home() -> Response:
 
 
 def _led_to(path: str) -> Response:
-    response = redirect(_link()(path), 303)
+    response = redirect(linker()(path), 303)
     response.headers.update(HEADERS)
     return response  # type: ignore[return-value]
