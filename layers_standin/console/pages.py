@@ -165,7 +165,7 @@ def change_of(change: Record, key_name: KeyName) -> View:
 def entry_of(entry: Record, curl: str | None) -> View:
     """Return a request and its response, from the request log."""
     bodies = {name: pretty(entry[name]) for name in ("request", "response")}
-    return {"responseHeaders": {}, "unread": []} | entry | bodies | {"tone": tone_of(entry["status"]), "curl": curl}
+    return {"responseHeaders": {}} | entry | bodies | {"tone": tone_of(entry["status"]), "curl": curl}
 
 
 def tone_of(status: int) -> str:

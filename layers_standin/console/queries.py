@@ -28,8 +28,8 @@ from layers_standin.console.requests import (
 )
 from layers_standin.control.calls import ControlCall
 from layers_standin.control.faults import operation_names
-from layers_standin.control.operations import get_clock, list_faults, list_snapshots
-from layers_standin.control.operations import operations as commands
+from layers_standin.control.operations import get_clock, list_fault_presets, list_faults, list_snapshots
+from layers_standin.control.unread import unread_of
 from layers_standin.domain.clocks import REAL
 from layers_standin.domain.credits import balance_at
 from layers_standin.domain.cursors import is_cursor
@@ -241,7 +241,9 @@ def request(call: ControlCall, request_id: str) -> View:
 
 
 def _logged(call: ControlCall, entry: Record) -> View:
-    return pages.entry_of(entry, curl_of(entry, call.base_url()))
+    operation = next((each for each in call.api if each.name == entry["operation"]), None)
+    shown = entry | {"unread": unread_of(entry, operation)}
+    return pages.entry_of(shown, curl_of(entry, call.base_url()))
 
 
 # Webhooks
@@ -312,8 +314,7 @@ def faults(call: ControlCall) -> View:
 
 def _presets(call: ControlCall) -> list[View]:
     """Return the presets of the control plane, with their rules in words."""
-    known = next((each for each in commands if each.path == "/_standin/faults/presets"), None)
-    return [pages.preset_of(preset) for preset in known.handler(call)["items"]] if known else []
+    return [pages.preset_of(preset) for preset in list_fault_presets(call)["items"]]
 
 
 # Controls

@@ -273,7 +273,7 @@ def _of_preset(name: str, rule: Record) -> Record:
     return {"preset": name, "match": {}} | rule
 
 
-@_get("/_standin/faults/presets")
+@_get("/_standin/fault-presets")
 def list_fault_presets(call: ControlCall) -> Record:
     """Return the presets of faults, each with its rules as createFault takes them."""
     return {"items": [{"name": name, **preset._asdict()} for name, preset in PRESETS.items()]}

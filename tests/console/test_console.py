@@ -908,12 +908,10 @@ def test_no_header_makes_a_client_the_caller_of_another_key(client):
         assert client.get("/v1/whoami", headers={name: "DEM0DEM0DEM0DEM0"}).status_code == 401
 
 
-def test_presets_are_told_with_their_rules(client, app, control, organization):
-    if not any(rule.rule == "/_standin/faults/presets" for rule in app.url_map.iter_rules()):
-        pytest.skip("the control plane has no presets")
+def test_presets_are_told_with_their_rules(client, control, organization):
     html = shown(client, f"/console/faults?organization={organization}")
     text = re.sub(r"\s+", " ", Elements(html).text)
-    for preset in control.get("/faults/presets")["items"]:
+    for preset in control.get("/fault-presets")["items"]:
         assert f"<b>{preset['name']}</b>" in html
         assert preset["description"] in text
         body = {"preset": preset["name"], "organizationId": organization}
@@ -1185,3 +1183,9 @@ def test_endpoints_and_deliveries_are_shown_tested_paused_and_replayed(client, d
     assert "Activate" in shown(client, path)
     assert control.send("PUT", "/webhook-endpoints/whe_none", {"status": "active"}).status_code == 404
     assert control.send("POST", "/webhook-deliveries/whd_none/replay", {}).status_code == 404
+
+
+def test_a_request_says_what_nothing_read(client):
+    client.get("/v1/projects?pageSize=3", headers=DEMO)
+    asked = client.get("/_standin/requests").json["items"][0]["requestId"]
+    assert "<li>query <code>pageSize</code>" in shown(client, f"/console/requests/{asked}")

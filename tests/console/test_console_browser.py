@@ -371,13 +371,6 @@ def test_every_kind_of_fault_can_be_injected(open_page, shop, fault, told):
     expect(page.get_by_role("row", name="Any request")).to_contain_text(told)
 
 
-@pytest.fixture
-def has_presets(server: Server) -> None:
-    if server.client().get("/_standin/faults/presets").status_code != 200:
-        pytest.skip("the control plane has no presets")
-
-
-@pytest.mark.usefixtures("has_presets")
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
@@ -404,7 +397,6 @@ def test_a_fault_of_every_kind_strikes_some_of_the_requests(open_page, shop, fau
         expect(row.get_by_role("link", name="GET /v1/whoami")).to_have_count(1)
 
 
-@pytest.mark.usefixtures("has_presets")
 def test_a_preset_is_used_and_removed(open_page, shop):
     page = open_page(f"/console/faults?organization={shop.organization}")
     page.get_by_role("button", name="Use rate-limited").press("Enter")

@@ -39,8 +39,8 @@ def map_query(_: schemathesis.HookContext, query: dict[str, Any] | None) -> dict
 def before_call(_: schemathesis.HookContext, case: schemathesis.Case, __: dict[str, Any]) -> None:
     """Let accounts that are named, by the examples too, be the one that is there: nothing would be reached otherwise.
 
-    Nobody disconnects it, or pauses the webhook endpoint that is there, though their ids are drawn once a reply has shown
-    them. And where events go is always this machine, where nobody listens.
+    Nobody disconnects it, or pauses the webhook endpoint that is there, though their ids are drawn once a reply has
+    shown them. And where events go is always this machine, where nobody listens.
     """
     account, body = os.environ["FUZZ_ACCOUNT"], case.body if isinstance(case.body, dict) else {}
     if case.method not in ("GET", "POST"):

@@ -941,7 +941,7 @@ def patched(client):
 
 
 def test_presets_are_shown_in_full_and_each_rule_is_one_that_could_be_sent(control, organization):
-    shown = control.get("/faults/presets")["items"]
+    shown = control.get("/fault-presets")["items"]
     assert [preset["name"] for preset in shown] == ["flaky-gateway", "rate-limited", "eventual-job-failure"]
 
     for preset in shown:
