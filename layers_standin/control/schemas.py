@@ -124,7 +124,7 @@ class MatchBody(Metadata):
 class AnyJson(Field[Any]):
     """Any value of JSON of at most `max` bytes but null."""
 
-    json_schema: ClassVar[Mapping[str, Any]] = {"type": ["string", "number", "boolean", "array", "object"]}
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": ["string", "number", "boolean", "array", "object"], "items": {}}
 
     def __init__(self, *, max: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -54,14 +54,19 @@ def _serve_document(render: Callable[[str], bytes], public_url: str | None) -> R
 
 
 def _serve_page(settings: Settings) -> Response:
-    html = (_OURS / "index.html").read_text("utf-8")
-    response = Response(html if settings.has_console else html.replace(_TO_CONSOLE, ""), mimetype="text/html")
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response = _file(_OURS / "index.html", "text/html") if settings.has_console else _page_alone()
     response.headers["Content-Security-Policy"] = content_security_policy(settings.public_url)
     response.headers["Referrer-Policy"] = "no-referrer"
-    response.add_etag()
-    return make_conditional(response, request)
+    return response
+
+
+def _page_alone() -> Response:
+    """Return the page without its link to the console."""
+    html = (_OURS / "index.html").read_text("utf-8").replace(_TO_CONSOLE, "")
+    response = Response(html, mimetype="text/html")
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def _serve_page_file(name: str) -> Response:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_console_browser import PHONE, WIDE, _serious, browser, expect, open_page, own_server, server, shop
+from test_console_browser import PHONE, WIDE, _barriers, browser, expect, open_page, own_server, server, shop
 
 __all__ = ["browser", "open_page", "own_server", "server", "shop"]  # the fixtures
 pytestmark = pytest.mark.slow
@@ -145,9 +145,9 @@ def test_no_form_and_no_list_keeps_anybody_out(open_page, shop, kim, scheme, vie
     page = open_page("/console", color_scheme=scheme, viewport=viewport, forgive="422")
     for path in forms + lists + [kim[1], shop.overview]:
         page.goto(path)
-        assert (path, _serious(page)) == (path, [])
+        assert (path, _barriers(page)) == (path, [])
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     page.goto(forms[4])
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("alert").filter(has_text="Invalid body.")).to_be_visible()
-    assert _serious(page) == []
+    assert _barriers(page) == []

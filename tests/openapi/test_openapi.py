@@ -646,6 +646,8 @@ def test_the_page_brings_all_it_needs_and_asks_no_one_else(client):
     needed = re.findall(r'(?:src|href)="([^"]+)"', page)
 
     assert set(needed) == {
+        "console",
+        "docs/back.css",
         "docs/favicon-32x32.png",
         "docs/swagger-ui.css",
         "docs/swagger-ui-bundle.js",
